@@ -1,0 +1,30 @@
+"""The handwritten digits that scikit-learn ships: 1,797 real images of 8x8 pixels.
+
+Source: Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
+Repository (1998).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+_SPLIT_SEED = 20220801
+_TEST_SIZE = 500
+_LEVELS = 16.0  # pixels are integers from 0 to 16
+
+
+def load_digits_split(split: str) -> tuple[Tensor, NDArray[np.int64]]:
+    """Images [M, 1, 8, 8] in [0, 1] and labels [M] of ``"train"`` (1,297) or ``"test"`` (500).
+
+    The split is a fixed seeded permutation, so it is the same on every machine.
+    """
+    from sklearn.datasets import load_digits  # slow to import, and needed here alone
+
+    bunch = load_digits()
+    order = np.random.Generator(np.random.PCG64(_SPLIT_SEED)).permutation(len(bunch.target))
+    chosen = order[:_TEST_SIZE] if split == "test" else order[_TEST_SIZE:]
+    images = (bunch.images[chosen] / _LEVELS).astype(np.float32)[:, None]
+    return torch.from_numpy(images), bunch.target[chosen].astype(np.int64)

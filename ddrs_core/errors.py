@@ -1,0 +1,87 @@
+"""Errors in the user's words: what is wrong, where, and what to do about it.
+
+A page shows the message of a :class:`DDRSError`, the command line prints it as one line and
+leaves with exit code 2.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+
+
+class DDRSError(Exception):
+    """Base of every error whose message is meant for the person at the screen."""
+
+
+class UnknownNameError(DDRSError):
+    """A data set, model, method or preset of that name does not exist."""
+
+
+class InvalidParameterError(DDRSError):
+    """A parameter has a value that makes no sense."""
+
+
+class MismatchError(DDRSError):
+    """Two things that were chosen together do not fit, such as a model and a data set."""
+
+
+class DeviceError(DDRSError):
+    """The requested device is not there or gave up."""
+
+
+class CheckpointError(DDRSError):
+    """A model file is missing, damaged or not what it claims to be."""
+
+
+class BusyError(DDRSError):
+    """The server has as much work as it can hold."""
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
+    """Build the error for an unknown name; it names the nearest known ones, or all of them."""
+    options = list(known)
+    shown = str(name)[:80]
+    near = difflib.get_close_matches(shown, options, n=3, cutoff=0.5)
+    if near:
+        hint = f"Did you mean {' or '.join(repr(n) for n in near)}?"
+    else:
+        hint = f"Available: {', '.join(options) or 'none'}."
+    return UnknownNameError(f"There is no {kind} {shown!r}. {hint}")
+
+
+def require_number(
+    name: str, value: float, *, above: float | None = None, below: float | None = None
+) -> float:
+    """Return ``value`` as a finite float strictly between ``above`` and ``below``.
+
+    Raises:
+        InvalidParameterError: if it is not a number, not finite or outside the open interval.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise InvalidParameterError(f"{name} must be a number, not {value!r}.") from None
+    if not math.isfinite(number):
+        raise InvalidParameterError(f"{name} must be a finite number, not {number}.")
+    if above is not None and number <= above:
+        raise InvalidParameterError(f"{name} must be above {above:g}, not {number:g}.")
+    if below is not None and number >= below:
+        raise InvalidParameterError(f"{name} must be below {below:g}, not {number:g}.")
+    return number
+
+
+def require_count(name: str, value: int, *, at_least: int = 1, at_most: int | None = None) -> int:
+    """Return ``value`` as an int in ``[at_least, at_most]``.
+
+    Raises:
+        InvalidParameterError: if it is not a whole number in that range.
+    """
+    if isinstance(value, bool) or not float(value).is_integer():
+        raise InvalidParameterError(f"{name} must be a whole number, not {value!r}.")
+    number = int(value)
+    if number < at_least or (at_most is not None and number > at_most):
+        upper = "" if at_most is None else f" and at most {at_most:,}"
+        raise InvalidParameterError(f"{name} must be at least {at_least:,}{upper}, not {number:,}.")
+    return number

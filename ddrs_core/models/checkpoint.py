@@ -1,0 +1,84 @@
+"""Our own model files: weights as safetensors, the card as JSON beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from ddrs_core.errors import CheckpointError, DDRSError
+from ddrs_core.models.classifier import (
+    Classifier,
+    ModelCard,
+    build_classifier,
+    weights_digest,
+    with_card,
+)
+
+
+def save_checkpoint(classifier: Classifier, folder: Path) -> Path:
+    """Write ``<name>.safetensors`` and ``<name>.json`` into ``folder``; returns the former."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {k: v.detach().cpu().contiguous() for k, v in classifier.network.state_dict().items()}
+    with_card(classifier, digest=weights_digest(classifier.network))
+    path = folder / f"{classifier.card.name}.safetensors"
+    save_file(state, path)
+    card_text = json.dumps(classifier.card.to_dict(), indent=2) + "\n"
+    path.with_suffix(".json").write_text(card_text, encoding="utf-8")
+    return path
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read the JSON card that lies beside a ``.safetensors`` file.
+
+    Raises:
+        CheckpointError: if it is missing or not a model card.
+    """
+    card_path = path.with_suffix(".json")
+    try:
+        data = json.loads(card_path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{path.name} has no card: {card_path.name} should lie beside it."
+        ) from None
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"The card {card_path.name} cannot be read: {error}.") from None
+    if not isinstance(data, dict):
+        raise CheckpointError(f"The card {card_path.name} should hold a JSON object.")
+    return ModelCard.from_dict(data)
+
+
+def load_checkpoint(path: Path) -> Classifier:
+    """Load a model written by :func:`save_checkpoint`, in eval mode on the CPU.
+
+    Raises:
+        CheckpointError: if the file is missing, damaged, holds numbers that are not finite or
+            does not fit its card.
+    """
+    card = read_card(path)
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path.name} is not a readable safetensors file: {error}.") from None
+    try:
+        classifier = build_classifier(card)
+        classifier.network.load_state_dict(state)
+    except DDRSError:
+        raise
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CheckpointError(
+            f"The weights in {path.name} do not fit the architecture {card.architecture}: {reason}"
+        ) from None
+    if not all(torch.isfinite(t).all() for t in state.values()):
+        raise CheckpointError(f"{path.name} holds weights that are not finite numbers.")
+    digest = weights_digest(classifier.network)
+    if card.digest and digest != card.digest:
+        raise CheckpointError(
+            f"{path.name} is not the file its card describes: its digest is {digest}, "
+            f"the card says {card.digest}."
+        )
+    return with_card(classifier, digest=digest).eval().requires_grad_(False)

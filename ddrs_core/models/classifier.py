@@ -1,0 +1,114 @@
+"""The base classifier f: normalisation first, then a network, with the card that describes it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ddrs_core.errors import CheckpointError
+from ddrs_core.models.architectures import get_architecture
+from ddrs_core.models.device import Precision
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """Per-channel affine map ``(x - mean) / std`` of pixels in [0, 1]."""
+
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Everything that is known about a trained model; stored as JSON beside its weights."""
+
+    name: str
+    architecture: str
+    dataset: str
+    num_classes: int
+    shape: tuple[int, int, int]  # (C, H, W) of the input
+    normalization: Normalization = Normalization()
+    method: str = "unknown"  # training method
+    sigma: float | None = None  # training noise; None: unknown, 0: none
+    accuracy: dict[str, float] = field(default_factory=dict)  # "clean", "noise 0.25", ...
+    precision: Precision = "fp32"  # lowest precision in which it was checked
+    seed: int | None = None
+    command: str = ""
+    machine: str = ""
+    digest: str = ""
+    parameters: int = 0
+    licence: str = "MIT"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> ModelCard:
+        """Rebuild a card from :meth:`to_dict` data.
+
+        Raises:
+            CheckpointError: if a field is missing, unknown or of the wrong kind.
+        """
+        try:
+            norm = data.get("normalization", {})
+            normalization = Normalization(tuple(norm.get("mean", (0.0,))), tuple(norm.get("std", (1.0,))))
+            channels, height, width = (int(v) for v in data["shape"])
+            return cls(
+                **{**data, "normalization": normalization, "shape": (channels, height, width)}
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise CheckpointError(f"The model card is not usable: {error}.") from None
+
+
+class Classifier(nn.Module):
+    """f: [B, C, H, W] in [0, 1] -> logits [B, K]. Noise is added *before* the normalisation."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, card: ModelCard) -> None:
+        super().__init__()
+        self.network = network
+        self.card = card
+        norm = card.normalization
+        self.register_buffer("mean", torch.tensor(norm.mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(norm.std).view(1, -1, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network((x - self.mean) / self.std)
+
+
+def build_classifier(card: ModelCard) -> Classifier:
+    """A freshly initialised classifier of the card's architecture; random numbers come from the
+    global generator, as everywhere in torch.
+
+    Raises:
+        UnknownNameError: if the architecture is unknown.
+    """
+    network = get_architecture(card.architecture).build(card.num_classes, card.shape[0])
+    classifier = Classifier(network, card)
+    return with_card(classifier, digest=weights_digest(classifier.network))
+
+
+def with_card(classifier: Classifier, **changes: Any) -> Classifier:
+    """Put a changed card on the classifier, in place, with its parameters counted."""
+    parameters = sum(p.numel() for p in classifier.network.parameters())
+    classifier.card = replace(classifier.card, parameters=parameters, **changes)
+    return classifier
+
+
+def weights_digest(module: nn.Module) -> str:
+    """SHA-256 of all parameters and buffers with their names, as 16 hex digits."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        data = tensor.detach().to("cpu").contiguous()
+        digest.update(f"{name}:{data.dtype}:{tuple(data.shape)}".encode())
+        digest.update(data.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+

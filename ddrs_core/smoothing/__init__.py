@@ -1,0 +1,50 @@
+"""The method: certify and predict by voting over noise, and choose the noise for each input."""
+
+from ddrs_core.smoothing.ascent import AscentConfig, ascend_sigma, ascend_sigmas
+from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, Grade, round_down
+from ddrs_core.smoothing.classifier import SmoothedClassifier, VoteProgress
+from ddrs_core.smoothing.curve import RadiusCurve, radius_curve, sigma_grid
+from ddrs_core.smoothing.probe import Probe, probe, shown_noise
+from ddrs_core.smoothing.search import SearchConfig, search_sigma, search_sigmas
+from ddrs_core.smoothing.steps import Budget, SigmaBatch, SigmaStep
+from ddrs_core.smoothing.strategies import (
+    DEFAULT_PRESET,
+    STRATEGIES,
+    Preset,
+    StrategyConfig,
+    choose_sigmas,
+    get_preset,
+    list_presets,
+)
+
+__all__ = [
+    "ABSTAIN",
+    "DEFAULT_PRESET",
+    "STRATEGIES",
+    "AscentConfig",
+    "Bound",
+    "Budget",
+    "Certificate",
+    "Grade",
+    "Preset",
+    "Probe",
+    "RadiusCurve",
+    "SearchConfig",
+    "SigmaBatch",
+    "SigmaStep",
+    "SmoothedClassifier",
+    "StrategyConfig",
+    "VoteProgress",
+    "ascend_sigma",
+    "ascend_sigmas",
+    "choose_sigmas",
+    "get_preset",
+    "list_presets",
+    "probe",
+    "radius_curve",
+    "round_down",
+    "search_sigma",
+    "search_sigmas",
+    "shown_noise",
+    "sigma_grid",
+]

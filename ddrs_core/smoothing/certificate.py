@@ -1,0 +1,141 @@
+"""What a certification yields: the complete certificate, and how sure one may be of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from decimal import ROUND_FLOOR, Decimal
+from enum import StrEnum
+from typing import Any
+
+from ddrs_core.smoothing import confidence
+
+ABSTAIN = -1
+
+
+class Bound(StrEnum):
+    """Which bounds prove the radius."""
+
+    ONE_SIDED = "one-sided"  # lower bound on p_A at alpha
+    TWO_SIDED = "two-sided"  # lower bound on p_A and upper bound on p_B, at alpha/2 each
+
+
+class Grade(StrEnum):
+    """What a radius is worth (from the strongest to the weakest)."""
+
+    UNCONDITIONAL = "unconditional"
+    FOR_QUERIES_AFTER = "for queries after x"
+    CONDITIONAL = "conditional on sigma_x"
+
+    @property
+    def meaning(self) -> str:
+        """The guarantee in one sentence."""
+        return _MEANING[self]
+
+
+_MEANING = {
+    Grade.UNCONDITIONAL: "One noise level serves every input, so the smoothed classifier provably "
+    "gives this class to every image within the radius.",
+    Grade.FOR_QUERIES_AFTER: "From the moment this image is stored, the memory-enhanced classifier "
+    "gives this class to every image within the radius.",
+    Grade.CONDITIONAL: "Holds for the classifier smoothed with this image's own noise level; a "
+    "nearby image that chooses another noise level is not covered.",
+}
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Class and certified l2 radius of one input, with all that is needed to recompute them.
+
+    ``prediction`` is ``ABSTAIN`` (-1) and ``radius`` 0 where nothing could be certified. The
+    radius is in units of pixels in [0, 1]; ``counts`` [K] are the votes of the n samples;
+    ``p_lower`` bounds the probability of the class that the n0 samples chose (``candidate``).
+    """
+
+    dataset: str | None
+    index: int | None
+    label: int | None
+    prediction: int
+    radius: float
+    sigma: float
+    grade: Grade
+    counts: tuple[int, ...]
+    n0: int
+    n: int
+    alpha: float
+    bound: Bound
+    p_lower: float
+    seed: int
+    precision: str
+    model: str  # digest of the weights
+    seconds: float
+    candidate: int = ABSTAIN
+
+    @property
+    def abstained(self) -> bool:
+        """Whether no class could be certified."""
+        return self.prediction == ABSTAIN
+
+    @property
+    def correct(self) -> bool | None:
+        """Whether the class is the label; None without a label."""
+        return None if self.label is None else self.prediction == self.label
+
+    @property
+    def radius_cap(self) -> float:
+        """The largest radius that unanimous votes would have proved."""
+        alpha = self.alpha if self.bound is Bound.ONE_SIDED else self.alpha / 2
+        return float(confidence.radius_cap(self.sigma, self.n, alpha))
+
+    def recompute_radius(self) -> float:
+        """The radius, from the counts alone."""
+        return prove_radius(
+            self.counts, self.candidate, self.sigma, self.alpha, self.bound
+        ).radius  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return {**asdict(self), "grade": self.grade.value, "bound": self.bound.value}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Certificate:
+        """Rebuild a certificate from :meth:`to_dict` data."""
+        changed = {
+            "grade": Grade(data["grade"]),
+            "bound": Bound(data["bound"]),
+            "counts": tuple(data["counts"]),
+        }
+        return cls(**{**data, **changed})
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The bounds that some counts give, and the radius that they prove (0: none)."""
+
+    p_lower: float
+    p_upper_other: float
+    radius: float
+
+
+def prove_radius(
+    counts: Sequence[int], candidate: int, sigma: float, alpha: float, bound: Bound
+) -> Proof:
+    """Certified radius of class ``candidate`` from its votes; spends ``alpha`` once.
+
+    With two-sided bounds, p_B is bounded for the most frequent class other than the candidate.
+    The upper bound grows with the count, so it is the largest over all other classes and needs no
+    union bound.
+    """
+    n, k = sum(counts), counts[candidate]
+    if bound is Bound.ONE_SIDED:
+        p_lower = float(confidence.lower_bound(k, n, alpha))
+        return Proof(p_lower, 1.0 - p_lower, float(confidence.radius_one_sided(sigma, p_lower)))
+    p_lower = float(confidence.lower_bound(k, n, alpha / 2))
+    other = max((c for i, c in enumerate(counts) if i != candidate), default=0)
+    p_other = min(float(confidence.upper_bound(other, n, alpha / 2)), 1.0 - p_lower)
+    return Proof(p_lower, p_other, float(confidence.radius_two_sided(sigma, p_lower, p_other)))
+
+
+def round_down(value: float, digits: int = 3) -> str:
+    """Print a radius rounded *down*, so that the printed number is proved as well."""
+    return str(Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-digits), ROUND_FLOOR))

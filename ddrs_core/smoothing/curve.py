@@ -1,0 +1,139 @@
+"""The radius as a function of sigma, estimated on a grid and refined round by round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ddrs_core.errors import InvalidParameterError, require_count
+from ddrs_core.models import NoisyForward, noise_generator
+from ddrs_core.smoothing.classifier import as_batch, as_forward
+from ddrs_core.smoothing.confidence import (
+    Floats,
+    check_budget,
+    check_sigma,
+    interval,
+    radius_cap,
+    radius_one_sided,
+)
+from ddrs_core.smoothing.steps import Ints
+
+BAND_ALPHA = 0.05  # the band holds R at each sigma with 95 % confidence, pointwise
+
+
+@dataclass(frozen=True)
+class RadiusCurve:
+    """R(sigma) for the leading class at each sigma, after n votes at each; arrays are [S].
+
+    ``low`` and ``high`` are a pointwise 95 % confidence band, for looking and not for
+    certifying; ``cap`` is the largest radius that the planned certification could prove.
+    """
+
+    sigmas: Floats
+    radius: Floats
+    low: Floats
+    high: Floats
+    cap: Floats
+    prediction: Ints
+    counts: Ints  # [S, K]
+    n: int  # votes at each sigma so far
+    target: int  # votes at each sigma when done
+
+
+def sigma_grid(low: float, high: float, points: int = 33) -> Floats:
+    """``points`` noise levels from ``low`` to ``high``, evenly spaced on a logarithmic scale."""
+    return np.geomspace(check_sigma(low), check_sigma(high), points)
+
+
+def radius_curve(
+    f: nn.Module | NoisyForward | Callable[[Tensor], Tensor],
+    x: Tensor,
+    sigmas: Sequence[float] | Floats,
+    *,
+    samples: int = 2_000,
+    n: int = 10_000,
+    alpha: float = 0.001,
+    seed: int = 0,
+    index: int = 0,
+) -> Iterator[RadiusCurve]:
+    """Estimate R(sigma) = sigma * Phi^-1(p(sigma)) over a grid, coarse first.
+
+    All sigmas see the same noise vectors, so the curve is smooth. Its noise is its own: nothing
+    that is learned here enters a certificate.
+
+    Args:
+        x: image [C, H, W].
+        sigmas: the grid [S].
+        samples: votes at each sigma in the end; rounds of 25, 50, 100, ... lead there.
+        n, alpha: the certification whose cap is shown.
+
+    Yields:
+        The curve after each round.
+
+    Raises:
+        InvalidParameterError, MismatchError: for arguments that make no sense.
+    """
+    grid = np.array([check_sigma(float(s)) for s in sigmas])
+    if not len(grid):
+        raise InvalidParameterError("The grid of noise levels is empty.")
+    require_count("samples", samples)
+    check_budget(1, n, alpha)
+    forward = as_forward(f)
+    image = as_batch(x)
+    forward.check_images(image)
+    return _curve(forward, image, grid, samples, n, alpha, seed, index)
+
+
+def _curve(
+    forward: NoisyForward,
+    image: Tensor,
+    grid: Floats,
+    samples: int,
+    n: int,
+    alpha: float,
+    seed: int,
+    index: int,
+) -> Iterator[RadiusCurve]:
+    repeated = image.expand(len(grid), *image.shape[1:])
+    counts = np.zeros((len(grid), forward.num_classes(image.shape[1:])), dtype=np.int64)
+    cap = radius_cap(grid, n, alpha)
+    for number, size in enumerate(_rounds(samples)):
+        generators = [
+            noise_generator(seed, index, f"curve {number}", forward.device) for _ in grid
+        ]
+        counts += forward.votes(repeated, torch.from_numpy(grid), size, generators)
+        yield read_curve(grid, counts.copy(), cap, samples)
+
+
+def read_curve(grid: Floats, counts: Ints, cap: Floats, target: int) -> RadiusCurve:
+    """The curve and its band from the votes [S, K] at each sigma."""
+    done = counts.sum(axis=1)
+    leading = counts.max(axis=1)
+    low, high = interval(leading, done, BAND_ALPHA)
+    highest = (done - 0.5) / done  # unanimity alone would put the estimate at infinity
+    estimate = np.minimum(leading / done, highest)
+    return RadiusCurve(
+        sigmas=grid,
+        radius=radius_one_sided(grid, estimate),
+        low=radius_one_sided(grid, low),
+        high=radius_one_sided(grid, np.minimum(high, 1 - 1e-9)),
+        cap=cap,
+        prediction=counts.argmax(axis=1),
+        counts=counts,
+        n=int(done[0]),
+        target=target,
+    )
+
+
+def _rounds(samples: int) -> list[int]:
+    """Round sizes 25, 25, 50, 100, ... that add up to ``samples``."""
+    sizes, left, size = [], samples, 25
+    while left > 0:
+        sizes.append(min(size, left))
+        left -= sizes[-1]
+        size = sum(sizes)
+    return sizes

@@ -1,0 +1,144 @@
+"""What every sigma strategy yields, and the guard that they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ddrs_core.errors import InvalidParameterError
+from ddrs_core.models import NoisyForward, noise_generator
+from ddrs_core.smoothing.confidence import Floats, lower_bound, radius_one_sided
+
+Ints = NDArray[np.int64]
+
+KEPT_NO_CLASS = "Kept sigma_0: the votes there are too even to name a class that could be guarded."
+KEPT_NOT_BETTER = "Kept sigma_0: no other noise level promised a larger radius for the same class."
+CHOSEN_GUARDED = "Moved: fresh votes promise a larger radius for the same class."
+CHOSEN_LAST = "The last iterate, as the paper's Algorithm 1 prescribes."
+
+
+@dataclass(frozen=True)
+class SigmaStep:
+    """One step of a sigma strategy for one image.
+
+    ``radius`` is an estimate that steers the search, not a certified radius. The last step
+    carries the chosen sigma and the reason for it.
+    """
+
+    step: int  # from 1
+    steps: int
+    sigma: float  # where this step looked
+    radius: float
+    slope: float  # dR/dsigma there
+    p_a: float
+    p_b: float
+    prediction: int
+    chosen: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SigmaBatch:
+    """The same step for M images at once; every array is [M]."""
+
+    step: int
+    steps: int
+    sigma: Floats
+    radius: Floats
+    slope: Floats
+    p_a: Floats
+    p_b: Floats
+    prediction: Ints
+    chosen: Floats | None = None
+    reasons: tuple[str, ...] = ()
+
+    def one(self, i: int) -> SigmaStep:
+        """The step of image ``i``."""
+        return SigmaStep(
+            self.step,
+            self.steps,
+            float(self.sigma[i]),
+            float(self.radius[i]),
+            float(self.slope[i]),
+            float(self.p_a[i]),
+            float(self.p_b[i]),
+            int(self.prediction[i]),
+            None if self.chosen is None else float(self.chosen[i]),
+            self.reasons[i] if self.reasons else "",
+        )
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The certification that a sigma is chosen for: N samples at failure probability alpha."""
+
+    n: int = 10_000
+    alpha: float = 0.001
+
+
+def check_bounds(bounds: tuple[float, float]) -> tuple[float, float]:
+    """Raises InvalidParameterError unless 0 < sigma_min < sigma_max, both finite."""
+    low, high = (float(b) for b in bounds)
+    if not 0 < low < high < float("inf"):
+        raise InvalidParameterError(
+            f"The bounds of sigma must satisfy 0 < smallest < largest, not {low:g} and {high:g}."
+        )
+    return low, high
+
+
+def promised_radius(votes: Floats, samples: int, sigmas: Floats, budget: Budget) -> Floats:
+    """The radius that ``budget`` would probably certify, from a small number of votes.
+
+    The share of votes is shrunk as by Jeffreys' prior, (k + 1/2) / (n + 1), and then bounded as
+    if it had been seen in all N samples; so few samples do not favour a large sigma merely
+    because unanimity is easily had.
+    """
+    share = (votes + 0.5) / (samples + 1.0)
+    return radius_one_sided(sigmas, lower_bound(share * budget.n, budget.n, budget.alpha))
+
+
+def guard(
+    forward: NoisyForward,
+    images: Tensor,
+    sigma_0: Floats,
+    candidates: Floats,
+    samples: int,
+    budget: Budget,
+    seed: int,
+    indices: list[int],
+) -> tuple[Floats, tuple[str, ...]]:
+    """Choose among candidate sigmas by fresh votes, in favour of sigma_0.
+
+    Args:
+        images: [M, C, H, W].
+        sigma_0: [M]; its class is the one that must be kept.
+        candidates: [J, M].
+        samples: votes for each candidate; all see the same noise vectors.
+
+    Returns:
+        The sigma [M] with the largest promised radius among those that vote for the class at
+        sigma_0, and the reasons, one an image. Noise used here is never used to certify.
+    """
+    m = len(images)
+    tried = np.concatenate([sigma_0[None], candidates])  # [J + 1, M]
+    counts = []
+    for row in tried:
+        generators = [noise_generator(seed, i, "guard", forward.device) for i in indices]
+        counts.append(forward.votes(images, torch.from_numpy(row), samples, generators))
+    votes = np.stack(counts)  # [J + 1, M, K]
+    kept_class = votes[0].argmax(axis=1)
+    same = votes.argmax(axis=2) == kept_class
+    held = np.take_along_axis(votes, kept_class[None, :, None], axis=2)[..., 0]
+    promised = np.where(same, promised_radius(held.astype(np.float64), samples, tried, budget), 0.0)
+    best = promised.argmax(axis=0)  # the first, sigma_0, wins a tie
+    reasons = []
+    for i in range(m):
+        if promised[best[i], i] <= 0:
+            reasons.append(KEPT_NO_CLASS)
+        else:
+            reasons.append(CHOSEN_GUARDED if best[i] else KEPT_NOT_BETTER)
+    return np.take_along_axis(tried, best[None], axis=0)[0], tuple(reasons)
