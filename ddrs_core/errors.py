@@ -61,8 +61,8 @@ def require_number(
     """
     try:
         number = float(value)
-    except (TypeError, ValueError):
-        raise InvalidParameterError(f"{name} must be a number, not {value!r}.") from None
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidParameterError(f"{name} must be a number, not {str(value)[:40]!r}.") from None
     if not math.isfinite(number):
         raise InvalidParameterError(f"{name} must be a finite number, not {number}.")
     if above is not None and number <= above:
@@ -78,8 +78,12 @@ def require_count(name: str, value: int, *, at_least: int = 1, at_most: int | No
     Raises:
         InvalidParameterError: if it is not a whole number in that range.
     """
-    if isinstance(value, bool) or not float(value).is_integer():
-        raise InvalidParameterError(f"{name} must be a whole number, not {value!r}.")
+    try:
+        whole = not isinstance(value, bool) and float(value).is_integer()
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole:
+        raise InvalidParameterError(f"{name} must be a whole number, not {str(value)[:40]!r}.")
     number = int(value)
     if number < at_least or (at_most is not None and number > at_most):
         upper = "" if at_most is None else f" and at most {at_most:,}"

@@ -68,7 +68,7 @@ def load_checkpoint(path: Path) -> Classifier:
         classifier.network.load_state_dict(state)
     except DDRSError:
         raise
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[-1].strip()
         raise CheckpointError(
             f"The weights in {path.name} do not fit the architecture {card.architecture}: {reason}"

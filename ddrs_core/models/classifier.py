@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -56,13 +57,38 @@ class ModelCard:
         """
         try:
             norm = data.get("normalization", {})
-            normalization = Normalization(tuple(norm.get("mean", (0.0,))), tuple(norm.get("std", (1.0,))))
+            mean, std = norm.get("mean", (0.0,)), norm.get("std", (1.0,))
+            normalization = Normalization(tuple(mean), tuple(std))
             channels, height, width = (int(v) for v in data["shape"])
-            return cls(
+            card = cls(
                 **{**data, "normalization": normalization, "shape": (channels, height, width)}
             )
+            _check_card(card)
+            return card
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(f"The model card is not usable: {error}.") from None
+
+
+def _check_card(card: ModelCard) -> None:
+    """Raises ValueError unless the fields that the program computes with can be computed with."""
+    for value, kind, name in (
+        (card.name, str, "name"),
+        (card.architecture, str, "architecture"),
+        (card.dataset, str, "dataset"),
+        (card.num_classes, int, "num_classes"),
+        (card.accuracy, dict, "accuracy"),
+        (card.digest, str, "digest"),
+        (card.sigma or 0.0, (int, float), "sigma"),
+    ):
+        if not isinstance(value, kind):
+            raise ValueError(f"{name} should not be {str(value)[:40]!r}")
+    if not 2 <= card.num_classes <= 10**6 or not all(1 <= v <= 10**5 for v in card.shape):
+        raise ValueError(f"{card.num_classes} classes and shape {list(card.shape)} cannot be")
+    norm = card.normalization
+    if not all(math.isfinite(v) for v in norm.mean + norm.std) or min(norm.std) <= 0:
+        raise ValueError("the normalization needs finite means and standard deviations above 0")
+    if {len(norm.mean), len(norm.std)} - {1, card.shape[0]}:
+        raise ValueError(f"the normalization does not fit {card.shape[0]} channels")
 
 
 class Classifier(nn.Module):
@@ -110,5 +136,3 @@ def weights_digest(module: nn.Module) -> str:
         digest.update(f"{name}:{data.dtype}:{tuple(data.shape)}".encode())
         digest.update(data.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
-
-

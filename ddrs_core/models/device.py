@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -43,15 +44,14 @@ def resolve_device(name: str) -> torch.device:
         return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
     if name == "cpu":
         return torch.device("cpu")
-    kind, _, number = name.partition(":")
-    if kind != "cuda" or (number and not number.isdigit()) or name.endswith(":"):
+    if not re.fullmatch(r"cuda(:[0-9]{1,4})?", name):
         raise DeviceError(f"A device is auto, cpu, cuda or cuda:<number>, not {name[:40]!r}.")
     if not torch.cuda.is_available():
         raise DeviceError(
             f"There is no usable NVIDIA GPU on this machine, so {name!r} cannot be used. "
             "Choose auto or cpu."
         )
-    index = int(number or 0)
+    index = int(name.partition(":")[2] or 0)
     if index >= torch.cuda.device_count():
         last = torch.cuda.device_count() - 1
         raise DeviceError(f"There is no GPU {index} here; the GPUs are cuda:0 to cuda:{last}.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from ddrs_core.errors import MismatchError, unknown_name
 from ddrs_core.data import DatasetInfo
+from ddrs_core.errors import MismatchError, unknown_name
 from ddrs_core.models.checkpoint import load_checkpoint, read_card
 from ddrs_core.models.classifier import Classifier, ModelCard
 from ddrs_core.models.device import resolve_device

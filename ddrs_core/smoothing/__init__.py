@@ -16,6 +16,7 @@ from ddrs_core.smoothing.strategies import (
     get_preset,
     list_presets,
 )
+from ddrs_core.smoothing.watch import SigmaFrame, watch_sigma
 
 __all__ = [
     "ABSTAIN",
@@ -31,6 +32,7 @@ __all__ = [
     "RadiusCurve",
     "SearchConfig",
     "SigmaBatch",
+    "SigmaFrame",
     "SigmaStep",
     "SmoothedClassifier",
     "StrategyConfig",
@@ -47,4 +49,5 @@ __all__ = [
     "search_sigmas",
     "shown_noise",
     "sigma_grid",
+    "watch_sigma",
 ]

@@ -39,6 +39,7 @@ class AscentConfig:
     bounds: tuple[float, float] = (0.01, 2.0)
     final_lr: float = 1.0  # the step size falls to this share of lr, along a cosine
     average: float = 0.0  # share of the last iterates that is averaged; 0: the last one alone
+    beta: float = 1.0  # inverse temperature of the softmax; a large one counts votes
     guard: int = 0  # votes for each candidate of the guard; 0: no guard
 
     def check(self) -> AscentConfig:
@@ -48,6 +49,7 @@ class AscentConfig:
         require_count("samples (n)", self.samples, at_most=10_000)
         require_number("clamp (c)", self.clamp, above=0.0, below=0.5)
         require_number("final lr", self.final_lr, above=0.0, below=1.0 + 1e-9)
+        require_number("beta (sharpness)", self.beta, above=0.0, below=1e3)
         require_number("average", self.average, above=-1e-9, below=1.0 + 1e-9)
         require_count("guard", self.guard, at_least=0, at_most=100_000)
         check_bounds(self.bounds)
@@ -157,18 +159,21 @@ def _ascend(
     for step in range(1, config.steps + 1):
         for i, generator in enumerate(generators):
             noise[i].normal_(generator=generator)
-        value = soft_radius(forward, images, sigma, noise, config.clamp)
+        value = soft_radius(forward, images, sigma, noise, config.clamp, config.beta)
         lr = config.lr * _share_of_lr(step, config.steps, config.final_lr)
         moved = (sigma + lr * value.slope).clamp(low, high)
-        numbers = torch.stack([sigma, value.radius, value.slope, value.p_a, value.p_b]).cpu().numpy()
+        numbers = torch.stack([sigma, value.radius, value.slope, value.p_a, value.p_b])
         if step > config.steps - averaged:
             total += moved
-        chosen, reasons = None, ()
+        chosen: Floats | None = None
+        reasons: tuple[str, ...] = ()
         if step == config.steps:
             found = (total / averaged).cpu().numpy()
             chosen, reasons = _settle(forward, images, start, found, config, seed, indices, budget)
+        at, radius, slope, p_a, p_b = numbers.cpu().numpy()
+        classes = value.prediction.cpu().numpy()
         yield SigmaBatch(
-            step, config.steps, *numbers, value.prediction.cpu().numpy(), chosen, reasons
+            step, config.steps, at, radius, slope, p_a, p_b, classes, chosen, reasons
         )  # fmt: skip
         sigma = moved
 
@@ -205,7 +210,12 @@ class SoftRadius:
 
 
 def soft_radius(
-    forward: NoisyForward, images: Tensor, sigma: Tensor, noise: Tensor, clamp: float
+    forward: NoisyForward,
+    images: Tensor,
+    sigma: Tensor,
+    noise: Tensor,
+    clamp: float,
+    beta: float = 1.0,
 ) -> SoftRadius:
     """R = sigma/2 (Phi^-1(E_A) - Phi^-1(E_B)) and dR/dsigma with the given noise.
 
@@ -221,7 +231,12 @@ def soft_radius(
     a_part = max(1, size // noise.shape[1])
     parts = [
         _soft_radius_part(
-            forward, images[i : i + a_part], sigma[i : i + a_part], noise[i : i + a_part], clamp
+            forward,
+            images[i : i + a_part],
+            sigma[i : i + a_part],
+            noise[i : i + a_part],
+            clamp,
+            beta,
         )
         for i in range(0, len(images), a_part)
     ]
@@ -236,7 +251,12 @@ _GRADIENT_ROWS_MIN = 16
 
 
 def _soft_radius_part(
-    forward: NoisyForward, images: Tensor, sigma: Tensor, noise: Tensor, clamp: float
+    forward: NoisyForward,
+    images: Tensor,
+    sigma: Tensor,
+    noise: Tensor,
+    clamp: float,
+    beta: float = 1.0,
 ) -> SoftRadius:
     m, n = noise.shape[:2]
     with torch.enable_grad():
@@ -244,7 +264,8 @@ def _soft_radius_part(
         noisy = torch.addcmul(
             images[:, None], s.to(noise.dtype).view(m, 1, 1, 1, 1), noise
         )  # [M, n, C, H, W]
-        probabilities = forward.logits(noisy.flatten(0, 1)).softmax(1).view(m, n, -1)
+        logits = forward.logits(noisy.flatten(0, 1))
+        probabilities = (beta * logits).softmax(1).view(m, n, -1)
         top, classes = probabilities.double().mean(1).topk(2, dim=1)  # [M, 2]
         clamped = top.clamp(clamp, 1 - clamp)
         gap = torch.special.ndtri(clamped[:, 0]) - torch.special.ndtri(clamped[:, 1])

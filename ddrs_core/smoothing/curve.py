@@ -27,7 +27,7 @@ BAND_ALPHA = 0.05  # the band holds R at each sigma with 95 % confidence, pointw
 
 @dataclass(frozen=True)
 class RadiusCurve:
-    """R(sigma) for the leading class at each sigma, after n votes at each; arrays are [S].
+    """R(sigma) for the leading class at each sigma, after n votes or more; arrays are [S].
 
     ``low`` and ``high`` are a pointwise 95 % confidence band, for looking and not for
     certifying; ``cap`` is the largest radius that the planned certification could prove.
@@ -40,7 +40,7 @@ class RadiusCurve:
     cap: Floats
     prediction: Ints
     counts: Ints  # [S, K]
-    n: int  # votes at each sigma so far
+    n: int  # votes at the sigma that has fewest
     target: int  # votes at each sigma when done
 
 
@@ -72,7 +72,7 @@ def radius_curve(
         n, alpha: the certification whose cap is shown.
 
     Yields:
-        The curve after each round.
+        The curve so far, several times a second.
 
     Raises:
         InvalidParameterError, MismatchError: for arguments that make no sense.
@@ -102,11 +102,12 @@ def _curve(
     counts = np.zeros((len(grid), forward.num_classes(image.shape[1:])), dtype=np.int64)
     cap = radius_cap(grid, n, alpha)
     for number, size in enumerate(_rounds(samples)):
-        generators = [
-            noise_generator(seed, index, f"curve {number}", forward.device) for _ in grid
-        ]
-        counts += forward.votes(repeated, torch.from_numpy(grid), size, generators)
-        yield read_curve(grid, counts.copy(), cap, samples)
+        generators = [noise_generator(seed, index, f"curve {number}", forward.device) for _ in grid]
+        before = counts
+        for votes in forward.vote_steps(repeated, torch.from_numpy(grid), size, generators):
+            counts = before + votes.counts
+            if counts.sum(axis=1).min() > 0:
+                yield read_curve(grid, counts, cap, samples)
 
 
 def read_curve(grid: Floats, counts: Ints, cap: Floats, target: int) -> RadiusCurve:
@@ -124,7 +125,7 @@ def read_curve(grid: Floats, counts: Ints, cap: Floats, target: int) -> RadiusCu
         cap=cap,
         prediction=counts.argmax(axis=1),
         counts=counts,
-        n=int(done[0]),
+        n=int(done.min()),
         target=target,
     )
 

@@ -121,7 +121,8 @@ def _search(
         flat = (radius_a == 0) & (radius_b == 0)  # no class on either side: go back to the start
         up = np.where(flat, np.log(start) > middle, radius_b > radius_a)
         low, high = np.where(up, middle, low), np.where(up, high, middle)
-        chosen, reasons = None, ()
+        chosen: Floats | None = None
+        reasons: tuple[str, ...] = ()
         if step == config.steps:
             found = np.exp((low + high) / 2)
             candidates = np.stack([np.sqrt(start * found), found])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ddrs_core.data import load_dataset
-from ddrs_core.errors import require_count, require_number, unknown_name
+from ddrs_core.errors import MismatchError, require_count, require_number, unknown_name
 from ddrs_core.models import (
     Classifier,
     ModelCard,
@@ -17,22 +17,20 @@ from ddrs_core.models import (
     Normalization,
     build_classifier,
     noise_generator,
+    weights_digest,
 )
 from ddrs_core.models.architectures import get_architecture
+from ddrs_core.models.classifier import with_card
 from ddrs_core.training.config import BatchSummary, EpochSummary, TrainConfig
 from ddrs_core.training.gaussian import gaussian_loss
 
 # (classifier, images [B, C, H, W], labels [B], sigma, generator) -> loss, logits [B, K]
-LossFunction = Callable[
-    [nn.Module, Tensor, Tensor, float, torch.Generator], tuple[Tensor, Tensor]
-]
+LossFunction = Callable[[nn.Module, Tensor, Tensor, float, torch.Generator], tuple[Tensor, Tensor]]
 
 METHODS: dict[str, LossFunction] = {"gaussian": gaussian_loss}
 
 
-def train_steps(
-    config: TrainConfig, device: torch.device
-) -> Iterator[BatchSummary | EpochSummary]:
+def train_steps(config: TrainConfig, device: torch.device) -> Iterator[BatchSummary | EpochSummary]:
     """Train a classifier from scratch with SGD, momentum and a cosine schedule.
 
     Yields:
@@ -47,9 +45,17 @@ def train_steps(
     require_number("sigma (noise level)", config.sigma, above=0.0, below=100.0)
     require_number("lr (learning rate)", config.lr, above=0.0)
     require_count("epochs", config.epochs)
-    require_count("batch size", config.batch_size, at_least=2)
+    require_number("momentum", config.momentum, above=-1e-9, below=1.0)
+    require_number("weight decay", config.weight_decay, above=-1e-9)
+    require_count("seed", config.seed, at_least=0, at_most=2**63 - 1)
     architecture = get_architecture(config.architecture)
     train = load_dataset(config.dataset, "train")
+    require_count("batch size", config.batch_size, at_least=2, at_most=len(train))
+    if architecture.shape != train.info.shape:
+        raise MismatchError(
+            f"Architecture {architecture.name!r} takes images of shape "
+            f"{list(architecture.shape)}, but {train.info.title} has {list(train.info.shape)}."
+        )
     return _train(config, device, train.tensors(), train.info.num_classes, architecture.shape)
 
 
@@ -65,7 +71,7 @@ def _train(
     loss_function = METHODS[config.method]
     optimizer = torch.optim.SGD(
         classifier.parameters(), config.lr, config.momentum,
-        weight_decay=config.weight_decay, nesterov=True,
+        weight_decay=config.weight_decay, nesterov=config.momentum > 0,
     )  # fmt: skip
     batches = len(images) // config.batch_size
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.epochs * batches)
@@ -73,7 +79,7 @@ def _train(
     noise = noise_generator(config.seed, 0, "train noise", device)
     for epoch in range(1, config.epochs + 1):
         started, loss_sum, right = time.perf_counter(), 0.0, 0.0
-        lr = schedule.get_last_lr()[0]
+        lr = float(schedule.get_last_lr()[0])
         order = torch.randperm(len(images), generator=order_generator).to(device)
         classifier.train()
         for batch in range(1, batches + 1):
@@ -89,7 +95,10 @@ def _train(
             accuracy = float((logits.argmax(1) == labels[chosen]).float().mean())
             loss_sum, right = loss_sum + float(loss.detach()), right + accuracy
             yield BatchSummary(epoch, batch, batches, float(loss.detach()), accuracy)
-        done = classifier.eval().requires_grad_(False) if epoch == config.epochs else None
+        done = None
+        if epoch == config.epochs:
+            done = classifier.eval().requires_grad_(False)
+            with_card(done, digest=weights_digest(done.network))
         yield EpochSummary(
             epoch, config.epochs, loss_sum / batches, right / batches, lr,
             time.perf_counter() - started, done,
@@ -113,12 +122,17 @@ def _new_classifier(
         seed=config.seed,
     )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+        torch.default_generator.manual_seed(config.seed)  # leaves the GPUs' generators alone
         return build_classifier(card)
 
 
 def measure_accuracy(
-    classifier: Classifier, dataset: str, sigmas: tuple[float, ...], *, copies: int = 10
+    classifier: Classifier,
+    dataset: str,
+    sigmas: tuple[float, ...],
+    *,
+    copies: int = 10,
+    precision: str = "auto",
 ) -> dict[str, float]:
     """Accuracy on the test split, without noise (``clean``) and under noise (``noise 0.25``).
 
@@ -127,7 +141,7 @@ def measure_accuracy(
     """
     test = load_dataset(dataset, "test")
     images, labels = test.tensors()
-    forward = NoisyForward(classifier)
+    forward = NoisyForward(classifier, precision=precision)
     rows = torch.arange(len(labels))
     result = {}
     for sigma, count in ((0.0, 1), *((s, copies) for s in sigmas)):

@@ -30,9 +30,7 @@ class Architecture:
 _REGISTRY: dict[str, Architecture] = {
     a.name: a
     for a in (
-        Architecture(
-            "digits_cnn", "Three convolutions for 8x8 grey images", (1, 8, 8), DigitsCNN
-        ),
+        Architecture("digits_cnn", "Three convolutions for 8x8 grey images", (1, 8, 8), DigitsCNN),
         Architecture(
             "cifar_resnet20",
             "ResNet-20 for 32x32 images (He et al. 2016, option-A shortcuts)",

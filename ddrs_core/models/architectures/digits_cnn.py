@@ -22,7 +22,10 @@ class DigitsCNN(nn.Module):
             *_block(in_channels, 16), *_block(16, 32), nn.MaxPool2d(2), *_block(32, 64)
         )
         self.classifier = nn.Sequential(
-            nn.Flatten(), nn.Linear(64 * 4 * 4, 64), nn.ReLU(inplace=True), nn.Linear(64, num_classes)
+            nn.Flatten(),
+            nn.Linear(64 * 4 * 4, 64),
+            nn.ReLU(inplace=True),
+            nn.Linear(64, num_classes),
         )
 
     def forward(self, x: Tensor) -> Tensor:

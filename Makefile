@@ -1,0 +1,42 @@
+# make setup   the environment in .venv: everything that the app and the command line need
+# make app     the dashboard, on PORT (8501)
+# make test    all tests
+# make lint    style, types, and which package may import which
+# make clean   remove the environment and all caches
+
+PORT ?= 8501
+BIN := .venv/bin
+
+.PHONY: setup dev browser app test lint clean
+
+setup: .venv/.installed
+
+dev: .venv/.installed-dev
+
+.venv/.installed: requirements.txt
+	@.ci/venv
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed requirements-dev.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements-dev.txt
+	@touch $@
+
+browser: dev
+	@.ci/browser
+
+app: setup
+	$(BIN)/python -m streamlit run app.py --server.port $(PORT) --server.showEmailPrompt false
+
+test: dev browser
+	@$(BIN)/python -m pytest
+
+lint: dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,26 @@
+"""The entry of the dashboard: ``streamlit run app.py``.
+
+The script itself is ``ddrs_core/dashboard/main.py``; a folder ``pages/`` beside the main script
+would otherwise put Streamlit into its legacy multipage mode.
+"""
+
+from starlette.requests import Request
+from starlette.responses import FileResponse
+from starlette.routing import Route
+
+import streamlit as st
+from ddrs_core.dashboard.figure_view import PLOTLY_JS, PLOTLY_ROUTE
+from ddrs_core.dashboard.messages import show_unexpected_error
+
+
+async def plotly_js(_: Request) -> FileResponse:
+    """The plotly.js of the installed plotly package; nothing is loaded from elsewhere."""
+    headers = {"Cache-Control": "public, max-age=86400"}
+    return FileResponse(PLOTLY_JS, media_type="text/javascript", headers=headers)
+
+
+app = st.App(
+    "ddrs_core/dashboard/main.py",
+    routes=[Route(PLOTLY_ROUTE, plotly_js)],
+    on_script_error=show_unexpected_error,
+)

@@ -1,0 +1,179 @@
+"""Certification at sigma_0 and at sigma*, side by side."""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+
+from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.controls import pick_budget
+from ddrs_core.dashboard.explorer_jobs import adopt, certify_request, forget, owner, remember
+from ddrs_core.dashboard.explorer_state import ExplorerView
+from ddrs_core.dashboard.explorer_views import show_progress
+from ddrs_core.dashboard.figure_view import show_figure
+from ddrs_core.errors import DDRSError
+from ddrs_core.dashboard.messages import show_error
+from ddrs_core.figures import interval_figure
+from ddrs_core.jobs import Job, get_manager
+from ddrs_core.smoothing import Certificate, Grade, round_down
+
+Pair = tuple[Job, Job]
+
+
+def find_certify_jobs(view: ExplorerView, chosen: float | None) -> Pair | None:
+    """The two certifications that the URL names, if they belong to this view."""
+    if chosen is None or keys.CERTIFY_JOBS not in st.query_params:
+        return None
+    first, second = _requests(view, chosen)
+    at_start = adopt(first, keys.CERTIFY_JOBS, 0)
+    at_chosen = adopt(second, keys.CERTIFY_JOBS, 1)
+    if at_start is None or at_chosen is None:
+        return None
+    remember(keys.CERTIFY_JOBS, at_start, at_chosen)
+    return at_start, at_chosen
+
+
+def show_certification(view: ExplorerView, chosen: float | None, jobs: Pair | None) -> None:
+    """Budget, buttons, the interval closing in, and two cards."""
+    st.subheader("Certify", divider="gray")
+    pick_budget()
+    running = jobs is not None and not all(j.state.is_over for j in jobs)
+    start, stop, note = st.columns([2, 1, 4], vertical_alignment="center")
+    if start.button(
+        "Certify at sigma_0 and sigma*", type="primary", icon=":material/verified:",
+        disabled=chosen is None or running, width="stretch", key="certify_button",
+    ):  # fmt: skip
+        _start(view, chosen)
+    if stop.button("Cancel", disabled=not running, width="stretch", key="certify_cancel"):
+        for job in jobs or ():
+            job.cancel()
+        st.rerun()
+    if chosen is None:
+        note.caption("Let the strategy finish first: it has to name sigma* before it is certified.")
+    elif jobs is None:
+        note.caption(
+            f"Counts {view.n:,} fresh noisy copies at sigma_0 = {view.sigma_0:.4g} and at "
+            f"sigma* = {chosen:.4g}."
+        )
+    if jobs is None:
+        return
+    left, right = st.columns([3, 2])
+    with left:
+        histories = {"sigma_0": jobs[0].history, "sigma*": jobs[1].history}
+        show_figure(
+            interval_figure(histories, view.n),
+            key="interval", name=f"{view.dataset}-{view.index}-interval", height=330,
+            alt="Confidence interval on the class probability against samples counted",
+        )  # fmt: skip
+    with right:
+        for job, name in zip(jobs, ("sigma_0", "sigma*"), strict=True):
+            st.caption(f"at {name}")
+            show_progress(job)
+        st.caption(
+            "The intervals are for watching. Only the last look, at N samples, proves the radius, "
+            "so that alpha is spent once."
+        )
+    certificates = find_certificates(jobs)
+    for column, certificate, title in zip(
+        st.columns(2), certificates, ("At the start, sigma_0", "At the answer, sigma*"), strict=True
+    ):
+        if certificate is not None:
+            column.html(certificate_card(certificate, title, view.info.class_names))
+    if certificates[0] is not None and certificates[1] is not None:
+        st.info(compare(certificates[0], certificates[1]), icon=":material/compare_arrows:")
+
+
+def find_certificates(jobs: Pair | None) -> tuple[Certificate | None, Certificate | None]:
+    """The certificates of finished jobs."""
+    if jobs is None:
+        return None, None
+    first, second = (job.latest.certificate if job.latest else None for job in jobs)
+    return first, second
+
+
+def certificate_card(certificate: Certificate, title: str, names: tuple[str, ...]) -> str:
+    """A certificate as HTML, the radius rounded down, an abstention explained."""
+    label = "" if certificate.label is None else names[certificate.label]
+    if certificate.abstained:
+        answer, style = "Abstains", "ddrs-bad"
+        note = explain_abstention(certificate, names)
+    else:
+        right = certificate.correct
+        style = "" if right is None else ("ddrs-good" if right else "ddrs-bad")
+        verdict = "" if right is None else (" (correct)" if right else f" (label {label})")
+        answer = f"Class {names[certificate.prediction]}{verdict}"
+        note = certificate.grade.meaning
+    votes = certificate.counts[certificate.candidate]
+    rate = (certificate.n0 + certificate.n) / max(certificate.seconds, 1e-9)
+    rows = {
+        "noise level": f"{certificate.sigma:.4f}",
+        "votes": f"{votes:,} of {certificate.n:,} for {names[certificate.candidate]}",
+        "p_A at least": round_down(certificate.p_lower, 5),
+        "cap for N": round_down(certificate.radius_cap),
+        "alpha": f"{certificate.alpha:g} ({certificate.bound.value})",
+        "time": f"{certificate.seconds:.2f} s, {rate:,.0f} samples/s, {certificate.precision}",
+        "guarantee": certificate.grade.value,
+    }
+    table = "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in rows.items())
+    return (
+        f'<div class="ddrs-card" data-radius="{certificate.radius!r}"><h4>{html.escape(title)}</h4>'
+        f'<div class="ddrs-radius">R = {round_down(certificate.radius)}</div>'
+        f'<div class="ddrs-answer {style}">{html.escape(answer)}</div>'
+        f"<dl>{table}</dl><p>{html.escape(note)}</p></div>"
+    )
+
+
+def explain_abstention(certificate: Certificate, names: tuple[str, ...]) -> str:
+    """Why nothing could be certified, and what might help."""
+    votes = certificate.counts[certificate.candidate] / certificate.n
+    name = names[certificate.candidate]
+    if votes > 0.5:
+        return (
+            f"Class {name} got {votes:.1%} of the votes, but with {certificate.n:,} samples the "
+            f"lower bound on its probability is {round_down(certificate.p_lower, 4)}, not above "
+            "one half. More samples might settle it."
+        )
+    return (
+        f"No class has more than half of the votes: the first {certificate.n0} samples chose "
+        f"{name}, which then got {votes:.1%}. At this noise level the network does not recognise "
+        "the image; a smaller sigma might help."
+    )
+
+
+def compare(start: Certificate, chosen: Certificate) -> str:
+    """The gain of sigma* over sigma_0 in one sentence."""
+    if chosen.abstained and start.abstained:
+        return "Nothing could be certified at either noise level."
+    if start.abstained:
+        return (
+            f"sigma* certifies a radius of {round_down(chosen.radius)} where sigma_0 proved nothing."
+        )
+    if chosen.abstained:
+        return "sigma_0 certifies this image and sigma* does not: the strategy lost it."
+    factor = chosen.radius / start.radius
+    same = "" if chosen.prediction == start.prediction else " They certify different classes."
+    return (
+        f"The radius at sigma* is {round_down(factor, 2)} times that at sigma_0 "
+        f"({round_down(chosen.radius)} against {round_down(start.radius)}).{same}"
+    )
+
+
+def _requests(view: ExplorerView, chosen: float):  # type: ignore[no-untyped-def]
+    return (
+        certify_request(view, view.sigma_0, Grade.UNCONDITIONAL),
+        certify_request(view, chosen, Grade.CONDITIONAL),
+    )
+
+
+def _start(view: ExplorerView, chosen: float | None) -> None:
+    if chosen is None:
+        return
+    try:
+        forget(keys.CERTIFY_JOBS)
+        jobs = [get_manager().submit(r, owner()) for r in _requests(view.check(), chosen)]
+    except DDRSError as error:
+        show_error(error)
+        return
+    remember(keys.CERTIFY_JOBS, *jobs)
+    st.rerun()

@@ -1,0 +1,179 @@
+"""Strategy, preset and parameters, and the way from widgets to an ``ExplorerView`` and back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import streamlit as st
+
+from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.explorer_state import (
+    MAX_N,
+    MAX_SEED,
+    ExplorerView,
+    config_changes,
+    parameters,
+    start_sigma,
+    with_parameters,
+)
+from ddrs_core.models import get_card
+from ddrs_core.smoothing import STRATEGIES, Bound, get_preset, list_presets
+
+SPEEDS: dict[str, float] = {
+    "as fast as it goes": math.inf,
+    "30 steps a second": 30.0,
+    "10 steps a second": 10.0,
+    "3 steps a second": 3.0,
+    "1 step a second": 1.0,
+}
+DEFAULT_SPEED = "30 steps a second"
+
+
+@dataclass(frozen=True)
+class _Field:
+    label: str
+    help: str
+    low: float
+    high: float
+    step: float
+    format: str = "%.4g"
+
+
+_FIELDS: dict[str, _Field] = {
+    "lr": _Field("Step size lr", "sigma moves by lr times the slope of R.", 1e-6, 10.0, 0.01),
+    "steps": _Field("Steps K", "How often sigma is moved or the interval halved.", 1, 20_000, 10, "%d"),
+    "samples": _Field("Noisy copies n", "Copies a step; more make the slope steadier.", 1, 10_000, 8, "%d"),
+    "clamp": _Field("Clamp c", "Probabilities are kept in [c, 1 - c].", 1e-6, 0.49, 0.001),
+    "sigma_min": _Field("Smallest sigma", "sigma is projected to this interval.", 1e-3, 10.0, 0.01),
+    "sigma_max": _Field("Largest sigma", "sigma is projected to this interval.", 2e-3, 50.0, 0.1),
+    "final_lr": _Field("Final step size", "Share of lr that is left at the last step.", 1e-3, 1.0, 0.05),
+    "average": _Field("Average", "Share of the last iterates that is averaged.", 0.0, 1.0, 0.05),
+    "beta": _Field("Sharpness beta", "Inverse temperature of the softmax; a large one counts votes.", 0.1, 100.0, 1.0),
+    "guard": _Field("Guard votes", "Fresh votes for each candidate of the guard; 0 switches it off.", 0, 100_000, 100, "%d"),
+    "ratio": _Field("Ratio", "The two points of a step are sigma / ratio and sigma * ratio.", 1.01, 3.9, 0.01),
+}  # fmt: skip
+
+
+def seed_widgets(view: ExplorerView) -> None:
+    """Put a view into the widgets that do not exist yet (a first visit, or a page switch)."""
+    state = st.session_state
+    values = {
+        keys.DATASET: view.dataset, keys.MODEL: view.model, keys.DEVICE: view.device,
+        keys.INDEX: view.index, keys.STRATEGY: get_preset(view.preset).strategy,
+        keys.PRESET: view.preset, keys.SIGMA_0: view.sigma_0, keys.SEED: view.seed,
+        keys.N: view.n, keys.N0: view.n0, keys.ALPHA: view.alpha, keys.BOUND: view.bound.value,
+        keys.SPEED: state.get(keys.SAVED_SPEED, DEFAULT_SPEED),
+    }  # fmt: skip
+    for key, value in values.items():
+        state.setdefault(key, value)
+    _seed_parameters(parameters(view.config), overwrite=False)
+
+
+def read_widgets() -> ExplorerView:
+    """The view that the widgets show."""
+    state = st.session_state
+    preset = get_preset(state[keys.PRESET])
+    numbers = {
+        name: state[keys.PARAMETER + name]
+        for name in parameters(preset.config)
+        if keys.PARAMETER + name in state
+    }
+    return ExplorerView(
+        dataset=state[keys.DATASET],
+        model=state[keys.MODEL],
+        device=state[keys.DEVICE],
+        index=int(state[keys.INDEX]),
+        preset=preset.name,
+        config=with_parameters(preset.config, numbers),
+        sigma_0=float(state[keys.SIGMA_0]),
+        seed=int(state[keys.SEED]),
+        n=int(state[keys.N]),
+        n0=int(state[keys.N0]),
+        alpha=float(state[keys.ALPHA]),
+        bound=Bound(state[keys.BOUND]),
+    )
+
+
+def pick_strategy() -> None:
+    """Strategy, preset, sigma_0, and every parameter behind a fold."""
+    state = st.session_state
+    first, second, third, fourth = st.columns([3, 3, 2, 2], vertical_alignment="bottom")
+    first.selectbox(
+        "Strategy", list(STRATEGIES), key=keys.STRATEGY, format_func=STRATEGIES.__getitem__,
+        on_change=_strategy_changed,
+    )  # fmt: skip
+    presets = {p.name: p for p in list_presets(state[keys.STRATEGY])}
+    second.selectbox(
+        "Preset", list(presets), key=keys.PRESET, format_func=lambda p: presets[p].title,
+        on_change=_preset_changed,
+    )  # fmt: skip
+    third.number_input(
+        "Start sigma_0", 0.001, 50.0, key=keys.SIGMA_0, step=0.05, format="%.4g",
+        help="Noise level where the search starts, in units of pixels from 0 to 1. The noise that "
+        "the model was trained with is a good start.",
+    )  # fmt: skip
+    with fourth.popover("Parameters", icon=":material/tune:", width="stretch"):
+        _parameter_form()
+    preset = presets[state[keys.PRESET]]
+    changed = config_changes(preset.name, read_widgets().config)
+    note = f" Changed: {', '.join(f'{k} = {v:g}' for k, v in changes_text(changed))}." if changed else ""
+    st.caption(preset.description + note)
+
+
+def changes_text(changed: dict[str, float]) -> list[tuple[str, float]]:
+    """Changed parameters as (label, value)."""
+    return [(_FIELDS[name].label, value) for name, value in changed.items()]
+
+
+def pick_budget() -> None:
+    """N, N0, alpha, bound and seed of the certification."""
+    first, second, third, fourth, fifth = st.columns(5, vertical_alignment="bottom")
+    first.number_input(
+        "Samples N", 10, MAX_N, key=keys.N, step=10_000, format="%d",
+        help="Votes that bound the probability of the class. More prove a larger radius.",
+    )  # fmt: skip
+    second.number_input(
+        "Samples N0", 1, 100_000, key=keys.N0, step=100, format="%d",
+        help="Votes that choose the class; they are not used again.",
+    )  # fmt: skip
+    third.number_input(
+        "alpha", 1e-9, 0.499, key=keys.ALPHA, step=0.001, format="%.4g",
+        help="Probability that the certificate is wrong.",
+    )  # fmt: skip
+    fourth.selectbox(
+        "Bound", [b.value for b in Bound], key=keys.BOUND,
+        help="one-sided: a lower bound on the class's probability p_A. two-sided: also an upper "
+        "bound on the runner-up, alpha/2 each; better where many classes share the rest.",
+    )  # fmt: skip
+    fifth.number_input("Seed", 0, MAX_SEED, key=keys.SEED, step=1, help="Same seed, same votes.")
+
+
+def _parameter_form() -> None:
+    for name in parameters(get_preset(st.session_state[keys.PRESET]).config):
+        field = _FIELDS[name]
+        kind = int if field.format == "%d" else float
+        st.number_input(
+            field.label, kind(field.low), kind(field.high), key=keys.PARAMETER + name,
+            step=kind(field.step), format=field.format, help=field.help,
+        )  # fmt: skip
+    st.button("Back to the preset", on_click=_preset_changed, width="stretch")
+
+
+def _strategy_changed() -> None:
+    st.session_state[keys.PRESET] = list_presets(st.session_state[keys.STRATEGY])[0].name
+    _preset_changed()
+
+
+def _preset_changed() -> None:
+    state = st.session_state
+    preset = get_preset(state[keys.PRESET])
+    _seed_parameters(parameters(preset.config), overwrite=True)
+    state[keys.SIGMA_0] = start_sigma(get_card(state[keys.MODEL]), preset.name)
+
+
+def _seed_parameters(values: dict[str, float], *, overwrite: bool) -> None:
+    for name, value in values.items():
+        kind = int if _FIELDS[name].format == "%d" else float
+        if overwrite or keys.PARAMETER + name not in st.session_state:
+            st.session_state[keys.PARAMETER + name] = kind(value)

@@ -1,0 +1,155 @@
+"""The explorer's work as jobs, and the jobs that belong to this browser."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from urllib.parse import urlencode
+
+import numpy as np
+import streamlit as st
+from torch import Tensor
+
+from ddrs_core.data import load_dataset
+from ddrs_core.data.dataset import image_digest
+from ddrs_core.dashboard.engines import get_forward
+from ddrs_core.dashboard.explorer_state import ExplorerView, parameters
+from ddrs_core.jobs import Job, JobRequest, get_manager
+from ddrs_core.models import NoisyForward
+from ddrs_core.smoothing import (
+    Budget,
+    Grade,
+    RadiusCurve,
+    SigmaFrame,
+    SmoothedClassifier,
+    VoteProgress,
+    radius_curve,
+    sigma_grid,
+    watch_sigma,
+)
+
+CURVE_POINTS = 33
+CURVE_SAMPLES = 2_000
+
+
+def owner() -> str:
+    """This browser, as far as a cookie tells; a reload keeps it, a shared link does not."""
+    cookie = st.context.cookies.get("_streamlit_xsrf", "")
+    return hashlib.sha256(cookie.encode()).hexdigest()[:16]
+
+
+def sigma_request(view: ExplorerView) -> JobRequest:
+    """The strategy on the view's image, with looks at the votes."""
+    forward, x, identity = _open(view)
+    config, budget = view.config, Budget(view.n, view.alpha)
+
+    def start() -> Iterator[SigmaFrame]:
+        return watch_sigma(
+            forward, x, sigma_0=view.sigma_0, config=config, seed=view.seed, index=view.index,
+            budget=budget,
+        )  # fmt: skip
+
+    guarded = bool(parameters(config).get("guard"))
+    key = f"sigma|{identity}|{view.sigma_0!r}|{config}|{budget if guarded else ''}"
+    return JobRequest(
+        key, f"sigma of {view.dataset} {view.index} on {view.model}", "sigma",
+        str(forward.device), start, config.steps, link=_link(view),
+    )  # fmt: skip
+
+
+def curve_request(view: ExplorerView) -> JobRequest:
+    """R(sigma) over the range that the plot shows."""
+    forward, x, identity = _open(view)
+    low, high = curve_range(view)
+
+    def start() -> Iterator[RadiusCurve]:
+        return radius_curve(
+            forward, x, sigma_grid(low, high, CURVE_POINTS), samples=CURVE_SAMPLES, n=view.n,
+            alpha=view.alpha, seed=view.seed, index=view.index,
+        )  # fmt: skip
+
+    return JobRequest(
+        f"curve|{identity}|{low!r}|{high!r}|{view.n}|{view.alpha!r}",
+        f"radius curve of {view.dataset} {view.index} on {view.model}", "curve",
+        str(forward.device), start, CURVE_POINTS * CURVE_SAMPLES, "samples",
+        amount=lambda curve: float(curve.counts.sum()), link=_link(view),
+    )  # fmt: skip
+
+
+def certify_request(view: ExplorerView, sigma: float, grade: Grade) -> JobRequest:
+    """Certify the view's image at one noise level."""
+    forward, x, identity = _open(view)
+    label = int(load_dataset(view.dataset).labels[view.index])
+
+    def start() -> Iterator[VoteProgress]:
+        classifier = SmoothedClassifier(forward, view.info.num_classes)
+        return classifier.certify_steps(
+            x, sigma=sigma, n0=view.n0, n=view.n, alpha=view.alpha, seed=view.seed,
+            bound=view.bound, grade=grade, index=view.index, label=label, dataset=view.dataset,
+        )  # fmt: skip
+
+    return JobRequest(
+        f"certify|{identity}|{sigma!r}|{view.n0}|{view.n}|{view.alpha!r}|{view.bound}|{grade}",
+        f"certificate of {view.dataset} {view.index} at sigma {sigma:.3f} on {view.model}",
+        "certify", str(forward.device), start, view.n, "samples",
+        amount=lambda votes: float(votes.done) if votes.stage == "estimate" else 0.0,
+        link=_link(view),
+    )  # fmt: skip
+
+
+def curve_range(view: ExplorerView) -> tuple[float, float]:
+    """A range of sigma around the start that shows rise and fall, within the bounds."""
+    low, high = view.config.bounds
+    left = max(min(0.05, view.sigma_0 / 2), min(low, view.sigma_0 / 4), 0.01)
+    right = max(min(high, max(1.2, 2.5 * view.sigma_0)), 1.2 * view.sigma_0)
+    return float(np.round(left, 4)), float(np.round(right, 4))
+
+
+def adopt(request: JobRequest, query_name: str, place: int = 0) -> Job | None:
+    """The job that the URL names, if it still stands and is this request's; else None."""
+    names = st.query_params.get(query_name, "").split(",")
+    job = get_manager().get(names[place][:40], owner()) if place < len(names) else None
+    if job is None or job.request.key != request.key:
+        return None
+    return job
+
+
+def adopt_curve(request: JobRequest) -> Job:
+    """The background curve: this browser's job for it, or a new one that joins its computation."""
+    manager, me = get_manager(), owner()
+    mine = [j for j in manager.jobs(me) if j.request.kind == "curve"]
+    for job in mine:
+        if job.request.key == request.key and not job.error:
+            job.touch()
+            return job
+    return manager.submit(request, me)
+
+
+def forget(query_name: str) -> None:
+    """Drop the jobs that the URL names and take them out of it."""
+    manager = get_manager()
+    for name in st.query_params.get(query_name, "").split(","):
+        job = manager.get(name[:40], owner())
+        if job is not None:
+            manager.drop(job)
+    if query_name in st.query_params:
+        del st.query_params[query_name]
+
+
+def remember(query_name: str, *jobs: Job) -> None:
+    """Write the ids of jobs into the URL."""
+    st.query_params[query_name] = ",".join(job.id for job in jobs)
+
+
+def _open(view: ExplorerView) -> tuple[NoisyForward, Tensor, str]:
+    forward = get_forward(view.model, view.device)
+    x, _ = load_dataset(view.dataset)[view.index]
+    identity = "|".join(
+        (forward.digest, str(forward.device), forward.precision, image_digest(x),
+         str(view.index), str(view.seed))
+    )  # fmt: skip
+    return forward, x, identity
+
+
+def _link(view: ExplorerView) -> str:
+    return "explorer?" + urlencode(view.to_query())

@@ -1,0 +1,217 @@
+"""All choices of the explorer as one value, and its way into the URL and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from ddrs_core.data import DatasetInfo, list_datasets, load_dataset
+from ddrs_core.errors import DDRSError, InvalidParameterError, unknown_name
+from ddrs_core.models import ModelCard, check_fit, get_card, list_models, resolve_device
+from ddrs_core.smoothing import (
+    DEFAULT_PRESET,
+    AscentConfig,
+    Bound,
+    SearchConfig,
+    StrategyConfig,
+    get_preset,
+)
+from ddrs_core.smoothing.confidence import check_budget, check_sigma
+
+DEFAULT_INDEX = 0
+MAX_N = 1_000_000
+MAX_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class ExplorerView:
+    """What the explorer looks at and how."""
+
+    dataset: str
+    model: str
+    device: str
+    index: int
+    preset: str
+    config: StrategyConfig
+    sigma_0: float
+    seed: int = 0
+    n: int = 10_000
+    n0: int = 100
+    alpha: float = 0.001
+    bound: Bound = Bound.ONE_SIDED
+
+    @property
+    def info(self) -> DatasetInfo:
+        """The data set's description."""
+        return load_dataset(self.dataset).info
+
+    @property
+    def card(self) -> ModelCard:
+        """The model's card."""
+        return get_card(self.model)
+
+    def check(self) -> ExplorerView:
+        """Raises DDRSError if parts do not exist, do not fit, or make no sense."""
+        check_fit(self.card, self.info)
+        load_dataset(self.dataset).check_index(self.index)
+        resolve_device(self.device)
+        self.config.check()
+        check_sigma(self.sigma_0)
+        alpha = self.alpha if self.bound is Bound.ONE_SIDED else self.alpha / 2
+        check_budget(self.n0, self.n, alpha)
+        return self
+
+    def to_query(self) -> dict[str, str]:
+        """The view as query parameters; strategy parameters only where they leave the preset."""
+        query = {
+            "dataset": self.dataset, "model": self.model, "device": self.device,
+            "image": str(self.index), "preset": self.preset, "sigma0": f"{self.sigma_0:g}",
+            "seed": str(self.seed), "n": str(self.n), "n0": str(self.n0),
+            "alpha": f"{self.alpha:g}", "bound": self.bound.value,
+        }  # fmt: skip
+        return query | {k: f"{v:g}" for k, v in config_changes(self.preset, self.config).items()}
+
+
+def fitting_models(dataset: DatasetInfo) -> list[ModelCard]:
+    """The models that take the images of a data set."""
+    return [
+        card
+        for card in list_models()
+        if (tuple(card.shape), card.num_classes) == (tuple(dataset.shape), dataset.num_classes)
+    ]
+
+
+def default_view(dataset: str | None = None, model: str | None = None) -> ExplorerView:
+    """Where the explorer opens: the last fixed-noise model of the first data set, or as told."""
+    info = load_dataset(dataset or list_datasets()[0].name).info
+    cards = fitting_models(info)
+    if not cards:
+        raise InvalidParameterError(
+            f"There is no model for {info.title} yet. Train one with "
+            f"'python -m ddrs_core train --dataset {info.name} --method gaussian --sigma 0.5'."
+        )
+    fixed = [c for c in cards if "-ds" not in c.name] or cards
+    card = get_card(model) if model else fixed[-1]
+    preset = get_preset(DEFAULT_PRESET)
+    return ExplorerView(
+        dataset=info.name, model=card.name, device="auto", index=DEFAULT_INDEX,
+        preset=preset.name, config=preset.config, sigma_0=start_sigma(card, preset.name),
+    )  # fmt: skip
+
+
+def start_sigma(card: ModelCard, preset: str) -> float:
+    """The preset's own sigma_0, else the model's training sigma, else 0.25."""
+    return get_preset(preset).sigma_0 or card.sigma or 0.25
+
+
+def parameters(config: StrategyConfig) -> dict[str, float]:
+    """The configuration as flat numbers, the bounds as ``sigma_min`` and ``sigma_max``."""
+    flat: dict[str, float] = {}
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if item.name == "bounds":
+            flat["sigma_min"], flat["sigma_max"] = value
+        else:
+            flat[item.name] = value
+    return flat
+
+
+def with_parameters(config: StrategyConfig, changes: Mapping[str, float]) -> StrategyConfig:
+    """Change flat numbers of a configuration; whole numbers stay whole."""
+    flat = parameters(config)
+    for name, value in changes.items():
+        if name in flat:
+            whole = isinstance(flat[name], int) and float(value).is_integer()
+            flat[name] = int(value) if whole else float(value)
+    bounds = (flat.pop("sigma_min"), flat.pop("sigma_max"))
+    known: dict[str, Any] = {**flat, "bounds": bounds}
+    return replace(config, **known)
+
+
+def config_changes(preset: str, config: StrategyConfig) -> dict[str, float]:
+    """The numbers in which a configuration differs from its preset."""
+    usual = parameters(get_preset(preset).config)
+    return {k: v for k, v in parameters(config).items() if v != usual.get(k)}
+
+
+def parse_query(query: Mapping[str, str]) -> tuple[ExplorerView, list[str]]:
+    """Read a view from query parameters, which may come from anywhere.
+
+    What cannot be used is replaced by its default, and a sentence says so.
+
+    Returns:
+        A valid view, and the sentences.
+    """
+    problems: list[str] = []
+    view = default_view()
+    for name, read in _READERS.items():
+        text = query.get(name)
+        if text is None or (name in _PARAMETERS and name not in parameters(view.config)):
+            continue
+        try:
+            changed = read(view, text[:200])
+            view = changed.check()
+        except DDRSError as error:
+            problems.append(f"The link's {name} could not be used: {error}")
+    return view, problems
+
+
+def _dataset(view: ExplorerView, text: str) -> ExplorerView:
+    if text == view.dataset:
+        return view
+    return default_view(load_dataset(text).info.name)
+
+
+def _model(view: ExplorerView, text: str) -> ExplorerView:
+    card = get_card(text)
+    check_fit(card, view.info)
+    return replace(view, model=card.name, sigma_0=start_sigma(card, view.preset))
+
+
+def _preset(view: ExplorerView, text: str) -> ExplorerView:
+    preset = get_preset(text)
+    sigma_0 = start_sigma(view.card, preset.name)
+    return replace(view, preset=preset.name, config=preset.config, sigma_0=sigma_0)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise InvalidParameterError(f"{text[:40]!r} is not a number.") from None
+
+
+def _whole(text: str, largest: int) -> int:
+    number = _number(text)
+    if not number.is_integer() or not 0 <= number <= largest:
+        raise InvalidParameterError(f"{text[:40]!r} is not a whole number from 0 to {largest:,}.")
+    return int(number)
+
+
+def _bound(text: str) -> Bound:
+    if text not in list(Bound):
+        raise unknown_name("bound", text, list(Bound))
+    return Bound(text)
+
+
+_PARAMETERS = {**parameters(AscentConfig()), **parameters(SearchConfig())}
+_READERS = {
+    "dataset": _dataset,
+    "model": _model,
+    "device": lambda view, text: replace(view, device=text),
+    "image": lambda view, text: replace(view, index=_whole(text, 10**9)),
+    "preset": _preset,
+    "sigma0": lambda view, text: replace(view, sigma_0=_number(text)),
+    "seed": lambda view, text: replace(view, seed=_whole(text, MAX_SEED)),
+    "alpha": lambda view, text: replace(view, alpha=_number(text)),
+    "n": lambda view, text: replace(view, n=_whole(text, MAX_N)),
+    "n0": lambda view, text: replace(view, n0=_whole(text, MAX_N)),
+    "bound": lambda view, text: replace(view, bound=_bound(text)),
+    **{
+        name: lambda view, text, name=name: replace(
+            view, config=with_parameters(view.config, {name: _number(text)})
+        )
+        for name in _PARAMETERS
+    },
+}  # fmt: skip

@@ -1,0 +1,30 @@
+"""Errors as a person at the page sees them."""
+
+from __future__ import annotations
+
+import logging
+
+import streamlit as st
+
+from ddrs_core.errors import DDRSError
+
+_LOG = logging.getLogger(__name__)
+
+
+def show_error(error: DDRSError) -> None:
+    """Show an error whose message is meant for the user."""
+    st.error(str(error), icon=":material/error:")
+
+
+def show_unexpected_error(error: Exception) -> bool:
+    """Show an uncaught exception as a sentence; the traceback goes to the server's log."""
+    if isinstance(error, DDRSError):
+        show_error(error)
+        return True
+    _LOG.error("the page failed", exc_info=error)
+    st.error(
+        "This page met an error that it did not expect. Reload it; if that does not help, the "
+        f"server's log says more ({type(error).__name__}).",
+        icon=":material/error:",
+    )
+    return True

@@ -1,0 +1,20 @@
+"""Plotly figures from plain data, as plain dictionaries: ``{"data": [...], "layout": {...}}``.
+
+They are dictionaries and not ``plotly.graph_objects`` because a live page makes several of them
+ten times a second for every visitor, and validation would cost more than the computation.
+"""
+
+from ddrs_core.figures.certification import interval_figure
+from ddrs_core.figures.curve import curve_figure
+from ddrs_core.figures.palette import Figure, encode_figure
+from ddrs_core.figures.trajectory import trajectory_figure
+from ddrs_core.figures.votes import votes_figure
+
+__all__ = [
+    "Figure",
+    "curve_figure",
+    "encode_figure",
+    "interval_figure",
+    "trajectory_figure",
+    "votes_figure",
+]

@@ -1,0 +1,72 @@
+"""The confidence interval on p_A closing in while the votes of a certification are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ddrs_core.figures.palette import (
+    CHOSEN_COLOUR,
+    MUTED,
+    START_COLOUR,
+    Figure,
+    axis,
+    layout,
+)
+from ddrs_core.smoothing import VoteProgress
+
+_FILL = {START_COLOUR: "rgba(204,121,167,0.25)", CHOSEN_COLOUR: "rgba(0,158,115,0.25)"}
+
+
+def interval_figure(runs: Mapping[str, Sequence[VoteProgress]], n: int) -> Figure:
+    """Interval on p_A against the number of samples, for certifications side by side.
+
+    Args:
+        runs: progress of each certification by its name, ``"sigma_0"`` first.
+        n: N, the end of the horizontal axis.
+    """
+    data: list[Figure] = []
+    lowest = 0.45
+    for (name, steps), colour in zip(runs.items(), (START_COLOUR, CHOSEN_COLOUR), strict=False):
+        counted = [s for s in steps if s.stage == "estimate" and s.done > 0]
+        if not counted:
+            continue
+        done = np.array([s.done for s in counted], dtype=np.int32)
+        low = np.array([s.p_low for s in counted])
+        high = np.array([s.p_high for s in counted])
+        share = np.array([s.counts[s.candidate] / s.done for s in counted])
+        lowest = min(lowest, float(low.min()) - 0.02)
+        common = {"type": "scatter", "x": done, "legendgroup": name}
+        edge = {"mode": "lines", "line": {"width": 0, "color": colour}, "showlegend": False}
+        data += [
+            {**common, **edge, "y": high, "hoverinfo": "skip"},
+            {
+                **common, **edge, "y": low, "fill": "tonexty", "fillcolor": _FILL[colour],
+                "hovertemplate": "after %{x:,} samples: p_A above %{y:.4f}<extra></extra>",
+            },
+            {
+                **common, "mode": "lines+markers", "y": share, "name": f"p_A at {name}",
+                "line": {"color": colour, "width": 2.5}, "marker": {"size": 5},
+                "hovertemplate": "after %{x:,} samples: %{y:.4f}<extra></extra>",
+            },
+        ]  # fmt: skip
+    return {
+        "data": data,
+        "layout": layout(
+            xaxis=axis("samples counted", range=[0, n * 1.03]),
+            yaxis=axis("p_A", range=[max(0.0, lowest), 1.02]),
+            shapes=[
+                {
+                    "type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0.5, "y1": 0.5,
+                    "line": {"color": MUTED, "width": 1.5, "dash": "dash"},
+                }
+            ],
+            annotations=[
+                {
+                    "xref": "paper", "x": 1, "xanchor": "right", "y": 0.5, "yanchor": "top",
+                    "text": "below one half: abstain", "showarrow": False, "font": {"size": 11},
+                }
+            ],
+        ),
+    }  # fmt: skip

@@ -1,0 +1,59 @@
+"""Class probabilities under noise, with their confidence intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ddrs_core.figures.palette import MUTED, ORANGE, SIGMA_COLOUR, TEXT, Figure, axis, layout
+from ddrs_core.smoothing.confidence import interval
+
+_SHOWN = 10  # classes at most
+_ALPHA = 0.05
+
+
+def votes_figure(
+    counts: Sequence[int], class_names: tuple[str, ...], label: int | None = None
+) -> Figure:
+    """Share of noisy copies that each class received, with 95 % Clopper-Pearson intervals.
+
+    Args:
+        counts: votes [K].
+        class_names: names of the K classes; at most the ten with most votes are shown.
+        label: the true class, named in the axis.
+    """
+    votes = np.asarray(counts)
+    n = max(1, int(votes.sum()))
+    order = np.arange(len(votes))
+    if len(votes) > _SHOWN:
+        order = np.sort(np.argsort(-votes, kind="stable")[:_SHOWN])
+    share = votes[order] / n
+    low, high = interval(votes[order], n, _ALPHA)
+    leading = int(votes.argmax())
+    names = [class_names[c] + (" (label)" if c == label else "") for c in order]
+    return {
+        "data": [
+            {
+                "type": "bar", "orientation": "h", "x": share, "y": names,
+                "marker": {"color": [ORANGE if c == leading else SIGMA_COLOUR for c in order]},
+                "error_x": {
+                    "type": "data", "symmetric": False, "array": high - share,
+                    "arrayminus": share - low, "color": TEXT, "thickness": 1.5, "width": 3,
+                },
+                "hovertemplate": "class %{y}: %{x:.1%} of the votes<extra></extra>",
+            }
+        ],
+        "layout": layout(
+            showlegend=False,
+            margin={"l": 56, "r": 16, "t": 10, "b": 46},
+            xaxis=axis(f"share of {n:,} noisy copies", range=[0, 1.02], tickformat=".0%"),
+            yaxis=axis("class", type="category", autorange="reversed"),
+            shapes=[
+                {
+                    "type": "line", "x0": 0.5, "x1": 0.5, "yref": "paper", "y0": 0, "y1": 1,
+                    "line": {"color": MUTED, "width": 1.5, "dash": "dash"},
+                }
+            ],
+        ),
+    }  # fmt: skip

@@ -1,0 +1,6 @@
+"""Long work in the background: one fair queue per device, watched and steered through jobs."""
+
+from ddrs_core.jobs.job import Job, JobRequest, JobState
+from ddrs_core.jobs.manager import JobManager, get_manager
+
+__all__ = ["Job", "JobManager", "JobRequest", "JobState", "get_manager"]

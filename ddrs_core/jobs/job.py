@@ -1,0 +1,298 @@
+"""A job is one person's view of a computation: it can be paused, stepped, slowed and cancelled.
+
+The computation behind it is a generator that is advanced only as far as somebody wants to see.
+Identical requests share one computation, while everybody pauses and steps for themselves.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from ddrs_core.errors import DDRSError
+
+_LOG = logging.getLogger(__name__)
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come."""
+        return self in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """What is to be computed.
+
+    Args:
+        key: identity of the computation; requests with equal keys share one.
+        title: what a person calls it.
+        kind: what it is, for those who filter jobs, such as ``"sigma"``.
+        device: whose queue it joins, such as ``"cpu"`` or ``"cuda:0"``.
+        start: makes the generator of snapshots; called in the worker thread.
+        total: amount of work in ``unit``.
+        amount: work done, read off a snapshot; one unit a snapshot when omitted.
+        link: where a page shows this job.
+    """
+
+    key: str
+    title: str
+    kind: str
+    device: str
+    start: Callable[[], Iterator[Any]]
+    total: float
+    unit: str = "steps"
+    amount: Callable[[Any], float] | None = None
+    link: str = ""
+
+
+@dataclass(eq=False)
+class Computation:
+    """A generator, what it has yielded so far, and the jobs that watch it."""
+
+    request: JobRequest
+    changed: threading.Condition
+    history: list[Any] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
+    finished: bool = False
+    error: str = ""
+    busy_seconds: float = 0.0
+    _iterator: Iterator[Any] | None = None
+
+    def wanted(self, now: float) -> bool:
+        """Whether some job wants more snapshots than there are."""
+        if self.finished:
+            return False
+        return any(job.demand(now) > len(self.history) for job in self.jobs)
+
+    def advance(self, seconds: float) -> None:
+        """Run for about ``seconds``, or until nobody wants more; called by the worker alone."""
+        started = time.monotonic()
+        try:
+            if self._iterator is None:
+                self._iterator = self.request.start()
+            while self.wanted(time.monotonic()):
+                snapshot = next(self._iterator)
+                with self.changed:
+                    self.history.append(snapshot)
+                if time.monotonic() - started > seconds:
+                    break
+        except StopIteration:
+            self.finished = True
+        except DDRSError as error:
+            self._fail(str(error))
+        except Exception as error:  # a job must never take the worker down
+            _LOG.exception("job %r failed", self.request.title)
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            self._fail(f"Something went wrong inside the computation ({reason}).")
+        finally:
+            self.busy_seconds += time.monotonic() - started
+
+    def close(self) -> None:
+        """Give the generator up; called by the worker alone."""
+        self.finished = True
+        iterator, self._iterator = self._iterator, None
+        if iterator is not None and hasattr(iterator, "close"):
+            iterator.close()
+
+    def _fail(self, message: str) -> None:
+        self.error, self.finished = message, True
+
+    def amount(self, snapshots: int) -> float:
+        """Work done after that many snapshots, in the request's unit."""
+        if not snapshots:
+            return 0.0
+        measure = self.request.amount
+        return float(snapshots) if measure is None else measure(self.history[snapshots - 1])
+
+
+class Job:
+    """A handle on a computation; made by :meth:`JobManager.submit`. Thread-safe."""
+
+    def __init__(
+        self,
+        job_id: str,
+        owner: str,
+        computation: Computation,
+        *,
+        speed: float = math.inf,
+        paused: bool = False,
+    ) -> None:
+        self.id = job_id
+        self.owner = owner
+        self.last_seen = time.monotonic()
+        self.created = time.time()
+        self._computation = computation
+        self._changed = computation.changed
+        self._anchor = (time.monotonic(), 0.0)  # when the position was what
+        self._speed = speed  # snapshots a second
+        self._paused = paused
+        self._cancelled = False
+
+    @property
+    def request(self) -> JobRequest:
+        """What was asked for."""
+        return self._computation.request
+
+    @property
+    def state(self) -> JobState:
+        """Where the job stands for its watcher."""
+        with self._changed:
+            seen, made = self._seen(time.monotonic()), len(self._computation.history)
+            if self._cancelled:
+                return JobState.CANCELLED
+            if self._computation.finished and seen >= made:
+                return JobState.FAILED if self._computation.error else JobState.DONE
+            if self._paused:
+                return JobState.PAUSED
+            return JobState.RUNNING if made else JobState.QUEUED
+
+    @property
+    def error(self) -> str:
+        """The message of a failed job, otherwise empty."""
+        return self._computation.error
+
+    @property
+    def history(self) -> Sequence[Any]:
+        """All snapshots up to where this job stands."""
+        with self._changed:
+            return self._computation.history[: self._seen(time.monotonic())]
+
+    @property
+    def latest(self) -> Any | None:
+        """The snapshot where this job stands; None before the first."""
+        with self._changed:
+            seen = self._seen(time.monotonic())
+            return self._computation.history[seen - 1] if seen else None
+
+    @property
+    def done(self) -> float:
+        """Work shown so far, in the request's unit."""
+        with self._changed:
+            return self._computation.amount(self._seen(time.monotonic()))
+
+    @property
+    def progress(self) -> float:
+        """Share of the work shown so far, 0 to 1."""
+        return min(1.0, self.done / max(self.request.total, 1e-12))
+
+    @property
+    def rate(self) -> float:
+        """Units a second, while the device worked on this computation."""
+        with self._changed:
+            made = self._computation.amount(len(self._computation.history))
+            return made / max(self._computation.busy_seconds, 1e-9)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time left at the present pace; None while unknown."""
+        with self._changed:
+            pace = self.rate / max(1, self.sharing)
+            if self.request.amount is None:
+                pace = min(pace, self._speed)
+        return (self.request.total - self.done) / pace if pace > 0 else None
+
+    @property
+    def sharing(self) -> int:
+        """How many computations share the device at this moment, this one included."""
+        return self._active_on_device() if self._active_on_device else 1
+
+    _active_on_device: Callable[[], int] | None = None
+
+    @property
+    def speed(self) -> float:
+        """Snapshots a second at which the job is shown; infinite when unlimited."""
+        return self._speed
+
+    def pause(self) -> None:
+        """Stop where the job stands now."""
+        with self._changed:
+            self._move_anchor()
+            self._paused = True
+
+    def resume(self) -> None:
+        """Go on."""
+        with self._changed:
+            self._move_anchor()
+            self._paused = False
+            self._changed.notify_all()
+
+    def step(self) -> None:
+        """Show one more snapshot, then stand still."""
+        with self._changed:
+            self._move_anchor()
+            when, position = self._anchor
+            self._anchor = (when, math.floor(position) + 1.0)
+            self._paused = True
+            self._changed.notify_all()
+
+    def set_speed(self, snapshots_per_second: float) -> None:
+        """Show at most that many snapshots a second; ``math.inf`` lifts the limit."""
+        with self._changed:
+            self._move_anchor()
+            self._speed = max(0.01, snapshots_per_second)
+            self._changed.notify_all()
+
+    def cancel(self) -> None:
+        """Stop for good; what has been shown stays."""
+        with self._changed:
+            if not self.state.is_over:
+                self._move_anchor()
+                self._paused = self._cancelled = True
+                self._changed.notify_all()
+
+    def touch(self) -> None:
+        """Say that somebody is watching."""
+        self.last_seen = time.monotonic()
+
+    def demand(self, now: float) -> float:
+        """How many snapshots the watcher wants by now (one ahead of what is shown)."""
+        if self._cancelled:
+            return 0.0
+        position = self._position(now)
+        return position if self._paused else math.floor(min(position, 1e15)) + 1.0
+
+    def place_of(self, other: Job) -> None:
+        """Stand where ``other`` stands, in the same mode (for a copy of somebody's job)."""
+        with self._changed:
+            now = time.monotonic()
+            self._anchor = (now, float(other._seen(now)))
+            self._speed, self._paused = other._speed, other._paused
+            self._cancelled = other._cancelled
+
+    def _position(self, now: float) -> float:
+        when, position = self._anchor
+        if self._paused:
+            return position
+        if math.isinf(self._speed):
+            return math.inf
+        return position + self._speed * (now - when)
+
+    def _seen(self, now: float) -> int:
+        """Snapshots that are visible now; a limited pace never saves up lost time."""
+        made = len(self._computation.history)
+        position = self._position(now)
+        if not self._paused and not math.isinf(position) and position > made + 1:
+            self._anchor = (now, float(made))
+        return int(min(position, made))
+
+    def _move_anchor(self) -> None:
+        now = time.monotonic()
+        position = self._position(now)
+        self._anchor = (now, min(position, float(len(self._computation.history))))

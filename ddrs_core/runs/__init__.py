@@ -1,0 +1,1 @@
+"""Whole runs: certify a data set, train and save a model, measure this machine."""

@@ -1,0 +1,249 @@
+"""Certification logs: one tab-separated row a certificate, written as soon as it is there.
+
+The first six columns are those of Cohen et al.'s ``certify.py``. The others hold all that is
+needed to recompute the radius and to tell whether a run can be continued.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Self
+
+from ddrs_core.errors import DDRSError
+from ddrs_core.runs.certify import CertifyConfig, CertifyRun
+from ddrs_core.smoothing import Certificate
+
+COLUMNS = (
+    "idx", "label", "predict", "radius", "correct", "time",
+    "sigma", "count", "n", "p_lower", "grade",
+    "n0", "alpha", "bound", "seed", "precision", "model", "candidate", "counts",
+    "dataset", "split", "sigma_0", "strategy", "device",
+)  # fmt: skip
+SETTINGS = (
+    "dataset", "split", "model", "sigma_0", "strategy", "n0", "n", "alpha", "bound", "seed",
+    "precision", "device",
+)  # fmt: skip
+HEADER = "\t".join(COLUMNS)
+
+
+class LogError(DDRSError):
+    """A certification log cannot be written, read or continued."""
+
+
+@dataclass(frozen=True)
+class LogRow:
+    """One row: a certificate, and the settings of the run that it came from, as text."""
+
+    certificate: Certificate
+    settings: dict[str, str]  # a value for each name in SETTINGS
+
+    def to_line(self) -> str:
+        """The row as text, radius and other numbers at full precision; no line end."""
+        c = self.certificate
+        cells = {
+            "idx": _text(c.index),
+            "label": _text(c.label),
+            "predict": str(c.prediction),
+            "radius": repr(c.radius),
+            "correct": str(int(bool(c.correct))),
+            "time": f"{c.seconds:.4f}",
+            "sigma": repr(c.sigma),
+            "count": str(c.counts[c.candidate]),
+            "p_lower": repr(c.p_lower),
+            "grade": c.grade.value,
+            "candidate": str(c.candidate),
+            "counts": ",".join(str(v) for v in c.counts),
+            **self.settings,
+        }
+        return "\t".join(cells[name] for name in COLUMNS)
+
+    @classmethod
+    def from_line(cls, line: str) -> LogRow:
+        """Read a row of our own.
+
+        Raises:
+            ValueError: if it is damaged.
+        """
+        cells = dict(zip(COLUMNS, line.split("\t"), strict=True))
+        certificate = Certificate.from_dict(
+            {
+                "dataset": cells["dataset"],
+                "index": int(cells["idx"]) if cells["idx"] else None,
+                "label": int(cells["label"]) if cells["label"] else None,
+                "prediction": int(cells["predict"]),
+                "radius": float(cells["radius"]),
+                "sigma": float(cells["sigma"]),
+                "grade": cells["grade"],
+                "counts": [int(v) for v in cells["counts"].split(",")],
+                "n0": int(cells["n0"]),
+                "n": int(cells["n"]),
+                "alpha": float(cells["alpha"]),
+                "bound": cells["bound"],
+                "p_lower": float(cells["p_lower"]),
+                "seed": int(cells["seed"]),
+                "precision": cells["precision"],
+                "model": cells["model"],
+                "seconds": float(cells["time"]),
+                "candidate": int(cells["candidate"]),
+            }
+        )
+        return cls(certificate, {name: cells[name] for name in SETTINGS})
+
+
+def run_settings(run: CertifyRun) -> dict[str, str]:
+    """What rows of one file must have in common, as the text that stands in the file."""
+    config, forward = run.config, run.smoothed.forward
+    return {
+        "dataset": config.dataset,
+        "split": config.split,
+        "model": forward.digest,
+        "sigma_0": repr(float(config.sigma)),
+        "strategy": _strategy_text(config),
+        "n0": str(config.n0),
+        "n": str(config.n),
+        "alpha": repr(float(config.alpha)),
+        "bound": config.bound.value,
+        "seed": str(config.seed),
+        "precision": forward.precision,
+        "device": forward.device.type,  # its noise differs from that of other kinds of device
+    }
+
+
+def _strategy_text(config: CertifyConfig) -> str:
+    """Such as ``fixed`` or ``ds ascent lr=0.05 steps=60 ...``."""
+    if config.strategy is None:
+        return config.method.value
+    kind = type(config.strategy).__name__.removesuffix("Config").lower()
+    cells = [f"{name}={_plain(value)}" for name, value in asdict(config.strategy).items()]
+    return " ".join([config.method.value, kind, *cells])
+
+
+def read_rows(text: str, name: str) -> list[LogRow]:
+    """The rows of one of our logs; a last line without its end counts as cut off.
+
+    Raises:
+        LogError: if it is not one of our logs, or a row inside it is damaged.
+    """
+    lines = text[: text.rfind("\n") + 1].splitlines()
+    if lines and lines[0] != HEADER or not lines and not HEADER.startswith(text):
+        raise LogError(f"{name} is not a certification log of this program.")
+    rows = []
+    for number, line in enumerate(lines[1:], start=2):
+        try:
+            rows.append(LogRow.from_line(line))
+        except (ValueError, KeyError):
+            raise LogError(f"Line {number} of {name} is damaged. Remove it and resume.") from None
+    return rows
+
+
+class LogFile:
+    """A log that is being written; a context manager that holds the file.
+
+    Args:
+        path: the file.
+        rows: rows that are in it already.
+    """
+
+    def __init__(self, path: Path, file: IO[str], rows: list[LogRow]) -> None:
+        self.path = path
+        self.rows = rows
+        self._file = file
+
+    @classmethod
+    def create(cls, path: Path) -> LogFile:
+        """Start a new file; whatever was there is lost.
+
+        Raises:
+            LogError: if it cannot be written or another run writes it.
+        """
+        log = cls(path, _open_locked(path), [])
+        log._cut(0)
+        log._write(HEADER)
+        return log
+
+    @classmethod
+    def resume(cls, path: Path, settings: dict[str, str], plan: Sequence[int]) -> LogFile:
+        """Open a file to continue it, repairing a last line that was cut off; or start it.
+
+        Raises:
+            LogError: if it cannot be written, another run writes it, or its rows were made with
+                other settings or from other images.
+        """
+        file = _open_locked(path)
+        try:
+            text = file.read()
+            rows = read_rows(text, str(path))
+            _check_same_run(rows, settings, plan, path)
+        except UnicodeDecodeError:
+            file.close()
+            raise LogError(f"{path} is not a certification log of this program.") from None
+        except LogError:
+            file.close()
+            raise
+        log = cls(path, file, rows)
+        log._cut(len(text[: text.rfind("\n") + 1].encode()))
+        if "\n" not in text:
+            log._write(HEADER)
+        return log
+
+    def append(self, row: LogRow) -> None:
+        """Write one row; it is on its way to the disk when this returns."""
+        self._write(row.to_line())
+        self.rows.append(row)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+
+    def _cut(self, size: int) -> None:
+        self._file.truncate(size)
+        self._file.seek(0, os.SEEK_END)
+
+    def _write(self, line: str) -> None:
+        self._file.write(line + "\n")
+        self._file.flush()
+
+
+def _open_locked(path: Path) -> IO[str]:
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise LogError(f"{path} cannot be written: {error.strerror}.") from None
+    file = os.fdopen(handle, "r+", encoding="utf-8", newline="")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise LogError(f"{path} is being written by another run.") from None
+    return file
+
+
+def _check_same_run(
+    rows: list[LogRow], settings: dict[str, str], plan: Sequence[int], path: Path
+) -> None:
+    for row in rows:
+        for name, value in settings.items():
+            if row.settings[name] != value:
+                raise LogError(
+                    f"{path} was made with other settings: its {name} is "
+                    f"{row.settings[name]!r}, not {value!r}; use the same or another --out."
+                )
+    if [row.certificate.index for row in rows] != list(plan[: len(rows)]):
+        raise LogError(
+            f"{path} holds other images than those asked for; repeat the selection of the first "
+            "run or use another --out."
+        )
+
+
+def _text(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _plain(value: object) -> str:
+    return ":".join(repr(v) for v in value) if isinstance(value, tuple) else repr(value)

@@ -1,0 +1,112 @@
+"""Classifiers whose smoothed versions are known in closed form, and the shipped ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ddrs_core.data import Dataset, load_dataset
+from ddrs_core.models import Classifier, load_model
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "browser" in item.path.parts:
+            item.add_marker("browser")
+
+
+class Line(nn.Module):
+    """Two logits from s = <w, x> + b: class 1 where s > 0, class 0 elsewhere.
+
+    Under noise s ~ N(s(x), (sigma |w|)^2), so the radius of the smoothed classifier is the
+    distance |s(x)| / |w| to the plane, whatever sigma is.
+    """
+
+    def __init__(self, w: Tensor, b: float = 0.0) -> None:
+        super().__init__()
+        self.linear = nn.Linear(w.numel(), 1)
+        with torch.no_grad():
+            self.linear.weight.copy_(w.reshape(1, -1))
+            self.linear.bias.fill_(b)
+        self.eval().requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        s = self.linear(x.flatten(1))
+        return torch.cat([-s, s], dim=1)
+
+    def margin(self, x: Tensor) -> float:
+        weight = self.linear.weight.double()
+        s = float((weight @ x.reshape(-1, 1).double()) + self.linear.bias)
+        return abs(s) / float(weight.norm())
+
+
+@pytest.fixture(scope="session")
+def line() -> Line:
+    """A plane in 12 dimensions; images are [3, 2, 2]."""
+    generator = torch.Generator().manual_seed(5)
+    return Line(torch.randn(12, generator=generator), b=0.1)
+
+
+@pytest.fixture(scope="session")
+def at_margin(line: Line) -> Callable[[float], Tensor]:
+    """An image [3, 2, 2] of class 1 at a given distance from the plane."""
+
+    def image(margin: float) -> Tensor:
+        weight, bias = line.linear.weight[0], line.linear.bias[0]
+        x = weight * (margin / weight.norm() - bias / weight.norm() ** 2)
+        return x.view(3, 2, 2)
+
+    return image
+
+
+@pytest.fixture(scope="session")
+def test_split() -> Dataset:
+    return load_dataset("digits", "test")
+
+
+@pytest.fixture(scope="session")
+def model() -> Classifier:
+    """The shipped network for digits at noise level 0.25."""
+    return load_model("digits-gaussian-0.25", "cpu")
+
+
+def random_network() -> nn.Module:
+    """A small network with batch-norm whose statistics are not the initial ones."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        network = nn.Sequential(
+            nn.Conv2d(3, 8, 3, padding=1, bias=False),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Conv2d(8, 8, 3, stride=2),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(72, 5),
+        )
+        for module in network:
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.uniform_(-0.5, 0.5)
+                module.running_var.uniform_(0.5, 2.0)
+    return network.eval()
+
+
+@pytest.fixture
+def network() -> nn.Module:
+    """[B, 3, 8, 8] -> logits [B, 5], random weights, fresh for every test."""
+    return random_network()
+
+
+@pytest.fixture(scope="session")
+def image() -> Tensor:
+    """One image [3, 8, 8] in [0, 1]."""
+    return torch.rand((3, 8, 8), generator=torch.Generator().manual_seed(11))
+
+
+@pytest.fixture(scope="session")
+def images() -> Tensor:
+    """Five images [5, 3, 8, 8] in [0, 1]."""
+    return torch.rand((5, 3, 8, 8), generator=torch.Generator().manual_seed(12))
