@@ -4,6 +4,12 @@ The script itself is ``ddrs_core/dashboard/main.py``; a folder ``pages/`` beside
 would otherwise put Streamlit into its legacy multipage mode.
 """
 
+import os
+
+# A server shares its processor with the pages it draws (and often with a browser): threads that
+# spin while they wait would slow everything down several times. Must be set before torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.routing import Route

@@ -1,5 +1,104 @@
-"""The home page: what this is for, what is at hand, and what is running."""
+"""The home page: three uses, the machine, the models and data sets, and running jobs."""
 
-from ddrs_core.dashboard.home import show_home
+from __future__ import annotations
 
-show_home()
+import pandas as pd
+import streamlit as st
+
+from ddrs_core.dashboard.explorer_jobs import owner
+from ddrs_core.data import list_datasets, load_dataset
+from ddrs_core.jobs import Job, get_manager
+from ddrs_core.models import ModelCard, list_devices, list_models
+
+_EXPLORER = "pages/explorer.py"
+_USES = (
+    (
+        "Watch",
+        ":material/explore:",
+        "Pick an image and a model. See the noise level sigma climb the radius curve step by "
+        "step, and what the network sees on the way.",
+    ),
+    (
+        "Teach",
+        ":material/school:",
+        "Slow the optimiser down, pause it, step it. A link restores the whole view, so a class "
+        "can follow and then go its own way.",
+    ),
+    (
+        "Certify",
+        ":material/verified:",
+        "Count votes at sigma_0 and at sigma*, side by side: class, radius, and what the "
+        "guarantee is worth. An abstention says why.",
+    ),
+)
+
+
+def main() -> None:
+    """Draw the page."""
+    st.title("Data-dependent randomized smoothing", anchor=False)
+    st.html(
+        '<p class="ddrs-lead">A classifier that votes over Gaussian noise cannot be fooled within '
+        "a provable radius. Choosing the noise for each image makes that radius larger. Watch it "
+        "happen.</p>"
+    )
+    for column, (title, icon, text) in zip(st.columns(3), _USES, strict=True):
+        with column.container(border=True, height="stretch"):
+            st.markdown(f"**{icon} {title}**")
+            st.markdown(text)
+    st.page_link(_EXPLORER, label="**Open the explorer**", icon=":material/arrow_forward:")
+    left, right = st.columns(2)
+    with left:
+        st.subheader("Models", divider="gray", anchor=False)
+        st.dataframe(_model_table(list_models()), hide_index=True, width="stretch")
+        st.subheader("Data sets", divider="gray", anchor=False)
+        for info in list_datasets():
+            sizes = ", ".join(f"{len(load_dataset(info.name, s)):,} {s}" for s in ("train", "test"))
+            st.markdown(f"**{info.title}** ({sizes} images). {info.description}")
+    with right:
+        st.subheader("This machine", divider="gray", anchor=False)
+        for device in list_devices():
+            kind = "GPU" if device.is_gpu else "CPU"
+            bf16 = ", fast bf16" if device.native_bf16 else ""
+            st.markdown(f"**{device.name}**: {device.title}, {device.memory_gib:.0f} GiB ({kind}{bf16})")
+        if not any(d.is_gpu for d in list_devices()):
+            st.caption("No GPU is used: everything runs on the processor.")
+        st.subheader("Jobs", divider="gray", anchor=False)
+        st.fragment(_show_jobs, run_every=1.0)()
+
+
+def _model_table(cards: list[ModelCard]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "model": [c.name for c in cards],
+            "data set": [c.dataset for c in cards],
+            "training": [c.method for c in cards],
+            "sigma": [c.sigma for c in cards],
+            "clean": [f"{c.accuracy['clean']:.1%}" if "clean" in c.accuracy else "" for c in cards],
+            "under noise": [_own_noise(c) for c in cards],
+        }
+    )
+
+
+def _own_noise(card: ModelCard) -> str:
+    value = card.accuracy.get(f"noise {card.sigma:.2f}") if card.sigma else None
+    return "" if value is None else f"{value:.1%}"
+
+
+def _show_jobs() -> None:
+    manager, me = get_manager(), owner()
+    mine = [j for j in manager.jobs(me) if j.request.kind != "curve"]
+    for job in mine[:8]:
+        _show_job(job)
+    others = sum(not j.state.is_over and j.owner != me for j in manager.jobs())
+    if not mine:
+        st.caption("You have no jobs. Those that you start in the explorer are listed here.")
+    if others:
+        st.caption(f"{others} jobs of other visitors share this server.")
+
+
+def _show_job(job: Job) -> None:
+    st.progress(job.progress, text=f"{job.request.title}: {job.state.value}")
+    st.markdown(f"[Open it](/{job.request.link}&job={job.id})" if job.request.kind == "sigma" else "")
+
+
+main()

@@ -48,7 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except OSError as error:
-        return _report(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), WRONG_INPUT)
+        return _report(
+            f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), WRONG_INPUT
+        )
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise

@@ -23,6 +23,7 @@ _STRATEGY_OPTIONS: dict[str, tuple[type, str]] = {  # field of a strategy's conf
     "steps": (int, "number of steps K"),
     "samples": (int, "noisy copies a step"),
     "clamp": (float, "probabilities are kept in [c, 1 - c]"),
+    "beta": (float, "logits are multiplied by it before the softmax"),
     "final_lr": (float, "share of lr that the last step has"),
     "average": (float, "share of the last iterates that is averaged"),
     "guard": (int, "votes for each candidate of the guard"),
@@ -67,7 +68,9 @@ def _add_strategy(group: Any) -> None:
 def _add_samples(group: Any) -> None:
     group.add_argument("--n0", type=int, default=100, metavar="N", help="samples for the class")
     group.add_argument("--n", type=int, default=100_000, metavar="N", help="samples for the bound")
-    group.add_argument("--alpha", type=float, default=0.001, metavar="A", help="failure probability")
+    group.add_argument(
+        "--alpha", type=float, default=0.001, metavar="A", help="failure probability"
+    )
     group.add_argument("--bound", default="one-sided", metavar="B", help="one-sided or two-sided")
     group.add_argument("--precision", default="auto", metavar="P", help="auto, fp32 or bf16")
     group.add_argument("--batch-size", type=int, metavar="B", help="samples a batch")
@@ -104,7 +107,9 @@ def _run(options: argparse.Namespace) -> None:
         )
         try:
             for step in run.steps(len(rows)):
-                bar.set_postfix_str("choosing sigma" if step.stage == "sigma" else "", refresh=False)
+                bar.set_postfix_str(
+                    "choosing sigma" if step.stage == "sigma" else "", refresh=False
+                )
                 bar.update(0)
                 if step.certificate is None:
                     continue
@@ -114,7 +119,9 @@ def _run(options: argparse.Namespace) -> None:
                 if log is not None:
                     log.append(row)
                 elif table:
+                    bar.clear()  # the bar and the table may share a terminal
                     print(row.to_line(), flush=True)
+                    bar.refresh()
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_interrupted(len(rows), options.out)) from None
     certificates = [row.certificate for row in rows]
@@ -167,7 +174,9 @@ def certify_config(options: argparse.Namespace) -> CertifyConfig:
     if sigma is None:
         sigma = preset.sigma_0 if preset is not None and preset.sigma_0 else card.sigma
     if sigma is None:
-        raise InvalidParameterError(f"Model {card.name!r} does not tell its noise level: add --sigma.")
+        raise InvalidParameterError(
+            f"Model {card.name!r} does not tell its noise level: add --sigma."
+        )
     if options.index is not None and any(
         getattr(options, name) is not None for name in (*_SELECTION, "limit")
     ):
@@ -227,7 +236,9 @@ def _strategy(options: argparse.Namespace, preset: Preset | None) -> StrategyCon
     known = {field.name for field in fields(preset.config)}
     for name in changes:
         if name not in known:
-            raise InvalidParameterError(f"{_flag(name)} means nothing to strategy {preset.strategy!r}.")
+            raise InvalidParameterError(
+                f"{_flag(name)} means nothing to strategy {preset.strategy!r}."
+            )
     return replace(preset.config, bounds=bounds, **changes)
 
 

@@ -27,7 +27,9 @@ def _datasets(options: argparse.Namespace) -> None:
         print_json([{**asdict(info), "num_classes": info.num_classes} for info in infos])
         return
     for info in infos:
-        print(f"{info.name:<16} {_size(info.shape)}, {info.num_classes} classes. {info.description}")
+        print(
+            f"{info.name:<16} {_size(info.shape)}, {info.num_classes} classes. {info.description}"
+        )
 
 
 def _models(options: argparse.Namespace) -> None:
@@ -43,8 +45,9 @@ def _models(options: argparse.Namespace) -> None:
         noise = "unknown" if card.sigma is None else f"{card.sigma:g}"
         accuracy = ", ".join(f"{name} {100 * share:.1f} %" for name, share in card.accuracy.items())
         print(
-            f"{card.name:<28} {card.dataset}, {card.architecture} ({card.parameters:,} parameters), "
-            f"{card.method} at sigma {noise}; accuracy {accuracy or 'not measured'}"
+            f"{card.name:<28} {card.dataset}, {card.architecture} "
+            f"({card.parameters:,} parameters), {card.method} at sigma {noise}; "
+            f"accuracy {accuracy or 'not measured'}"
         )
 
 

@@ -10,9 +10,7 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
 
-def progress_bar(
-    options: argparse.Namespace, *, total: int, unit: str, done: int = 0
-) -> tqdm[Any]:
+def progress_bar(options: argparse.Namespace, *, total: int, unit: str, done: int = 0) -> tqdm[Any]:
     """A bar for ``total`` units, silent with ``--json``, ``--quiet`` or without a terminal."""
     from tqdm import tqdm
 

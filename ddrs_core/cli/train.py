@@ -40,7 +40,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from ddrs_core.models import resolve_device
-    from ddrs_core.runs.training import default_architecture, train_and_save
+    from ddrs_core.runs.training import ModelSaved, default_architecture, train_and_save
     from ddrs_core.training import EpochSummary, TrainConfig
 
     given = {name: value for name in _NUMBERS if (value := getattr(options, name)) is not None}
@@ -61,7 +61,7 @@ def _run(options: argparse.Namespace) -> None:
                 bar.set_postfix(loss=f"{step.loss:.3f}", accuracy=f"{step.accuracy:.3f}")
                 bar.update()
             saved = step
-    assert not isinstance(saved, EpochSummary)
+    assert isinstance(saved, ModelSaved)
     if options.json:
         print_json({"path": str(saved.path), **saved.card.to_dict()})
         return

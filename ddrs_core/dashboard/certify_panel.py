@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.controls import pick_budget
 from ddrs_core.dashboard.explorer_jobs import adopt, certify_request, forget, owner, remember
 from ddrs_core.dashboard.explorer_state import ExplorerView
 from ddrs_core.dashboard.explorer_views import show_progress
@@ -18,27 +18,24 @@ from ddrs_core.figures import interval_figure
 from ddrs_core.jobs import Job, get_manager
 from ddrs_core.smoothing import Certificate, Grade, round_down
 
-Pair = tuple[Job, Job]
 
-
-def find_certify_jobs(view: ExplorerView, chosen: float | None) -> Pair | None:
-    """The two certifications that the URL names, if they belong to this view."""
+def find_certify_jobs(view: ExplorerView, chosen: float | None) -> list[Job]:
+    """The two certifications that the URL names if they belong to this view, else none."""
     if chosen is None or keys.CERTIFY_JOBS not in st.query_params:
-        return None
+        return []
     first, second = _requests(view, chosen)
     at_start = adopt(first, keys.CERTIFY_JOBS, 0)
     at_chosen = adopt(second, keys.CERTIFY_JOBS, 1)
     if at_start is None or at_chosen is None:
-        return None
+        return []
     remember(keys.CERTIFY_JOBS, at_start, at_chosen)
-    return at_start, at_chosen
+    return [at_start, at_chosen]
 
 
-def show_certification(view: ExplorerView, chosen: float | None, jobs: Pair | None) -> None:
-    """Budget, buttons, the interval closing in, and two cards."""
+def show_certification(view: ExplorerView, chosen: float | None, jobs: Sequence[Job]) -> None:
+    """Buttons, the interval closing in, and two cards."""
     st.subheader("Certify", divider="gray")
-    pick_budget()
-    running = jobs is not None and not all(j.state.is_over for j in jobs)
+    running = any(not job.state.is_over for job in jobs)
     start, stop, note = st.columns([2, 1, 4], vertical_alignment="center")
     if start.button(
         "Certify at sigma_0 and sigma*", type="primary", icon=":material/verified:",
@@ -46,17 +43,17 @@ def show_certification(view: ExplorerView, chosen: float | None, jobs: Pair | No
     ):  # fmt: skip
         _start(view, chosen)
     if stop.button("Cancel", disabled=not running, width="stretch", key="certify_cancel"):
-        for job in jobs or ():
+        for job in jobs:
             job.cancel()
         st.rerun()
     if chosen is None:
         note.caption("Let the strategy finish first: it has to name sigma* before it is certified.")
-    elif jobs is None:
+    elif not jobs:
         note.caption(
             f"Counts {view.n:,} fresh noisy copies at sigma_0 = {view.sigma_0:.4g} and at "
-            f"sigma* = {chosen:.4g}."
+            f"sigma* = {chosen:.4g}, with alpha = {view.alpha:g}."
         )
-    if jobs is None:
+    if not jobs:
         return
     left, right = st.columns([3, 2])
     with left:
@@ -84,12 +81,9 @@ def show_certification(view: ExplorerView, chosen: float | None, jobs: Pair | No
         st.info(compare(certificates[0], certificates[1]), icon=":material/compare_arrows:")
 
 
-def find_certificates(jobs: Pair | None) -> tuple[Certificate | None, Certificate | None]:
-    """The certificates of finished jobs."""
-    if jobs is None:
-        return None, None
-    first, second = (job.latest.certificate if job.latest else None for job in jobs)
-    return first, second
+def find_certificates(jobs: Sequence[Job | None]) -> list[Certificate | None]:
+    """The certificate of each job, None where it has not ended in one."""
+    return [job.latest.certificate if job is not None and job.latest else None for job in jobs]
 
 
 def certificate_card(certificate: Certificate, title: str, names: tuple[str, ...]) -> str:

@@ -96,9 +96,9 @@ def read_widgets() -> ExplorerView:
 
 
 def pick_strategy() -> None:
-    """Strategy, preset, sigma_0, and every parameter behind a fold."""
+    """Strategy, preset and sigma_0; every parameter, and the certification's, behind folds."""
     state = st.session_state
-    first, second, third, fourth = st.columns([3, 3, 2, 2], vertical_alignment="bottom")
+    first, second, third, fourth, fifth = st.columns([3, 3, 2, 2, 2], vertical_alignment="bottom")
     first.selectbox(
         "Strategy", list(STRATEGIES), key=keys.STRATEGY, format_func=STRATEGIES.__getitem__,
         on_change=_strategy_changed,
@@ -115,6 +115,8 @@ def pick_strategy() -> None:
     )  # fmt: skip
     with fourth.popover("Parameters", icon=":material/tune:", width="stretch"):
         _parameter_form()
+    with fifth.popover("Certification", icon=":material/verified:", width="stretch"):
+        _budget_form()
     preset = presets[state[keys.PRESET]]
     changed = config_changes(preset.name, read_widgets().config)
     note = f" Changed: {', '.join(f'{k} = {v:g}' for k, v in changes_text(changed))}." if changed else ""
@@ -126,27 +128,27 @@ def changes_text(changed: dict[str, float]) -> list[tuple[str, float]]:
     return [(_FIELDS[name].label, value) for name, value in changed.items()]
 
 
-def pick_budget() -> None:
-    """N, N0, alpha, bound and seed of the certification."""
-    first, second, third, fourth, fifth = st.columns(5, vertical_alignment="bottom")
-    first.number_input(
+def _budget_form() -> None:
+    st.number_input(
         "Samples N", 10, MAX_N, key=keys.N, step=10_000, format="%d",
         help="Votes that bound the probability of the class. More prove a larger radius.",
     )  # fmt: skip
-    second.number_input(
+    st.number_input(
         "Samples N0", 1, 100_000, key=keys.N0, step=100, format="%d",
         help="Votes that choose the class; they are not used again.",
     )  # fmt: skip
-    third.number_input(
-        "alpha", 1e-9, 0.499, key=keys.ALPHA, step=0.001, format="%.4g",
+    st.number_input(
+        "Failure probability alpha", 1e-9, 0.499, key=keys.ALPHA, step=0.001, format="%.4g",
         help="Probability that the certificate is wrong.",
     )  # fmt: skip
-    fourth.selectbox(
+    st.selectbox(
         "Bound", [b.value for b in Bound], key=keys.BOUND,
         help="one-sided: a lower bound on the class's probability p_A. two-sided: also an upper "
         "bound on the runner-up, alpha/2 each; better where many classes share the rest.",
     )  # fmt: skip
-    fifth.number_input("Seed", 0, MAX_SEED, key=keys.SEED, step=1, help="Same seed, same votes.")
+    st.number_input(
+        "Seed", 0, MAX_SEED, key=keys.SEED, step=1, help="Same seed, same machine: same votes."
+    )  # fmt: skip
 
 
 def _parameter_form() -> None:

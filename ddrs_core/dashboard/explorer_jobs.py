@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 from urllib.parse import urlencode
 
 import numpy as np
@@ -143,12 +144,17 @@ def remember(query_name: str, *jobs: Job) -> None:
 
 def _open(view: ExplorerView) -> tuple[NoisyForward, Tensor, str]:
     forward = get_forward(view.model, view.device)
-    x, _ = load_dataset(view.dataset)[view.index]
+    x = load_dataset(view.dataset)[view.index][0]
     identity = "|".join(
-        (forward.digest, str(forward.device), forward.precision, image_digest(x),
-         str(view.index), str(view.seed))
+        (forward.digest, str(forward.device), forward.precision,
+         _image_digest(view.dataset, view.index), str(view.index), str(view.seed))
     )  # fmt: skip
     return forward, x, identity
+
+
+@lru_cache(maxsize=4096)
+def _image_digest(dataset: str, index: int) -> str:
+    return image_digest(load_dataset(dataset)[index][0])
 
 
 def _link(view: ExplorerView) -> str:

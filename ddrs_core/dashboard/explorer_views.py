@@ -70,6 +70,16 @@ def show_progress(job: Job) -> None:
         st.error(job.error, icon=":material/error:")
 
 
+def show_outcome(view: ExplorerView, moment: Moment) -> None:
+    """Where the strategy ended and why, once it has."""
+    if moment.chosen is None:
+        return
+    moved = f"sigma went from {view.sigma_0:.4f} to **{moment.chosen:.4f}**."
+    if moment.chosen == view.sigma_0:
+        moved = f"sigma stays at **{view.sigma_0:.4f}**."
+    st.success(f"{moved} {moment.frames[-1].step.reason}", icon=":material/flag:")
+
+
 def show_plots(view: ExplorerView, moment: Moment, curve: RadiusCurve | None) -> None:
     """Trajectory and radius curve side by side."""
     left, right = st.columns(2)

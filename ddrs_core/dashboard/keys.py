@@ -21,6 +21,7 @@ PARAMETER = "explorer_parameter_"  # + name of the configuration's field
 
 # kept while other pages are shown
 SAVED_VIEW = "explorer_saved_view"
+SAVED_JOBS = "explorer_saved_jobs"
 SAVED_SPEED = "explorer_saved_speed"
 PROBLEMS = "explorer_problems"
 STARTED = "explorer_started"  # whether the first example has been started

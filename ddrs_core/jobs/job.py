@@ -35,6 +35,11 @@ class JobState(StrEnum):
         """Whether nothing more will come."""
         return self in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 
+    @property
+    def is_moving(self) -> bool:
+        """Whether it changes by itself, without anybody pressing anything."""
+        return self in (JobState.QUEUED, JobState.RUNNING)
+
 
 @dataclass(frozen=True)
 class JobRequest:
@@ -295,4 +300,6 @@ class Job:
     def _move_anchor(self) -> None:
         now = time.monotonic()
         position = self._position(now)
-        self._anchor = (now, min(position, float(len(self._computation.history))))
+        if not self._paused:  # steps that were asked for and are not made yet still count
+            position = min(position, float(len(self._computation.history)))
+        self._anchor = (now, position)

@@ -145,7 +145,7 @@ class JobManager:
 
     def _work(self, device: str) -> None:
         """The worker: round-robin over the computations of one device that somebody wants."""
-        last: Computation | None = None
+        last = ""  # key of the computation that ran last; holding on to it would keep it alive
         while True:
             with self._changed:
                 if self._closed:
@@ -160,16 +160,17 @@ class JobManager:
                         if j.request.device == device
                     )
                     self._changed.wait(_IDLE_SECONDS if paced else 1.0)
-            for computation in abandoned:
-                computation.close()
+            while abandoned:
+                abandoned.pop().close()
             if current is not None:
                 current.advance(_SLICE_SECONDS)
-                last = current
+                last = current.request.key
+                current = None
 
-    def _next_after(self, last: Computation | None, device: str) -> Computation | None:
+    def _next_after(self, last: str, device: str) -> Computation | None:
         now = time.monotonic()
         mine = [c for c in self._computations.values() if c.request.device == device]
-        start = mine.index(last) + 1 if last in mine else 0
+        start = next((i + 1 for i, c in enumerate(mine) if c.request.key == last), 0)
         for computation in mine[start:] + mine[:start]:
             if computation.wanted(now):
                 return computation
@@ -183,7 +184,7 @@ class JobManager:
             if c.request.device == device and all(j.state is JobState.CANCELLED for j in c.jobs)
         ]
         finished = [c for c in unwatched if c.finished and not c.error]
-        keep = finished[-self.max_finished :]
+        keep = finished[max(0, len(finished) - self.max_finished) :]
         gone = [c for c in unwatched if c not in keep]
         for computation in gone:
             if self._computations.get(computation.request.key) is computation:

@@ -16,8 +16,14 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets" / "models"
 
 def list_models() -> list[ModelCard]:
     """Cards of all models at hand, sorted by name; data-dependently trained ones come last."""
-    cards = [read_card(path) for path in ASSETS.glob("*.safetensors")]
+    cards = [_card(path, path.stat().st_mtime_ns) for path in ASSETS.glob("*.safetensors")]
     return sorted(cards, key=lambda card: ("-ds" in card.name, card.name))
+
+
+@lru_cache(maxsize=256)
+def _card(path: Path, _changed: int) -> ModelCard:
+    """Read once per version of the file; pages ask many times a second."""
+    return read_card(path)
 
 
 def get_card(name: str) -> ModelCard:

@@ -152,9 +152,7 @@ class CertifyRun:
             started = time.perf_counter()
         return chosen, seconds / len(indices)
 
-    def _certify(
-        self, index: int, sigma: float, position: int, share: float
-    ) -> Iterator[RunStep]:
+    def _certify(self, index: int, sigma: float, position: int, share: float) -> Iterator[RunStep]:
         image, label = self.dataset[index]
         config = self.config
         seconds, started = share, time.perf_counter()

@@ -129,7 +129,7 @@ def read_rows(text: str, name: str) -> list[LogRow]:
         LogError: if it is not one of our logs, or a row inside it is damaged.
     """
     lines = text[: text.rfind("\n") + 1].splitlines()
-    if lines and lines[0] != HEADER or not lines and not HEADER.startswith(text):
+    if lines[0] != HEADER if lines else not HEADER.startswith(text):
         raise LogError(f"{name} is not a certification log of this program.")
     rows = []
     for number, line in enumerate(lines[1:], start=2):

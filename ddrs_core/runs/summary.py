@@ -46,9 +46,7 @@ class Summary:
         )
 
 
-def summarize(
-    certificates: Sequence[Certificate], radii: Sequence[float] = RADII
-) -> Summary:
+def summarize(certificates: Sequence[Certificate], radii: Sequence[float] = RADII) -> Summary:
     """Summarize the certificates of one run, all with a label.
 
     Raises:

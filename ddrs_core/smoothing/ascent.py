@@ -195,7 +195,7 @@ def _settle(
     return guard(forward, images, start, candidates, config.guard, budget, seed, indices)
 
 
-_GUARD_SHARES = (0.5, 1.0)  # of the way from sigma_0 to the average, on a logarithmic scale
+_GUARD_SHARES = (0.5, 1.0, 1.5)  # of the way from sigma_0 to the average, on a logarithmic scale
 
 
 @dataclass(frozen=True)

@@ -42,11 +42,11 @@ _PRESETS = (
         "guarded",
         "ascent",
         "Guarded ascent",
-        "Algorithm 1 with a falling step size, averaged last iterates and a guard: sigma moves "
-        "only if fresh votes promise a larger radius for the same class.",
+        "Algorithm 1 on a sharper softmax, with a falling step size, averaged last iterates and a "
+        "guard: sigma moves only if fresh votes promise a larger radius for the same class.",
         AscentConfig(
             lr=0.05, steps=60, samples=16, clamp=0.001, bounds=(0.05, 1.5),
-            final_lr=0.05, average=0.25, guard=500,
+            final_lr=0.05, average=0.25, beta=3.0, guard=500,
         ),
     ),
     Preset(

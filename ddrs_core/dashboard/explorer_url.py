@@ -1,0 +1,40 @@
+"""The explorer's view on its way between URL, widgets and the session."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.controls import seed_widgets
+from ddrs_core.dashboard.explorer_state import ExplorerView, default_view, parse_query
+from ddrs_core.jobs import Job
+
+_KEPT = (keys.JOB, keys.CERTIFY_JOBS)
+
+
+def enter_explorer() -> None:
+    """On a first visit or a page switch fill the widgets: the URL wins, then what was here before."""
+    state = st.session_state
+    if keys.DATASET in state:
+        return
+    query = st.query_params.to_dict()
+    if query:
+        view, state[keys.PROBLEMS] = parse_query(query)
+        state[keys.STARTED] = keys.JOB in query and not state[keys.PROBLEMS]
+    else:
+        view, state[keys.PROBLEMS] = state.get(keys.SAVED_VIEW) or default_view(), []
+        for name, value in state.get(keys.SAVED_JOBS, {}).items():
+            st.query_params[name] = value
+    seed_widgets(view)
+
+
+def write_url(view: ExplorerView, job: Job | None) -> None:
+    """Let the URL restore this view, and remember it for the way back from another page."""
+    wanted = view.to_query()
+    wanted |= {name: st.query_params[name] for name in _KEPT if name in st.query_params}
+    if job is not None:
+        wanted[keys.JOB] = job.id
+    if wanted != st.query_params.to_dict():
+        st.query_params.from_dict(wanted)
+    st.session_state[keys.SAVED_VIEW] = view
+    st.session_state[keys.SAVED_JOBS] = {k: wanted[k] for k in _KEPT if k in wanted}

@@ -1,0 +1,85 @@
+"""Run, pause, step, cancel, reset, pace, and the look back over a run's steps."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.controls import DEFAULT_SPEED, SPEEDS
+from ddrs_core.dashboard.explorer_jobs import forget, owner, remember, sigma_request
+from ddrs_core.dashboard.explorer_state import ExplorerView
+from ddrs_core.dashboard.messages import show_error
+from ddrs_core.errors import DDRSError
+from ddrs_core.jobs import Job, JobState, get_manager
+
+
+def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
+    """The row of buttons; each is enabled only where it does something."""
+    state = job.state if job is not None else None
+    run, pause, step, cancel, reset, speed = st.columns([2, 2, 2, 2, 2, 3], vertical_alignment="bottom")
+    busy = state in (JobState.QUEUED, JobState.RUNNING, JobState.PAUSED)
+    if run.button(
+        "Run", type="primary", icon=":material/play_arrow:", disabled=busy, width="stretch",
+        help="Choose sigma for this image with the strategy above.",
+    ):  # fmt: skip
+        start_run(view)
+        st.rerun()
+    paused = state is JobState.PAUSED
+    if pause.button(
+        "Resume" if paused else "Pause",
+        icon=":material/play_circle:" if paused else ":material/pause:",
+        disabled=not busy, width="stretch", key="pause_button",
+    ):  # fmt: skip
+        assert job is not None
+        (job.resume if paused else job.pause)()
+        st.rerun()
+    if step.button(
+        "Step", icon=":material/skip_next:", width="stretch",
+        disabled=state in (JobState.DONE, JobState.FAILED, JobState.CANCELLED),
+        help="One step of the optimiser, then stand still.",
+    ):  # fmt: skip
+        job = job or start_run(view, paused=True)
+        if job is not None:
+            job.step()
+        st.rerun()
+    if cancel.button("Cancel", icon=":material/stop:", disabled=not busy, width="stretch"):
+        assert job is not None
+        job.cancel()
+        st.rerun()
+    if reset.button(
+        "Reset", icon=":material/restart_alt:", disabled=job is None, width="stretch",
+        help="Forget this run; the choices stay.",
+    ):  # fmt: skip
+        forget(keys.JOB)
+        forget(keys.CERTIFY_JOBS)
+        st.rerun()
+    chosen = speed.selectbox("Pace", list(SPEEDS), key=keys.SPEED)
+    st.session_state[keys.SAVED_SPEED] = chosen
+    if job is not None and job.speed != SPEEDS[chosen]:
+        job.set_speed(SPEEDS[chosen])
+
+
+def pick_step(job: Job | None) -> int | None:
+    """A slider over the steps that are there; None while the run goes on."""
+    if job is None or job.state in (JobState.QUEUED, JobState.RUNNING) or len(job.history) < 2:
+        return None
+    last = len(job.history)
+    return st.slider(
+        "Look back at step", 1, last, last, key=f"{keys.SHOWN}_{job.id}_{last}",
+        help="All views follow.",
+    )  # fmt: skip
+
+
+def start_run(view: ExplorerView, *, paused: bool = False) -> Job | None:
+    """Start the strategy on the view's image; None, and a message, if that cannot be."""
+    try:
+        request = sigma_request(view.check())
+        forget(keys.JOB)
+        forget(keys.CERTIFY_JOBS)
+        pace = SPEEDS[st.session_state.get(keys.SPEED, DEFAULT_SPEED)]
+        job = get_manager().submit(request, owner(), speed=pace, paused=paused)
+    except DDRSError as error:
+        show_error(error)
+        return None
+    remember(keys.JOB, job)
+    return job

@@ -1,0 +1,204 @@
+"""The explorer as a visitor uses it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from urllib.parse import parse_qs, urlparse
+
+from playwright.sync_api import Browser, Locator, Page, expect
+
+_DONE = re.compile(r"done · (\d+) of \1 steps")
+
+
+def button(page: Page, name: str) -> Locator:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def progress(page: Page) -> Locator:
+    return page.get_by_test_id("stProgress").first
+
+
+def steps_shown(page: Page) -> int:
+    found = re.search(r"(\d+) of \d+ steps", progress(page).inner_text())
+    assert found is not None
+    return int(found.group(1))
+
+
+def points_of(page: Page, figure: int, trace: int) -> int:
+    """Points that plotly.js holds for one trace of one figure."""
+    script = "([f, t]) => document.querySelectorAll('.ddrs-figure')[f].data[t].x.length"
+    return int(page.evaluate(script, [figure, trace]))
+
+
+def query(page: Page) -> dict[str, str]:
+    return {k: v[0] for k, v in parse_qs(urlparse(page.url).query).items()}
+
+
+def open_explorer(page: Page, url: str, query_text: str = "") -> None:
+    page.goto(f"{url}/explorer{query_text}")
+    expect(page.locator(".ddrs-figure .main-svg").first).to_be_visible()
+
+
+def set_pace(page: Page, pace: str) -> None:
+    page.get_by_label("Pace").click()
+    page.get_by_role("option", name=pace).click()
+
+
+def test_the_first_picture_needs_no_choice(page: Page, url: str) -> None:
+    open_explorer(page, url)
+    expect(progress(page)).to_contain_text(_DONE)
+    assert points_of(page, 0, 0) == 60
+    expect(page.get_by_text(re.compile(r"sigma (went from|stays at)"))).to_be_visible()
+    expect(page.locator(".ddrs-copies img")).to_have_count(9)
+
+
+def test_from_the_home_page_to_a_certified_digit(page: Page, url: str) -> None:
+    page.goto(url)
+    page.get_by_role("link", name="Open the explorer").click()
+    expect(progress(page)).to_contain_text(_DONE)
+    button(page, "Certify at sigma_0 and sigma*").click()
+    cards = page.locator(".ddrs-card")
+    expect(cards).to_have_count(2)
+    expect(cards.first).to_contain_text("unconditional")
+    expect(cards.last).to_contain_text("conditional on sigma_x")
+    assert float(cards.last.get_attribute("data-radius") or 0) > 0.1
+
+
+def test_pick_run_pause_step_cancel_reset(page: Page, url: str) -> None:
+    open_explorer(page, url)
+    expect(progress(page)).to_contain_text(_DONE)
+    page.locator(".ddrs-gallery button[data-index='5']").click()
+    expect(page.get_by_text("image 5")).to_be_visible()
+    expect(button(page, "Run")).to_be_enabled()
+    set_pace(page, "10 steps a second")
+    button(page, "Run").click()
+    expect(progress(page)).to_contain_text("running")
+    page.wait_for_function(
+        "() => (document.querySelector('.ddrs-figure').data[0].x.length || 0) >= 5"
+    )
+    early = points_of(page, 0, 0)
+    page.wait_for_function(
+        "n => document.querySelector('.ddrs-figure').data[0].x.length > n + 5", arg=early
+    )
+    button(page, "Pause").click()
+    expect(progress(page)).to_contain_text("paused")
+    stood = steps_shown(page)
+    page.wait_for_timeout(700)
+    assert steps_shown(page) == stood < 60
+    button(page, "Step").click()
+    expect(progress(page)).to_contain_text(f"paused · {stood + 1} of 60")
+    button(page, "Resume").click()
+    expect(progress(page)).not_to_contain_text("paused")
+    button(page, "Cancel").click()
+    expect(progress(page)).to_contain_text("cancelled")
+    button(page, "Reset").click()
+    expect(page.get_by_test_id("stProgress")).to_have_count(0)
+    assert "job" not in query(page)
+    assert query(page)["image"] == "5"
+
+
+def test_a_reload_finds_everything_again(page: Page, url: str) -> None:
+    open_explorer(page, url, "?image=8&sigma0=0.4&n=2000&seed=3")
+    expect(progress(page)).to_contain_text("running")
+    button(page, "Pause").click()
+    expect(progress(page)).to_contain_text("paused")
+    stood, job = steps_shown(page), query(page)["job"]
+    page.reload()
+    expect(progress(page)).to_contain_text(f"paused · {stood} of 60")
+    assert query(page)["job"] == job
+    button(page, "Resume").click()
+    expect(progress(page)).to_contain_text(_DONE)
+    button(page, "Certify at sigma_0 and sigma*").click()
+    cards = page.locator(".ddrs-card")
+    expect(cards).to_have_count(2)
+    before = [card.get_attribute("data-radius") for card in cards.all()]
+    page.reload()
+    expect(cards).to_have_count(2)
+    assert [card.get_attribute("data-radius") for card in cards.all()] == before
+
+
+def test_a_job_survives_a_page_switch(page: Page, url: str) -> None:
+    open_explorer(page, url, "?image=14")
+    expect(progress(page)).to_contain_text(_DONE)
+    job = query(page)["job"]
+    page.get_by_role("link", name="Home").click()
+    expect(page.get_by_text("sigma of digits 14")).to_be_visible()
+    page.get_by_role("link", name="Explorer").first.click()
+    expect(progress(page)).to_contain_text(_DONE)
+    assert query(page)["job"] == job
+    assert query(page)["image"] == "14"
+
+
+def test_a_shared_link_shows_the_same_and_steers_apart(
+    page: Page, browser: Browser, url: str
+) -> None:
+    open_explorer(page, url, "?image=21&sigma0=0.3")
+    button(page, "Pause").click()
+    expect(progress(page)).to_contain_text("paused")
+    stood = steps_shown(page)
+    student = browser.new_context(viewport={"width": 1440, "height": 1800}).new_page()
+    student.goto(page.url)
+    expect(progress(student)).to_contain_text(f"paused · {stood} of 60")
+    expect(student.get_by_text("image 21")).to_be_visible()
+    button(student, "Step").click()
+    expect(progress(student)).to_contain_text(f"paused · {stood + 1} of 60")
+    page.wait_for_timeout(500)
+    assert steps_shown(page) == stood
+    student.context.close()
+
+
+def test_every_choice_travels_in_the_link(page: Page, url: str) -> None:
+    wanted = (
+        "?dataset=digits&model=digits-gaussian-0.25&device=cpu&image=33&preset=fast&sigma0=0.2"
+        "&seed=7&n=1000&n0=50&alpha=0.01&bound=two-sided&lr=0.03&steps=25"
+    )
+    open_explorer(page, url, wanted)
+    expect(progress(page)).to_contain_text("25 of 25 steps")
+    shown = query(page)
+    for name, value in parse_qs(wanted[1:]).items():
+        assert shown[name] == value[0]
+
+
+def test_a_hostile_link_gets_sentences_and_a_working_page(page: Page, url: str) -> None:
+    open_explorer(
+        page, url,
+        "?dataset=../../etc&model=digits-gausian-0.50&image=99999&sigma0=nan&n=-5&alpha=7"
+        "&preset=<script>&job=../x&certify=a,b,c&device=cuda:99&lr=inf",
+    )  # fmt: skip
+    for text in ("no data set", "Did you mean", "Image 99999 does not exist", "finite number",
+                 "not a whole number", "must be below 1", "no preset", "device"):  # fmt: skip
+        expect(page.get_by_text(text).first).to_be_visible()
+    button(page, "Run").click()
+    expect(progress(page)).to_contain_text(_DONE)
+
+
+def test_exports_are_complete(page: Page, url: str) -> None:
+    open_explorer(page, url, "?image=2&n=1000")
+    expect(progress(page)).to_contain_text(_DONE)
+    button(page, "Certify at sigma_0 and sigma*").click()
+    expect(page.locator(".ddrs-card")).to_have_count(2)
+    page.get_by_text("Take it along").click()
+    with page.expect_download() as download:
+        button(page, "Trajectory (CSV)").click()
+    rows = list(csv.DictReader(download.value.path().open()))
+    assert [int(r["step"]) for r in rows] == list(range(1, 61))
+    chosen = float(rows[-1]["chosen"])
+    with page.expect_download() as download:
+        button(page, "Certificates (JSON)").click()
+    start, answer = json.loads(download.value.path().read_text())
+    assert (start["sigma"], answer["sigma"]) == (0.5, chosen)
+    assert sum(answer["counts"]) == answer["n"] == 1000
+    expect(page.get_by_text("python -m ddrs_core certify").first).to_be_visible()
+
+
+def test_the_plots_refresh_while_a_job_runs(page: Page, url: str) -> None:
+    open_explorer(page, url, "?image=50&preset=long")
+    expect(progress(page)).to_contain_text("running")
+    updates = "() => Number(document.querySelector('.ddrs-figure').dataset.updates)"
+    before = page.evaluate(updates)
+    page.wait_for_timeout(3000)
+    assert page.evaluate(updates) - before >= 3  # far more on a machine that is not busy
+    button(page, "Cancel").click()
+    expect(progress(page)).to_contain_text("cancelled")

@@ -1,0 +1,218 @@
+"""``certify``: the table, resuming, and the road of wrong input."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from pathlib import Path
+
+import pytest
+
+from ddrs_core.data import load_dataset
+from ddrs_core.models import load_model
+from ddrs_core.runs.log import COLUMNS, read_rows
+from ddrs_core.smoothing import SmoothedClassifier
+
+FIXED = (
+    "certify", "--dataset", "digits", "--model", "digits-gaussian-0.50", "--method", "fixed",
+    "--sigma", 0.5, "--n", 200, "--device", "cpu",
+)  # fmt: skip
+DS = (
+    "certify", "--dataset", "digits", "--model", "digits-gaussian-0.50", "--method", "ds",
+    "--sigma", 0.5, "--n", 200, "--steps", 3, "--samples", 2, "--guard", 20, "--device", "cpu",
+)  # fmt: skip
+TIME = COLUMNS.index("time")
+
+
+def without_time(text: str) -> list[list[str]]:
+    rows = [line.split("\t") for line in text.splitlines()]
+    return [row[:TIME] + row[TIME + 1 :] for row in rows]
+
+
+@pytest.mark.parametrize("base", [FIXED, DS], ids=["fixed", "ds"])
+def test_same_command_same_table_but_for_the_time(command, tmp_path, base):
+    a, b = tmp_path / "a.tsv", tmp_path / "b.tsv"
+    assert command(*base, "--limit", 5, "--out", a).code == 0
+    assert command(*base, "--limit", 5, "--out", b).code == 0
+    assert without_time(a.read_text()) == without_time(b.read_text())
+    assert a.read_text().splitlines()[0].startswith("idx\tlabel\tpredict\tradius\tcorrect\ttime")
+
+
+@pytest.mark.parametrize("base", [FIXED, DS], ids=["fixed", "ds"])
+@pytest.mark.parametrize("kept", [0.0, 0.05, 0.3, 0.7, 0.99])
+def test_a_cut_file_resumes_to_the_undisturbed_one(command, tmp_path, base, kept):
+    whole, cut = tmp_path / "whole.tsv", tmp_path / "cut.tsv"
+    selection = ("--skip", 7, "--limit", 4)
+    assert command(*base, *selection, "--out", whole).code == 0
+    data = whole.read_bytes()
+    cut.write_bytes(data[: int(kept * len(data))])
+    outcome = command(*base, *selection, "--out", cut, "--resume")
+    assert outcome.code == 0, outcome.err
+    assert without_time(cut.read_text()) == without_time(whole.read_text())
+
+
+def test_resume_without_a_file_starts_afresh_and_a_finished_file_stays(command, tmp_path):
+    out = tmp_path / "a.tsv"
+    assert command(*FIXED, "--limit", 2, "--out", out, "--resume").code == 0
+    before = out.read_bytes()
+    outcome = command(*FIXED, "--limit", 2, "--out", out, "--resume")
+    assert outcome.code == 0
+    assert "2 images" in outcome.out
+    assert out.read_bytes() == before
+
+
+def test_the_radius_can_be_recomputed_from_a_row(command, tmp_path):
+    out = tmp_path / "a.tsv"
+    command(*FIXED, "--limit", 6, "--bound", "two-sided", "--out", out)
+    rows = read_rows(out.read_text(), "a.tsv")
+    assert len(rows) == 6
+    for row in rows:
+        c = row.certificate
+        assert c.recompute_radius() == c.radius
+        assert sum(c.counts) == c.n
+        assert (c.prediction == -1) == (c.radius == 0)
+
+
+def test_a_row_is_the_certificate_of_the_python_interface(command, tmp_path):
+    out = tmp_path / "a.tsv"
+    command(*FIXED, "--index", 11, 3, "--seed", 5, "--out", out)
+    rows = read_rows(out.read_text(), "a.tsv")
+    assert [row.certificate.index for row in rows] == [11, 3]
+    g = SmoothedClassifier(load_model("digits-gaussian-0.50", "cpu"), 10)
+    image, _ = load_dataset("digits")[3]
+    c = g.certify(image, sigma=0.5, n=200, seed=5, index=3)
+    assert rows[1].certificate.counts == c.counts
+    assert rows[1].certificate.radius == c.radius
+
+
+def test_without_a_file_the_table_is_on_stdout_and_the_summary_on_stderr(command):
+    outcome = command(*FIXED, "--limit", 2)
+    assert len(outcome.out.splitlines()) == 3
+    assert "certified accuracy at 0:" in outcome.err
+    assert "abstentions" in outcome.err
+
+
+def test_json_holds_summary_and_certificates(command):
+    data = json.loads(command(*DS, "--limit", 2, "--json").out)
+    assert data["summary"]["images"] == len(data["certificates"]) == 2
+    assert data["certificates"][0]["grade"] == "conditional on sigma_x"
+    assert data["settings"]["strategy"].startswith("ds ascent")
+
+
+def test_an_existing_file_is_neither_lost_nor_mixed(command, tmp_path):
+    out = tmp_path / "a.tsv"
+    command(*FIXED, "--limit", 2, "--out", out)
+    before = out.read_bytes()
+    cases = [
+        ((), "--overwrite"),
+        (("--resume", "--alpha", 0.01), "alpha"),
+        (("--resume", "--seed", 1), "seed"),
+        (("--resume", "--skip", 3), "other images"),
+    ]
+    for words, said in cases:
+        outcome = command(*FIXED, "--limit", 2, "--out", out, *words)
+        assert outcome.code == 2
+        assert said in outcome.err
+        assert out.read_bytes() == before
+    assert command(*DS, "--limit", 2, "--out", out, "--resume").code == 2
+    assert command(*FIXED, "--limit", 1, "--out", out, "--overwrite").code == 0
+    assert len(out.read_text().splitlines()) == 2
+
+
+def test_a_foreign_file_is_not_touched_by_resume(command, tmp_path):
+    for content in (b"dear diary", b"a\tb\n1\t2\n", b"\xff\xfe\x00"):
+        out = tmp_path / "diary.txt"
+        out.write_bytes(content)
+        outcome = command(*FIXED, "--limit", 1, "--out", out, "--resume")
+        assert outcome.code == 2
+        assert "not a certification log" in outcome.err
+        assert out.read_bytes() == content
+
+
+def test_two_runs_cannot_write_one_file(command, tmp_path):
+    out = tmp_path / "a.tsv"
+    with out.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        outcome = command(*FIXED, "--limit", 1, "--out", out, "--resume")
+    assert outcome.code == 2
+    assert "another run" in outcome.err
+
+
+def test_an_interrupt_says_how_to_go_on(command, tmp_path, monkeypatch):
+    out = tmp_path / "a.tsv"
+    original = SmoothedClassifier.certify_steps
+
+    def interrupted(self, x, **options):
+        if options["index"] == 2:
+            raise KeyboardInterrupt
+        return original(self, x, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SmoothedClassifier, "certify_steps", interrupted)
+        outcome = command(*FIXED, "--limit", 4, "--out", out)
+    assert outcome.code == 130
+    assert "2 certificates" in outcome.err
+    assert "--resume" in outcome.err
+    assert command(*FIXED, "--limit", 4, "--out", out, "--resume").code == 0
+    assert len(out.read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--dataset", "digit"), "'digits'"),
+        (("--model", "digits-gaussian-0.51"), "'digits-gaussian-0.50'"),
+        (("--method", "fixd"), "'fixed'"),
+        (("--split", "tset"), "'test'"),
+        (("--bound", "one-side"), "'one-sided'"),
+        (("--index", 500), "images 0 to 499"),
+        (("--start", -1), "images 0 to 499"),
+        (("--index", 1, 1), "more than once"),
+        (("--index", 1, "--limit", 3), "--limit"),
+        (("--sigma", 0), "sigma"),
+        (("--sigma", "nan"), "finite"),
+        (("--sigma", "wide"), "--sigma"),
+        (("--n", 5), "too small for alpha"),
+        (("--alpha", 0), "above 0"),
+        (("--alpha", 1.5), "below 1"),
+        (("--limit", 0), "limit"),
+        (("--skip", 0), "skip"),
+        (("--device", "tpu"), "cuda"),
+        (("--device", "cuda:99"), "GPU"),
+        (("--precision", "fp8"), "fp32"),
+        (("--batch-size", 0), "batch size"),
+        (("--preset", "fast"), "--method ds"),
+        (("--method", "ds", "--preset", "fas"), "'fast'"),
+        (("--method", "ds", "--strategy", "search", "--preset", "fast"), "ascent"),
+        (("--method", "ds", "--ratio", 1.2), "--ratio"),
+        (("--method", "ds", "--sigma-min", 3), "bounds"),
+        (("--method", "ds", "--lr", -1), "lr"),
+        (("--resume",), "--out"),
+        (("--frobnicate",), "--frobnicate"),
+    ],
+)
+def test_wrong_input_is_one_line_and_code_2(command, words, said):
+    outcome = command(*FIXED, *words)
+    assert outcome.code == 2
+    assert outcome.out == ""
+    assert outcome.err.startswith("error: ")
+    assert len(outcome.err.splitlines()) == 1
+    assert said in outcome.err
+
+
+def test_an_unwritable_file_is_noticed_before_the_work(command, tmp_path):
+    for out in (tmp_path, tmp_path / "missing" / "a.tsv", Path("/proc/a.tsv")):
+        outcome = command(*FIXED, "--limit", 1, "--out", out)
+        assert outcome.code == 2
+        assert outcome.err.startswith("error: ")
+        assert len(outcome.err.splitlines()) == 1
+
+
+def test_every_parameter_of_every_strategy_has_an_option():
+    from dataclasses import fields
+
+    from ddrs_core.cli.certify import _STRATEGY_OPTIONS
+    from ddrs_core.smoothing import list_presets
+
+    known = {f.name for preset in list_presets() for f in fields(preset.config)}
+    assert known - {"bounds"} == set(_STRATEGY_OPTIONS)

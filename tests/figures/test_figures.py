@@ -1,0 +1,90 @@
+"""Figures are valid Plotly and show what they are given."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+from ddrs_core.figures import (
+    Figure,
+    curve_figure,
+    encode_figure,
+    interval_figure,
+    trajectory_figure,
+    votes_figure,
+)
+from ddrs_core.smoothing import SigmaStep, VoteProgress
+from ddrs_core.smoothing.confidence import radius_cap
+from ddrs_core.smoothing.curve import read_curve
+
+NAMES = ("cat", "dog", "owl")
+
+
+def validate(figure: Figure) -> None:
+    """Plotly's own validation, with the theme's placeholders filled in."""
+    text = encode_figure(figure).replace('"@text"', '"#000"').replace('"@muted"', '"#888"')
+    go.Figure(json.loads(text))
+
+
+def steps(count: int) -> list[SigmaStep]:
+    return [
+        SigmaStep(k, 10, 0.5 + 0.01 * k, 0.3, 0.1, 0.9, 0.1, 1, 0.55 if k == 10 else None, "")
+        for k in range(1, count + 1)
+    ]
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 10])
+def test_trajectory(count: int) -> None:
+    figure = trajectory_figure(steps(count), 10, 0.5)
+    validate(figure)
+    assert len(figure["data"][0]["x"]) == count
+    assert figure["layout"]["xaxis"]["range"] == [0, 11]  # fixed while it runs
+
+
+def test_the_trajectory_marks_the_step_that_is_shown() -> None:
+    marks = trajectory_figure(steps(10), 10, 0.5, shown=4)["data"][2]
+    assert marks["x"] == [4]
+    assert marks["y"] == [pytest.approx(0.54)]
+
+
+def test_curve() -> None:
+    grid = np.geomspace(0.1, 1.0, 5)
+    counts = np.array([[100, 0, 0], [95, 5, 0], [80, 20, 0], [60, 40, 0], [40, 60, 0]])
+    curve = read_curve(grid, counts, radius_cap(grid, 1000, 0.001), 200)
+    figure = curve_figure(curve, NAMES, (0.1, 1.0), sigma_0=0.5, current=0.3, chosen=0.2)
+    validate(figure)
+    named = {trace.get("name"): trace for trace in figure["data"]}
+    assert {"R(sigma)", "95 % band", "cap for N", "another class", "sigma_0", "now", "sigma*"} <= set(named)
+    assert list(named["another class"]["x"]) == [1.0]
+    assert np.all(curve.low <= curve.radius)
+    assert np.all(curve.radius <= curve.high)
+    validate(curve_figure(None, NAMES, (0.1, 1.0), sigma_0=0.5))
+
+
+def test_votes_show_the_ten_leading_classes() -> None:
+    figure = votes_figure([3, 90, 7], NAMES, label=1)
+    validate(figure)
+    assert figure["data"][0]["y"] == ["cat", "dog (label)", "owl"]
+    assert list(figure["data"][0]["x"]) == pytest.approx([0.03, 0.9, 0.07])
+    many = votes_figure(list(range(100)), tuple(f"c{i}" for i in range(100)))
+    validate(many)
+    assert many["data"][0]["y"] == [f"c{i}" for i in range(90, 100)]
+
+
+def test_interval() -> None:
+    votes = [VoteProgress("estimate", n, 100, (n - 2, 2, 0), 0, 0.7, 0.99) for n in (10, 50, 100)]
+    waiting = [VoteProgress("select", 10, 10, (9, 1, 0), 0, 0.5, 0.99)]
+    figure = interval_figure({"sigma_0": votes, "sigma*": waiting}, 100)
+    validate(figure)
+    assert [len(t["x"]) for t in figure["data"]] == [3, 3, 3]
+
+
+def test_arrays_travel_as_bytes_and_nan_is_refused() -> None:
+    sent = json.loads(encode_figure({"data": [{"x": np.arange(3), "y": np.ones(3)}]}))["data"][0]
+    assert np.frombuffer(base64.b64decode(sent["x"]["bdata"]), np.int32).tolist() == [0, 1, 2]
+    assert sent["y"]["dtype"] == "f4"
+    with pytest.raises(ValueError, match="JSON"):
+        encode_figure({"layout": {"width": float("nan")}})

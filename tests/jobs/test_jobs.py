@@ -1,0 +1,301 @@
+"""Jobs: pausing, stepping, pacing, sharing, failing, and being forgotten."""
+
+from __future__ import annotations
+
+import gc
+import math
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+
+import pytest
+from ddrs_core.errors import BusyError, InvalidParameterError
+from ddrs_core.jobs import Job, JobManager, JobRequest, JobState
+
+
+@pytest.fixture
+def manager() -> Iterator[JobManager]:
+    made = JobManager(max_jobs=20)
+    yield made
+    made.close()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def count_to(total: int, log: list[int] | None = None, pause: float = 0.0) -> Iterator[int]:
+    for i in range(1, total + 1):
+        if log is not None:
+            log.append(i)
+        time.sleep(pause)
+        yield i
+
+
+def request(
+    total: int = 5, key: str = "count", device: str = "cpu", log: list[int] | None = None,
+    pause: float = 0.0,
+) -> JobRequest:  # fmt: skip
+    return JobRequest(key, "counting", "test", device, lambda: count_to(total, log, pause), total)
+
+
+def is_over(job: Job) -> Callable[[], bool]:
+    return lambda: job.state.is_over
+
+
+def test_a_job_runs_to_its_end_and_keeps_its_history(manager: JobManager) -> None:
+    job = manager.submit(request(50))
+    wait_for(is_over(job))
+    assert job.state is JobState.DONE
+    assert list(job.history) == list(range(1, 51))
+    assert job.latest == 50
+    assert job.progress == 1.0
+    assert job.seconds_left == pytest.approx(0.0)
+
+
+def test_steps_are_computed_one_at_a_time_and_only_on_demand(manager: JobManager) -> None:
+    log: list[int] = []
+    job = manager.submit(request(5, log=log), paused=True)
+    time.sleep(0.1)
+    assert job.state is JobState.PAUSED
+    assert log == []
+    for expected in range(1, 6):
+        job.step()
+        wait_for(lambda expected=expected: len(job.history) == expected)
+        time.sleep(0.05)
+        assert log == list(range(1, expected + 1))
+        assert job.state is JobState.PAUSED
+    job.step()
+    wait_for(is_over(job))
+    assert job.state is JobState.DONE
+
+
+def test_pause_stops_the_computation_and_resume_goes_on(manager: JobManager) -> None:
+    log: list[int] = []
+    job = manager.submit(request(10_000, log=log, pause=0.001))
+    wait_for(lambda: len(job.history) > 3)
+    job.pause()
+    time.sleep(0.15)
+    seen, made = len(job.history), len(log)
+    time.sleep(0.15)
+    assert (len(job.history), len(log)) == (seen, made)
+    assert made - seen <= 2  # it answers within a snapshot
+    job.resume()
+    wait_for(lambda: len(job.history) > seen + 3)
+    job.cancel()
+
+
+def test_cancel_closes_the_generator_and_keeps_what_was_shown(manager: JobManager) -> None:
+    closed = threading.Event()
+
+    def work() -> Iterator[int]:
+        try:
+            while True:
+                time.sleep(0.001)
+                yield 1
+        finally:
+            closed.set()
+
+    job = manager.submit(JobRequest("endless", "endless", "test", "cpu", work, math.inf))
+    wait_for(lambda: len(job.history) > 3)
+    job.cancel()
+    shown = len(job.history)
+    assert closed.wait(5)
+    assert job.state is JobState.CANCELLED
+    time.sleep(0.05)
+    assert len(job.history) == shown > 3
+
+
+def test_a_paused_job_can_be_cancelled(manager: JobManager) -> None:
+    job = manager.submit(request(1000, pause=0.001), paused=True)
+    job.cancel()
+    assert job.state is JobState.CANCELLED
+
+
+def test_an_exception_becomes_the_message_and_the_worker_lives_on(manager: JobManager) -> None:
+    def broken() -> Iterator[int]:
+        yield 1
+        raise InvalidParameterError("sigma must be above 0.")
+
+    def crashing() -> Iterator[int]:
+        raise RuntimeError("out of\nluck")
+        yield
+
+    first = manager.submit(JobRequest("a", "broken", "test", "cpu", broken, 2))
+    second = manager.submit(JobRequest("b", "crashing", "test", "cpu", crashing, 2))
+    wait_for(lambda: first.state.is_over and second.state.is_over)
+    assert first.state is second.state is JobState.FAILED
+    assert first.error == "sigma must be above 0."
+    assert list(first.history) == [1]
+    assert "out of" in second.error
+    assert "\n" not in second.error
+    after = manager.submit(request(3))
+    wait_for(is_over(after))
+    assert after.state is JobState.DONE
+
+
+def test_a_failed_request_is_tried_again_when_asked_again(manager: JobManager) -> None:
+    tries: list[int] = []
+
+    def flaky() -> Iterator[int]:
+        tries.append(1)
+        if len(tries) == 1:
+            raise InvalidParameterError("not yet")
+        yield 1
+
+    wanted = JobRequest("flaky", "flaky", "test", "cpu", flaky, 1)
+    first = manager.submit(wanted)
+    wait_for(is_over(first))
+    second = manager.submit(wanted)
+    wait_for(is_over(second))
+    assert (first.state, second.state) == (JobState.FAILED, JobState.DONE)
+
+
+def test_identical_requests_share_one_computation(manager: JobManager) -> None:
+    log: list[int] = []
+    jobs = [manager.submit(request(20, log=log, pause=0.002), f"student {i}") for i in range(8)]
+    for job in jobs:
+        wait_for(is_over(job))
+        assert list(job.history) == list(range(1, 21))
+    assert log == list(range(1, 21))
+    late = manager.submit(request(20, log=log), "latecomer")
+    wait_for(is_over(late))
+    assert len(log) == 20
+
+
+def test_one_watcher_pauses_without_stopping_the_other(manager: JobManager) -> None:
+    first = manager.submit(request(300, pause=0.001), "a")
+    second = manager.submit(request(300, pause=0.001), "b")
+    wait_for(lambda: len(first.history) > 2)
+    first.pause()
+    stood = len(first.history)
+    second_over = is_over(second)
+    wait_for(second_over)
+    assert first.state is JobState.PAUSED
+    assert len(first.history) == stood < 300
+    first.resume()
+    wait_for(is_over(first))
+    assert first.state is JobState.DONE
+
+
+def test_pace_limits_what_is_shown(manager: JobManager) -> None:
+    job = manager.submit(request(1000), speed=50.0)
+    started = time.monotonic()
+    wait_for(lambda: len(job.history) >= 20)
+    seconds = time.monotonic() - started
+    assert 0.3 < seconds < 2.0
+    job.set_speed(math.inf)
+    wait_for(is_over(job))
+
+
+def test_a_finished_computation_is_replayed_at_the_pace_of_a_new_job(manager: JobManager) -> None:
+    first = manager.submit(request(30))
+    wait_for(is_over(first))
+    second = manager.submit(request(30), speed=30.0)
+    time.sleep(0.2)
+    assert 1 <= len(second.history) < 30
+    assert second.state is JobState.RUNNING
+    wait_for(is_over(second))
+
+
+def test_long_jobs_do_not_block_short_ones(manager: JobManager) -> None:
+    long = manager.submit(request(10**9, key="long", pause=0.001))
+    wait_for(lambda: len(long.history) > 1)
+    started = time.monotonic()
+    short = manager.submit(request(10, key="short"))
+    wait_for(is_over(short))
+    assert time.monotonic() - started < 2.0
+    assert long.state is JobState.RUNNING
+    long.cancel()
+
+
+def test_devices_have_queues_of_their_own(manager: JobManager) -> None:
+    def blocking(event: threading.Event) -> Iterator[int]:
+        event.wait(10)
+        yield 1
+
+    gate = threading.Event()
+    stuck = manager.submit(JobRequest("x", "x", "test", "cpu", lambda: blocking(gate), 1))
+    other = manager.submit(request(3, device="elsewhere"))
+    wait_for(is_over(other))
+    assert not stuck.state.is_over
+    gate.set()
+    wait_for(is_over(stuck))
+
+
+def test_a_job_left_alone_is_dropped_and_its_memory_freed() -> None:
+    manager = JobManager(lease=0.3, max_finished=0)
+
+    class Snapshot:
+        pass
+
+    made: list[weakref.ref[Snapshot]] = []
+
+    def work() -> Iterator[Snapshot]:
+        for _ in range(100):
+            snapshot = Snapshot()
+            made.append(weakref.ref(snapshot))
+            yield snapshot
+
+    job_id = manager.submit(JobRequest("w", "w", "test", "cpu", work, 100)).id
+    wait_for(lambda: manager.get(job_id) is not None and manager.get(job_id).state.is_over)  # type: ignore[union-attr]
+    time.sleep(0.5)
+    assert manager.jobs() == []
+    assert manager.get(job_id) is None
+    manager.submit(request(1))  # wakes the worker, which forgets what nobody watches
+
+    def freed() -> bool:
+        gc.collect()
+        return all(ref() is None for ref in made)
+
+    wait_for(freed)
+    manager.close()
+
+
+def test_a_watched_job_keeps_its_lease() -> None:
+    manager = JobManager(lease=0.4)
+    job = manager.submit(request(1))
+    for _ in range(8):
+        time.sleep(0.1)
+        assert manager.get(job.id) is job
+    manager.close()
+
+
+def test_the_server_says_when_it_is_full(manager: JobManager) -> None:
+    for i in range(20):
+        manager.submit(request(1, key=str(i)))
+    with pytest.raises(BusyError, match="20 jobs"):
+        manager.submit(request(1, key="one too many"))
+
+
+def test_a_stranger_gets_a_copy_at_the_same_place(manager: JobManager) -> None:
+    mine = manager.submit(request(10), "me", paused=True)
+    mine.step()
+    mine.step()
+    wait_for(lambda: len(mine.history) == 2)
+    theirs = manager.get(mine.id, "somebody else")
+    assert theirs is not None
+    assert theirs is not mine
+    assert list(theirs.history) == [1, 2]
+    theirs.step()
+    wait_for(lambda: len(theirs.history) == 3)
+    assert len(mine.history) == 2
+    assert manager.get(mine.id, "me") is mine
+
+
+def test_rate_and_time_left_are_in_the_requests_unit(manager: JobManager) -> None:
+    wanted = JobRequest(
+        "u", "u", "test", "cpu", lambda: count_to(100, pause=0.005), 1000.0, "samples",
+        amount=lambda i: 10.0 * i,
+    )  # fmt: skip
+    job = manager.submit(wanted)
+    wait_for(lambda: len(job.history) > 20)
+    assert 500 < job.rate < 2100
+    left = job.seconds_left
+    assert left is not None
+    assert 0 < left < 2.0
+    job.cancel()

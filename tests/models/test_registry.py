@@ -1,0 +1,105 @@
+"""Architectures, shipped models, and what fits together."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from ddrs_core.data import list_datasets
+from ddrs_core.errors import InvalidParameterError, MismatchError, UnknownNameError
+from ddrs_core.models import (
+    check_fit,
+    get_card,
+    list_models,
+    load_model,
+    weights_digest,
+)
+from ddrs_core.models.architectures import get_architecture, list_architectures
+from ddrs_core.models.architectures.cifar_resnet import CifarResNet
+from ddrs_core.training import measure_accuracy
+
+SHIPPED = ["digits-gaussian-0.25", "digits-gaussian-0.50"]
+
+
+def test_resnet20_has_the_published_size() -> None:
+    # He et al. (2016), table 6: 0.27 M parameters; option-A shortcuts have none.
+    network = get_architecture("cifar_resnet20").build(10, 3)
+    assert sum(p.numel() for p in network.parameters()) == 269_722
+    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len(convolutions) + 1 == 20  # and the final linear layer
+
+
+@pytest.mark.parametrize("architecture", list_architectures(), ids=lambda a: a.name)
+@pytest.mark.parametrize("classes", [2, 10])
+def test_architectures_give_logits(architecture, classes: int) -> None:
+    network = architecture.build(classes, architecture.shape[0]).eval()
+    with torch.no_grad():
+        assert network(torch.rand(3, *architecture.shape)).shape == (3, classes)
+
+
+@pytest.mark.parametrize("depth", [2, 10, 21])
+def test_resnet_depths_are_6n_plus_2(depth: int) -> None:
+    with pytest.raises(InvalidParameterError, match=str(depth)):
+        CifarResNet(depth)
+
+
+def test_unknown_names_propose_near_ones() -> None:
+    with pytest.raises(UnknownNameError, match="cifar_resnet20"):
+        get_architecture("cifar_resnet")
+    with pytest.raises(UnknownNameError, match=r"digits-gaussian-0\.25"):
+        get_card("digits-gausian-0.25")
+    with pytest.raises(UnknownNameError):
+        load_model("../../etc/passwd")
+
+
+def test_the_shipped_models_are_listed_in_order() -> None:
+    names = [card.name for card in list_models()]
+    assert [n for n in names if n in SHIPPED] == SHIPPED
+    assert names == sorted(names, key=lambda n: ("-ds" in n, n))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_model_is_what_its_card_says(name: str) -> None:
+    model = load_model(name, "cpu")
+    card = model.card
+    assert card.name == name
+    assert card.method == "gaussian"
+    assert name.endswith(f"{card.sigma:.2f}")
+    assert card.digest == weights_digest(model.network)
+    assert card.parameters == sum(p.numel() for p in model.network.parameters())
+    assert f"--sigma {card.sigma:g}" in card.command
+    assert f"--seed {card.seed}" in card.command
+    assert not model.training
+    assert not any(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_accuracies_on_the_card_are_measured_again(name: str) -> None:
+    card = get_card(name)
+    measured = measure_accuracy(load_model(name, "cpu"), "digits", (card.sigma or 0.0,))
+    assert measured["clean"] >= 0.97
+    for key, value in measured.items():
+        # The number format differs between processors, and so may a few votes.
+        assert value == pytest.approx(card.accuracy[key], abs=0.004)
+    if card.sigma == 0.25:
+        assert measured["noise 0.25"] >= 0.90
+
+
+def test_a_model_is_loaded_once() -> None:
+    assert load_model(SHIPPED[0], "cpu") is load_model(SHIPPED[0], "cpu")
+
+
+def test_every_shipped_model_fits_its_data_set() -> None:
+    datasets = {info.name: info for info in list_datasets()}
+    for card in list_models():
+        check_fit(card, datasets[card.dataset])
+
+
+def test_what_does_not_fit_is_said() -> None:
+    card, digits = get_card(SHIPPED[0]), list_datasets()[0]
+    with pytest.raises(MismatchError, match="3 x 32 x 32"):
+        check_fit(dataclasses.replace(card, shape=(3, 32, 32)), digits)
+    with pytest.raises(MismatchError, match="100 classes"):
+        check_fit(dataclasses.replace(card, num_classes=100), digits)
