@@ -10,12 +10,12 @@ import os
 # spin while they wait would slow everything down several times. Must be set before torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+import streamlit as st
 from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.routing import Route
 
-import streamlit as st
-from ddrs_core.dashboard.figure_view import PLOTLY_JS, PLOTLY_ROUTE
+from ddrs_core.dashboard.board import PLOTLY_JS, PLOTLY_ROUTE
 from ddrs_core.dashboard.messages import show_unexpected_error
 
 

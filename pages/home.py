@@ -6,11 +6,11 @@ import pandas as pd
 import streamlit as st
 
 from ddrs_core.dashboard.explorer_jobs import owner
+from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.data import list_datasets, load_dataset
 from ddrs_core.jobs import Job, get_manager
 from ddrs_core.models import ModelCard, list_devices, list_models
 
-_EXPLORER = "pages/explorer.py"
 _USES = (
     (
         "Watch",
@@ -45,7 +45,7 @@ def main() -> None:
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{icon} {title}**")
             st.markdown(text)
-    st.page_link(_EXPLORER, label="**Open the explorer**", icon=":material/arrow_forward:")
+    st.page_link(explorer_page(), label="**Open the explorer**", icon=":material/arrow_forward:")
     left, right = st.columns(2)
     with left:
         st.subheader("Models", divider="gray", anchor=False)
@@ -59,7 +59,9 @@ def main() -> None:
         for device in list_devices():
             kind = "GPU" if device.is_gpu else "CPU"
             bf16 = ", fast bf16" if device.native_bf16 else ""
-            st.markdown(f"**{device.name}**: {device.title}, {device.memory_gib:.0f} GiB ({kind}{bf16})")
+            st.markdown(
+                f"**{device.name}**: {device.title}, {device.memory_gib:.0f} GiB ({kind}{bf16})"
+            )
         if not any(d.is_gpu for d in list_devices()):
             st.caption("No GPU is used: everything runs on the processor.")
         st.subheader("Jobs", divider="gray", anchor=False)
@@ -98,7 +100,9 @@ def _show_jobs() -> None:
 
 def _show_job(job: Job) -> None:
     st.progress(job.progress, text=f"{job.request.title}: {job.state.value}")
-    st.markdown(f"[Open it](/{job.request.link}&job={job.id})" if job.request.kind == "sigma" else "")
+    st.markdown(
+        f"[Open it](/{job.request.link}&job={job.id})" if job.request.kind == "sigma" else ""
+    )
 
 
 main()

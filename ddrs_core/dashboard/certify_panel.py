@@ -8,15 +8,36 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.board import Board
 from ddrs_core.dashboard.explorer_jobs import adopt, certify_request, forget, owner, remember
 from ddrs_core.dashboard.explorer_state import ExplorerView
-from ddrs_core.dashboard.explorer_views import show_progress
-from ddrs_core.dashboard.figure_view import show_figure
-from ddrs_core.errors import DDRSError
 from ddrs_core.dashboard.messages import show_error
+from ddrs_core.dashboard.progress import progress_html
+from ddrs_core.errors import DDRSError
 from ddrs_core.figures import interval_figure
 from ddrs_core.jobs import Job, get_manager
 from ddrs_core.smoothing import Certificate, Grade, round_down
+
+_BOARD = Board(
+    "ddrs_certify_board",
+    """
+<div class="ddrs-board">
+  <section>
+    <div data-figure="interval" style="height:330px" role="img"
+      aria-label="Confidence interval on the class probability against samples counted"></div>
+  </section>
+  <section class="ddrs-stack">
+    <div data-text="progress-0"></div>
+    <div data-text="progress-1"></div>
+    <p class="ddrs-note">The intervals are for watching. Only the last look, at N samples, proves
+      the radius, so that alpha is spent once.</p>
+  </section>
+  <div data-text="card-0"></div>
+  <div data-text="card-1"></div>
+  <div class="ddrs-outcome ddrs-wide" data-text="compare"></div>
+</div>
+""",
+)
 
 
 def find_certify_jobs(view: ExplorerView, chosen: float | None) -> list[Job]:
@@ -32,9 +53,8 @@ def find_certify_jobs(view: ExplorerView, chosen: float | None) -> list[Job]:
     return [at_start, at_chosen]
 
 
-def show_certification(view: ExplorerView, chosen: float | None, jobs: Sequence[Job]) -> None:
-    """Buttons, the interval closing in, and two cards."""
-    st.subheader("Certify", divider="gray")
+def show_certify_buttons(view: ExplorerView, chosen: float | None, jobs: Sequence[Job]) -> None:
+    """Start and cancel, with a sentence about what will happen."""
     running = any(not job.state.is_over for job in jobs)
     start, stop, note = st.columns([2, 1, 4], vertical_alignment="center")
     if start.button(
@@ -42,7 +62,7 @@ def show_certification(view: ExplorerView, chosen: float | None, jobs: Sequence[
         disabled=chosen is None or running, width="stretch", key="certify_button",
     ):  # fmt: skip
         _start(view, chosen)
-    if stop.button("Cancel", disabled=not running, width="stretch", key="certify_cancel"):
+    if stop.button("Stop", disabled=not running, width="stretch", key="certify_cancel"):
         for job in jobs:
             job.cancel()
         st.rerun()
@@ -53,32 +73,30 @@ def show_certification(view: ExplorerView, chosen: float | None, jobs: Sequence[
             f"Counts {view.n:,} fresh noisy copies at sigma_0 = {view.sigma_0:.4g} and at "
             f"sigma* = {chosen:.4g}, with alpha = {view.alpha:g}."
         )
+
+
+def show_certification(view: ExplorerView, jobs: Sequence[Job]) -> None:
+    """The interval closing in, and two cards side by side."""
     if not jobs:
         return
-    left, right = st.columns([3, 2])
-    with left:
-        histories = {"sigma_0": jobs[0].history, "sigma*": jobs[1].history}
-        show_figure(
-            interval_figure(histories, view.n),
-            key="interval", name=f"{view.dataset}-{view.index}-interval", height=330,
-            alt="Confidence interval on the class probability against samples counted",
-        )  # fmt: skip
-    with right:
-        for job, name in zip(jobs, ("sigma_0", "sigma*"), strict=True):
-            st.caption(f"at {name}")
-            show_progress(job)
-        st.caption(
-            "The intervals are for watching. Only the last look, at N samples, proves the radius, "
-            "so that alpha is spent once."
-        )
+    names = ("sigma_0", "sigma*")
+    titles = ("At the start, sigma_0", "At the answer, sigma*")
     certificates = find_certificates(jobs)
-    for column, certificate, title in zip(
-        st.columns(2), certificates, ("At the start, sigma_0", "At the answer, sigma*"), strict=True
-    ):
+    histories = {name: job.history for name, job in zip(names, jobs, strict=True)}
+    texts = {
+        f"progress-{i}": f"<small>at {name}</small>" + progress_html(job)
+        for i, (name, job) in enumerate(zip(names, jobs, strict=True))
+    }
+    for i, (certificate, title) in enumerate(zip(certificates, titles, strict=True)):
         if certificate is not None:
-            column.html(certificate_card(certificate, title, view.info.class_names))
-    if certificates[0] is not None and certificates[1] is not None:
-        st.info(compare(certificates[0], certificates[1]), icon=":material/compare_arrows:")
+            texts[f"card-{i}"] = certificate_card(certificate, title, view.info.class_names)
+    first, second = certificates
+    if first is not None and second is not None:
+        texts["compare"] = html.escape(compare(first, second))
+    _BOARD.show(
+        key="certify_board", name=f"{view.dataset}-{view.index}",
+        figures={"interval": interval_figure(histories, view.n)}, texts=texts,
+    )  # fmt: skip
 
 
 def find_certificates(jobs: Sequence[Job | None]) -> list[Certificate | None]:
@@ -111,7 +129,7 @@ def certificate_card(certificate: Certificate, title: str, names: tuple[str, ...
     }
     table = "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in rows.items())
     return (
-        f'<div class="ddrs-card" data-radius="{certificate.radius!r}"><h4>{html.escape(title)}</h4>'
+        f'<div class="ddrs-card" data-radius="{certificate.radius!r}"><h3>{html.escape(title)}</h3>'
         f'<div class="ddrs-radius">R = {round_down(certificate.radius)}</div>'
         f'<div class="ddrs-answer {style}">{html.escape(answer)}</div>'
         f"<dl>{table}</dl><p>{html.escape(note)}</p></div>"
@@ -140,9 +158,7 @@ def compare(start: Certificate, chosen: Certificate) -> str:
     if chosen.abstained and start.abstained:
         return "Nothing could be certified at either noise level."
     if start.abstained:
-        return (
-            f"sigma* certifies a radius of {round_down(chosen.radius)} where sigma_0 proved nothing."
-        )
+        return f"sigma* certifies a radius of {round_down(chosen.radius)} where sigma_0 proved nothing."
     if chosen.abstained:
         return "sigma_0 certifies this image and sigma* does not: the strategy lost it."
     factor = chosen.radius / start.radius

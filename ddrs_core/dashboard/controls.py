@@ -119,7 +119,11 @@ def pick_strategy() -> None:
         _budget_form()
     preset = presets[state[keys.PRESET]]
     changed = config_changes(preset.name, read_widgets().config)
-    note = f" Changed: {', '.join(f'{k} = {v:g}' for k, v in changes_text(changed))}." if changed else ""
+    note = (
+        f" Changed: {', '.join(f'{k} = {v:g}' for k, v in changes_text(changed))}."
+        if changed
+        else ""
+    )
     st.caption(preset.description + note)
 
 

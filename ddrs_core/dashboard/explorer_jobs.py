@@ -11,10 +11,10 @@ import numpy as np
 import streamlit as st
 from torch import Tensor
 
-from ddrs_core.data import load_dataset
-from ddrs_core.data.dataset import image_digest
 from ddrs_core.dashboard.engines import get_forward
 from ddrs_core.dashboard.explorer_state import ExplorerView, parameters
+from ddrs_core.data import load_dataset
+from ddrs_core.data.dataset import image_digest
 from ddrs_core.jobs import Job, JobRequest, get_manager
 from ddrs_core.models import NoisyForward
 from ddrs_core.smoothing import (
@@ -35,7 +35,7 @@ CURVE_SAMPLES = 2_000
 
 def owner() -> str:
     """This browser, as far as a cookie tells; a reload keeps it, a shared link does not."""
-    cookie = st.context.cookies.get("_streamlit_xsrf", "")
+    cookie = str(st.context.cookies.get("_streamlit_xsrf", ""))
     return hashlib.sha256(cookie.encode()).hexdigest()[:16]
 
 

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 import streamlit as st
 
-from ddrs_core.data import load_dataset
 from ddrs_core.dashboard.images import png_uri
+from ddrs_core.data import load_dataset
 
 PAGE_SIZE = 24
 

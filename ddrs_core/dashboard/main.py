@@ -1,4 +1,4 @@
-"""The page frame and the list of pages."""
+"""The page frame."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from ddrs_core.dashboard.navigation import all_pages
 from ddrs_core.dashboard.style import apply_style
 
 _ICON = Path(__file__).resolve().parents[2] / "assets" / "icon.svg"
-_PAGES = Path(__file__).resolve().parents[2] / "pages"
 
 
 @st.cache_resource(show_spinner=False)
@@ -28,13 +28,7 @@ def main() -> None:
     )  # fmt: skip
     apply_style()
     _freeze_imports()
-    page = st.navigation(
-        [
-            st.Page(_PAGES / "home.py", title="Home", icon=":material/home:", default=True),
-            st.Page(_PAGES / "explorer.py", title="Explorer", icon=":material/explore:"),
-        ]
-    )
-    page.run()
+    st.navigation(all_pages()).run()
 
 
 main()

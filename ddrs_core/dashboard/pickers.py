@@ -8,10 +8,10 @@ import random
 import numpy as np
 import streamlit as st
 
-from ddrs_core.data import Dataset, list_datasets, load_dataset
 from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.explorer_state import fitting_models, start_sigma
 from ddrs_core.dashboard.gallery import PAGE_SIZE, show_gallery
+from ddrs_core.data import Dataset, list_datasets, load_dataset
 from ddrs_core.models import ModelCard, device_info, get_card, list_devices, resolve_device
 
 _ALL = "all classes"

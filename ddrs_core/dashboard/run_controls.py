@@ -16,7 +16,9 @@ from ddrs_core.jobs import Job, JobState, get_manager
 def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
     """The row of buttons; each is enabled only where it does something."""
     state = job.state if job is not None else None
-    run, pause, step, cancel, reset, speed = st.columns([2, 2, 2, 2, 2, 3], vertical_alignment="bottom")
+    run, pause, step, cancel, reset, speed = st.columns(
+        [2, 2, 2, 2, 2, 3], vertical_alignment="bottom"
+    )
     busy = state in (JobState.QUEUED, JobState.RUNNING, JobState.PAUSED)
     if run.button(
         "Run", type="primary", icon=":material/play_arrow:", disabled=busy, width="stretch",
@@ -61,7 +63,7 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
 
 def pick_step(job: Job | None) -> int | None:
     """A slider over the steps that are there; None while the run goes on."""
-    if job is None or job.state in (JobState.QUEUED, JobState.RUNNING) or len(job.history) < 2:
+    if job is None or job.state.is_moving or len(job.history) < 2:
         return None
     last = len(job.history)
     return st.slider(

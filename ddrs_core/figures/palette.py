@@ -33,7 +33,13 @@ def layout(**changes: Any) -> dict[str, Any]:
         "font": {"color": TEXT, "size": 13},
         "margin": {"l": 56, "r": 16, "t": 30, "b": 46},
         "hovermode": "closest",
-        "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 12}},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 1.02,
+            "yanchor": "bottom",
+            "font": {"size": 12},
+        },
         "uirevision": "keep",
         **changes,
     }

@@ -60,7 +60,9 @@ def trajectory_figure(
             shapes=shapes,
             annotations=notes,
             xaxis=axis("step k", range=[0, total + 1], anchor="y2", domain=[0, 1]),
-            yaxis=axis("noise level sigma", domain=[0.54, 1], range=[max(0, low - pad), high + pad]),
+            yaxis=axis(
+                "noise level sigma", domain=[0.54, 1], range=[max(0, low - pad), high + pad]
+            ),
             yaxis2=axis("radius estimate R", domain=[0, 0.46], range=[0, top], anchor="x"),
         ),
     }

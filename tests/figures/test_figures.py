@@ -8,6 +8,7 @@ import json
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+
 from ddrs_core.figures import (
     Figure,
     curve_figure,
@@ -57,7 +58,15 @@ def test_curve() -> None:
     figure = curve_figure(curve, NAMES, (0.1, 1.0), sigma_0=0.5, current=0.3, chosen=0.2)
     validate(figure)
     named = {trace.get("name"): trace for trace in figure["data"]}
-    assert {"R(sigma)", "95 % band", "cap for N", "another class", "sigma_0", "now", "sigma*"} <= set(named)
+    assert {
+        "R(sigma)",
+        "95 % band",
+        "cap for N",
+        "another class",
+        "sigma_0",
+        "now",
+        "sigma*",
+    } <= set(named)
     assert list(named["another class"]["x"]) == [1.0]
     assert np.all(curve.low <= curve.radius)
     assert np.all(curve.radius <= curve.high)

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
+
 from ddrs_core.errors import BusyError, InvalidParameterError
 from ddrs_core.jobs import Job, JobManager, JobRequest, JobState
 

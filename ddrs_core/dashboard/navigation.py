@@ -1,0 +1,25 @@
+"""The list of pages: a new page is one file in ``pages/`` and one line here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+_PAGES = Path(__file__).resolve().parents[2] / "pages"
+
+
+def home_page() -> StreamlitPage:
+    """What this is for and what is at hand."""
+    return st.Page(_PAGES / "home.py", title="Home", icon=":material/home:", default=True)
+
+
+def explorer_page() -> StreamlitPage:
+    """Watch one image."""
+    return st.Page(_PAGES / "explorer.py", title="Explorer", icon=":material/explore:")
+
+
+def all_pages() -> list[StreamlitPage]:
+    """Every page, in the order of the menu."""
+    return [home_page(), explorer_page()]
