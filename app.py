@@ -20,8 +20,8 @@ from ddrs_core.dashboard.messages import show_unexpected_error
 
 
 async def plotly_js(_: Request) -> FileResponse:
-    """The plotly.js of the installed plotly package; nothing is loaded from elsewhere."""
-    headers = {"Cache-Control": "public, max-age=86400"}
+    """The plotly.js that draws the boards."""
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
     return FileResponse(PLOTLY_JS, media_type="text/javascript", headers=headers)
 
 

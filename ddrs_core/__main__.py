@@ -3,7 +3,7 @@
 import os
 import sys
 
-# Waiting threads sleep rather than spin: beside another busy process that is ten times faster.
+# Waiting threads sleep: threads that spin slow everything down when the processor is shared.
 # The OpenMP library reads this once, when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

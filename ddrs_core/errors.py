@@ -15,7 +15,7 @@ class DDRSError(Exception):
     """Base of every error whose message is meant for the person at the screen."""
 
 
-class UnknownNameError(DDRSError):
+class UnknownNameError(DDRSError, ValueError):
     """A data set, model, method or preset of that name does not exist."""
 
 
@@ -41,7 +41,7 @@ class BusyError(DDRSError):
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
     """Build the error for an unknown name; it names the nearest known ones, or all of them."""
-    options = list(known)
+    options = [str(option) for option in known]
     shown = str(name)[:80]
     near = difflib.get_close_matches(shown, options, n=3, cutoff=0.5)
     if near:

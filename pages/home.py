@@ -100,9 +100,8 @@ def _show_jobs() -> None:
 
 def _show_job(job: Job) -> None:
     st.progress(job.progress, text=f"{job.request.title}: {job.state.value}")
-    st.markdown(
-        f"[Open it](/{job.request.link}&job={job.id})" if job.request.kind == "sigma" else ""
-    )
+    if job.request.kind == "sigma":
+        st.markdown(f"[Open it]({job.request.link}&job={job.id})")
 
 
 main()

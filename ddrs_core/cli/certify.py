@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ddrs_core.cli.options import add_command, add_device, add_json, add_quiet, add_seed, print_json
 from ddrs_core.cli.progress import progress_bar
-from ddrs_core.errors import DDRSError, InvalidParameterError, unknown_name
+from ddrs_core.errors import DDRSError, InvalidParameterError
 
 if TYPE_CHECKING:
     from ddrs_core.runs.certify import CertifyConfig, CertifyRun
@@ -167,7 +167,7 @@ def certify_config(options: argparse.Namespace) -> CertifyConfig:
     from ddrs_core.smoothing import Bound
 
     card = get_card(options.model)
-    method = _choice(Method, "method", options.method)
+    method = Method(options.method)
     preset = _preset(options) if method is Method.DS else None
     strategy = _strategy(options, preset)
     sigma = options.sigma
@@ -194,7 +194,7 @@ def certify_config(options: argparse.Namespace) -> CertifyConfig:
         n0=options.n0,
         n=options.n,
         alpha=options.alpha,
-        bound=_choice(Bound, "bound", options.bound),
+        bound=Bound(options.bound),
         split=options.split,
         limit=options.limit,
         indices=None if options.index is None else tuple(options.index),
@@ -240,12 +240,6 @@ def _strategy(options: argparse.Namespace, preset: Preset | None) -> StrategyCon
                 f"{_flag(name)} means nothing to strategy {preset.strategy!r}."
             )
     return replace(preset.config, bounds=bounds, **changes)
-
-
-def _choice(kind: Any, what: str, value: str) -> Any:
-    if value not in list(kind):
-        raise unknown_name(what, value, [member.value for member in kind])
-    return kind(value)
 
 
 def _flag(name: str) -> str:

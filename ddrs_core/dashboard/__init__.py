@@ -1,1 +1,1 @@
-"""Widgets and state that several pages share; the only room below the pages that knows Streamlit."""
+"""Widgets and state that several pages share; below the pages, only this room knows Streamlit."""

@@ -3,7 +3,7 @@
 ``st.plotly_chart`` builds its chart anew on every change, and every element of a ticking fragment
 is drawn again by the browser. A board is a single component: it calls ``Plotly.react`` on the
 figures that it has, so zoom and hover survive, and touches only the texts that changed.
-plotly.js comes from the installed plotly package.
+plotly.js is served from ``assets/vendor``; nothing is loaded from elsewhere.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import plotly
 import streamlit as st
 
 from ddrs_core.figures import Figure, encode_figure
 
-PLOTLY_JS = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-PLOTLY_ROUTE = "/ddrs/plotly.min.js"
+PLOTLY_JS = Path(__file__).resolve().parents[2] / "assets" / "vendor" / "plotly-basic.min.js"
+PLOTLY_ROUTE = "/ddrs/plotly-basic-4.1.1.min.js"
 
 _JS = """
 const load = (url) => (window.__ddrsPlotly ??= new Promise((done, fail) => {

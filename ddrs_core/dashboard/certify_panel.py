@@ -23,7 +23,7 @@ _BOARD = Board(
     """
 <div class="ddrs-board">
   <section>
-    <div data-figure="interval" style="height:330px" role="img"
+    <div data-figure="interval" style="height:330px" role="group"
       aria-label="Confidence interval on the class probability against samples counted"></div>
   </section>
   <section class="ddrs-stack">
@@ -158,7 +158,7 @@ def compare(start: Certificate, chosen: Certificate) -> str:
     if chosen.abstained and start.abstained:
         return "Nothing could be certified at either noise level."
     if start.abstained:
-        return f"sigma* certifies a radius of {round_down(chosen.radius)} where sigma_0 proved nothing."
+        return f"sigma* certifies a radius of {round_down(chosen.radius)}; sigma_0 proved nothing."
     if chosen.abstained:
         return "sigma_0 certifies this image and sigma* does not: the strategy lost it."
     factor = chosen.radius / start.radius

@@ -42,16 +42,30 @@ class _Field:
 
 _FIELDS: dict[str, _Field] = {
     "lr": _Field("Step size lr", "sigma moves by lr times the slope of R.", 1e-6, 10.0, 0.01),
-    "steps": _Field("Steps K", "How often sigma is moved or the interval halved.", 1, 20_000, 10, "%d"),
-    "samples": _Field("Noisy copies n", "Copies a step; more make the slope steadier.", 1, 10_000, 8, "%d"),
+    "steps": _Field(
+        "Steps K", "How often sigma is moved or the interval halved.", 1, 20_000, 10, "%d"
+    ),
+    "samples": _Field(
+        "Noisy copies n", "Copies a step; more make the slope steadier.", 1, 10_000, 8, "%d"
+    ),
     "clamp": _Field("Clamp c", "Probabilities are kept in [c, 1 - c].", 1e-6, 0.49, 0.001),
-    "sigma_min": _Field("Smallest sigma", "sigma is projected to this interval.", 1e-3, 10.0, 0.01),
-    "sigma_max": _Field("Largest sigma", "sigma is projected to this interval.", 2e-3, 50.0, 0.1),
-    "final_lr": _Field("Final step size", "Share of lr that is left at the last step.", 1e-3, 1.0, 0.05),
-    "average": _Field("Average", "Share of the last iterates that is averaged.", 0.0, 1.0, 0.05),
-    "beta": _Field("Sharpness beta", "Inverse temperature of the softmax; a large one counts votes.", 0.1, 100.0, 1.0),
-    "guard": _Field("Guard votes", "Fresh votes for each candidate of the guard; 0 switches it off.", 0, 100_000, 100, "%d"),
-    "ratio": _Field("Ratio", "The two points of a step are sigma / ratio and sigma * ratio.", 1.01, 3.9, 0.01),
+    "sigma_min": _Field("Smallest sigma", "sigma is kept above.", 1e-3, 10.0, 0.01),
+    "sigma_max": _Field("Largest sigma", "sigma is kept below.", 2e-3, 50.0, 0.1),
+    "final_lr": _Field(
+        "Final step size", "Share of lr that is left at the last step.", 1e-3, 1.0, 0.05
+    ),
+    "average": _Field("Average", "Share of the last iterates averaged.", 0.0, 1.0, 0.05),
+    "beta": _Field(
+        "Sharpness beta", "Inverse temperature of the softmax; a large one counts votes.",
+        0.1, 100.0, 1.0,
+    ),
+    "guard": _Field(
+        "Guard votes", "Fresh votes for each candidate of the guard; 0 switches it off.",
+        0, 100_000, 100, "%d",
+    ),
+    "ratio": _Field(
+        "Ratio", "The two points of a step are sigma / ratio and sigma * ratio.", 1.01, 3.9, 0.01
+    ),
 }  # fmt: skip
 
 
@@ -119,17 +133,8 @@ def pick_strategy() -> None:
         _budget_form()
     preset = presets[state[keys.PRESET]]
     changed = config_changes(preset.name, read_widgets().config)
-    note = (
-        f" Changed: {', '.join(f'{k} = {v:g}' for k, v in changes_text(changed))}."
-        if changed
-        else ""
-    )
-    st.caption(preset.description + note)
-
-
-def changes_text(changed: dict[str, float]) -> list[tuple[str, float]]:
-    """Changed parameters as (label, value)."""
-    return [(_FIELDS[name].label, value) for name, value in changed.items()]
+    note = ", ".join(f"{_FIELDS[name].label} = {value:g}" for name, value in changed.items())
+    st.caption(preset.description + (f" Changed: {note}." if note else ""))
 
 
 def _budget_form() -> None:

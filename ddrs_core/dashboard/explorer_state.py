@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -18,6 +18,8 @@ from ddrs_core.smoothing import (
     get_preset,
 )
 from ddrs_core.smoothing.confidence import check_budget, check_sigma
+
+Reader = Callable[["ExplorerView", str], "ExplorerView"]
 
 DEFAULT_INDEX = 0
 MAX_N = 1_000_000
@@ -195,8 +197,15 @@ def _bound(text: str) -> Bound:
     return Bound(text)
 
 
+def _parameter_reader(name: str) -> Reader:
+    def read(view: ExplorerView, text: str) -> ExplorerView:
+        return replace(view, config=with_parameters(view.config, {name: _number(text)}))
+
+    return read
+
+
 _PARAMETERS = {**parameters(AscentConfig()), **parameters(SearchConfig())}
-_READERS = {
+_READERS: dict[str, Reader] = {
     "dataset": _dataset,
     "model": _model,
     "device": lambda view, text: replace(view, device=text),
@@ -208,10 +217,5 @@ _READERS = {
     "n": lambda view, text: replace(view, n=_whole(text, MAX_N)),
     "n0": lambda view, text: replace(view, n0=_whole(text, MAX_N)),
     "bound": lambda view, text: replace(view, bound=_bound(text)),
-    **{
-        name: lambda view, text, name=name: replace(
-            view, config=with_parameters(view.config, {name: _number(text)})
-        )
-        for name in _PARAMETERS
-    },
+    **{name: _parameter_reader(name) for name in _PARAMETERS},
 }  # fmt: skip

@@ -13,7 +13,7 @@ _KEPT = (keys.JOB, keys.CERTIFY_JOBS)
 
 
 def enter_explorer() -> None:
-    """On a first visit or a page switch fill the widgets: the URL wins, then what was here before."""
+    """Fill the widgets on a first visit or page switch: from the URL, else as they were."""
     state = st.session_state
     if keys.DATASET in state:
         return

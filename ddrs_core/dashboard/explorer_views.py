@@ -28,14 +28,14 @@ _BOARD = Board(
     <h2>Trajectory</h2>
     <p>The noise level at each step, and the radius that the optimiser believes in. The estimate
       steers the search; it is not a certificate.</p>
-    <div data-figure="trajectory" style="height:380px" role="img"
+    <div data-figure="trajectory" style="height:380px" role="group"
       aria-label="Noise level and radius estimate against the optimiser's step"></div>
   </section>
   <section>
     <h2>Why it moves: the radius as a function of sigma</h2>
     <p>Counted votes on a grid of noise levels, with a 95 % band. The optimiser climbs this hill
       without seeing it. Dashed: the most that N samples can prove.</p>
-    <div data-figure="curve" style="height:380px" role="img"
+    <div data-figure="curve" style="height:380px" role="group"
       aria-label="Radius against noise level, with the current noise level marked"></div>
   </section>
   <section>
@@ -47,7 +47,7 @@ _BOARD = Board(
   <section>
     <h2>Votes of the noisy copies</h2>
     <p data-text="votes-note"></p>
-    <div data-figure="votes" style="height:310px" role="img"
+    <div data-figure="votes" style="height:310px" role="group"
       aria-label="Share of votes for each class with intervals"></div>
   </section>
 </div>

@@ -48,7 +48,7 @@ def curve_figure(
     ):
         if sigma is not None:
             data += _mark(curve, sigma, name, colour, symbol, top)
-    ticks = [t for t in (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0)]
+    ticks = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0]
     return {
         "data": data,
         "layout": layout(

@@ -164,7 +164,7 @@ class Job:
                 return JobState.CANCELLED
             if self._computation.finished and seen >= made:
                 return JobState.FAILED if self._computation.error else JobState.DONE
-            if self._paused:
+            if self._paused and self._anchor[1] <= made:  # else a step is still being made
                 return JobState.PAUSED
             return JobState.RUNNING if made else JobState.QUEUED
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from ddrs_core.errors import CheckpointError, DDRSError
@@ -44,11 +44,27 @@ def read_card(path: Path) -> ModelCard:
         raise CheckpointError(
             f"{path.name} has no card: {card_path.name} should lie beside it."
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"The card {card_path.name} cannot be read: {error}.") from None
     if not isinstance(data, dict):
         raise CheckpointError(f"The card {card_path.name} should hold a JSON object.")
-    return ModelCard.from_dict(data)
+    try:
+        return ModelCard.from_dict(data)
+    except CheckpointError as error:
+        raise CheckpointError(f"{card_path.name}: {error}") from None
+
+
+def check_weights(path: Path) -> None:
+    """Look at the beginning and the length of a ``.safetensors`` file, which is quick.
+
+    Raises:
+        CheckpointError: if it is missing, cut off or something else.
+    """
+    try:
+        with safe_open(path, framework="pt"):
+            pass
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path.name} is not a readable safetensors file: {error}.") from None
 
 
 def load_checkpoint(path: Path) -> Classifier:

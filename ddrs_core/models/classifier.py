@@ -65,7 +65,7 @@ class ModelCard:
             )
             _check_card(card)
             return card
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise CheckpointError(f"The model card is not usable: {error}.") from None
 
 
@@ -78,10 +78,14 @@ def _check_card(card: ModelCard) -> None:
         (card.num_classes, int, "num_classes"),
         (card.accuracy, dict, "accuracy"),
         (card.digest, str, "digest"),
+        (card.method, str, "method"),
+        (card.parameters, int, "parameters"),
         (card.sigma or 0.0, (int, float), "sigma"),
     ):
         if not isinstance(value, kind):
             raise ValueError(f"{name} should not be {str(value)[:40]!r}")
+    if not all(isinstance(share, (int, float)) for share in card.accuracy.values()):
+        raise ValueError("accuracy should hold numbers")
     if not 2 <= card.num_classes <= 10**6 or not all(1 <= v <= 10**5 for v in card.shape):
         raise ValueError(f"{card.num_classes} classes and shape {list(card.shape)} cannot be")
     norm = card.normalization

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -99,3 +100,40 @@ def choose_precision(wanted: str, device: torch.device, lowest: Precision = "fp3
     if wanted != "auto":
         raise InvalidParameterError(f"Precision is auto, fp32 or bf16, not {wanted[:40]!r}.")
     return "bf16" if lowest == "bf16" and device_info(str(device)).native_bf16 else "fp32"
+
+
+class _WithoutTF32:
+    """The context manager :data:`without_tf32`."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = (True, False)
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before = (
+                    torch.backends.cudnn.allow_tf32,
+                    torch.backends.cuda.matmul.allow_tf32,
+                )
+                self._allow(False, False)
+            self._inside += 1
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._allow(*self._before)
+
+    @staticmethod
+    def _allow(convolutions: bool, products: bool) -> None:
+        torch.backends.cudnn.allow_tf32 = convolutions
+        if torch.backends.cuda.matmul.allow_tf32 != products:
+            torch.backends.cuda.matmul.allow_tf32 = products
+
+
+# Keeps NVIDIA GPUs from rounding fp32 inputs to the 10 bits of TF32, as cuDNN does by default;
+# "fp32" on a certificate would be untrue. The flags belong to the whole process: they change when
+# the first thread enters and are put back when the last one leaves.
+without_tf32 = _WithoutTF32()

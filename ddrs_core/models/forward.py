@@ -8,6 +8,7 @@ and the number format is that of the model's card where the hardware has it.
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,13 +20,14 @@ from torch import Tensor, nn
 
 from ddrs_core.errors import InvalidParameterError, MismatchError
 from ddrs_core.models.classifier import Classifier, weights_digest
-from ddrs_core.models.device import Precision, choose_precision
+from ddrs_core.models.device import Precision, choose_precision, without_tf32
 from ddrs_core.models.noise import NoiseStream
 
 # input values a batch: 256 and 4,096 CIFAR images
 _BATCH_VALUES = {"cpu": 3 << 18, "cuda": 3 << 22}
 _REPORT_SECONDS = 0.1
 _MAX_UNREPORTED = 64  # batches between two snapshots at most
+_PIXEL_TOLERANCE = 1e-6  # rounding of whoever prepared the image
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class NoisyForward:
 
     Raises:
         InvalidParameterError: for an unknown precision or a batch size below 1.
+        MismatchError: if there are fewer than two classes, or the model's card has another number.
     """
 
     def __init__(
@@ -69,6 +72,12 @@ class NoisyForward:
             raise InvalidParameterError(f"The batch size must be at least 1, not {batch_size}.")
         first = next((t for t in (*f.parameters(), *f.buffers())), torch.empty(0))
         card = f.card if isinstance(f, Classifier) else None
+        if num_classes is not None and num_classes < 2:
+            raise MismatchError(f"A classifier has at least 2 classes, not {num_classes}.")
+        if card and num_classes not in (None, card.num_classes):
+            raise MismatchError(
+                f"{card.name} has {card.num_classes} classes, but {num_classes} were announced."
+            )
         self.device = first.device
         self._num_classes = card.num_classes if card else num_classes
         self.digest = card.digest if card else weights_digest(f)
@@ -77,8 +86,9 @@ class NoisyForward:
         lowest: Precision = card.precision if card else "fp32"
         self.precision = choose_precision(precision, self.device, lowest)
         self._batch_size = batch_size
-        network = fold_batchnorm(f).requires_grad_(False)
-        self._network = network.to(memory_format=torch.channels_last)
+        with torch.inference_mode(False):  # its weights must serve gradients, whoever calls
+            network = fold_batchnorm(f).requires_grad_(False)
+            self._network = network.to(memory_format=torch.channels_last)
 
     def batch_size(self, shape: Sequence[int]) -> int:
         """Samples a batch for images of shape [C, H, W]: a power of two from 8 to 4096."""
@@ -96,12 +106,28 @@ class NoisyForward:
         return self._num_classes
 
     def logits(self, x: Tensor) -> Tensor:
-        """Logits [B, K] in float32 of inputs [B, C, H, W]; differentiable in ``x``."""
+        """Logits [B, K] in float32 of inputs [B, C, H, W]; differentiable in ``x``.
+
+        Raises:
+            MismatchError: if the network gives anything else.
+        """
         x = x.contiguous(memory_format=torch.channels_last)
-        if self.precision == "fp32":
-            return self._network(x)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            return self._network(x).float()
+        if self.precision == "bf16":
+            with torch.autocast(self.device.type, dtype=torch.bfloat16):
+                return self._checked(self._network(x), len(x)).float()
+        if self.device.type == "cuda":
+            with without_tf32:
+                return self._checked(self._network(x), len(x))
+        return self._checked(self._network(x), len(x))
+
+    def _checked(self, logits: Tensor, images: int) -> Tensor:
+        found = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        if not isinstance(found, list) or len(found) != 2 or found[0] != images or found[1] < 2:
+            raise MismatchError(
+                f"{self.name} should give logits [B, K], for K >= 2 classes; for B = {images} "
+                f"images it gives {found}."
+            )
+        return logits
 
     def vote_steps(
         self,
@@ -175,19 +201,33 @@ class NoisyForward:
         return [step.counts for step in steps][-1]
 
     def check_images(self, images: Tensor) -> None:
-        """Make sure that ``images`` is [M, C, H, W], finite, and what the network takes.
+        """Make sure that ``images`` is [M, C, H, W] in [0, 1], and what the network takes.
 
         Raises:
             MismatchError: if the shape is wrong.
-            InvalidParameterError: if a pixel is NaN or infinite.
+            InvalidParameterError: if a pixel is NaN, infinite or outside [0, 1]: sigma and radius
+                would be in another unit.
         """
         if images.ndim != 4 or (self.shape and tuple(images.shape[1:]) != tuple(self.shape)):
             wanted = list(self.shape) if self.shape else ["C", "H", "W"]
             raise MismatchError(
                 f"{self.name} takes images of shape {wanted}, not {list(images.shape[1:])}."
             )
-        if not bool(torch.isfinite(images).all()):
+        if not images.is_floating_point():
+            raise InvalidParameterError(
+                f"Pixels should be floating-point numbers in [0, 1], not {images.dtype}. "
+                "If they go from 0 to 255, convert them and divide by 255."
+            )
+        if not images.numel():
+            return
+        low, high = torch.stack(torch.aminmax(images.detach())).tolist()
+        if not (math.isfinite(low) and math.isfinite(high)):
             raise InvalidParameterError("The image has pixels that are not finite numbers.")
+        if low < -_PIXEL_TOLERANCE or high > 1 + _PIXEL_TOLERANCE:
+            raise InvalidParameterError(
+                "Pixels should lie in [0, 1], the scale of sigma and radius, but they go from "
+                f"{low:.7g} to {high:.7g}: {_remedy(low, high)}."
+            )
 
     @staticmethod
     def _draw(
@@ -246,6 +286,12 @@ def _shape_for(filled: int, size: int) -> int:
     while size % 2 == 0 and size // 2 >= max(filled, 8):
         size //= 2
     return size
+
+
+def _remedy(low: float, high: float) -> str:
+    if low < -_PIXEL_TOLERANCE:
+        return "leave normalisation to the classifier, or undo it"
+    return "divide by 255" if 2 < high <= 255 else "rescale or clip them"
 
 
 def _power_of_two(value: int) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from pathlib import Path
 
 from ddrs_core.data import DatasetInfo
-from ddrs_core.errors import MismatchError, unknown_name
-from ddrs_core.models.checkpoint import load_checkpoint, read_card
+from ddrs_core.errors import CheckpointError, MismatchError, unknown_name
+from ddrs_core.models.checkpoint import check_weights, load_checkpoint, read_card
 from ddrs_core.models.classifier import Classifier, ModelCard
 from ddrs_core.models.device import resolve_device
 
@@ -15,15 +16,40 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets" / "models"
 
 
 def list_models() -> list[ModelCard]:
-    """Cards of all models at hand, sorted by name; data-dependently trained ones come last."""
-    cards = [_card(path, path.stat().st_mtime_ns) for path in ASSETS.glob("*.safetensors")]
+    """Cards of all models at hand, sorted by name; data-dependently trained ones come last.
+
+    Damaged models are left out, with a warning in the log.
+    """
+    cards = [entry for entry in _entries().values() if isinstance(entry, ModelCard)]
     return sorted(cards, key=lambda card: ("-ds" in card.name, card.name))
 
 
+def _entries() -> dict[str, ModelCard | str]:
+    """For each model file the card, or what is wrong with it."""
+    paths = ASSETS.glob("*.safetensors")
+    return {p.stem: _entry(p, _version(p), _version(p.with_suffix(".json"))) for p in paths}
+
+
 @lru_cache(maxsize=256)
-def _card(path: Path, _changed: int) -> ModelCard:
-    """Read once per version of the file; pages ask many times a second."""
-    return read_card(path)
+def _entry(path: Path, *_versions: tuple[int, int]) -> ModelCard | str:
+    """Read once per version of the files; pages ask many times a second."""
+    try:
+        check_weights(path)
+        card = read_card(path)
+        if card.name != path.stem:
+            raise CheckpointError(f"The card of {path.name} belongs to a model {card.name[:80]!r}.")
+    except CheckpointError as error:
+        logging.getLogger(__name__).warning("A model is left out: %s", error)
+        return str(error)
+    return card
+
+
+def _version(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_size)
 
 
 def get_card(name: str) -> ModelCard:
@@ -31,11 +57,15 @@ def get_card(name: str) -> ModelCard:
 
     Raises:
         UnknownNameError: if there is none of that name.
+        CheckpointError: if its card or its file is damaged.
     """
-    cards = {card.name: card for card in list_models()}
-    if name not in cards:
-        raise unknown_name("model", name, cards)
-    return cards[name]
+    entries = _entries()
+    if name not in entries:
+        raise unknown_name("model", name, [card.name for card in list_models()])
+    entry = entries[name]
+    if isinstance(entry, str):
+        raise CheckpointError(f"Model {name!r} cannot be used. {entry}")
+    return entry
 
 
 def load_model(name: str, device: str = "auto") -> Classifier:

@@ -6,10 +6,10 @@ import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NoReturn
 
 from ddrs_core.data import Dataset, load_dataset
-from ddrs_core.errors import InvalidParameterError, require_count
+from ddrs_core.errors import InvalidParameterError, require_count, unknown_name
 from ddrs_core.models import NoisyForward, check_fit, get_card, load_model
 from ddrs_core.smoothing import (
     Bound,
@@ -30,6 +30,10 @@ class Method(StrEnum):
 
     FIXED = "fixed"  # the same sigma for every image
     DS = "ds"  # data-dependent sigma, starting from sigma_0
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise unknown_name("method", value, cls)
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,7 @@ class CertifyConfig:
     def check(self) -> CertifyConfig:
         """Raises InvalidParameterError if a number makes no sense, whatever the data set."""
         check_sigma(self.sigma)
-        one_sided = self.bound is Bound.ONE_SIDED
-        check_budget(self.n0, self.n, self.alpha if one_sided else self.alpha / 2)
+        check_budget(self.n0, self.n, self.alpha, parts=self.bound.parts)
         require_count("skip", self.skip)
         if self.limit is not None:
             require_count("limit", self.limit)

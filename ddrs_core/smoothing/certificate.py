@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NoReturn
 
+from ddrs_core.errors import unknown_name
 from ddrs_core.smoothing import confidence
 
 ABSTAIN = -1
@@ -18,6 +19,15 @@ class Bound(StrEnum):
 
     ONE_SIDED = "one-sided"  # lower bound on p_A at alpha
     TWO_SIDED = "two-sided"  # lower bound on p_A and upper bound on p_B, at alpha/2 each
+
+    @property
+    def parts(self) -> int:
+        """Number of bounds among which alpha is divided."""
+        return 1 if self is Bound.ONE_SIDED else 2
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise unknown_name("bound", value, cls)
 
 
 class Grade(StrEnum):
@@ -31,6 +41,10 @@ class Grade(StrEnum):
     def meaning(self) -> str:
         """The guarantee in one sentence."""
         return _MEANING[self]
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise unknown_name("grade", value, cls)
 
 
 _MEANING = {
@@ -84,8 +98,7 @@ class Certificate:
     @property
     def radius_cap(self) -> float:
         """The largest radius that unanimous votes would have proved."""
-        alpha = self.alpha if self.bound is Bound.ONE_SIDED else self.alpha / 2
-        return float(confidence.radius_cap(self.sigma, self.n, alpha))
+        return float(confidence.radius_cap(self.sigma, self.n, self.alpha / self.bound.parts))
 
     def recompute_radius(self) -> float:
         """The radius, from the counts alone."""

@@ -128,13 +128,13 @@ class SmoothedClassifier:
         Raises:
             InvalidParameterError, MismatchError: for arguments that make no sense.
         """
+        bound, grade = Bound(bound), Grade(grade)
         sigma = check_sigma(sigma)
-        check_alpha(alpha)
-        check_budget(n0, n, alpha if Bound(bound) is Bound.ONE_SIDED else alpha / 2)
+        check_budget(n0, n, alpha, parts=bound.parts)
         image = as_batch(x)
         self.forward.check_images(image)
         return self._certify(
-            image, sigma, n0, n, alpha, seed, Bound(bound), Grade(grade), index, label, dataset
+            image, sigma, n0, n, alpha, seed, bound, grade, index, label, dataset
         )
 
     def _certify(

@@ -69,8 +69,14 @@ def binomial_p_value(count_a: int, count_b: int) -> float:
     return float(binomtest(count_a, count_a + count_b, 0.5).pvalue)
 
 
-def check_budget(n0: int, n: int, alpha: float) -> None:
+def check_budget(n0: int, n: int, alpha: float, *, parts: int = 1) -> None:
     """Make sure that sample counts and failure probability can certify anything at all.
+
+    Args:
+        n0: samples that choose the class.
+        n: samples that bound its probability.
+        alpha: failure probability of the certificate.
+        parts: bounds among which alpha is divided: 1, or 2 for two-sided ones.
 
     Raises:
         InvalidParameterError: if alpha is outside (0, 1), a count is below 1, or unanimous votes
@@ -79,10 +85,12 @@ def check_budget(n0: int, n: int, alpha: float) -> None:
     check_alpha(alpha)
     require_count("N0 (samples for the class)", n0, at_most=10**9)
     require_count("N (samples for the bound)", n, at_most=10**9)
-    if alpha ** (1.0 / n) <= 0.5:
-        needed = int(np.floor(np.log(alpha) / np.log(0.5))) + 1
+    share = alpha / parts
+    if share ** (1.0 / n) <= 0.5:
+        needed = int(np.floor(np.log(share) / np.log(0.5))) + 1
+        divided = "" if parts == 1 else f", divided among {parts} bounds"
         raise InvalidParameterError(
-            f"N = {n} is too small for alpha = {alpha:g}: even unanimous votes would prove "
+            f"N = {n} is too small for alpha = {alpha:g}{divided}: even unanimous votes would prove "
             f"nothing. Use N >= {needed} or a larger alpha."
         )
 

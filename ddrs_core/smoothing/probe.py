@@ -49,8 +49,8 @@ def probe(
     generator = noise_generator(seed, index, "probe", forward.device)
     counts = forward.votes(as_batch(x), torch.tensor([sigma]), samples, [generator])[0]
     with torch.inference_mode():
-        noisy = (x + sigma * shown_noise(x, seed, index)).to(forward.device)
-        best = forward.logits(noisy).softmax(1).max(1)
+        shown = x.to("cpu", torch.float32) + sigma * shown_noise(x, seed, index)
+        best = forward.logits(shown.to(forward.device)).softmax(1).max(1)
     return Probe(
         sigma,
         tuple(int(c) for c in counts),

@@ -28,7 +28,7 @@ def steps_shown(page: Page) -> int:
 
 def points_of(page: Page, figure: int, trace: int) -> int:
     """Points that plotly.js holds for one trace of one figure."""
-    script = "([f, t]) => document.querySelectorAll('[data-figure]')[f].data[t].x.length"
+    script = "([f, t]) => document.querySelectorAll('[data-figure]')[f]._fullData[t]._length"
     return int(page.evaluate(script, [figure, trace]))
 
 
@@ -76,11 +76,11 @@ def test_pick_run_pause_step_cancel_reset(page: Page, url: str) -> None:
     button(page, "Run").click()
     expect(progress(page)).to_contain_text("running")
     page.wait_for_function(
-        "() => (document.querySelector('[data-figure]').data[0].x.length || 0) >= 5"
+        "() => (document.querySelector('[data-figure]')._fullData[0]._length || 0) >= 5"
     )
     early = points_of(page, 0, 0)
     page.wait_for_function(
-        "n => document.querySelector('[data-figure]').data[0].x.length > n + 5", arg=early
+        "n => document.querySelector('[data-figure]')._fullData[0]._length > n + 5", arg=early
     )
     button(page, "Pause").click()
     expect(progress(page)).to_contain_text("paused")
@@ -100,14 +100,15 @@ def test_pick_run_pause_step_cancel_reset(page: Page, url: str) -> None:
 
 
 def test_a_reload_finds_everything_again(page: Page, url: str) -> None:
-    open_explorer(page, url, "?image=8&sigma0=0.4&n=2000&seed=3")
+    open_explorer(page, url, "?image=8&sigma0=0.4&n=2000&seed=3&steps=300")
     expect(progress(page)).to_contain_text("running")
     button(page, "Pause").click()
     expect(progress(page)).to_contain_text("paused")
     stood, job = steps_shown(page), query(page)["job"]
     page.reload()
-    expect(progress(page)).to_contain_text(f"paused · {stood} of 60")
+    expect(progress(page)).to_contain_text(f"paused · {stood} of 300")
     assert query(page)["job"] == job
+    set_pace(page, "as fast as it goes")
     button(page, "Resume").click()
     expect(progress(page)).to_contain_text(_DONE)
     button(page, "Certify at sigma_0 and sigma*").click()
@@ -134,16 +135,16 @@ def test_a_job_survives_a_page_switch(page: Page, url: str) -> None:
 def test_a_shared_link_shows_the_same_and_steers_apart(
     page: Page, browser: Browser, url: str
 ) -> None:
-    open_explorer(page, url, "?image=21&sigma0=0.3")
+    open_explorer(page, url, "?image=21&sigma0=0.3&steps=300")
     button(page, "Pause").click()
     expect(progress(page)).to_contain_text("paused")
     stood = steps_shown(page)
     student = browser.new_context(viewport={"width": 1440, "height": 1800}).new_page()
     student.goto(page.url)
-    expect(progress(student)).to_contain_text(f"paused · {stood} of 60")
+    expect(progress(student)).to_contain_text(f"paused · {stood} of 300")
     expect(student.get_by_text("image 21")).to_be_visible()
     button(student, "Step").click()
-    expect(progress(student)).to_contain_text(f"paused · {stood + 1} of 60")
+    expect(progress(student)).to_contain_text(f"paused · {stood + 1} of 300")
     page.wait_for_timeout(500)
     assert steps_shown(page) == stood
     student.context.close()
