@@ -45,19 +45,22 @@ class Line(nn.Module):
 
 @pytest.fixture(scope="session")
 def line() -> Line:
-    """A plane in 12 dimensions; images are [3, 2, 2]."""
-    generator = torch.Generator().manual_seed(5)
-    return Line(torch.randn(12, generator=generator), b=0.1)
+    """A plane in 48 dimensions, near the centre of [0, 1]^48; images are [3, 4, 4]."""
+    w = torch.randn(48, generator=torch.Generator().manual_seed(5))
+    return Line(w, b=0.1 - 0.5 * float(w.sum()))
 
 
 @pytest.fixture(scope="session")
 def at_margin(line: Line) -> Callable[[float], Tensor]:
-    """An image [3, 2, 2] of class 1 at a given distance from the plane."""
+    """An image [3, 4, 4] in [0, 1] of class 1 at a given distance, below 1.3, from the plane."""
 
     def image(margin: float) -> Tensor:
-        weight, bias = line.linear.weight[0], line.linear.bias[0]
-        x = weight * (margin / weight.norm() - bias / weight.norm() ** 2)
-        return x.view(3, 2, 2)
+        weight, bias = line.linear.weight[0].double(), line.linear.bias[0].double()
+        centre = torch.full_like(weight, 0.5)
+        distance = (weight @ centre + bias) / weight.norm()
+        x = centre + weight / weight.norm() * (margin - distance)
+        assert 0 <= float(x.min()) <= float(x.max()) <= 1
+        return x.float().view(3, 4, 4)
 
     return image
 

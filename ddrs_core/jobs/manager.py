@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import math
 import secrets
@@ -109,7 +110,7 @@ class JobManager:
             )
 
     def close(self) -> None:
-        """Stop the workers; for tests."""
+        """Stop the workers."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -193,6 +194,7 @@ class JobManager:
 
 
 _MANAGER = JobManager()
+atexit.register(_MANAGER.close)  # a thread inside torch must not outlive the interpreter
 
 
 def get_manager() -> JobManager:

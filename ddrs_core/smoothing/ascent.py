@@ -150,21 +150,24 @@ def _ascend(
     budget: Budget,
 ) -> Iterator[SigmaBatch]:
     low, high = config.bounds
-    images = images.to(forward.device, torch.float32)
-    sigma = torch.from_numpy(start).to(forward.device).clamp(low, high)  # [M], float64
     generators = [noise_generator(seed, i, "sigma", forward.device) for i in indices]
-    noise = torch.empty((len(images), config.samples, *images.shape[1:]), device=forward.device)
     averaged = max(1, round(config.average * config.steps))
-    total = torch.zeros_like(sigma)
+    with torch.inference_mode(False):  # whatever mode the consumer is in
+        images = images.to(forward.device, torch.float32)
+        sigma = torch.from_numpy(start).to(forward.device).clamp(low, high)  # [M], float64
+        shape = (len(images), config.samples, *images.shape[1:])
+        noise = torch.empty(shape, device=forward.device)
+        total = torch.zeros_like(sigma)
     for step in range(1, config.steps + 1):
-        for i, generator in enumerate(generators):
-            noise[i].normal_(generator=generator)
-        value = soft_radius(forward, images, sigma, noise, config.clamp, config.beta)
-        lr = config.lr * _share_of_lr(step, config.steps, config.final_lr)
-        moved = (sigma + lr * value.slope).clamp(low, high)
-        numbers = torch.stack([sigma, value.radius, value.slope, value.p_a, value.p_b])
-        if step > config.steps - averaged:
-            total += moved
+        with torch.inference_mode(False):
+            for i, generator in enumerate(generators):
+                noise[i].normal_(generator=generator)
+            value = soft_radius(forward, images, sigma, noise, config.clamp, config.beta)
+            lr = config.lr * _share_of_lr(step, config.steps, config.final_lr)
+            moved = (sigma + lr * value.slope).clamp(low, high)
+            numbers = torch.stack([sigma, value.radius, value.slope, value.p_a, value.p_b])
+            if step > config.steps - averaged:
+                total += moved
         chosen: Floats | None = None
         reasons: tuple[str, ...] = ()
         if step == config.steps:
@@ -190,6 +193,7 @@ def _settle(
 ) -> tuple[Floats, tuple[str, ...]]:
     if not config.guard:
         return found, (CHOSEN_LAST,) * len(found)
+    start = start.clip(*config.bounds)
     shares = np.array(_GUARD_SHARES)[:, None]
     candidates = (start ** (1 - shares) * found**shares).clip(*config.bounds)
     return guard(forward, images, start, candidates, config.guard, budget, seed, indices)
@@ -272,6 +276,7 @@ def _soft_radius_part(
         radius = s / 2 * gap
         (slope,) = torch.autograd.grad(radius.sum(), s)
     top = top.detach()
+    slope = slope.nan_to_num(0.0, 0.0, 0.0)  # logits that overflowed: sigma stays where it is
     return SoftRadius(radius.detach(), slope, top[:, 0], top[:, 1], classes[:, 0])
 
 

@@ -133,9 +133,7 @@ class SmoothedClassifier:
         check_budget(n0, n, alpha, parts=bound.parts)
         image = as_batch(x)
         self.forward.check_images(image)
-        return self._certify(
-            image, sigma, n0, n, alpha, seed, bound, grade, index, label, dataset
-        )
+        return self._certify(image, sigma, n0, n, alpha, seed, bound, grade, index, label, dataset)
 
     def _certify(
         self,

@@ -31,8 +31,8 @@ def upper_bound(count: ArrayLike, n: ArrayLike, alpha: float) -> Floats:
     Exactly 1 at count n and 1 - alpha^(1/n) at count 0.
     """
     k, total = np.asarray(count, dtype=np.float64), np.asarray(n, dtype=np.float64)
-    inner = beta.ppf(1.0 - alpha, k + 1.0, np.maximum(total - k, 1.0))
-    return np.where(k >= total, 1.0, np.where(k <= 0, 1.0 - alpha ** (1.0 / total), inner))
+    inner = beta.isf(alpha, k + 1.0, np.maximum(total - k, 1.0))
+    return np.where(k >= total, 1.0, np.where(k <= 0, -np.expm1(np.log(alpha) / total), inner))
 
 
 def interval(count: ArrayLike, n: ArrayLike, alpha: float) -> tuple[Floats, Floats]:
@@ -90,14 +90,16 @@ def check_budget(n0: int, n: int, alpha: float, *, parts: int = 1) -> None:
         needed = int(np.floor(np.log(share) / np.log(0.5))) + 1
         divided = "" if parts == 1 else f", divided among {parts} bounds"
         raise InvalidParameterError(
-            f"N = {n} is too small for alpha = {alpha:g}{divided}: even unanimous votes would prove "
-            f"nothing. Use N >= {needed} or a larger alpha."
+            f"N = {n} is too small for alpha = {alpha:g}{divided}: even unanimous votes "
+            f"would prove nothing. Use N >= {needed} or a larger alpha."
         )
 
 
 def check_alpha(alpha: float) -> None:
-    """Raises InvalidParameterError if alpha is not strictly between 0 and 1."""
+    """Raises InvalidParameterError if alpha is not strictly between 0 and 1, or below 1e-100,
+    where quantiles in double precision end."""
     require_number("alpha (failure probability)", alpha, above=0.0, below=1.0)
+    require_number("alpha (failure probability)", alpha, above=1e-100)
 
 
 def check_sigma(sigma: float) -> float:

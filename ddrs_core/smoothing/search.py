@@ -103,6 +103,7 @@ def _search(
         return forward.votes(images, torch.from_numpy(sigmas), config.samples, generators)
 
     lowest, highest = config.bounds
+    start = start.clip(lowest, highest)
     low, high = np.full_like(start, math.log(lowest)), np.full_like(start, math.log(highest))
     step_ratio = math.log(config.ratio)
     held_class = votes(start).argmax(axis=1)  # [M]

@@ -129,6 +129,18 @@ def test_a_foreign_file_is_not_touched_by_resume(command, tmp_path):
         assert out.read_bytes() == content
 
 
+def test_a_damaged_row_is_named_by_its_line(command, tmp_path):
+    out = tmp_path / "a.tsv"
+    command(*FIXED, "--limit", 2, "--out", out)
+    whole = out.read_text()
+    for old, new in (("unconditional", "uncertain"), ("one-sided", "three-sided"), ("200", "many")):
+        out.write_text(whole.replace(old, new))
+        outcome = command(*FIXED, "--limit", 3, "--out", out, "--resume")
+        assert outcome.code == 2
+        assert "Line 2" in outcome.err
+        assert out.read_text() == whole.replace(old, new)
+
+
 def test_two_runs_cannot_write_one_file(command, tmp_path):
     out = tmp_path / "a.tsv"
     with out.open("w") as held:
@@ -173,6 +185,8 @@ def test_an_interrupt_says_how_to_go_on(command, tmp_path, monkeypatch):
         (("--sigma", "nan"), "finite"),
         (("--sigma", "wide"), "--sigma"),
         (("--n", 5), "too small for alpha"),
+        (("--n", 10, "--bound", "two-sided"), "alpha = 0.001, divided among 2 bounds"),
+        (("--n", 10, "--bound", "two-sided"), "N >= 11"),
         (("--alpha", 0), "above 0"),
         (("--alpha", 1.5), "below 1"),
         (("--limit", 0), "limit"),

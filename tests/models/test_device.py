@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
 
 from ddrs_core.errors import DeviceError, InvalidParameterError
 from ddrs_core.models import choose_precision, device_info, list_devices, load_model, resolve_device
+from ddrs_core.models.device import without_tf32
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 with_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -74,3 +77,41 @@ def test_precision() -> None:
     assert choose_precision("auto", cpu, "bf16") == ("bf16" if native else "fp32")
     with pytest.raises(InvalidParameterError, match="fp8"):
         choose_precision("fp8", cpu)
+
+
+def tf32_flags() -> tuple[bool, bool]:
+    return torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+
+
+@pytest.mark.parametrize("products", [False, True])
+def test_tf32_is_off_inside_and_the_flags_of_others_come_back(products: bool) -> None:
+    torch.backends.cuda.matmul.allow_tf32 = products
+    before = tf32_flags()
+    try:
+        with without_tf32:
+            assert tf32_flags() == (False, False)
+            with pytest.raises(RuntimeError, match="inner"), without_tf32:
+                raise RuntimeError("inner")
+            assert tf32_flags() == (False, False)
+        assert tf32_flags() == before == (True, products)
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def test_tf32_stays_off_until_the_last_thread_leaves() -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with without_tf32:
+            entered.set()
+            leave.wait(60)
+
+    before = tf32_flags()
+    worker = threading.Thread(target=other)
+    with without_tf32:
+        worker.start()
+        assert entered.wait(60)
+    assert tf32_flags() == (False, False)
+    leave.set()
+    worker.join(60)
+    assert tf32_flags() == before

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import re
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from ddrs_core.data import Dataset
-from ddrs_core.errors import InvalidParameterError
+from ddrs_core.errors import InvalidParameterError, MismatchError
 from ddrs_core.models import Classifier, NoisyForward, noise_generator
 from ddrs_core.models.architectures import list_architectures
 from ddrs_core.models.forward import fold_batchnorm
@@ -224,3 +225,67 @@ def test_logits_are_differentiable_in_the_image(network: nn.Module, images: Tens
     assert x.grad is not None
     assert float(x.grad.abs().sum()) > 0
     assert all(p.grad is None for p in network.parameters())
+
+
+@pytest.mark.parametrize(("device", "allowed"), [("cuda", False), ("cpu", True)])
+def test_fp32_on_a_gpu_is_fp32(device: str, allowed: bool) -> None:
+    seen: list[bool] = []
+
+    def f(x: Tensor) -> Tensor:
+        seen.append(torch.backends.cudnn.allow_tf32)
+        return x.flatten(1)[:, :2]
+
+    forward = NoisyForward(f, 2)
+    forward.device = torch.device(device)  # nothing of it is used on the way to f
+    forward.logits(torch.zeros(1, 1, 2, 2))
+    assert seen == [allowed]
+    assert torch.backends.cudnn.allow_tf32
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift", "said"),
+    [
+        (255.0, 0.0, "from 0 to 255: divide by 255"),
+        (2.0, -1.0, "from -1 to 1: leave normalisation"),
+        (1.0 + 1e-4, 0.0, "from 0 to 1.0001"),
+        (1.0, -1e-4, "-0.0001"),
+    ],
+)
+def test_pixels_in_another_unit_are_refused(
+    network: nn.Module, scale: float, shift: float, said: str
+) -> None:
+    pixels = torch.linspace(0, 1, 192).view(1, 3, 8, 8)
+    forward = NoisyForward(network, 5)
+    with pytest.raises(InvalidParameterError, match=re.escape(said)):
+        forward.votes(pixels * scale + shift, torch.tensor([0.5]), 10, generators(1))
+    forward.check_images(pixels)
+    forward.check_images(pixels * (1 + 1e-7) - 1e-8)  # the rounding of whoever prepared it
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int64, torch.bool])
+def test_whole_numbers_are_no_pixels(network: nn.Module, dtype: torch.dtype) -> None:
+    with pytest.raises(InvalidParameterError, match="divide by 255"):
+        NoisyForward(network, 5).check_images(torch.ones((1, 3, 8, 8), dtype=dtype))
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x.flatten(1)[:, :1],  # one class
+        lambda x: x.flatten(1)[:, 0],  # [B]
+        lambda x: x[:, :2],  # [B, 2, H, W]
+        lambda x: x.flatten(1)[:1, :2],  # another number of images
+        lambda x: (x.flatten(1)[:, :2],),  # a tuple
+    ],
+)
+def test_outputs_that_are_no_logits(f, images: Tensor) -> None:
+    for classes in (None, 2):
+        with pytest.raises(MismatchError, match=r"logits \[B, K\]"):
+            NoisyForward(f, classes).votes(images, torch.full((5,), 0.5), 10, generators(5))
+
+
+def test_the_announced_number_of_classes(network: nn.Module, model: Classifier) -> None:
+    with pytest.raises(MismatchError, match="at least 2"):
+        NoisyForward(network, 1)
+    with pytest.raises(MismatchError, match="10 classes"):
+        NoisyForward(model, 3)

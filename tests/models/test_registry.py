@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
 
 from ddrs_core.data import list_datasets
-from ddrs_core.errors import InvalidParameterError, MismatchError, UnknownNameError
+from ddrs_core.errors import (
+    CheckpointError,
+    InvalidParameterError,
+    MismatchError,
+    UnknownNameError,
+)
 from ddrs_core.models import (
+    build_classifier,
     check_fit,
     get_card,
     list_models,
     load_model,
+    registry,
+    save_checkpoint,
     weights_digest,
 )
 from ddrs_core.models.architectures import get_architecture, list_architectures
@@ -103,3 +112,58 @@ def test_what_does_not_fit_is_said() -> None:
         check_fit(dataclasses.replace(card, shape=(3, 32, 32)), digits)
     with pytest.raises(MismatchError, match="100 classes"):
         check_fit(dataclasses.replace(card, num_classes=100), digits)
+
+
+@pytest.fixture
+def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of models with one that works and one, ``broken``, that a test may damage."""
+    card = get_card(SHIPPED[0])
+    monkeypatch.setattr(registry, "ASSETS", tmp_path)
+    for name in ("good", "broken"):
+        save_checkpoint(build_classifier(dataclasses.replace(card, name=name)), tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("broken.json", b"{", "cannot be read"),
+        ("broken.json", b"[" * 100_000, "cannot be read"),
+        ("broken.json", b"\xff\xfe", "cannot be read"),
+        ("broken.json", b'{"name": "broken"}', "not usable"),
+        ("broken.json", None, "no card"),
+        ("broken.safetensors", b"", "safetensors"),
+        ("broken.safetensors", b"garbage" * 100, "safetensors"),
+    ],
+)
+def test_a_damaged_model_is_left_out_and_named_when_asked_for(
+    assets: Path, caplog: pytest.LogCaptureFixture, file: str, content: bytes | None, said: str
+) -> None:
+    assert [card.name for card in list_models()] == ["broken", "good"]
+    if content is None:
+        (assets / file).unlink()
+    else:
+        (assets / file).write_bytes(content)
+    for _ in range(3):
+        assert [card.name for card in list_models()] == ["good"]
+    assert len(caplog.records) == 1  # pages ask many times a second
+    assert "broken" in caplog.text
+    for open_it in (get_card, lambda name: load_model(name, "cpu")):
+        with pytest.raises(CheckpointError, match=said) as caught:
+            open_it("broken")
+        assert file in str(caught.value)
+    assert get_card("good").name == "good"
+    with pytest.raises(UnknownNameError, match="good"):
+        get_card("god")
+
+
+def test_cut_off_weights_and_cards_of_other_models(assets: Path) -> None:
+    weights = assets / "broken.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1])
+    assert [card.name for card in list_models()] == ["good"]
+    weights.write_bytes(whole)
+    assert len(list_models()) == 2  # mended
+    (assets / "broken.json").write_bytes((assets / "good.json").read_bytes())
+    with pytest.raises(CheckpointError, match="'good'"):
+        get_card("broken")

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
+from ddrs_core.errors import InvalidParameterError, UnknownNameError
 from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, Grade, round_down
 from ddrs_core.smoothing.certificate import prove_radius
+from ddrs_core.smoothing.confidence import check_budget
 
 
 def make(**changes: object) -> Certificate:
@@ -95,3 +97,25 @@ def test_the_other_class_is_the_most_frequent_one() -> None:
 
 def test_every_grade_is_explained_in_words() -> None:
     assert all(len(grade.meaning.split()) > 10 for grade in Grade)
+
+
+@pytest.mark.parametrize(
+    ("kind", "near", "known"),
+    [(Bound, "two-side", "two-sided"), (Grade, "conditional on sigma", Grade.CONDITIONAL.value)],
+)
+def test_unknown_names_propose_near_ones(kind: type, near: str, known: str) -> None:
+    assert kind(known) == known
+    for name in (near, "foo", None, 3):
+        with pytest.raises(UnknownNameError, match=known):
+            kind(name)
+    assert near not in list(kind)
+
+
+def test_unanimous_votes_prove_something_exactly_from_the_named_sample_count() -> None:
+    for bound in Bound:
+        with pytest.raises(InvalidParameterError, match=r"alpha = 0\.001") as caught:
+            check_budget(1, 2, 0.001, parts=bound.parts)
+        needed = int(str(caught.value).split("N >= ")[1].split()[0])
+        assert needed == {"one-sided": 10, "two-sided": 11}[bound]
+        assert prove_radius([needed, 0], 0, 1.0, 0.001, bound).radius > 0
+        assert prove_radius([needed - 1, 0], 0, 1.0, 0.001, bound).radius == 0

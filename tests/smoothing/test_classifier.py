@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,9 +13,16 @@ from scipy.stats import binomtest, norm
 from torch import Tensor, nn
 
 from ddrs_core.data import Dataset
-from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
+from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError, UnknownNameError
 from ddrs_core.models import Classifier, NoisyForward
-from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, SmoothedClassifier
+from ddrs_core.smoothing import (
+    ABSTAIN,
+    Bound,
+    Certificate,
+    SmoothedClassifier,
+    ascend_sigma,
+    probe,
+)
 
 AtMargin = Callable[[float], Tensor]
 
@@ -221,3 +229,31 @@ def test_errors_leave_the_classifier_usable(network: nn.Module, image: Tensor) -
     with pytest.raises(DDRSError):
         g.certify(image, sigma=-1)
     assert sum(g.certify(image, sigma=0.1, n=100).counts) == 100
+
+
+def test_unknown_bounds_and_grades(network: nn.Module, image: Tensor) -> None:
+    g = SmoothedClassifier(network, 5)
+    with pytest.raises(UnknownNameError, match="one-sided"):
+        g.certify_steps(image, sigma=0.25, bound="one-side")
+    with pytest.raises(UnknownNameError, match="unconditional"):
+        g.certify_steps(image, sigma=0.25, grade="unconditioned")
+
+
+def test_a_single_class_and_other_shapes_are_no_classifier(image: Tensor) -> None:
+    for f in (lambda x: x.flatten(1)[:, :1], lambda x: x.mean(dim=(1, 2, 3))):
+        g = SmoothedClassifier(f, 2)
+        for call in (g.certify, g.predict, partial(probe, f)):
+            with pytest.raises(MismatchError, match="logits"):
+                call(image, sigma=0.25)
+        with pytest.raises(MismatchError, match="logits"):
+            next(ascend_sigma(f, image, sigma_0=0.25))
+
+
+def test_images_of_the_wrong_scale_are_refused_before_anything_runs(
+    network: nn.Module, image: Tensor
+) -> None:
+    g = SmoothedClassifier(network, 5)
+    for wrong in (image * 255, image * 2 - 1, (image * 255).byte()):
+        for start in (g.certify_steps, g.predict, g.certify):
+            with pytest.raises(InvalidParameterError, match=r"\[0, 1\]"):
+                start(wrong, sigma=0.25)

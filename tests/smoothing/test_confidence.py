@@ -138,3 +138,20 @@ def test_sigma_that_makes_no_sense(sigma: float) -> None:
 def test_counts_that_make_no_sense(n0: int, n: int) -> None:
     with pytest.raises(InvalidParameterError):
         check_budget(n0, n, 0.001)
+
+
+@pytest.mark.parametrize("n", [2, 100, 10**6, 10**9])
+@pytest.mark.parametrize("alpha", [1e-3, 1e-20, 1e-99])
+def test_bounds_hold_their_level_for_tiny_alpha_and_many_samples(n: int, alpha: float) -> None:
+    for k in {1, n // 2, n - 1}:
+        low, high = float(lower_bound(k, n, alpha)), float(upper_bound(k, n, alpha))
+        assert 0 < low <= k / n <= high <= 1
+        assert binom.sf(k - 1, n, low) == pytest.approx(alpha, rel=1e-4)
+        assert high == pytest.approx(1 - lower_bound(n - k, n, alpha), rel=1e-12)
+
+
+@pytest.mark.parametrize("alpha", [5e-324, 1e-300])
+def test_alpha_beyond_double_precision_is_refused_in_words(alpha: float) -> None:
+    for parts in (1, 2):
+        with pytest.raises(InvalidParameterError, match="1e-100"):
+            check_budget(100, 1000, alpha, parts=parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ddrs_core.models import NoisyForward
+from ddrs_core.models import NoisyForward, list_devices
 from ddrs_core.smoothing import (
     AscentConfig,
     SearchConfig,
@@ -113,3 +114,33 @@ def test_watching_changes_no_step(network: nn.Module, image: Tensor) -> None:
     assert [w.step for w in watched] == plain
     assert watched[-1].final is not None
     assert watched[-1].final.sigma == plain[-1].chosen
+
+
+@pytest.mark.parametrize("device", [info.name for info in list_devices()])
+def test_the_image_may_lie_on_another_device_than_the_network(
+    network: nn.Module, image: Tensor, device: str
+) -> None:
+    forward, config = NoisyForward(network, 5), AscentConfig(steps=3, guard=20)
+    for x in (image.to(device), image.to(device, torch.float64)):
+        assert probe(forward, x, sigma=0.25) == probe(forward, image, sigma=0.25)
+        there = list(watch_sigma(forward, x, sigma_0=0.25, config=config))
+        assert there == list(watch_sigma(forward, image, sigma_0=0.25, config=config))
+
+
+@pytest.mark.parametrize("name", ["ascent", "search", "watch"])
+def test_a_consumer_in_inference_mode_sees_the_same_steps(
+    name: str, network: nn.Module, image: Tensor
+) -> None:
+    outside = list(GENERATORS[name](network, image))
+    with torch.inference_mode():
+        inside = list(
+            GENERATORS[name](copy.deepcopy(network), image.clone())
+        )  # of inference tensors
+        assert torch.is_inference_mode_enabled()
+    assert inside == outside
+    steps = GENERATORS[name](network, image)
+    mixed = []
+    for _ in outside:
+        with torch.inference_mode(len(mixed) % 2 == 0):
+            mixed.append(next(steps))
+    assert mixed == outside

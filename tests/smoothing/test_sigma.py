@@ -392,3 +392,22 @@ def test_as_many_sigmas_as_images(network: nn.Module, images: Tensor) -> None:
         ascend_sigmas(network, images, [0.25], AscentConfig())
     with pytest.raises(InvalidParameterError, match="5 images"):
         search_sigmas(network, images, [0.25] * 5, SearchConfig(), indices=[1])
+
+
+@pytest.mark.parametrize("config", [p.config for p in list_presets()], ids=lambda c: str(c)[:24])
+@pytest.mark.parametrize("sigma_0", [0.06, 1.9])
+def test_the_chosen_sigma_lies_within_the_bounds(config, sigma_0: float) -> None:
+    config = dataclasses.replace(config, steps=2, samples=8, bounds=(0.1, 0.9))
+    for f in (Inside(), Pocket(), Sure()):
+        last = list(choose_sigmas(f, ORIGIN[None], [sigma_0], config))[-1]
+        assert last.chosen is not None
+        assert 0.1 <= last.chosen[0] <= 0.9
+
+
+def test_logits_that_overflow_do_not_carry_sigma_away() -> None:
+    def f(x: Tensor) -> Tensor:
+        s = x.flatten(1)[:, 0]
+        return torch.stack([s, s * math.inf], dim=1)
+
+    last = list(ascend_sigma(f, ORIGIN + 0.5, sigma_0=0.25, steps=3))[-1]
+    assert last.chosen == 0.25

@@ -1,0 +1,89 @@
+"""The pages' scripts, run without a browser."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from ddrs_core.dashboard import keys
+from ddrs_core.jobs import JobState, get_manager
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def app() -> AppTest:
+    return AppTest.from_file(str(ROOT / "ddrs_core/dashboard/main.py"), default_timeout=60)
+
+
+def first(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else value[0]
+
+
+def explorer(app: AppTest, **query: str) -> AppTest:
+    app.run()
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app.switch_page(str(ROOT / "pages/explorer.py")).run()
+
+
+def test_home_shows_models_data_and_machine(app: AppTest) -> None:
+    app.run()
+    assert not app.exception
+    assert list(app.dataframe[0].value["model"])[:2] == [
+        "digits-gaussian-0.25",
+        "digits-gaussian-0.50",
+    ]
+    assert "Handwritten digits" in " ".join(m.value for m in app.markdown)
+
+
+def test_the_explorer_opens_with_a_run_of_its_own(app: AppTest) -> None:
+    explorer(app, image="5", n="500")
+    assert not app.exception
+    assert not app.error
+    job_id = first(app.query_params["job"])
+    job = get_manager().get(job_id)
+    assert job is not None
+    deadline = time.monotonic() + 60
+    while job.state is not JobState.DONE:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert job.latest.step.chosen is not None
+    app.run()
+    assert not next(b for b in app.button if b.label.startswith("Certify")).disabled
+
+
+def test_choosing_a_preset_sets_its_parameters(app: AppTest) -> None:
+    explorer(app, image="6")
+    app.selectbox(key=keys.PRESET).select("authors-repository").run()
+    assert not app.exception
+    assert app.number_input(key=keys.SIGMA_0).value == pytest.approx(0.12)
+    assert app.number_input(key=keys.PARAMETER + "lr").value == pytest.approx(1e-4)
+    assert app.number_input(key=keys.PARAMETER + "clamp").value == pytest.approx(0.02)
+    assert first(app.query_params["preset"]) == "authors-repository"
+    app.selectbox(key=keys.STRATEGY).select("search").run()
+    assert not app.exception
+    assert first(app.query_params["preset"]) == "qcrs"
+
+
+def test_choosing_a_model_sets_its_sigma(app: AppTest) -> None:
+    explorer(app, image="6")
+    app.selectbox(key=keys.MODEL).select("digits-gaussian-0.25").run()
+    assert app.number_input(key=keys.SIGMA_0).value == pytest.approx(0.25)
+
+
+def test_a_budget_that_cannot_prove_anything_is_refused_in_words(app: AppTest) -> None:
+    explorer(app, image="6")
+    app.number_input(key=keys.ALPHA).set_value(1e-6)
+    app.number_input(key=keys.N).set_value(10).run()
+    assert any("too small" in e.value for e in app.error)
+    app.number_input(key=keys.N).set_value(1000).run()
+    assert not app.error
+
+
+def test_a_hostile_link_is_answered_in_words(app: AppTest) -> None:
+    explorer(app, image="1e9", model="nope", job="'; drop table", certify="," * 50)
+    assert not app.exception
+    assert len(app.warning) == 2

@@ -1,0 +1,138 @@
+"""The explorer's view in the URL: everything travels, nothing hostile gets through."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+
+import pytest
+from ddrs_core.dashboard.certify_panel import certificate_card, compare, explain_abstention
+from ddrs_core.dashboard.explorer_state import (
+    ExplorerView,
+    config_changes,
+    default_view,
+    parse_query,
+    with_parameters,
+)
+from ddrs_core.dashboard.exports import command_line, python_snippet
+from ddrs_core.smoothing import (
+    ABSTAIN,
+    Bound,
+    Certificate,
+    Grade,
+    get_preset,
+    list_presets,
+)
+
+
+def views() -> list[ExplorerView]:
+    start = default_view()
+    return [
+        start,
+        replace(start, index=17, seed=5, n=1000, n0=50, alpha=0.05, bound=Bound.TWO_SIDED),
+        replace(start, sigma_0=0.123, device="cpu"),
+        *(replace(start, preset=p.name, config=p.config, sigma_0=0.2) for p in list_presets()),
+        replace(
+            start, config=with_parameters(start.config, {"lr": 0.007, "steps": 9, "sigma_max": 0.9})
+        ),
+    ]
+
+
+@pytest.mark.parametrize("view", views())
+def test_a_view_survives_the_url(view: ExplorerView) -> None:
+    again, problems = parse_query(view.to_query())
+    assert problems == []
+    assert again == view
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"dataset": "digit"}, "Did you mean 'digits'"),
+        ({"dataset": "../../etc/passwd"}, "Available: digits"),
+        ({"model": "<script>alert(1)</script>"}, "no model"),
+        ({"image": "500"}, "0 to 499"),
+        ({"image": "-1"}, "whole number"),
+        ({"image": "1e999"}, "whole number"),
+        ({"image": "x" * 10_000}, "not a number"),
+        ({"sigma0": "0"}, "above 0"),
+        ({"sigma0": "nan"}, "finite"),
+        ({"alpha": "1"}, "below 1"),
+        ({"n": "5"}, "too small"),
+        ({"n": "99999999999"}, "whole number"),
+        ({"device": "cuda:77"}, "GPU"),
+        ({"device": "toaster"}, "device"),
+        ({"preset": "gaurded"}, "Did you mean 'guarded'"),
+        ({"bound": "three-sided"}, "bound"),
+        ({"steps": "0"}, "at least 1"),
+        ({"steps": "2.5"}, "whole number"),
+        ({"lr": "-1"}, "above 0"),
+        ({"sigma_min": "3"}, "bounds of sigma"),
+    ],
+)
+def test_bad_links_get_a_sentence_and_the_default(query: dict[str, str], words: str) -> None:
+    view, problems = parse_query(query)
+    assert view == default_view()
+    assert len(problems) == 1
+    assert words in problems[0]
+    assert len(problems[0]) < 400
+
+
+def test_one_bad_part_does_not_spoil_the_others() -> None:
+    view, problems = parse_query({"image": "12", "sigma0": "no", "seed": "9"})
+    assert (view.index, view.seed, view.sigma_0) == (12, 9, default_view().sigma_0)
+    assert len(problems) == 1
+
+
+def test_the_command_line_names_what_differs_from_the_preset() -> None:
+    view = default_view()
+    view = replace(view, config=with_parameters(view.config, {"lr": 0.5}), index=3)
+    fixed, chosen = (shlex.split(line) for line in command_line(view).splitlines())
+    assert fixed[:4] == chosen[:4] == ["python", "-m", "ddrs_core", "certify"]
+    assert "--lr" not in fixed
+    assert chosen[chosen.index("--lr") + 1] == "0.5"
+    assert config_changes(view.preset, view.config) == {"lr": 0.5}
+    assert get_preset(view.preset).config != view.config
+
+
+def test_the_python_snippet_runs_and_gives_the_certificate(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    view = replace(default_view(), n=100, n0=10, index=4)
+    view = replace(view, config=with_parameters(view.config, {"steps": 3, "guard": 20}))
+    exec(compile(python_snippet(view), "snippet", "exec"), {})
+    assert "Certificate(" in capsys.readouterr().out
+
+
+def certificate(**changes: object) -> Certificate:
+    made = Certificate(
+        "digits", 3, 1, 1, 0.54321, 0.5, Grade.CONDITIONAL, (10, 990), 100, 1000, 0.001,
+        Bound.ONE_SIDED, 0.9789, 0, "fp32", "abc", 0.5, 1,
+    )  # fmt: skip
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def test_a_card_rounds_down_and_escapes() -> None:
+    card = certificate_card(certificate(), "<b>", ("zero", "<i>one</i>"))
+    assert "R = 0.543<" in card
+    assert "conditional on sigma_x" in card
+    assert "<b>" not in card.replace('<div class="ddrs', "")
+    assert "<i>" not in card
+
+
+def test_abstention_is_explained() -> None:
+    close = certificate(prediction=ABSTAIN, radius=0.0, counts=(480, 520), p_lower=0.48)
+    assert "More samples might settle it" in explain_abstention(close, ("a", "b"))
+    lost = certificate(prediction=ABSTAIN, radius=0.0, counts=(700, 300), p_lower=0.25)
+    assert "No class" not in explain_abstention(close, ("a", "b"))
+    assert "first 100 samples" in explain_abstention(lost, ("a", "b"))
+
+
+def test_the_comparison_never_flatters() -> None:
+    start, better = certificate(radius=0.25), certificate(radius=0.5)
+    abstained = certificate(prediction=ABSTAIN, radius=0.0)
+    assert "2.00 times" in compare(start, better)
+    assert "0.50 times" in compare(better, start)
+    assert "lost it" in compare(start, abstained)
+    assert "proved nothing" in compare(abstained, better)
+    assert "different classes" in compare(start, replace(better, prediction=0))
