@@ -49,7 +49,8 @@ def main() -> None:
         return
     write_url(view, job)
     show_run_buttons(view, job)
-    shown = pick_step(job)
+    with st.container():  # keeps the board below in its place, with or without the slider
+        shown = pick_step(job)
     chosen = job.latest.step.chosen if job is not None and job.latest else None
     draw_while_moving(
         lambda: show_board(view, job, moment_of(job, view, shown), curve.latest), [job, curve]

@@ -60,8 +60,7 @@ class ExplorerView:
         resolve_device(self.device)
         self.config.check()
         check_sigma(self.sigma_0)
-        alpha = self.alpha if self.bound is Bound.ONE_SIDED else self.alpha / 2
-        check_budget(self.n0, self.n, alpha)
+        check_budget(self.n0, self.n, self.alpha, parts=self.bound.parts)
         return self
 
     def to_query(self) -> dict[str, str]:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from ddrs_core.jobs import Job
 
-TICK_SECONDS = 0.12
+TICK_SECONDS = 0.1
 
 
 def draw_while_moving(draw: Callable[[], None], jobs: Sequence[Job | None]) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import atexit
 import logging
 import math
+import os
 import secrets
+import sys
 import threading
 import time
 
@@ -14,6 +16,7 @@ from ddrs_core.jobs.job import Computation, Job, JobRequest, JobState
 
 _LOG = logging.getLogger(__name__)
 _SLICE_SECONDS = 0.05  # how long one computation keeps the device before the next takes over
+_NICENESS = 10
 _IDLE_SECONDS = 0.02  # how often a worker looks for work that is due at a limited pace
 
 
@@ -146,6 +149,7 @@ class JobManager:
 
     def _work(self, device: str) -> None:
         """The worker: round-robin over the computations of one device that somebody wants."""
+        _yield_to_pages()
         last = ""  # key of the computation that ran last; holding on to it would keep it alive
         while True:
             with self._changed:
@@ -191,6 +195,12 @@ class JobManager:
             if self._computations.get(computation.request.key) is computation:
                 del self._computations[computation.request.key]
         return gone
+
+
+def _yield_to_pages() -> None:
+    """Let the operating system prefer the threads that serve pages, where it can (Linux)."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 _MANAGER = JobManager()

@@ -10,8 +10,10 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ from torch import Tensor, nn
 
 from ddrs_core.errors import InvalidParameterError, MismatchError
 from ddrs_core.models.classifier import Classifier, weights_digest
+from ddrs_core.models.cpu_pool import cpu_pool
 from ddrs_core.models.device import Precision, choose_precision, without_tf32
 from ddrs_core.models.noise import NoiseStream
 
@@ -156,32 +159,29 @@ class NoisyForward:
         scale = sigmas.to(self.device, torch.float32).view(m, 1, 1, 1)
         streams = [NoiseStream(g, tuple(images.shape[1:]), n) for g in generators]
         size = self.batch_size(images.shape[1:])
-        buffer = torch.zeros((size, *images.shape[1:]), device=self.device)
         k = self.num_classes(images.shape[1:])
         counts = torch.zeros(m * k, dtype=torch.int64, device=self.device)
         ones = torch.ones(size, dtype=torch.int64, device=self.device)
-        done = 0
+        pool = cpu_pool() if self._splits(total, size) else None
+        window = pool.workers + 1 if pool else 1  # batches under way at once
+        buffers = [
+            torch.zeros((size, *images.shape[1:]), device=self.device) for _ in range(window)
+        ]
+        pending: deque[tuple[int, Callable[[], Tensor]]] = deque()
+        done = drawn = batch = 0
         every, since, started = 1, 0, time.perf_counter()
         while done < total:
-            filled = min(size, total - done)
+            while drawn < total and len(pending) < window:
+                filled = min(size, total - drawn)
+                buffer = buffers[batch % window]
+                with torch.inference_mode():
+                    numbers = self._draw(buffer, streams, drawn, filled, n)
+                work = partial(self._classify, buffer, filled, images, scale, numbers, k)
+                pending.append((filled, pool.executor.submit(work).result if pool else work))
+                drawn, batch = drawn + filled, batch + 1
+            filled, votes = pending.popleft()
             with torch.inference_mode():
-                numbers = self._draw(buffer, streams, done, filled, n)
-                noisy = buffer[:filled]
-                if m == 1:
-                    noisy.mul_(scale).add_(images)
-                else:
-                    rows = torch.tensor(numbers).to(self.device, non_blocking=True)
-                    noisy.mul_(scale[rows]).add_(images[rows])
-                logits = self.logits(buffer[: _shape_for(filled, size)])
-                if logits.shape[1:] != (k,):
-                    raise MismatchError(
-                        f"{self.name} gives outputs of shape {list(logits.shape[1:])}, "
-                        f"but {k} classes were announced."
-                    )
-                votes = logits.argmax(1)[:filled]
-                if m > 1:
-                    votes += rows * k
-                counts.index_add_(0, votes, ones[:filled])
+                counts.index_add_(0, votes(), ones[:filled])
             done += filled
             since += 1
             if report_every is not None and since >= every and done < total:
@@ -228,6 +228,37 @@ class NoisyForward:
                 "Pixels should lie in [0, 1], the scale of sigma and radius, but they go from "
                 f"{low:.7g} to {high:.7g}: {_remedy(low, high)}."
             )
+
+    def _splits(self, total: int, size: int) -> bool:
+        """Whether batches are worth being evaluated side by side."""
+        own = not isinstance(self._network, _Function)  # a stranger's function may keep state
+        return own and self.device.type == "cpu" and total > size
+
+    def _classify(
+        self,
+        buffer: Tensor,
+        filled: int,
+        images: Tensor,
+        scale: Tensor,
+        numbers: list[int],
+        k: int,
+    ) -> Tensor:
+        """Turn the buffer's noise into noisy copies; returns image * K + class of each [filled]."""
+        with torch.inference_mode():
+            noisy = buffer[:filled]
+            rows = torch.zeros(1, dtype=torch.int64, device=self.device)
+            if len(images) == 1:
+                noisy.mul_(scale).add_(images)
+            else:
+                rows = torch.tensor(numbers).to(self.device, non_blocking=True)
+                noisy.mul_(scale[rows]).add_(images[rows])
+            logits = self.logits(buffer[: _shape_for(filled, len(buffer))])
+            if logits.shape[1:] != (k,):
+                raise MismatchError(
+                    f"{self.name} gives outputs of shape {list(logits.shape[1:])}, "
+                    f"but {k} classes were announced."
+                )
+            return logits.argmax(1)[:filled] + rows * k
 
     @staticmethod
     def _draw(

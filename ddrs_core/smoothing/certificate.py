@@ -146,7 +146,9 @@ def prove_radius(
     p_lower = float(confidence.lower_bound(k, n, alpha / 2))
     other = max((c for i, c in enumerate(counts) if i != candidate), default=0)
     p_other = min(float(confidence.upper_bound(other, n, alpha / 2)), 1.0 - p_lower)
-    return Proof(p_lower, p_other, float(confidence.radius_two_sided(sigma, p_lower, p_other)))
+    radius = float(confidence.radius_two_sided(sigma, p_lower, p_other))
+    cap = float(confidence.radius_cap(sigma, n, alpha / 2))  # rounding must not exceed it
+    return Proof(p_lower, p_other, min(radius, cap))
 
 
 def round_down(value: float, digits: int = 3) -> str:

@@ -46,7 +46,7 @@ _PRESETS = (
         "guard: sigma moves only if fresh votes promise a larger radius for the same class.",
         AscentConfig(
             lr=0.05, steps=60, samples=16, clamp=0.001, bounds=(0.05, 1.5),
-            final_lr=0.05, average=0.25, beta=3.0, guard=500,
+            final_lr=0.05, average=0.25, beta=3.0, guard=400,
         ),
     ),
     Preset(
