@@ -18,8 +18,8 @@ Ints = NDArray[np.int64]
 KEPT_NO_CLASS = "Kept sigma_0: the votes there are too even to name a class that could be guarded."
 KEPT_NOT_BETTER = "Kept sigma_0: no other noise level promised a larger radius for the same class."
 CHOSEN_GUARDED = (
-    "Fresh votes compared sigma_0 with noise levels on the way to the strategy's answer and beyond; "
-    "this one promises the largest radius for the same class."
+    "Fresh votes compared sigma_0 with noise levels on the way to the strategy's answer and "
+    "beyond; this one promises the largest radius for the same class."
 )
 CHOSEN_LAST = "The last iterate, as the paper's Algorithm 1 prescribes."
 

@@ -6,9 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
+
 from ddrs_core.dashboard import keys
 from ddrs_core.jobs import JobState, get_manager
-from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import replace
 
 import pytest
+
 from ddrs_core.dashboard.certify_panel import certificate_card, compare, explain_abstention
 from ddrs_core.dashboard.explorer_state import (
     ExplorerView,

@@ -6,9 +6,10 @@ import threading
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+
 from ddrs_core.models import NoisyForward, noise_generator
 from ddrs_core.models.cpu_pool import cpu_pool
-from torch import Tensor, nn
 
 
 def count(forward: NoisyForward, x: Tensor, n: int, seed: int = 0) -> np.ndarray:
