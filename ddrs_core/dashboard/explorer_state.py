@@ -67,11 +67,11 @@ class ExplorerView:
         """The view as query parameters; strategy parameters only where they leave the preset."""
         query = {
             "dataset": self.dataset, "model": self.model, "device": self.device,
-            "image": str(self.index), "preset": self.preset, "sigma0": f"{self.sigma_0:g}",
+            "image": str(self.index), "preset": self.preset, "sigma0": repr(self.sigma_0),
             "seed": str(self.seed), "n": str(self.n), "n0": str(self.n0),
-            "alpha": f"{self.alpha:g}", "bound": self.bound.value,
+            "alpha": repr(self.alpha), "bound": self.bound.value,
         }  # fmt: skip
-        return query | {k: f"{v:g}" for k, v in config_changes(self.preset, self.config).items()}
+        return query | {k: repr(v) for k, v in config_changes(self.preset, self.config).items()}
 
 
 def fitting_models(dataset: DatasetInfo) -> list[ModelCard]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ddrs_core.dashboard.explorer_state import ExplorerView, config_changes
-from ddrs_core.smoothing import Bound, Certificate, SigmaFrame, get_preset
+from ddrs_core.smoothing import Bound, Certificate, Grade, SigmaFrame, get_preset
 
 
 def show_exports(
@@ -57,14 +57,14 @@ def command_line(view: ExplorerView) -> str:
     """The ``certify`` commands whose rows equal the two cards."""
     common = [
         "--dataset", view.dataset, "--model", view.model, "--index", str(view.index),
-        "--sigma", f"{view.sigma_0:g}", "--n0", str(view.n0), "--n", str(view.n),
-        "--alpha", f"{view.alpha:g}", "--bound", view.bound.value, "--seed", str(view.seed),
+        "--sigma", repr(view.sigma_0), "--n0", str(view.n0), "--n", str(view.n),
+        "--alpha", repr(view.alpha), "--bound", view.bound.value, "--seed", str(view.seed),
         "--device", view.device,
     ]  # fmt: skip
     preset = get_preset(view.preset)
     chosen = ["--strategy", preset.strategy, "--preset", preset.name]
     for key, value in config_changes(view.preset, view.config).items():
-        chosen += [f"--{key.replace('_', '-')}", f"{value:g}"]
+        chosen += [f"--{key.replace('_', '-')}", repr(value)]
     start = ["python", "-m", "ddrs_core", "certify"]
     fixed = shlex.join([*start, *common, "--method", "fixed"])
     return f"{fixed}\n{shlex.join([*start, *common, '--method', 'ds', *chosen])}"
@@ -96,6 +96,7 @@ def python_snippet(view: ExplorerView) -> str:
         f"budget=Budget({view.n}, {view.alpha!r}))",
         f"g = SmoothedClassifier(f, num_classes={view.info.num_classes})",
         f"print(g.certify(x, sigma=float(last.chosen[0]), {budget}, seed={view.seed}, "
-        f"index={view.index}))",
+        f"index={view.index},",
+        f'                grade="{Grade.CONDITIONAL.value}"))',
     ]
     return "\n".join(lines)

@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from ddrs_core.cli import main
 from ddrs_core.dashboard.certify_panel import certificate_card, compare, explain_abstention
+from ddrs_core.dashboard.explorer_jobs import certify_request, sigma_request
 from ddrs_core.dashboard.explorer_state import (
     ExplorerView,
     config_changes,
@@ -31,7 +33,7 @@ def views() -> list[ExplorerView]:
     return [
         start,
         replace(start, index=17, seed=5, n=1000, n0=50, alpha=0.05, bound=Bound.TWO_SIDED),
-        replace(start, sigma_0=0.123, device="cpu"),
+        replace(start, sigma_0=0.1234567891, alpha=1e-7, device="cpu"),
         *(replace(start, preset=p.name, config=p.config, sigma_0=0.2) for p in list_presets()),
         replace(
             start, config=with_parameters(start.config, {"lr": 0.007, "steps": 9, "sigma_max": 0.9})
@@ -102,7 +104,14 @@ def test_the_python_snippet_runs_and_gives_the_certificate(
     view = replace(default_view(), n=100, n0=10, index=4)
     view = replace(view, config=with_parameters(view.config, {"steps": 3, "guard": 20}))
     exec(compile(python_snippet(view), "snippet", "exec"), {})
-    assert "Certificate(" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    frames = list(sigma_request(view).start())
+    chosen = frames[-1].step.chosen
+    *_, last = certify_request(view, chosen, Grade.CONDITIONAL).start()
+    shown = last.certificate
+    assert f"radius={shown.radius!r}" in printed
+    assert f"counts={shown.counts!r}" in printed
+    assert f"grade={shown.grade!r}" in printed
 
 
 def certificate(**changes: object) -> Certificate:
@@ -137,3 +146,21 @@ def test_the_comparison_never_flatters() -> None:
     assert "lost it" in compare(start, abstained)
     assert "proved nothing" in compare(abstained, better)
     assert "different classes" in compare(start, replace(better, prediction=0))
+
+
+def test_the_command_lines_give_the_certificates_of_the_page(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    view = replace(default_view(), n=200, n0=10, index=11, seed=2, sigma_0=0.37)
+    view = replace(view, config=with_parameters(view.config, {"steps": 5, "lr": 0.07}))
+    chosen = list(sigma_request(view).start())[-1].step.chosen
+    expected = [
+        list(certify_request(view, sigma, grade).start())[-1].certificate
+        for sigma, grade in ((0.37, Grade.UNCONDITIONAL), (chosen, Grade.CONDITIONAL))
+    ]
+    for line, certificate in zip(command_line(view).splitlines(), expected, strict=True):
+        assert main(shlex.split(line)[3:]) == 0
+        header, row = capsys.readouterr().out.splitlines()[:2]
+        found = dict(zip(header.split("\t"), row.split("\t"), strict=True))
+        assert found["radius"] == repr(certificate.radius)
+        assert float(found["sigma"]) == certificate.sigma
