@@ -11,12 +11,14 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import streamlit as st
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from ddrs_core.dashboard.board import PLOTLY_JS, PLOTLY_ROUTE
 from ddrs_core.dashboard.messages import show_unexpected_error
+from ddrs_core.dashboard.visitor import VisitorCookie
 
 
 async def plotly_js(_: Request) -> FileResponse:
@@ -28,5 +30,6 @@ async def plotly_js(_: Request) -> FileResponse:
 app = st.App(
     "ddrs_core/dashboard/main.py",
     routes=[Route(PLOTLY_ROUTE, plotly_js)],
+    middleware=[Middleware(VisitorCookie)],
     on_script_error=show_unexpected_error,
 )

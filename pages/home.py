@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from ddrs_core.dashboard.explorer_jobs import owner
 from ddrs_core.dashboard.navigation import explorer_page
+from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.data import list_datasets, load_dataset
 from ddrs_core.jobs import Job, get_manager
 from ddrs_core.models import ModelCard, list_devices, list_models
@@ -87,7 +87,7 @@ def _own_noise(card: ModelCard) -> str:
 
 
 def _show_jobs() -> None:
-    manager, me = get_manager(), owner()
+    manager, me = get_manager(), visitor()
     mine = [j for j in manager.jobs(me) if j.request.kind != "curve"]
     for job in mine[:8]:
         _show_job(job)

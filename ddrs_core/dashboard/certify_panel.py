@@ -9,10 +9,11 @@ import streamlit as st
 
 from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.board import Board
-from ddrs_core.dashboard.explorer_jobs import adopt, certify_request, forget, owner, remember
+from ddrs_core.dashboard.explorer_jobs import adopt, certify_request, forget, remember
 from ddrs_core.dashboard.explorer_state import ExplorerView
 from ddrs_core.dashboard.messages import show_error
 from ddrs_core.dashboard.progress import progress_html
+from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import interval_figure
 from ddrs_core.jobs import Job, get_manager
@@ -182,7 +183,7 @@ def _start(view: ExplorerView, chosen: float | None) -> None:
         return
     try:
         forget(keys.CERTIFY_JOBS)
-        jobs = [get_manager().submit(r, owner()) for r in _requests(view.check(), chosen)]
+        jobs = [get_manager().submit(r, visitor()) for r in _requests(view.check(), chosen)]
     except DDRSError as error:
         show_error(error)
         return

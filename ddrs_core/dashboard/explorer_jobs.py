@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import urlencode
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from ddrs_core.dashboard.engines import get_forward
 from ddrs_core.dashboard.explorer_state import ExplorerView, parameters
+from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.data import load_dataset
 from ddrs_core.data.dataset import image_digest
 from ddrs_core.jobs import Job, JobRequest, get_manager
@@ -32,12 +32,6 @@ from ddrs_core.smoothing import (
 CURVE_POINTS = 33
 CURVE_SAMPLES = 2_000
 _KEPT_CURVES = 4  # for each visitor, newest first; a few tabs may be open
-
-
-def owner() -> str:
-    """This browser, as far as a cookie tells; a reload keeps it, a shared link does not."""
-    cookie = str(st.context.cookies.get("_streamlit_xsrf", ""))
-    return hashlib.sha256(cookie.encode()).hexdigest()[:16]
 
 
 def sigma_request(view: ExplorerView) -> JobRequest:
@@ -110,7 +104,7 @@ def curve_range(view: ExplorerView) -> tuple[float, float]:
 def adopt(request: JobRequest, query_name: str, place: int = 0) -> Job | None:
     """The job that the URL names, if it still stands and is this request's; else None."""
     names = st.query_params.get(query_name, "").split(",")
-    job = get_manager().get(names[place][:40], owner()) if place < len(names) else None
+    job = get_manager().get(names[place][:40], visitor()) if place < len(names) else None
     if job is None or job.request.key != request.key:
         return None
     return job
@@ -118,7 +112,7 @@ def adopt(request: JobRequest, query_name: str, place: int = 0) -> Job | None:
 
 def adopt_curve(request: JobRequest) -> Job:
     """The background curve: this browser's job for it, or a new one that joins its computation."""
-    manager, me = get_manager(), owner()
+    manager, me = get_manager(), visitor()
     mine = [j for j in manager.jobs(me) if j.request.kind == "curve"]
     for job in mine:
         if job.request.key == request.key and not job.error:
@@ -133,7 +127,7 @@ def forget(query_name: str) -> None:
     """Drop the jobs that the URL names and take them out of it."""
     manager = get_manager()
     for name in st.query_params.get(query_name, "").split(","):
-        job = manager.get(name[:40], owner())
+        job = manager.get(name[:40], visitor())
         if job is not None:
             manager.drop(job)
     if query_name in st.query_params:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def _freeze_imports() -> None:
     """Take what the heavy imports made out of the garbage collector's rounds, once."""
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)  # else native modules report what is frozen as leaked
 
 
 def main() -> None:

@@ -6,9 +6,10 @@ import streamlit as st
 
 from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.controls import DEFAULT_SPEED, SPEEDS
-from ddrs_core.dashboard.explorer_jobs import forget, owner, remember, sigma_request
+from ddrs_core.dashboard.explorer_jobs import forget, remember, sigma_request
 from ddrs_core.dashboard.explorer_state import ExplorerView
 from ddrs_core.dashboard.messages import show_error
+from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs import Job, JobState, get_manager
 
@@ -79,7 +80,7 @@ def start_run(view: ExplorerView, *, paused: bool = False) -> Job | None:
         forget(keys.JOB)
         forget(keys.CERTIFY_JOBS)
         pace = SPEEDS[st.session_state.get(keys.SPEED, DEFAULT_SPEED)]
-        job = get_manager().submit(request, owner(), speed=pace, paused=paused)
+        job = get_manager().submit(request, visitor(), speed=pace, paused=paused)
     except DDRSError as error:
         show_error(error)
         return None
