@@ -8,11 +8,13 @@ the digits' network counts 1.6 times as many votes a second.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 _MAX_WORKERS = 8  # bounds the memory for activations
 _LOCK = threading.Lock()
@@ -23,6 +25,13 @@ class CpuPool(NamedTuple):
 
     executor: ThreadPoolExecutor
     workers: int
+
+    def start(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        """Begin ``work`` in a thread; returns what waits for its result."""
+        try:
+            return self.executor.submit(work).result
+        except RuntimeError:  # the interpreter is about to end, and takes no new work
+            return work
 
 
 def cpu_pool() -> CpuPool | None:

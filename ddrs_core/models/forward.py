@@ -177,7 +177,7 @@ class NoisyForward:
                 with torch.inference_mode():
                     numbers = self._draw(buffer, streams, drawn, filled, n)
                 work = partial(self._classify, buffer, filled, images, scale, numbers, k)
-                pending.append((filled, pool.executor.submit(work).result if pool else work))
+                pending.append((filled, pool.start(work) if pool else work))
                 drawn, batch = drawn + filled, batch + 1
             filled, votes = pending.popleft()
             with torch.inference_mode():
