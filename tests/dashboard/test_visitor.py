@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from starlette.responses import HTMLResponse, JSONResponse
@@ -28,7 +29,8 @@ def get(path: str, cookie: str = "") -> dict[str, str]:
 
     headers = [(b"cookie", cookie.encode())] if cookie else []
     scope = {"type": "http", "method": "GET", "path": path, "headers": headers}
-    asyncio.run(VisitorCookie(site)(scope, receive, send))
+    with ThreadPoolExecutor(1) as thread:  # the browser tests keep a loop in this one
+        thread.submit(lambda: asyncio.run(VisitorCookie(site)(scope, receive, send))).result()
     return {k.decode(): v.decode() for k, v in sent[0]["headers"]}
 
 
