@@ -75,14 +75,13 @@ def _model_table(cards: list[ModelCard]) -> pd.DataFrame:
             "data set": [c.dataset for c in cards],
             "training": [c.method for c in cards],
             "sigma": [c.sigma for c in cards],
-            "clean": [f"{c.accuracy['clean']:.1%}" if "clean" in c.accuracy else "" for c in cards],
-            "under noise": [_own_noise(c) for c in cards],
+            "clean": [_percent(c.accuracy.get("clean")) for c in cards],
+            "under noise": [_percent(c.own_noise_accuracy) for c in cards],
         }
     )
 
 
-def _own_noise(card: ModelCard) -> str:
-    value = card.accuracy.get(f"noise {card.sigma:.2f}") if card.sigma else None
+def _percent(value: float | None) -> str:
     return "" if value is None else f"{value:.1%}"
 
 

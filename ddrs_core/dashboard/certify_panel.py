@@ -16,7 +16,7 @@ from ddrs_core.dashboard.progress import progress_html
 from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import interval_figure
-from ddrs_core.jobs import Job, get_manager
+from ddrs_core.jobs import Job, JobRequest, get_manager
 from ddrs_core.smoothing import Certificate, Grade, round_down
 
 _BOARD = Board(
@@ -171,7 +171,7 @@ def compare(start: Certificate, chosen: Certificate) -> str:
     )
 
 
-def _requests(view: ExplorerView, chosen: float):  # type: ignore[no-untyped-def]
+def _requests(view: ExplorerView, chosen: float) -> tuple[JobRequest, JobRequest]:
     return (
         certify_request(view, view.sigma_0, Grade.UNCONDITIONAL),
         certify_request(view, chosen, Grade.CONDITIONAL),

@@ -72,11 +72,10 @@ def command_line(view: ExplorerView) -> str:
 
 def python_snippet(view: ExplorerView) -> str:
     """Python that chooses sigma and certifies, with the same numbers."""
-    changes = ""
-    for name, value in config_changes(view.preset, view.config).items():
-        if name not in ("sigma_min", "sigma_max"):
-            changes += f", {name}={value!r}"
-    if {"sigma_min", "sigma_max"} & set(config_changes(view.preset, view.config)):
+    changed = config_changes(view.preset, view.config)
+    bounds = {"sigma_min", "sigma_max"}
+    changes = "".join(f", {k}={v!r}" for k, v in changed.items() if k not in bounds)
+    if bounds & set(changed):
         changes += f", bounds={view.config.bounds!r}"
     config = f'get_preset("{view.preset}").config'
     if changes:

@@ -40,9 +40,8 @@ def describe_model(card: ModelCard) -> str:
     parts.append(f"trained by {card.method} with {noise}")
     if "clean" in card.accuracy:
         parts.append(f"accuracy {card.accuracy['clean']:.1%}")
-    own = f"noise {card.sigma:.2f}" if card.sigma else ""
-    if own in card.accuracy:
-        parts[-1] += f", {card.accuracy[own]:.1%} under its own noise"
+    if card.own_noise_accuracy is not None:
+        parts[-1] += f", {card.own_noise_accuracy:.1%} under its own noise"
     return "; ".join(parts) + "."
 
 

@@ -44,6 +44,11 @@ class ModelCard:
     parameters: int = 0
     licence: str = "MIT"
 
+    @property
+    def own_noise_accuracy(self) -> float | None:
+        """Accuracy under the noise that the model was trained with; None where not measured."""
+        return self.accuracy.get(f"noise {self.sigma:.2f}") if self.sigma else None
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)

@@ -230,6 +230,8 @@ def soft_radius(
         images: [M, C, H, W].
         sigma: [M], float64.
         noise: [M, n, C, H, W].
+        clamp: probabilities are kept this far from 0 and 1.
+        beta: inverse temperature of the softmax; 1 in the paper.
     """
     size = max(forward.batch_size(images.shape[1:]), _GRADIENT_ROWS_MIN)
     a_part = max(1, size // noise.shape[1])
@@ -260,7 +262,7 @@ def _soft_radius_part(
     sigma: Tensor,
     noise: Tensor,
     clamp: float,
-    beta: float = 1.0,
+    beta: float,
 ) -> SoftRadius:
     m, n = noise.shape[:2]
     with torch.enable_grad():
