@@ -43,6 +43,12 @@ class ModelCard:
     digest: str = ""
     parameters: int = 0
     licence: str = "MIT"
+    origin: str = ""  # whose work it is and in which file it came; empty: trained with this program
+
+    @property
+    def trained_with_noise(self) -> bool | None:
+        """Whether noise was added in training; None where nobody said."""
+        return None if self.sigma is None else self.sigma > 0
 
     @property
     def own_noise_accuracy(self) -> float | None:
@@ -84,6 +90,7 @@ def _check_card(card: ModelCard) -> None:
         (card.accuracy, dict, "accuracy"),
         (card.digest, str, "digest"),
         (card.method, str, "method"),
+        (card.origin, str, "origin"),
         (card.parameters, int, "parameters"),
         (card.sigma or 0.0, (int, float), "sigma"),
     ):
