@@ -1,5 +1,56 @@
 """Data sets and images: pixels in [0, 1], shape [C, H, W], one integer label each."""
 
-from ddrs_core.data.dataset import Dataset, DatasetInfo, list_datasets, load_dataset
+from ddrs_core.data.dataset import (
+    UNKNOWN_LABEL,
+    DamagedDataError,
+    Dataset,
+    DatasetInfo,
+    ImageSource,
+    Shape,
+    image_digest,
+)
+from ddrs_core.data.decode import ImageError, Picture, read_picture
+from ddrs_core.data.pictures import KeptPicture, is_picture_name, keep_picture
+from ddrs_core.data.prepare import fit_picture
+from ddrs_core.data.registry import (
+    NotAtHandError,
+    add_dataset,
+    attach_dataset,
+    download_dataset,
+    get_dataset_info,
+    list_datasets,
+    list_downloads,
+    load_dataset,
+    remove_dataset,
+)
+from ddrs_core.data.thumbnails import thumbnail
+from ddrs_core.download import DownloadError, DownloadProgress
 
-__all__ = ["Dataset", "DatasetInfo", "list_datasets", "load_dataset"]
+__all__ = [
+    "UNKNOWN_LABEL",
+    "DamagedDataError",
+    "Dataset",
+    "DatasetInfo",
+    "DownloadError",
+    "DownloadProgress",
+    "ImageError",
+    "ImageSource",
+    "KeptPicture",
+    "NotAtHandError",
+    "Picture",
+    "Shape",
+    "add_dataset",
+    "attach_dataset",
+    "download_dataset",
+    "fit_picture",
+    "get_dataset_info",
+    "image_digest",
+    "is_picture_name",
+    "keep_picture",
+    "list_datasets",
+    "list_downloads",
+    "load_dataset",
+    "read_picture",
+    "remove_dataset",
+    "thumbnail",
+]

@@ -1,33 +1,50 @@
-"""What a data set is, and the registry of those that can be opened.
-
-A new data set is one file that builds a :class:`Dataset` and one line in ``_REGISTRY``.
-"""
+"""What a data set is: images with pixels in [0, 1], one label each."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ddrs_core.data.digits import load_digits_split
-from ddrs_core.errors import InvalidParameterError, unknown_name
+from ddrs_core.data.classes import match_classes
+from ddrs_core.errors import (
+    DDRSError,
+    InvalidParameterError,
+    MismatchError,
+    require_count,
+    unknown_name,
+)
 
-SPLITS = ("test", "train")
+UNKNOWN_LABEL = -1
+LARGEST_SIDE = 1024  # of a prepared image, in pixels
+
+TEST_NAMES = ("test", "validation", "val", "valid", "dev")  # the first that is there is "test"
+
+Shape: TypeAlias = tuple[int, int, int]  # (C, H, W)
+
+
+class DamagedDataError(DDRSError):
+    """Files of a data set that are broken, incomplete or laid out in another way."""
 
 
 class ImageSource(Protocol):
-    """A lazily read sequence of images, each float32 [C, H, W] with values in [0, 1]."""
+    """A lazily read sequence of images, each float32 [C, H, W] with values in [0, 1].
+
+    Several threads may read at the same time.
+    """
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int, /) -> Tensor: ...
+
+
+Opened: TypeAlias = tuple[ImageSource, NDArray[np.int64]]  # images and labels [M] of one split
 
 
 @dataclass(frozen=True)
@@ -38,11 +55,70 @@ class DatasetInfo:
     title: str
     description: str
     class_names: tuple[str, ...]
-    shape: tuple[int, int, int]  # (C, H, W)
+    shape: Shape  # the default one where ``resizable``
+    origin: str = ""  # for people: where the images lie or come from
+    resizable: bool = False  # photographs, which can be prepared at any shape
+    splits: tuple[str, ...] = ("test", "train")
 
     @property
     def num_classes(self) -> int:
         return len(self.class_names)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A data set that can be opened now.
+
+    ``version`` changes when its files do. ``open`` takes the information, with the shape that is
+    wanted, and one of the splits.
+    """
+
+    info: DatasetInfo
+    version: str
+    open: Callable[[DatasetInfo, str], Opened]
+
+    def open_split(self, split: str, shape: Shape | None) -> Dataset:
+        """Open one split; ``shape`` as in :func:`with_shape`.
+
+        Raises:
+            UnknownNameError: if there is no such split.
+            MismatchError: if the images cannot have that shape.
+        """
+        if split not in self.info.splits:
+            raise unknown_name(f"split of {self.info.title}", split, self.info.splits)
+        info = with_shape(self.info, shape)
+        images, labels = self.open(info, split)
+        return Dataset(info, split, images, labels, self.version)
+
+
+def with_shape(info: DatasetInfo, shape: Shape | None) -> DatasetInfo:
+    """The information with ``shape`` [C, H, W] in place of the default one.
+
+    Raises:
+        MismatchError: if the images have one fixed shape, and it is another one.
+        InvalidParameterError: if no image can have that shape.
+    """
+    if shape is None or tuple(shape) == info.shape:
+        return info
+    if not info.resizable:
+        raise MismatchError(
+            f"The images of {info.title} are {size_text(info.shape)} and are used as they are; "
+            f"{size_text(tuple(shape))} was asked for. Choose a model for {size_text(info.shape)}."
+        )
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise InvalidParameterError(
+            f"An image has the shape [C, H, W] with C = 1 (grey) or 3 (colour), not {list(shape)}."
+        )
+    channels, height, width = (
+        require_count(f"The {what} of an image", value, at_most=LARGEST_SIDE)
+        for what, value in zip(("channels", "height", "width"), shape, strict=True)
+    )
+    return replace(info, shape=(channels, height, width))
+
+
+def size_text(shape: tuple[int, ...]) -> str:
+    """A shape for people, such as "3 x 32 x 32"."""
+    return " x ".join(str(v) for v in shape)
 
 
 @dataclass(frozen=True)
@@ -51,13 +127,14 @@ class Dataset:
 
     ``dataset[i]`` gives ``(image, label)``: a float32 tensor [C, H, W] in [0, 1] that the caller
     may change, and an int. ``labels`` is an int64 array [M] that can be read without touching
-    an image.
+    an image; -1 stands for an unknown one. ``version`` changes when the files do.
     """
 
     info: DatasetInfo
     split: str
     images: ImageSource
     labels: NDArray[np.int64]  # [M]
+    version: str = ""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -65,6 +142,11 @@ class Dataset:
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         i = self.check_index(index)
         return self.images[i].clone(), int(self.labels[i])
+
+    def label(self, index: int) -> int | None:
+        """The label of one image, None if it is unknown."""
+        label = int(self.labels[self.check_index(index)])
+        return None if label == UNKNOWN_LABEL else label
 
     def check_index(self, index: int) -> int:
         """Return ``index`` if the split holds such an image.
@@ -82,50 +164,25 @@ class Dataset:
     def tensors(self, indices: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
         """Stack images and labels: float32 [M, C, H, W] and int64 [M]."""
         chosen = range(len(self)) if indices is None else [self.check_index(i) for i in indices]
-        images = torch.stack([self.images[i] for i in chosen])
+        images = torch.empty(len(chosen), *self.info.shape)
+        # In the order of the files, so that each stretch of a file is read once.
+        for place, i in sorted(enumerate(chosen), key=lambda pair: pair[1]):
+            images[place] = self.images[i]
         return images, torch.from_numpy(self.labels[list(chosen)])
 
+    def for_classes(self, class_names: Sequence[str]) -> Dataset:
+        """The same images for a model that knows the classes ``class_names``.
 
-@dataclass(frozen=True)
-class _Entry:
-    info: DatasetInfo
-    open: Callable[[str], tuple[ImageSource, NDArray[np.int64]]]  # split -> images, labels
-
-
-_REGISTRY: dict[str, _Entry] = {
-    "digits": _Entry(
-        DatasetInfo(
-            name="digits",
-            title="Handwritten digits",
-            description="1,797 scans of handwritten digits at 8x8 pixels (UCI / scikit-learn), "
-            "split 1,297 to 500 into train and test.",
-            class_names=tuple(str(d) for d in range(10)),
-            shape=(1, 8, 8),
-        ),
-        load_digits_split,
-    ),
-}
-
-
-def list_datasets() -> list[DatasetInfo]:
-    """The data sets that can be opened here, in the order in which pickers show them."""
-    return [entry.info for entry in _REGISTRY.values()]
-
-
-@lru_cache(maxsize=16)
-def load_dataset(name: str, split: str = "test") -> Dataset:
-    """Open one split of a data set by name; the result is shared, so do not change it.
-
-    Raises:
-        UnknownNameError: if there is no such data set or split.
-    """
-    if name not in _REGISTRY:
-        raise unknown_name("data set", name, _REGISTRY)
-    if split not in SPLITS:
-        raise unknown_name("split", split, SPLITS)
-    entry = _REGISTRY[name]
-    images, labels = entry.open(split)
-    return Dataset(entry.info, split, images, labels)
+        With as many classes as the data set has, the order is taken to be the same. Otherwise
+        labels are matched by name (see :func:`~ddrs_core.data.classes.match_classes`); a class
+        that the model does not know becomes an unknown label.
+        """
+        names = tuple(class_names)
+        if len(names) == self.info.num_classes:
+            return self
+        table = np.array([*match_classes(self.info.class_names, names), UNKNOWN_LABEL], np.int64)
+        # Label -1 picks the last entry of the table, which is "unknown" again.
+        return replace(self, info=replace(self.info, class_names=names), labels=table[self.labels])
 
 
 def image_digest(image: Tensor) -> str:

@@ -11,9 +11,25 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ddrs_core.data.dataset import DatasetInfo, Entry
+
+INFO = DatasetInfo(
+    name="digits",
+    title="Handwritten digits",
+    description="1,797 scans of handwritten digits at 8x8 pixels (UCI / scikit-learn), "
+    "split 1,297 to 500 into train and test.",
+    class_names=tuple(str(d) for d in range(10)),
+    shape=(1, 8, 8),
+    origin="ships with scikit-learn",
+)
 _SPLIT_SEED = 20220801
 _TEST_SIZE = 500
 _LEVELS = 16.0  # pixels are integers from 0 to 16
+
+
+def find() -> Entry:
+    """The digits, which are always there."""
+    return Entry(INFO, "1", lambda _, split: load_digits_split(split))
 
 
 def load_digits_split(split: str) -> tuple[Tensor, NDArray[np.int64]]:

@@ -1,0 +1,364 @@
+"""Parquet files in the layout that Hugging Face exports image data sets in.
+
+A column ``img`` or ``image`` (a struct of ``bytes``, an encoded picture, and ``path``), an integer
+column of labels, and the class names in the schema metadata. One file or a folder of files named
+``{split}-00000-of-00002.parquet``. Rows are read lazily, a row group at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ddrs_core.data.dataset import (
+    TEST_NAMES,
+    DamagedDataError,
+    DatasetInfo,
+    Opened,
+    Shape,
+    size_text,
+)
+from ddrs_core.data.decode import ImageError, Picture, read_picture
+from ddrs_core.data.lru import LRU
+from ddrs_core.data.prepare import PHOTOGRAPH_SIZE, as_tensor, fit_picture
+from ddrs_core.errors import MismatchError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+_IMAGE_COLUMNS = ("img", "image")
+_SHARD = re.compile(r"(?P<split>.+?)-(?P<part>\d{5})-of-(?P<parts>\d{5})(-[0-9a-f]+)?")
+_PROBED = 16  # images that tell whether all have one size
+_LARGEST_FIXED = 64  # pixels; larger ones are photographs, to be resized
+_MAX_CLASSES = 100_000
+_REMEMBERED_BYTES = 256 * 2**20  # of row groups, for each open split
+
+
+def matches(path: Path) -> bool:
+    """Whether this is a parquet file or a folder of them; nothing is opened."""
+    return bool(_files(path))
+
+
+def fingerprint(path: Path) -> str:
+    """Changes when one of the files does; costs one look at the folder and one at each file."""
+    stats = [(file.name, file.stat()) for file in _files(path)]
+    return repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
+
+
+def describe(path: Path, name: str, title: str, size: int | None) -> DatasetInfo:
+    """Find out what a parquet data set holds; the first images are decoded.
+
+    Small images of one size are used as they are; others are photographs, prepared at
+    ``size`` x ``size`` (224 unless given) or any other shape.
+
+    Raises:
+        DamagedDataError: if a file is missing, broken or laid out in another way.
+        ImageError: if one of the first images cannot be decoded.
+        MismatchError: if ``size`` is given for images of one fixed size.
+    """
+    splits = split_files(path)
+    files = next(iter(splits.values()))
+    columns = _columns(files[0])
+    labels = _read_labels(files, columns)
+    if not len(labels):
+        raise DamagedDataError(f"{files[0].name} holds no images.")
+    rows = _Rows(files, columns.image)
+    first = [rows.picture(i) for i in range(min(_PROBED, len(labels)))]
+    fixed = _fixed_shape(first)
+    if fixed is not None and size is not None:
+        raise MismatchError(
+            f"The images of {title} are {size_text(fixed)} and are used as they are: leave out "
+            f"the size, {size}."
+        )
+    side = size or PHOTOGRAPH_SIZE
+    classes = columns.class_names or tuple(f"class {i}" for i in range(int(labels.max()) + 1))
+    shown = f"{fixed[2]}x{fixed[1]} pixels" if fixed else "photographs"
+    return DatasetInfo(
+        name=name,
+        title=title,
+        description=f"{len(labels):,} images in the {next(iter(splits))} split, {shown}, "
+        f"from parquet files.",
+        class_names=classes,
+        shape=fixed or (3, side, side),
+        origin=str(path),
+        resizable=fixed is None,
+        splits=tuple(splits),
+    )
+
+
+def open_split(path: Path, info: DatasetInfo, split: str) -> Opened:
+    """Images and labels of one split; no image is decoded before it is asked for.
+
+    Raises:
+        DamagedDataError: if a file is missing, broken or laid out in another way.
+    """
+    files = split_files(path).get(split)
+    if files is None:
+        raise DamagedDataError(f"The {split} split is no longer in {path}.")
+    columns = _columns(files[0])
+    labels = _read_labels(files, columns)
+    known = info.num_classes
+    if len(labels) and int(labels.max()) >= known:
+        raise DamagedDataError(
+            f"The {split} split in {path} has the label {int(labels.max())}, but there are "
+            f"{known} classes, numbered from 0."
+        )
+    return ParquetImages(_Rows(files, columns.image), info), labels
+
+
+def split_files(path: Path) -> dict[str, list[Path]]:
+    """The files of "test" and, if there is one, of "train".
+
+    Without a test split the validation split serves as one, or whatever single split there is.
+
+    Raises:
+        DamagedDataError: if there are no files, or one of several is missing.
+    """
+    groups: dict[str, list[Path]] = defaultdict(list)
+    parts: dict[str, int] = {}
+    for file in _files(path):
+        shard = _SHARD.fullmatch(file.stem)
+        split = (shard["split"] if shard else file.stem).lower()
+        groups[split].append(file)
+        if shard:
+            parts[split] = int(shard["parts"])
+    if not groups:
+        raise DamagedDataError(f"There are no parquet files in {path}.")
+    if path.is_dir():
+        for split, expected in parts.items():
+            if len(groups[split]) != expected:
+                raise DamagedDataError(
+                    f"The {split} split in {path} should have {expected} files, but "
+                    f"{len(groups[split])} are there. Fetch the missing ones."
+                )
+    return _named_splits(dict(groups))
+
+
+def _named_splits(groups: dict[str, list[Path]]) -> dict[str, list[Path]]:
+    others = [name for name in groups if name != "train"]
+    test = next((name for name in TEST_NAMES if name in groups), None)
+    if test is None and others and "train" not in groups:
+        return {"test": sorted(file for files in groups.values() for file in files)}
+    chosen = test or (others[0] if others else "train")
+    splits = {"test": sorted(groups[chosen])}
+    if "train" in groups and chosen != "train":
+        splits["train"] = sorted(groups["train"])
+    return splits
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path] if path.suffix.lower() == ".parquet" else []
+    for folder in (path, path / "data"):  # Hugging Face repositories keep them in data/
+        if found := sorted(file for file in folder.glob("*.parquet") if file.is_file()):
+            return found
+    return []
+
+
+@dataclass(frozen=True)
+class _Columns:
+    image: str
+    label: str
+    class_names: tuple[str, ...]  # empty if the file does not tell
+
+
+def _open(file: Path) -> pq.ParquetFile:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.ParquetFile(file)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(file, error) from None
+
+
+def _damaged(file: Path, error: Exception) -> DamagedDataError:
+    reason = " ".join(str(error).split())[:120]
+    return DamagedDataError(
+        f"{file} is damaged or incomplete, or no parquet file at all ({reason}). Fetch it again."
+    )
+
+
+def _columns(file: Path) -> _Columns:
+    import pyarrow as pa
+
+    with _open(file) as parquet:
+        schema: Any = parquet.schema_arrow
+    image = next((name for name in _IMAGE_COLUMNS if name in schema.names), None)
+    if image is None:
+        raise DamagedDataError(
+            f"{file.name} has no column 'img' or 'image'; it has {', '.join(schema.names)[:200]}."
+        )
+    kind = schema.field(image).type
+    fields = {field.name: field.type for field in kind} if pa.types.is_struct(kind) else {}
+    stored = fields.get("bytes")
+    if stored is None or not (pa.types.is_binary(stored) or pa.types.is_large_binary(stored)):
+        raise DamagedDataError(
+            f"The column {image!r} of {file.name} holds {str(kind)[:80]}; expected is a struct "
+            "with 'bytes', an encoded picture, as Hugging Face exports it."
+        )
+    features = _features(schema)
+    label = _label_column(file, schema, features)
+    return _Columns(image, label, _names(features.get(label)))
+
+
+def _label_column(file: Path, schema: Any, features: dict[str, Any]) -> str:
+    import pyarrow as pa
+
+    if "label" in schema.names:
+        candidates = ["label"]
+    else:
+        integers = [field.name for field in schema if pa.types.is_integer(field.type)]
+        named = [name for name in integers if _names(features.get(name))]
+        candidates = ["fine_label"] if "fine_label" in integers else named or integers
+    if len(candidates) != 1:
+        raise DamagedDataError(
+            f"{file.name} has no column 'label', and "
+            + (f"{' and '.join(candidates)} could all be meant." if candidates else "none like it.")
+        )
+    kind = schema.field(candidates[0]).type
+    if not pa.types.is_integer(kind):
+        raise DamagedDataError(
+            f"The column {candidates[0]!r} of {file.name} holds {kind}; expected are whole numbers."
+        )
+    return candidates[0]
+
+
+def _features(schema: Any) -> dict[str, Any]:
+    """The part of the metadata in which Hugging Face describes the columns."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return features if isinstance(features, dict) else {}
+
+
+def _names(feature: Any) -> tuple[str, ...]:
+    names = feature.get("names") if isinstance(feature, dict) else None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return ()
+    return tuple(names)
+
+
+def _read_labels(files: Sequence[Path], columns: _Columns) -> NDArray[np.int64]:
+    """Labels [M] of all files; a missing one is -1."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    read = []
+    for file in files:
+        with _open(file) as parquet:
+            try:
+                column = parquet.read(columns=[columns.label]).column(0)
+                read.append(pc.fill_null(column.cast(pa.int64()), -1).to_numpy())
+            except (pa.ArrowException, OSError, KeyError, IndexError) as error:
+                raise _damaged(file, error) from None
+    labels = np.concatenate(read).astype(np.int64)
+    limit = len(columns.class_names) or _MAX_CLASSES
+    if len(labels) and not (labels.min() >= -1 and labels.max() < limit):
+        raise DamagedDataError(
+            f"The column {columns.label!r} of {files[0].name} has labels from {labels.min()} to "
+            f"{labels.max()}; expected are 0 to {limit - 1}, or -1 for unknown."
+        )
+    return labels
+
+
+@dataclass(frozen=True)
+class _RowGroup:
+    file: Path
+    metadata: Any
+    index: int
+    start: int  # number of its first row
+
+
+class _Rows:
+    """The encoded pictures of some files, read a row group at a time; safe between threads."""
+
+    def __init__(self, files: Sequence[Path], column: str) -> None:
+        self._column = column
+        self._groups: list[_RowGroup] = []
+        rows = 0
+        for file in files:
+            with _open(file) as parquet:
+                metadata = parquet.metadata
+            for index in range(metadata.num_row_groups):
+                self._groups.append(_RowGroup(file, metadata, index, rows))
+                rows += metadata.row_group(index).num_rows
+        self._rows = rows
+        self._starts = np.array([group.start for group in self._groups], np.int64)
+        self._read: LRU[pa.Array] = LRU(_REMEMBERED_BYTES, lambda array: float(array.nbytes))
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def picture(self, row: int) -> Picture:
+        """Decode one picture.
+
+        Raises:
+            ImageError: if it is missing or damaged.
+            DamagedDataError: if the file is.
+        """
+        number = int(np.searchsorted(self._starts, row, side="right")) - 1
+        group = self._groups[number]
+        stored = self._read.get(number, partial(self._read_group, group))
+        data = stored[row - group.start].as_py()
+        if data is None:
+            raise ImageError(f"Row {row} of {group.file.name} holds no picture.")
+        return read_picture(data, f"row {row} of {group.file.name}")
+
+    def _read_group(self, group: _RowGroup) -> pa.Array:
+        """The column of encoded pictures: binary [rows of the group]."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        try:  # a file of its own for every read: one handle is not safe between threads
+            with pq.ParquetFile(group.file, metadata=group.metadata) as parquet:
+                table = parquet.read_row_group(group.index, columns=[f"{self._column}.bytes"])
+            return pc.struct_field(table.column(0).combine_chunks(), "bytes")
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(group.file, error) from None
+
+
+class ParquetImages:
+    """The images of one split, float32 [C, H, W], decoded when asked for."""
+
+    def __init__(self, rows: _Rows, info: DatasetInfo) -> None:
+        self._rows = rows
+        self._info = info
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Tensor:
+        picture = self._rows.picture(index)
+        channels, height, width = self._info.shape
+        if self._info.resizable:
+            return fit_picture(picture, self._info.shape)
+        if picture.size != (width, height):
+            raise ImageError(
+                f"Image {index} of {self._info.title} is {picture.size[0]} x {picture.size[1]} "
+                f"pixels; the others are {width} x {height}."
+            )
+        return as_tensor(picture.image, channels)
+
+
+def _fixed_shape(pictures: Sequence[Picture]) -> Shape | None:
+    """The shape that small images share, None if they are to be resized."""
+    sizes = {picture.size for picture in pictures}
+    if len(sizes) != 1 or max(pictures[0].size) > _LARGEST_FIXED:
+        return None
+    grey = all(picture.image.mode == "L" for picture in pictures)
+    width, height = pictures[0].size
+    return 1 if grey else 3, height, width
