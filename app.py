@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from ddrs_core.dashboard.board import PLOTLY_JS, PLOTLY_ROUTE
 from ddrs_core.dashboard.messages import show_unexpected_error
+from ddrs_core.dashboard.thumbnail_routes import ROUTES as THUMBNAIL_ROUTES
 from ddrs_core.dashboard.visitor import VisitorCookie
 
 
@@ -29,7 +30,7 @@ async def plotly_js(_: Request) -> FileResponse:
 
 app = st.App(
     "ddrs_core/dashboard/main.py",
-    routes=[Route(PLOTLY_ROUTE, plotly_js)],
+    routes=[Route(PLOTLY_ROUTE, plotly_js), *THUMBNAIL_ROUTES],
     middleware=[Middleware(VisitorCookie)],
     on_script_error=show_unexpected_error,
 )

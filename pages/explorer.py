@@ -17,7 +17,8 @@ from ddrs_core.dashboard.explorer_url import enter_explorer, write_url
 from ddrs_core.dashboard.explorer_views import moment_of, show_board
 from ddrs_core.dashboard.exports import show_exports
 from ddrs_core.dashboard.messages import show_error
-from ddrs_core.dashboard.pickers import describe_device, pick_image, pick_source
+from ddrs_core.dashboard.pickers import describe_device, pick_device, pick_image, pick_source
+from ddrs_core.dashboard.robustness_panel import robustness_job, show_robustness
 from ddrs_core.dashboard.run_controls import pick_step, show_run_buttons, start_run
 from ddrs_core.dashboard.ticking import draw_while_moving
 from ddrs_core.errors import DDRSError
@@ -28,7 +29,9 @@ def main() -> None:
     enter_explorer()
     with st.sidebar:
         pick_source()
+        robustness = st.container()
         pick_image()
+        pick_device()
     st.title("Explorer", anchor=False)
     st.html(
         '<p class="ddrs-lead">Watch the noise level of one image being optimised, see why it '
@@ -47,6 +50,9 @@ def main() -> None:
     except DDRSError as error:
         show_error(error)
         return
+    measured = robustness_job(view)
+    with robustness:
+        draw_while_moving(lambda: show_robustness(view, measured), [measured])
     write_url(view, job)
     show_run_buttons(view, job)
     with st.container():  # keeps the board below in its place, with or without the slider

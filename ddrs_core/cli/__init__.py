@@ -19,8 +19,8 @@ OK, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
 DEBUG_VARIABLE = "DDRS_DEBUG"
 
 _COMMANDS: dict[str, str] = {  # command -> module of this package
-    "datasets": "listing",
-    "models": "listing",
+    "datasets": "datasets",
+    "models": "models",
     "certify": "certify",
     "train": "train",
     "bench": "bench",

@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ddrs_core.cli.bring import add_foreign_options, find_dataset, find_model
 from ddrs_core.cli.options import add_command, add_device, add_json, add_quiet, add_seed, print_json
 from ddrs_core.cli.progress import progress_bar
 from ddrs_core.errors import DDRSError, InvalidParameterError
@@ -35,8 +36,14 @@ _SELECTION = {"skip": 1, "start": 0}
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser = add_command(commands, "certify", "certify images of a data set")
-    parser.add_argument("--dataset", required=True, metavar="D", help="see: datasets")
-    parser.add_argument("--model", required=True, metavar="M", help="see: models")
+    parser.add_argument(
+        "--dataset", required=True, metavar="D",
+        help="see: datasets; or the path of a folder, a parquet file or a picture",
+    )  # fmt: skip
+    parser.add_argument(
+        "--model", required=True, metavar="M", help="see: models; or the path of a checkpoint"
+    )
+    add_foreign_options(parser)
     parser.add_argument("--method", required=True, metavar="M", help="fixed or ds (data-dependent)")
     parser.add_argument(
         "--sigma", type=float, metavar="S",
@@ -166,7 +173,8 @@ def certify_config(options: argparse.Namespace) -> CertifyConfig:
     from ddrs_core.runs.certify import CertifyConfig, Method
     from ddrs_core.smoothing import Bound
 
-    card = get_card(options.model)
+    dataset = find_dataset(options.dataset)
+    card = get_card(find_model(options, dataset))
     method = Method(options.method)
     preset = _preset(options) if method is Method.DS else None
     strategy = _strategy(options, preset)
@@ -186,8 +194,8 @@ def certify_config(options: argparse.Namespace) -> CertifyConfig:
         for name, default in _SELECTION.items()
     }
     return CertifyConfig(
-        dataset=options.dataset,
-        model=options.model,
+        dataset=dataset,
+        model=card.name,
         method=method,
         sigma=sigma,
         strategy=strategy,

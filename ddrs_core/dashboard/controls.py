@@ -17,6 +17,7 @@ from ddrs_core.dashboard.explorer_state import (
     start_sigma,
     with_parameters,
 )
+from ddrs_core.dashboard.picture_picker import PICTURES, picture_of
 from ddrs_core.models import get_card
 from ddrs_core.smoothing import STRATEGIES, Bound, get_preset, list_presets
 
@@ -73,10 +74,12 @@ def seed_widgets(view: ExplorerView) -> None:
     """Put a view into the widgets that do not exist yet (a first visit, or a page switch)."""
     state = st.session_state
     values = {
-        keys.DATASET: view.dataset, keys.MODEL: view.model, keys.DEVICE: view.device,
+        keys.DATASET: PICTURES if view.is_picture else view.dataset,
+        keys.MODEL: view.model, keys.DEVICE: view.device,
         keys.INDEX: view.index, keys.STRATEGY: get_preset(view.preset).strategy,
         keys.PRESET: view.preset, keys.SIGMA_0: view.sigma_0, keys.SEED: view.seed,
         keys.N: view.n, keys.N0: view.n0, keys.ALPHA: view.alpha, keys.BOUND: view.bound.value,
+        keys.PICTURE: view.dataset if view.is_picture else None, keys.LABEL: view.label,
         keys.SPEED: state.get(keys.SAVED_SPEED, DEFAULT_SPEED),
     }  # fmt: skip
     for key, value in values.items():
@@ -93,8 +96,10 @@ def read_widgets() -> ExplorerView:
         for name in parameters(preset.config)
         if keys.PARAMETER + name in state
     }
+    own = state[keys.DATASET] == PICTURES
     return ExplorerView(
-        dataset=state[keys.DATASET],
+        dataset=picture_of() if own else state[keys.DATASET],
+        label=state.get(keys.LABEL) if own else None,
         model=state[keys.MODEL],
         device=state[keys.DEVICE],
         index=int(state[keys.INDEX]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from urllib.parse import urlencode
 
 import numpy as np
@@ -13,8 +12,7 @@ from torch import Tensor
 from ddrs_core.dashboard.engines import get_forward
 from ddrs_core.dashboard.explorer_state import ExplorerView, parameters
 from ddrs_core.dashboard.visitor import visitor
-from ddrs_core.data import load_dataset
-from ddrs_core.data.dataset import image_digest
+from ddrs_core.data import image_digest
 from ddrs_core.jobs import Job, JobRequest, get_manager
 from ddrs_core.models import NoisyForward
 from ddrs_core.smoothing import (
@@ -24,13 +22,12 @@ from ddrs_core.smoothing import (
     SigmaFrame,
     SmoothedClassifier,
     VoteProgress,
+    curve_budget,
     radius_curve,
     sigma_grid,
     watch_sigma,
 )
 
-CURVE_POINTS = 33
-CURVE_SAMPLES = 2_000
 _KEPT_CURVES = 4  # for each visitor, newest first; a few tabs may be open
 
 
@@ -57,17 +54,18 @@ def curve_request(view: ExplorerView) -> JobRequest:
     """R(sigma) over the range that the plot shows."""
     forward, x, identity = _open(view)
     low, high = curve_range(view)
+    points, samples = curve_budget(forward, x.shape)
 
     def start() -> Iterator[RadiusCurve]:
         return radius_curve(
-            forward, x, sigma_grid(low, high, CURVE_POINTS), samples=CURVE_SAMPLES, n=view.n,
+            forward, x, sigma_grid(low, high, points), samples=samples, n=view.n,
             alpha=view.alpha, seed=view.seed, index=view.index,
         )  # fmt: skip
 
     return JobRequest(
         f"curve|{identity}|{low!r}|{high!r}|{view.n}|{view.alpha!r}",
         f"radius curve of {view.dataset} {view.index} on {view.model}", "curve",
-        str(forward.device), start, CURVE_POINTS * CURVE_SAMPLES, "samples",
+        str(forward.device), start, points * samples, "samples",
         amount=lambda curve: float(curve.counts.sum()), link=_link(view),
     )  # fmt: skip
 
@@ -75,17 +73,17 @@ def curve_request(view: ExplorerView) -> JobRequest:
 def certify_request(view: ExplorerView, sigma: float, grade: Grade) -> JobRequest:
     """Certify the view's image at one noise level."""
     forward, x, identity = _open(view)
-    label = int(load_dataset(view.dataset).labels[view.index])
+    label = view.true_label
 
     def start() -> Iterator[VoteProgress]:
-        classifier = SmoothedClassifier(forward, view.info.num_classes)
+        classifier = SmoothedClassifier(forward, view.card.num_classes)
         return classifier.certify_steps(
             x, sigma=sigma, n0=view.n0, n=view.n, alpha=view.alpha, seed=view.seed,
             bound=view.bound, grade=grade, index=view.index, label=label, dataset=view.dataset,
         )  # fmt: skip
 
     return JobRequest(
-        f"certify|{identity}|{sigma!r}|{view.n0}|{view.n}|{view.alpha!r}|{view.bound}|{grade}",
+        f"certify|{identity}|{label}|{sigma!r}|{view.n0}|{view.n}|{view.alpha!r}|{view.bound}|{grade}",
         f"certificate of {view.dataset} {view.index} at sigma {sigma:.3f} on {view.model}",
         "certify", str(forward.device), start, view.n, "samples",
         amount=lambda votes: float(votes.done) if votes.stage == "estimate" else 0.0,
@@ -141,17 +139,12 @@ def remember(query_name: str, *jobs: Job) -> None:
 
 def _open(view: ExplorerView) -> tuple[NoisyForward, Tensor, str]:
     forward = get_forward(view.model, view.device)
-    x = load_dataset(view.dataset)[view.index][0]
+    x = view.data[view.index][0]
     identity = "|".join(
         (forward.digest, str(forward.device), forward.precision,
-         _image_digest(view.dataset, view.index), str(view.index), str(view.seed))
+         image_digest(x), str(view.index), str(view.seed))
     )  # fmt: skip
     return forward, x, identity
-
-
-@lru_cache(maxsize=4096)
-def _image_digest(dataset: str, index: int) -> str:
-    return image_digest(load_dataset(dataset)[index][0])
 
 
 def _link(view: ExplorerView) -> str:

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from ddrs_core.data import DatasetInfo, list_datasets, load_dataset
+from ddrs_core.dashboard.belongings import belongings
+from ddrs_core.dashboard.engines import get_forward
+from ddrs_core.dashboard.picture_picker import PICTURES, example_picture
+from ddrs_core.data import Dataset, DatasetInfo, get_dataset_info, list_datasets
 from ddrs_core.errors import DDRSError, InvalidParameterError, unknown_name
-from ddrs_core.models import ModelCard, check_fit, get_card, list_models, resolve_device
+from ddrs_core.models import (
+    ModelCard,
+    affordable,
+    check_shape,
+    get_card,
+    list_models,
+    open_for_model,
+    resolve_device,
+)
 from ddrs_core.smoothing import (
     DEFAULT_PRESET,
     AscentConfig,
@@ -22,6 +34,9 @@ from ddrs_core.smoothing.confidence import check_budget, check_sigma
 Reader = Callable[["ExplorerView", str], "ExplorerView"]
 
 DEFAULT_INDEX = 0
+DEFAULT_N, DEFAULT_N_SLOW = 10_000, 1_000  # the latter where a network takes long on this device
+_PATIENCE = 120.0  # seconds for a certificate
+PICTURE_PREFIX = "picture-"
 MAX_N = 1_000_000
 MAX_SEED = 2**31 - 1
 
@@ -42,21 +57,42 @@ class ExplorerView:
     n0: int = 100
     alpha: float = 0.001
     bound: Bound = Bound.ONE_SIDED
+    label: int | None = None  # of a visitor's own picture, where they told; a class of the model
+
+    @property
+    def data(self) -> Dataset:
+        """The images as the model takes them, with the model's classes."""
+        return open_for_model(self.dataset, self.card)
 
     @property
     def info(self) -> DatasetInfo:
-        """The data set's description."""
-        return load_dataset(self.dataset).info
+        """The description of :attr:`data`."""
+        return self.data.info
 
     @property
     def card(self) -> ModelCard:
         """The model's card."""
         return get_card(self.model)
 
+    @property
+    def is_picture(self) -> bool:
+        """Whether a visitor's own picture is looked at."""
+        return self.dataset.startswith(PICTURE_PREFIX)
+
+    @property
+    def true_label(self) -> int | None:
+        """The image's class among the model's; None where nobody knows."""
+        return self.label if self.is_picture else self.data.label(self.index)
+
     def check(self) -> ExplorerView:
         """Raises DDRSError if parts do not exist, do not fit, or make no sense."""
-        check_fit(self.card, self.info)
-        load_dataset(self.dataset).check_index(self.index)
+        check_shape(self.card, get_dataset_info(self.dataset))
+        self.data.check_index(self.index)
+        if self.label is not None and not 0 <= self.label < self.card.num_classes:
+            raise InvalidParameterError(
+                f"Model {self.model!r} knows classes 0 to {self.card.num_classes - 1}, "
+                f"so the label cannot be {self.label}."
+            )
         resolve_device(self.device)
         self.config.check()
         check_sigma(self.sigma_0)
@@ -71,34 +107,69 @@ class ExplorerView:
             "seed": str(self.seed), "n": str(self.n), "n0": str(self.n0),
             "alpha": repr(self.alpha), "bound": self.bound.value,
         }  # fmt: skip
+        if self.is_picture and self.label is not None:
+            query["label"] = str(self.label)
         return query | {k: repr(v) for k, v in config_changes(self.preset, self.config).items()}
 
 
 def fitting_models(dataset: DatasetInfo) -> list[ModelCard]:
-    """The models that take the images of a data set."""
-    return [
-        card
-        for card in list_models()
-        if (tuple(card.shape), card.num_classes) == (tuple(dataset.shape), dataset.num_classes)
-    ]
+    """The models that take the images of a data set, the visitor's own last; those that know its
+    classes come first."""
+    cards = [*list_models(), *own_models()]
+    fitting = [c for c in cards if dataset.resizable or tuple(c.shape) == tuple(dataset.shape)]
+    return sorted(fitting, key=lambda card: card.num_classes != dataset.num_classes)
+
+
+def own_models() -> list[ModelCard]:
+    """The models that this visitor uploaded or opened by a link."""
+    cards = []
+    for name in belongings("model"):
+        with suppress(DDRSError):  # an upload that has given way to newer ones
+            cards.append(get_card(name))
+    return cards
+
+
+def default_model(dataset: DatasetInfo) -> ModelCard:
+    """The model that a data set is first shown with: of those that were trained on it with one
+    noise level, the last.
+
+    Raises:
+        InvalidParameterError: if no model takes its images.
+    """
+    cards = fitting_models(dataset)
+    if not cards:
+        size = " x ".join(str(v) for v in dataset.shape)
+        raise InvalidParameterError(
+            f"No model here takes the images of {dataset.title} ({size} values) yet. Add one in "
+            "the library: a checkpoint of your own, or one of torchvision's."
+        )
+    trained = [c for c in cards if c.dataset == dataset.name and "-ds" not in c.name]
+    noisy = [c for c in trained or cards if c.trained_with_noise]
+    return (noisy or trained or cards)[-1]
 
 
 def default_view(dataset: str | None = None, model: str | None = None) -> ExplorerView:
-    """Where the explorer opens: the last fixed-noise model of the first data set, or as told."""
-    info = load_dataset(dataset or list_datasets()[0].name).info
-    cards = fitting_models(info)
-    if not cards:
-        raise InvalidParameterError(
-            f"There is no model for {info.title} yet. Train one with "
-            f"'python -m ddrs_core train --dataset {info.name} --method gaussian --sigma 0.5'."
-        )
-    fixed = [c for c in cards if "-ds" not in c.name] or cards
-    card = get_card(model) if model else fixed[-1]
+    """Where the explorer opens: the default model of the first data set, or as told.
+
+    Raises:
+        DDRSError: if there is no such data set or model, or no model for the data set.
+    """
+    info = get_dataset_info(dataset or list_datasets()[0].name)
+    card = get_card(model) if model else default_model(info)
     preset = get_preset(DEFAULT_PRESET)
     return ExplorerView(
         dataset=info.name, model=card.name, device="auto", index=DEFAULT_INDEX,
         preset=preset.name, config=preset.config, sigma_0=start_sigma(card, preset.name),
+        n=default_n(card.name, "auto"),
     )  # fmt: skip
+
+
+def default_n(model: str, device: str) -> int:
+    """Samples for a certificate that take seconds rather than minutes on this device."""
+    forward = get_forward(model, device)
+    assert forward.shape is not None
+    fits = affordable(forward, forward.shape, DEFAULT_N, _PATIENCE, DEFAULT_N_SLOW)
+    return DEFAULT_N if fits == DEFAULT_N else DEFAULT_N_SLOW
 
 
 def start_sigma(card: ModelCard, preset: str) -> float:
@@ -161,13 +232,15 @@ def parse_query(query: Mapping[str, str]) -> tuple[ExplorerView, list[str]]:
 def _dataset(view: ExplorerView, text: str) -> ExplorerView:
     if text == view.dataset:
         return view
-    return default_view(load_dataset(text).info.name)
+    name = example_picture() if text == PICTURES else text
+    return default_view(get_dataset_info(name).name)
 
 
 def _model(view: ExplorerView, text: str) -> ExplorerView:
     card = get_card(text)
-    check_fit(card, view.info)
-    return replace(view, model=card.name, sigma_0=start_sigma(card, view.preset))
+    check_shape(card, get_dataset_info(view.dataset))
+    sigma_0, n = start_sigma(card, view.preset), default_n(card.name, view.device)
+    return replace(view, model=card.name, sigma_0=sigma_0, n=n)
 
 
 def _preset(view: ExplorerView, text: str) -> ExplorerView:
@@ -208,6 +281,7 @@ _READERS: dict[str, Reader] = {
     "dataset": _dataset,
     "model": _model,
     "device": lambda view, text: replace(view, device=text),
+    "label": lambda view, text: replace(view, label=_whole(text, 10**6)),
     "image": lambda view, text: replace(view, index=_whole(text, 10**9)),
     "preset": _preset,
     "sigma0": lambda view, text: replace(view, sigma_0=_number(text)),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.belongings import add_belonging
 from ddrs_core.dashboard.controls import seed_widgets
 from ddrs_core.dashboard.explorer_state import ExplorerView, default_view, parse_query
 from ddrs_core.jobs import Job
+from ddrs_core.models import UPLOAD_PREFIX
 
 _KEPT = (keys.JOB, keys.CERTIFY_JOBS)
 
@@ -25,6 +27,10 @@ def enter_explorer() -> None:
         view, state[keys.PROBLEMS] = state.get(keys.SAVED_VIEW) or default_view(), []
         for name, value in state.get(keys.SAVED_JOBS, {}).items():
             st.query_params[name] = value
+    if view.is_picture:
+        add_belonging("picture", view.dataset)
+    if view.model.startswith(UPLOAD_PREFIX):
+        add_belonging("model", view.model)
     seed_widgets(view)
 
 

@@ -10,11 +10,11 @@ from functools import lru_cache
 from ddrs_core.dashboard.board import Board
 from ddrs_core.dashboard.explorer_jobs import curve_range
 from ddrs_core.dashboard.explorer_state import ExplorerView
-from ddrs_core.dashboard.images import png_uri
+from ddrs_core.dashboard.images import picture_uri
 from ddrs_core.dashboard.progress import progress_html
-from ddrs_core.data import load_dataset
 from ddrs_core.figures import Figure, curve_figure, trajectory_figure, votes_figure
 from ddrs_core.jobs import Job
+from ddrs_core.models import get_card, open_for_model
 from ddrs_core.smoothing import Probe, RadiusCurve, SigmaFrame, shown_noise
 
 _BOARD = Board(
@@ -95,7 +95,7 @@ def show_board(
             current=moment.sigma if moment.frames else None, chosen=moment.chosen,
         ),
     }  # fmt: skip
-    label = int(load_dataset(view.dataset).labels[view.index])
+    label = view.true_label
     counts = moment.probe.counts if moment.probe else [0] * view.info.num_classes
     figures["votes"] = votes_figure(counts, view.info.class_names, label)
     note = "Bars show the share of noisy copies for each class, with 95 % intervals. Only a class "
@@ -122,22 +122,22 @@ def outcome_html(view: ExplorerView, moment: Moment) -> str:
 
 def copies_html(view: ExplorerView, moment: Moment) -> str:
     """The image and its noisy copies, each with the class that the network gives to it."""
-    data = load_dataset(view.dataset)
-    names = [html.escape(n) for n in data.info.class_names]
-    label = int(data.labels[view.index])
-    small = "ddrs-pixelated" if data.info.shape[1] <= 64 else ""
+    names = [html.escape(n) for n in view.info.class_names]
+    label = view.true_label
+    small = "ddrs-pixelated" if view.info.shape[1] <= 64 else ""
     sigma = round(moment.probe.sigma if moment.probe else moment.sigma, 4)
-    original, *copies = _pictures(view.dataset, view.index, view.seed, sigma)
+    original, *copies = _pictures(view.dataset, view.model, view.index, view.seed, sigma)
     parts = [
         f'<figure class="ddrs-original"><img class="{small}" src="{original}" '
-        f'alt="the image itself"><figcaption>image {view.index}<br>label {names[label]}'
-        "</figcaption></figure>"
+        f'alt="the image itself"><figcaption>'
+        f"{'your picture' if view.is_picture else f'image {view.index}'}<br>"
+        f"{'no label' if label is None else f'label {names[label]}'}</figcaption></figure>"
     ]
     for i, source in enumerate(copies):
         caption, style = "", ""
         if moment.probe is not None:
             said = moment.probe.copies[i]
-            style = "ddrs-agrees" if said == label else "ddrs-differs"
+            style = "" if label is None else "ddrs-agrees" if said == label else "ddrs-differs"
             caption = f"says {names[said]}<br>{moment.probe.confidence[i]:.0%}"
         parts.append(
             f'<figure class="{style}"><img class="{small}" src="{source}" '
@@ -147,7 +147,7 @@ def copies_html(view: ExplorerView, moment: Moment) -> str:
 
 
 @lru_cache(maxsize=512)
-def _pictures(dataset: str, index: int, seed: int, sigma: float) -> tuple[str, ...]:
-    x, _ = load_dataset(dataset)[index]
+def _pictures(dataset: str, model: str, index: int, seed: int, sigma: float) -> tuple[str, ...]:
+    x, _ = open_for_model(dataset, get_card(model))[index]
     noisy = x + sigma * shown_noise(x, seed, index)
-    return (png_uri(x), *(png_uri(copy) for copy in noisy))
+    return (picture_uri(x), *(picture_uri(copy) for copy in noisy))

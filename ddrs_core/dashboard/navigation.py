@@ -20,6 +20,11 @@ def explorer_page() -> StreamlitPage:
     return st.Page(_PAGES / "explorer.py", title="Explorer", icon=":material/explore:")
 
 
+def library_page() -> StreamlitPage:
+    """Data sets and models: what is at hand, and adding more."""
+    return st.Page(_PAGES / "library.py", title="Library", icon=":material/library_books:")
+
+
 def all_pages() -> list[StreamlitPage]:
     """Every page, in the order of the menu."""
-    return [home_page(), explorer_page()]
+    return [home_page(), explorer_page(), library_page()]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 import random
 
 import numpy as np
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.explorer_state import fitting_models, start_sigma
-from ddrs_core.dashboard.gallery import PAGE_SIZE, show_gallery
-from ddrs_core.data import Dataset, list_datasets, load_dataset
+from ddrs_core.dashboard.explorer_state import default_model, default_n, fitting_models, start_sigma
+from ddrs_core.dashboard.gallery import show_gallery
+from ddrs_core.dashboard.navigation import library_page
+from ddrs_core.dashboard.picture_picker import PICTURES, pick_picture, picture_of
+from ddrs_core.data import Dataset, get_dataset_info, list_datasets, load_dataset
+from ddrs_core.errors import DDRSError
 from ddrs_core.models import ModelCard, device_info, get_card, list_devices, resolve_device
 
 _ALL = "all classes"
@@ -20,67 +22,76 @@ _ALL = "all classes"
 def pick_source() -> None:
     """Data set, model and device."""
     state = st.session_state
-    titles = {info.name: info.title for info in list_datasets()}
+    titles = {info.name: info.title for info in list_datasets()} | {PICTURES: "Your own pictures"}
     st.selectbox(
         "Data set", list(titles), key=keys.DATASET, format_func=titles.__getitem__,
         on_change=_dataset_changed,
     )  # fmt: skip
-    cards = fitting_models(load_dataset(state[keys.DATASET]).info)
-    st.selectbox("Model", [c.name for c in cards], key=keys.MODEL, on_change=_model_changed)
+    info = get_dataset_info(shown_dataset())
+    cards = {card.name: card for card in fitting_models(info)}
+    cards.setdefault(state[keys.MODEL], get_card(state[keys.MODEL]))
+    st.selectbox(
+        "Model", list(cards), key=keys.MODEL, on_change=_model_changed,
+        format_func=lambda name: title_of(cards[name]),
+    )  # fmt: skip
     st.caption(describe_model(get_card(state[keys.MODEL])))
+
+
+def pick_device() -> None:
+    """Where it runs, and the way to more data and models."""
+    st.page_link(library_page(), label="Add data or models", icon=":material/library_add:")
     devices = {"auto": f"automatic ({resolve_device('auto')})"}
     devices |= {d.name: f"{d.name}: {d.title}" for d in list_devices()}
     st.selectbox("Device", list(devices), key=keys.DEVICE, format_func=devices.__getitem__)
 
 
+def shown_dataset() -> str:
+    """Name of the data set that the widgets show; one picture is a data set of its own."""
+    chosen = str(st.session_state[keys.DATASET])
+    return picture_of() if chosen == PICTURES else chosen
+
+
+def title_of(card: ModelCard) -> str:
+    """How a picker calls a model: uploads by what they are, others by their name."""
+    if not card.name.startswith("upload-"):
+        return card.name
+    return f"your {card.architecture}" + (f" at {card.sigma:g}" if card.sigma else "")
+
+
 def describe_model(card: ModelCard) -> str:
-    """Training and accuracy of a model in one line."""
-    noise = f"sigma {card.sigma:g}" if card.sigma else "no noise"
-    parts = [f"{card.architecture}, {card.parameters / 1000:,.0f} k parameters"]
-    parts.append(f"trained by {card.method} with {noise}")
-    if "clean" in card.accuracy:
-        parts.append(f"accuracy {card.accuracy['clean']:.1%}")
-    if card.own_noise_accuracy is not None:
-        parts[-1] += f", {card.own_noise_accuracy:.1%} under its own noise"
+    """Architecture, origin and training of a model in one line."""
+    noise = {None: "noise unknown", True: f"sigma {card.sigma or 0:g}", False: "no noise"}
+    size = card.parameters / 1e6
+    parts = [f"{card.architecture}, {size:.2f} M parameters" if size >= 0.1 else
+             f"{card.architecture}, {card.parameters / 1000:,.0f} k parameters"]  # fmt: skip
+    method = "training unknown" if card.method == "unknown" else f"trained by {card.method}"
+    parts.append(f"{method}, {noise[card.trained_with_noise]}")
+    if card.origin:
+        parts.append(card.origin)
     return "; ".join(parts) + "."
 
 
 def pick_image() -> None:
-    """Class filter, thumbnails, an index field, and "surprise me"."""
+    """A picture of one's own; or thumbnails, class filter, an index field, "surprise me"."""
     state = st.session_state
+    if state[keys.DATASET] == PICTURES:
+        state[keys.INDEX] = 0
+        pick_picture(get_card(state[keys.MODEL]))
+        return
     data = load_dataset(state[keys.DATASET])
     state[keys.INDEX] = min(max(0, int(state[keys.INDEX])), len(data) - 1)
-    st.number_input(
-        f"Image (0 to {len(data) - 1})", 0, len(data) - 1, key=keys.INDEX, step=1,
-        on_change=_show_selected,
-    )  # fmt: skip
+    st.number_input(f"Image (0 to {len(data) - 1:,})", 0, len(data) - 1, key=keys.INDEX, step=1)
     st.button(
         "Surprise me", icon=":material/shuffle:", width="stretch", on_click=_surprise,
         help="A random image of the chosen class.",
     )  # fmt: skip
     names = [_ALL, *data.info.class_names]
-    st.selectbox("Show", names, key=keys.CLASS_FILTER, on_change=_first_page)
-    shown = _filtered(data)
-    pages = max(1, math.ceil(len(shown) / PAGE_SIZE))
-    page = min(int(state.get(keys.PAGE, _page_of_selected(data))), pages - 1)
-    state[keys.PAGE] = page
+    if state.get(keys.CLASS_FILTER) not in names:
+        state[keys.CLASS_FILTER] = _ALL
+    st.selectbox("Show", names, key=keys.CLASS_FILTER)
     show_gallery(
-        state[keys.DATASET],
-        shown[page * PAGE_SIZE : (page + 1) * PAGE_SIZE].tolist(),
-        int(state[keys.INDEX]),
-        key="explorer_gallery",
-        on_pick=_pick,
+        data, int(state[keys.INDEX]), only=_class_shown(data), key="explorer_gallery", on_pick=_pick
     )
-    before, middle, after = st.columns([1, 2, 1], vertical_alignment="center")
-    before.button(
-        "", icon=":material/chevron_left:", key="gallery_before", help="Earlier images",
-        disabled=page == 0, on_click=_turn, args=(-1,), width="stretch",
-    )  # fmt: skip
-    middle.caption(f"page {page + 1} of {pages}", text_alignment="center")
-    after.button(
-        "", icon=":material/chevron_right:", key="gallery_after", help="Later images",
-        disabled=page >= pages - 1, on_click=_turn, args=(1,), width="stretch",
-    )  # fmt: skip
 
 
 def describe_device(name: str) -> str:
@@ -90,33 +101,35 @@ def describe_device(name: str) -> str:
     return f"{device.title}, {device.memory_gib:.0f} GiB ({kind})"
 
 
-def _filtered(data: Dataset) -> np.ndarray:
+def _class_shown(data: Dataset) -> int | None:
     wanted = st.session_state.get(keys.CLASS_FILTER, _ALL)
-    if wanted == _ALL:
-        return np.arange(len(data))
-    return np.flatnonzero(data.labels == data.info.class_names.index(wanted))
-
-
-def _page_of_selected(data: Dataset) -> int:
-    place = np.flatnonzero(_filtered(data) == int(st.session_state[keys.INDEX]))
-    return int(place[0]) // PAGE_SIZE if len(place) else 0
+    return None if wanted == _ALL else data.info.class_names.index(wanted)
 
 
 def _dataset_changed() -> None:
+    """Follow to a model that takes the images; without one, stay and say so."""
     state = st.session_state
-    state[keys.MODEL] = fitting_models(load_dataset(state[keys.DATASET]).info)[-1].name
-    state[keys.INDEX], state[keys.CLASS_FILTER], state[keys.PAGE] = 0, _ALL, 0
+    try:
+        info = get_dataset_info(shown_dataset())
+        model = get_card(state[keys.MODEL])
+        keep = info.resizable and state[keys.DATASET] == PICTURES
+        card = model if keep else default_model(info)
+    except DDRSError as error:
+        state[keys.PROBLEMS] = [str(error)]
+        saved = state[keys.SAVED_VIEW]
+        state[keys.DATASET] = PICTURES if saved.is_picture else saved.dataset
+        return
+    state[keys.MODEL], state[keys.PROBLEMS] = card.name, []
+    state[keys.INDEX], state[keys.CLASS_FILTER], state[keys.LABEL] = 0, _ALL, None
+    state[keys.STARTED] = False  # another data set begins with an example of its own
     _model_changed()
 
 
 def _model_changed() -> None:
     state = st.session_state
     state[keys.SIGMA_0] = start_sigma(get_card(state[keys.MODEL]), state[keys.PRESET])
-
-
-def _show_selected() -> None:
-    state = st.session_state
-    state[keys.PAGE] = _page_of_selected(load_dataset(state[keys.DATASET]))
+    state[keys.N] = default_n(state[keys.MODEL], state[keys.DEVICE])
+    state[keys.LABEL] = None
 
 
 def _pick(index: int) -> None:
@@ -125,13 +138,7 @@ def _pick(index: int) -> None:
 
 def _surprise() -> None:
     data = load_dataset(st.session_state[keys.DATASET])
-    st.session_state[keys.INDEX] = int(random.choice(_filtered(data)))
-    _show_selected()
-
-
-def _first_page() -> None:
-    st.session_state[keys.PAGE] = 0
-
-
-def _turn(pages: int) -> None:
-    st.session_state[keys.PAGE] = int(st.session_state.get(keys.PAGE, 0)) + pages
+    only = _class_shown(data)
+    among = np.arange(len(data)) if only is None else np.flatnonzero(data.labels == only)
+    if len(among):
+        st.session_state[keys.INDEX] = int(random.choice(among))

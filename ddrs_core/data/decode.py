@@ -64,39 +64,49 @@ def read_picture(data: bytes, filename: str = "") -> Picture:
         ImageError: if the file is empty, larger than 20 MB or 40 million pixels, damaged, in
             another format, or holds values that are no colours.
     """
-    name = display_name(filename)
-    subject = f"The picture {name!r}" if name else "The picture"
+    try:
+        return _decode(data)
+    except Exception as error:  # Pillow's decoders raise nearly everything on damaged files
+        name = display_name(filename)
+        subject = f"The picture {name!r}" if name else "The picture"
+        raise ImageError(f"{subject} {_complaint(error)}") from None
+
+
+def _decode(data: bytes) -> Picture:
     if not data:
-        raise ImageError(f"{subject} is empty.")
+        raise _UnusableError("is empty.")
     if len(data) > MAX_BYTES:
-        raise ImageError(
-            f"{subject} has {len(data) / 2**20:.1f} MB; at most {MAX_BYTES >> 20} MB are read. "
+        raise _UnusableError(
+            f"has {len(data) / 2**20:.1f} MB; at most {MAX_BYTES >> 20} MB are read. "
             "Save it smaller or with more compression."
         )
     _silence_pillow()
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise ImageError(_too_large(subject, f"{width:,} x {height:,}"))
-            image.load()
-            notes = _frames(image, data)
-            plain = to_grey_or_rgb(_upright(image, notes), subject, notes)
-    except ImageError:
-        raise
-    except Image.DecompressionBombError:
-        raise ImageError(_too_large(subject, "far too many")) from None
-    except UnidentifiedImageError:
-        raise ImageError(
-            f"{subject} is not a picture in a known format, whatever its name says, or its first "
-            f"bytes are damaged. Known are {', '.join(FORMATS[:-1])} and {FORMATS[-1]}."
-        ) from None
-    except Exception as error:  # Pillow's decoders raise nearly everything on damaged files
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise ImageError(
-            f"{subject} is damaged or incomplete and cannot be read ({reason})."
-        ) from None
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise _UnusableError(_too_large(f"{width:,} x {height:,}"))
+        image.load()
+        notes = _frames(image, data)
+        plain = _plain(_upright(image, notes), notes)
     return Picture(plain, plain.size, tuple(notes))
+
+
+class _UnusableError(Exception):
+    """The rest of a sentence that begins with "The picture"."""
+
+
+def _complaint(error: Exception) -> str:
+    if isinstance(error, _UnusableError):
+        return str(error)
+    if isinstance(error, Image.DecompressionBombError):
+        return _too_large("far too many")
+    if isinstance(error, UnidentifiedImageError):
+        return (
+            "is not a picture in a known format, whatever its name says, or its first bytes are "
+            f"damaged. Known are {', '.join(FORMATS[:-1])} and {FORMATS[-1]}."
+        )
+    reason = " ".join(str(error).split())[:120] or type(error).__name__
+    return f"is damaged or incomplete and cannot be read ({reason})."
 
 
 def read_picture_file(path: str | Path) -> Picture:
@@ -117,32 +127,37 @@ def read_picture_file(path: str | Path) -> Picture:
     return read_picture(data, name)
 
 
-def to_grey_or_rgb(
-    image: Image.Image, subject: str = "The picture", notes: list[str] | None = None
-) -> Image.Image:
-    """Convert a loaded image of any mode to mode L or RGB; sentences are added to ``notes``.
+def to_grey_or_rgb(image: Image.Image) -> Image.Image:
+    """Convert an image of any mode, as :func:`read_picture` does, to mode L or RGB.
 
     Raises:
         ImageError: if its values are no colours, such as NaN.
     """
-    said = [] if notes is None else notes
+    try:
+        return _plain(image, [])
+    except _UnusableError as error:
+        raise ImageError(f"The picture {error}") from None
+
+
+def _plain(image: Image.Image, notes: list[str]) -> Image.Image:
+    """The image in mode L or RGB; sentences on what was changed are added to ``notes``."""
     mode = image.mode
-    if mode in ("L", "RGB") and not image.has_transparency_data:
-        return image if type(image) is Image.Image else image.copy()
     if mode.startswith("I"):
-        return _from_integers(image, subject, said)
+        return _from_integers(image, notes)
     if mode == "F":
-        return _from_floats(image, subject, said)
+        return _from_floats(image, notes)
     if image.has_transparency_data:
-        return _on_white(image, said)
+        return _on_white(image, notes)
+    if mode in ("L", "RGB"):
+        return image if type(image) is Image.Image else image.copy()
     if mode == "1":
         return image.convert("L")
     if mode == "LAB":
-        said.append("LAB colours were converted to RGB.")
+        notes.append("LAB colours were converted to RGB.")
         return _from_lab(image)
-    if mode not in ("P", "RGBX", "L", "RGB"):
-        said.append(f"{mode} colours were converted to RGB.")
-    return image.convert("L" if mode == "L" else "RGB")
+    if mode not in ("P", "RGBX"):
+        notes.append(f"{mode} colours were converted to RGB.")
+    return image.convert("RGB")
 
 
 def _silence_pillow() -> None:
@@ -155,11 +170,8 @@ def _silence_pillow() -> None:
         warnings.filterwarnings("ignore", module=_PILLOW.pattern)
 
 
-def _too_large(subject: str, pixels: str) -> str:
-    return (
-        f"{subject} has {pixels} pixels; at most {MAX_PIXELS // 10**6} million are read. "
-        "Save it smaller."
-    )
+def _too_large(pixels: str) -> str:
+    return f"has {pixels} pixels; at most {MAX_PIXELS // 10**6} million are read. Save it smaller."
 
 
 def _frames(image: Image.Image, data: bytes) -> list[str]:
@@ -202,12 +214,12 @@ def _on_white(image: Image.Image, notes: list[str]) -> Image.Image:
     return Image.alpha_composite(white, rgba).convert("L" if grey else "RGB")
 
 
-def _from_integers(image: Image.Image, subject: str, notes: list[str]) -> Image.Image:
+def _from_integers(image: Image.Image, notes: list[str]) -> Image.Image:
     values = np.asarray(image)
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > 65_535:
-        raise ImageError(
-            f"{subject} has values from {low:,} to {high:,}; 16-bit pictures have 0 to 65,535. "
+        raise _UnusableError(
+            f"has values from {low:,} to {high:,}; 16-bit pictures have 0 to 65,535. "
             "Save it with 8 or 16 bits."
         )
     notes.append("Its 16-bit values were scaled to 8 bits.")
@@ -215,12 +227,12 @@ def _from_integers(image: Image.Image, subject: str, notes: list[str]) -> Image.
     return Image.fromarray(table[values.astype(np.uint16)])
 
 
-def _from_floats(image: Image.Image, subject: str, notes: list[str]) -> Image.Image:
+def _from_floats(image: Image.Image, notes: list[str]) -> Image.Image:
     values = np.asarray(image)
     low, high = float(values.min()), float(values.max())  # NaN if there is one
     if not (low >= 0 and high <= 1):
-        raise ImageError(
-            f"{subject} has values from {low:g} to {high:g}; floating-point pictures must have "
+        raise _UnusableError(
+            f"has values from {low:g} to {high:g}; floating-point pictures must have "
             "values from 0 to 1. Rescale it, or save it with 8 or 16 bits."
         )
     notes.append("Its floating-point values were scaled to 8 bits.")

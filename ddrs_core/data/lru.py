@@ -24,6 +24,7 @@ class LRU(Generic[V]):
         self._lock = Lock()
         self._values: OrderedDict[Hashable, Future[V]] = OrderedDict()
         self._weights: dict[Hashable, float] = {}  # of finished values only
+        self._total = 0.0
 
     def __len__(self) -> int:
         return len(self._values)
@@ -49,6 +50,7 @@ class LRU(Generic[V]):
         with self._lock:
             if self._values.get(key) is mine:
                 self._weights[key] = self._weigh(value)
+                self._total += self._weights[key]
                 self._drop_oldest()
         return value
 
@@ -57,12 +59,11 @@ class LRU(Generic[V]):
         with self._lock:
             self._values.clear()
             self._weights.clear()
+            self._total = 0.0
 
     def _drop_oldest(self) -> None:
-        total = sum(self._weights.values())
-        for key in list(self._values)[:-1]:
-            if total <= self._limit:
-                return
-            if key in self._weights:  # values in the making are not dropped
-                total -= self._weights.pop(key)
-                del self._values[key]
+        while self._total > self._limit and len(self._weights) > 1:
+            # Values in the making have no weight yet and are not dropped.
+            key = next(key for key in self._values if key in self._weights)
+            self._total -= self._weights.pop(key)
+            del self._values[key]

@@ -39,9 +39,10 @@ def fit_picture(picture: Picture | Image.Image, shape: Shape) -> Tensor:
 
 def as_tensor(image: Image.Image, channels: int) -> Tensor:
     """An image of mode L or RGB as float32 [channels, H, W] in [0, 1], at the size it has."""
-    pixels = np.array(image.convert("L" if channels == 1 else "RGB"))
-    tensor = torch.from_numpy(pixels).to(torch.float32).div_(255)
-    return tensor[None] if channels == 1 else tensor.permute(2, 0, 1).contiguous()
+    mode = "L" if channels == 1 else "RGB"
+    pixels = np.asarray(image if image.mode == mode else image.convert(mode))
+    planes = pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+    return torch.from_numpy(np.divide(planes, np.float32(255), dtype=np.float32, order="C"))
 
 
 def _without_long_ends(image: Image.Image) -> Image.Image:

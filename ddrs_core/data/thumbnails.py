@@ -47,8 +47,9 @@ def placeholder(size: int = THUMBNAIL_SIZE) -> bytes:
 
 
 def _make(dataset: Dataset, index: int, size: int) -> bytes:
-    pixels = (dataset.images[index] * 255).round().byte().numpy()  # [C, H, W]
-    picture = Image.fromarray(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1))
+    image = dataset.images[index].numpy()  # [C, H, W]; torch would start its threads for this
+    pixels = (image * 255 + 0.5).astype(np.uint8)
+    picture = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
     if max(picture.size) > size:
         picture.thumbnail((size, size), Image.Resampling.BILINEAR)
     return _png(picture)

@@ -1,13 +1,17 @@
-"""Base classifiers: architectures, model files, the registry, and the fast noisy forward pass."""
+"""Base classifiers: architectures, model files of ours and others, the registry, and the fast noisy
+forward pass."""
 
-from ddrs_core.models.checkpoint import load_checkpoint, read_card, save_checkpoint
+from ddrs_core.models.architectures import list_architectures, list_torchvision_architectures
+from ddrs_core.models.checkpoint import check_weights, load_checkpoint, read_card, save_checkpoint
 from ddrs_core.models.classifier import (
     Classifier,
     ModelCard,
     Normalization,
     build_classifier,
     weights_digest,
+    with_card,
 )
+from ddrs_core.models.cost import affordable
 from ddrs_core.models.device import (
     DeviceInfo,
     choose_precision,
@@ -15,29 +19,94 @@ from ddrs_core.models.device import (
     list_devices,
     resolve_device,
 )
+from ddrs_core.models.fitting import check_fit, check_shape, class_names, open_for_model
+from ddrs_core.models.foreign import (
+    Layout,
+    RawCheckpoint,
+    Recognition,
+    describe,
+    read_isolated,
+    read_state,
+    recognise,
+)
 from ddrs_core.models.forward import NoisyForward, VoteCounts
+from ddrs_core.models.library import add_model, keep_upload, remove_model
 from ddrs_core.models.noise import noise_generator
-from ddrs_core.models.registry import check_fit, get_card, list_models, load_model
+from ddrs_core.models.normalizations import list_normalizations
+from ddrs_core.models.proposal import Proposal, accept, propose
+from ddrs_core.models.registry import (
+    UPLOAD_PREFIX,
+    attach_model,
+    get_card,
+    list_models,
+    load_model,
+)
+from ddrs_core.models.robustness import (
+    NOISE_LEVELS,
+    Robustness,
+    find_robustness,
+    measure_robustness,
+    robustness_on_card,
+)
+from ddrs_core.models.torchvision_weights import (
+    download_published,
+    get_published,
+    is_at_hand,
+    list_published,
+)
 
 __all__ = [
+    "NOISE_LEVELS",
+    "UPLOAD_PREFIX",
     "Classifier",
     "DeviceInfo",
+    "Layout",
     "ModelCard",
     "NoisyForward",
     "Normalization",
+    "Proposal",
+    "RawCheckpoint",
+    "Recognition",
+    "Robustness",
     "VoteCounts",
+    "accept",
+    "add_model",
+    "affordable",
+    "attach_model",
     "build_classifier",
     "check_fit",
+    "check_shape",
+    "check_weights",
     "choose_precision",
+    "class_names",
+    "describe",
     "device_info",
+    "download_published",
+    "find_robustness",
     "get_card",
+    "get_published",
+    "is_at_hand",
+    "keep_upload",
+    "list_architectures",
     "list_devices",
     "list_models",
+    "list_normalizations",
+    "list_published",
+    "list_torchvision_architectures",
     "load_checkpoint",
     "load_model",
+    "measure_robustness",
     "noise_generator",
+    "open_for_model",
+    "propose",
     "read_card",
+    "read_isolated",
+    "read_state",
+    "recognise",
+    "remove_model",
     "resolve_device",
+    "robustness_on_card",
     "save_checkpoint",
     "weights_digest",
+    "with_card",
 ]

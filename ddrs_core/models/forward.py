@@ -7,13 +7,13 @@ and the number format is that of the model's card where the hardware has it.
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,9 +22,15 @@ from torch import Tensor, nn
 
 from ddrs_core.errors import InvalidParameterError, MismatchError
 from ddrs_core.models.classifier import Classifier, weights_digest
-from ddrs_core.models.cpu_pool import cpu_pool
+from ddrs_core.models.cost import PassCost, measure_pass
+from ddrs_core.models.cpu_pool import CpuPool, cpu_pool
 from ddrs_core.models.device import Precision, choose_precision, without_tf32
+from ddrs_core.models.folding import PlainFunction, fold_batchnorm
+from ddrs_core.models.gradients import in_parts, side_by_side
+from ddrs_core.models.memory import MemoryLimit, batch_that_fits
 from ddrs_core.models.noise import NoiseStream
+
+T = TypeVar("T")
 
 # input values a batch: 256 and 4,096 CIFAR images
 _BATCH_VALUES = {"cpu": 3 << 18, "cuda": 3 << 22}
@@ -65,7 +71,7 @@ class NoisyForward:
         precision: str = "auto",
         batch_size: int | None = None,
     ) -> None:
-        f = f if isinstance(f, nn.Module) else _Function(f)
+        f = f if isinstance(f, nn.Module) else PlainFunction(f)
         if any(module.training for module in f.modules()):
             raise InvalidParameterError(
                 "The classifier is in training mode; call f.eval() first, since its answers "
@@ -89,31 +95,85 @@ class NoisyForward:
         lowest: Precision = card.precision if card else "fp32"
         self.precision = choose_precision(precision, self.device, lowest)
         self._batch_size = batch_size
+        self._limit = MemoryLimit(self.device, self.name)
+        self._gradient_limit = MemoryLimit(self.device, f"a gradient of {self.name}")
+        self._costs: dict[tuple[int, ...], PassCost] = {}
         with torch.inference_mode(False):  # its weights must serve gradients, whoever calls
             network = fold_batchnorm(f).requires_grad_(False)
             self._network = network.to(memory_format=torch.channels_last)
 
     def batch_size(self, shape: Sequence[int]) -> int:
-        """Samples a batch for images of shape [C, H, W]: a power of two from 8 to 4096."""
+        """Samples a batch for images of shape [C, H, W]: a power of two from 8 to 4096, or fewer
+        where memory is short.
+        """
         if self._batch_size is not None:
-            return self._batch_size
+            return self._limit.capped(self._batch_size)
         wanted = _BATCH_VALUES.get(self.device.type, _BATCH_VALUES["cpu"]) // _numel(shape)
-        return max(8, min(4096 if self.device.type == "cuda" else 1024, _power_of_two(wanted)))
+        most = 4096 if self.device.type == "cuda" else 1024
+        wanted = max(8, min(most, 1 << max(0, wanted.bit_length() - 1)))
+        return self._limit.fitting(wanted, self._together(shape) * self._image_bytes(shape))
+
+    def gradient_rows(self, shape: Sequence[int], wanted: int) -> int:
+        """How many images of shape [C, H, W], of ``wanted``, are differentiated at once: all,
+        unless memory is short.
+        """
+        return self._gradient_limit.fitting(wanted, self.cost(shape).saved_bytes)
+
+    def with_gradient_memory(self, rows: int, work: Callable[[], T]) -> T:
+        """``work()``, which differentiates ``rows`` images; repeated with smaller parts if memory
+        runs out.
+
+        Raises:
+            DeviceError: if memory does not suffice for the gradient of one image.
+        """
+        return self._gradient_limit.attempt(rows, lambda most: work())
+
+    @property
+    def memory_note(self) -> str:
+        """Whether batches had to be reduced since memory ran out, in a sentence; else empty."""
+        return self._limit.note or self._gradient_limit.note
+
+    def flops(self, shape: Sequence[int]) -> float:
+        """Floating-point operations of the forward pass of one image [C, H, W]; a multiplication
+        and an addition count as two. 0 where unknown, as for a plain function.
+        """
+        return self.cost(shape).flops
+
+    def cost(self, shape: Sequence[int]) -> PassCost:
+        """Operations and memory of the forward pass of one image [C, H, W], counted once."""
+        key = tuple(shape)
+        if key not in self._costs:
+            self._costs[key] = measure_pass(self._network, key)
+        return self._costs[key]
 
     def num_classes(self, shape: Sequence[int]) -> int:
         """Number of classes K, for images of shape [C, H, W]."""
         if self._num_classes is None:
+            rows = min(8, self.batch_size(shape))
             with torch.inference_mode():
-                blank = torch.zeros((8, *shape), device=self.device)
+                blank = torch.zeros((rows, *shape), device=self.device)
                 self._num_classes = self.logits(blank).shape[1]
         return self._num_classes
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits [B, K] in float32 of inputs [B, C, H, W]; differentiable in ``x``.
 
+        Images that do not fit into memory together are taken in parts.
+
         Raises:
             MismatchError: if the network gives anything else.
+            DeviceError: if memory does not suffice for one image.
         """
+        if torch.is_grad_enabled() and x.requires_grad:
+            rows = self.gradient_rows(x.shape[1:], len(x))
+            pool = self._pool()
+            if pool and rows >= len(x):
+                return side_by_side(self._evaluate, x, pool)
+            return in_parts(self._evaluate, x, rows)
+        parts = self._limit.parts(len(x), lambda start, stop: self._evaluate(x[start:stop]))
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _evaluate(self, x: Tensor) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
         if self.precision == "bf16":
             with torch.autocast(self.device.type, dtype=torch.bfloat16):
@@ -155,18 +215,19 @@ class NoisyForward:
         """
         self.check_images(images)
         m, total = len(images), len(images) * n
-        images = images.to(self.device, torch.float32)
+        with self._limit.explained():
+            images = images.to(self.device, torch.float32)
         scale = sigmas.to(self.device, torch.float32).view(m, 1, 1, 1)
         streams = [NoiseStream(g, tuple(images.shape[1:]), n) for g in generators]
         size = self.batch_size(images.shape[1:])
         k = self.num_classes(images.shape[1:])
         counts = torch.zeros(m * k, dtype=torch.int64, device=self.device)
         ones = torch.ones(size, dtype=torch.int64, device=self.device)
-        pool = cpu_pool() if self._splits(total, size) else None
+        together = self._together(images.shape[1:]) if self._splits(total, size) else 1
+        pool = self._pool() if together > 1 else None
         window = pool.workers + 1 if pool else 1  # batches under way at once
-        buffers = [
-            torch.zeros((size, *images.shape[1:]), device=self.device) for _ in range(window)
-        ]
+        buffers = self._limit.attempt(size, partial(self._buffers, window, images.shape[1:]))
+        size = len(buffers[0])
         pending: deque[tuple[int, Callable[[], Tensor]]] = deque()
         done = drawn = batch = 0
         every, since, started = 1, 0, time.perf_counter()
@@ -174,7 +235,7 @@ class NoisyForward:
             while drawn < total and len(pending) < window:
                 filled = min(size, total - drawn)
                 buffer = buffers[batch % window]
-                with torch.inference_mode():
+                with torch.inference_mode(), self._limit.explained():
                     numbers = self._draw(buffer, streams, drawn, filled, n)
                 work = partial(self._classify, buffer, filled, images, scale, numbers, k)
                 pending.append((filled, pool.start(work) if pool else work))
@@ -229,10 +290,27 @@ class NoisyForward:
                 f"{low:.7g} to {high:.7g}: {_remedy(low, high)}."
             )
 
+    def _buffers(self, window: int, shape: Sequence[int], size: int) -> list[Tensor]:
+        return [torch.zeros((size, *shape), device=self.device) for _ in range(window)]
+
     def _splits(self, total: int, size: int) -> bool:
         """Whether batches are worth being evaluated side by side."""
-        own = not isinstance(self._network, _Function)  # a stranger's function may keep state
-        return own and self.device.type == "cpu" and total > size
+        return self._pool() is not None and total > size
+
+    def _pool(self) -> CpuPool | None:
+        own = not isinstance(self._network, PlainFunction)  # a stranger's function may keep state
+        return cpu_pool() if own and self.device.type == "cpu" else None
+
+    def _together(self, shape: Sequence[int]) -> int:
+        """How many batches are under way at once; one where memory is too short for more."""
+        pool = self._pool()
+        window = pool.workers + 1 if pool else 1
+        fits = batch_that_fits(window, self._image_bytes(shape), self.device) >= window
+        return window if fits else 1
+
+    def _image_bytes(self, shape: Sequence[int]) -> int:
+        """Memory for one image of a batch: its noise, its noisy copy, and the activations."""
+        return 2 * 4 * _numel(shape) + self.cost(shape).live_bytes
 
     def _classify(
         self,
@@ -245,13 +323,18 @@ class NoisyForward:
     ) -> Tensor:
         """Turn the buffer's noise into noisy copies; returns image * K + class of each [filled]."""
         with torch.inference_mode():
-            noisy = buffer[:filled]
             rows = torch.zeros(1, dtype=torch.int64, device=self.device)
             if len(images) == 1:
-                noisy.mul_(scale).add_(images)
+                buffer[:filled].mul_(scale).add_(images)
             else:
                 rows = torch.tensor(numbers).to(self.device, non_blocking=True)
-                noisy.mul_(scale[rows]).add_(images[rows])
+
+                def add(start: int, stop: int) -> None:
+                    of = rows[start:stop]
+                    factor, shift = scale[of], images[of]  # memory runs out here, not in between
+                    buffer[start:stop].mul_(factor).add_(shift)
+
+                self._limit.parts(filled, add)
             logits = self.logits(buffer[: _shape_for(filled, len(buffer))])
             if logits.shape[1:] != (k,):
                 raise MismatchError(
@@ -276,42 +359,6 @@ class NoisyForward:
         return numbers
 
 
-class _Function(nn.Module):
-    """A plain function as a module without weights."""
-
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.function = function
-        self.eval()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.function(x)
-
-
-def fold_batchnorm(f: nn.Module) -> nn.Module:
-    """A copy of ``f`` whose batch-norms are folded into the convolutions before them.
-
-    A network that torch.fx cannot trace, or that uses a layer with weights more than once (which
-    would be folded once for each use), is copied as it is. The folded network computes the same
-    function up to rounding, 30 to 40 % faster.
-    """
-    from torch.fx import symbolic_trace
-    from torch.fx.experimental.optimization import fuse
-
-    if isinstance(f, _Function):
-        return f
-    try:
-        called = [n.target for n in symbolic_trace(f).graph.nodes if n.op == "call_module"]
-        weighted = [
-            name for name in called if any(True for _ in f.get_submodule(name).parameters())
-        ]
-        if len(set(weighted)) < len(weighted):
-            return copy.deepcopy(f)
-        return fuse(f)
-    except Exception:  # torch.fx raises whatever the traced code raises
-        return copy.deepcopy(f)
-
-
 def _shape_for(filled: int, size: int) -> int:
     """The smallest of the fixed batch sizes size, size/2, size/4, ... that holds ``filled``."""
     while size % 2 == 0 and size // 2 >= max(filled, 8):
@@ -323,10 +370,6 @@ def _remedy(low: float, high: float) -> str:
     if low < -_PIXEL_TOLERANCE:
         return "leave normalisation to the classifier, or undo it"
     return "divide by 255" if 2 < high <= 255 else "rescale or clip them"
-
-
-def _power_of_two(value: int) -> int:
-    return 1 << max(0, value.bit_length() - 1)
 
 
 def _numel(shape: Sequence[int]) -> int:

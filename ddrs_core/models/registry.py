@@ -1,36 +1,98 @@
-"""The models that can be picked by name."""
+"""The models that can be picked by name.
+
+A name is looked up among the shipped models, those that were added to the user's data folder,
+uploads (which are never listed: whoever knows such a name may use it), what this process has
+attached, and torchvision's published weights where they are at hand.
+"""
 
 from __future__ import annotations
 
+import copy
 import logging
+import re
 from functools import lru_cache
 from pathlib import Path
 
-from ddrs_core.data import DatasetInfo
-from ddrs_core.errors import CheckpointError, MismatchError, unknown_name
+from ddrs_core.errors import CheckpointError, unknown_name
 from ddrs_core.models.checkpoint import check_weights, load_checkpoint, read_card
 from ddrs_core.models.classifier import Classifier, ModelCard
 from ddrs_core.models.device import resolve_device
+from ddrs_core.models.torchvision_weights import (
+    PublishedWeights,
+    get_published,
+    is_at_hand,
+    list_published,
+    load_published,
+    weights_folder,
+)
+from ddrs_core.places import home
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets" / "models"
+UPLOAD_PREFIX = "upload-"
+PUBLISHED_PREFIX = "torchvision-"
+MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_UPLOAD_NAME = re.compile(UPLOAD_PREFIX + r"[0-9a-f]{12,16}")
+_ATTACHED: dict[str, Classifier] = {}
+
+
+def added_folder() -> Path:
+    """Where models lie that were added on this machine."""
+    return home() / "models"
+
+
+def uploads_folder() -> Path:
+    """Where models lie that visitors uploaded."""
+    return home() / "uploads" / "models"
 
 
 def list_models() -> list[ModelCard]:
-    """Cards of all models at hand, sorted by name; data-dependently trained ones come last.
+    """Cards of all models at hand, sorted by name; data-dependently trained ones come after the
+    others, torchvision's last.
 
     Damaged models are left out, with a warning in the log.
     """
     cards = [entry for entry in _entries().values() if isinstance(entry, ModelCard)]
-    return sorted(cards, key=lambda card: ("-ds" in card.name, card.name))
+    cards += [model.card for model in _ATTACHED.values()]
+    cards.sort(key=lambda card: ("-ds" in card.name, card.name))
+    return cards + [_published_card(weights) for weights in _published_at_hand()]
+
+
+def _published_at_hand() -> list[PublishedWeights]:
+    """torchvision's weights that lie here; torchvision is imported only if some file does."""
+    if not any(weights_folder().glob("*.pth")):
+        return []
+    return [weights for weights in list_published() if is_at_hand(weights)]
+
+
+def _published_card(weights: PublishedWeights) -> ModelCard:
+    """What is known before the file is read; its weights' digest is not."""
+    return ModelCard(
+        name=weights.name,
+        architecture=weights.architecture,
+        dataset="imagenet",
+        num_classes=len(weights.categories),
+        shape=weights.shape,
+        normalization=weights.normalization,
+        method="standard",
+        sigma=0.0,
+        accuracy={"clean, as published": weights.accuracy},
+        parameters=weights.num_params,
+        licence="BSD-3-Clause",
+        origin=f"torchvision, {weights.weights}",
+    )
 
 
 def _entries() -> dict[str, ModelCard | str]:
-    """For each model file the card, or what is wrong with it."""
-    paths = ASSETS.glob("*.safetensors")
-    return {p.stem: _entry(p, _version(p), _version(p.with_suffix(".json"))) for p in paths}
+    """For each model file the card, or what is wrong with it; shipped models win."""
+    paths = {p.stem: p for folder in (added_folder(), ASSETS) for p in folder.glob("*.safetensors")}
+    return {stem: _entry_now(path) for stem, path in paths.items()}
 
 
-@lru_cache(maxsize=256)
+def _entry_now(path: Path) -> ModelCard | str:
+    return _entry(path, _version(path), _version(path.with_suffix(".json")))
+
+
+@lru_cache(maxsize=1024)
 def _entry(path: Path, *_versions: tuple[int, int]) -> ModelCard | str:
     """Read once per version of the files; pages ask many times a second."""
     try:
@@ -52,6 +114,17 @@ def _version(path: Path) -> tuple[int, int]:
     return (status.st_mtime_ns, status.st_size)
 
 
+def path_of(name: str) -> Path | None:
+    """The model's file, wherever it lies; None if it has none."""
+    if not MODEL_NAME.fullmatch(name):
+        return None
+    folders = [ASSETS, added_folder()]
+    if _UPLOAD_NAME.fullmatch(name):
+        folders.append(uploads_folder())
+    paths = (folder / f"{name}.safetensors" for folder in folders)
+    return next((path for path in paths if path.exists()), None)
+
+
 def get_card(name: str) -> ModelCard:
     """The card of one model.
 
@@ -59,13 +132,25 @@ def get_card(name: str) -> ModelCard:
         UnknownNameError: if there is none of that name.
         CheckpointError: if its card or its file is damaged.
     """
-    entries = _entries()
-    if name not in entries:
-        raise unknown_name("model", name, [card.name for card in list_models()])
-    entry = entries[name]
-    if isinstance(entry, str):
-        raise CheckpointError(f"Model {name!r} cannot be used. {entry}")
-    return entry
+    path = path_of(name)
+    if path is not None:
+        entry = _entry_now(path)
+        if isinstance(entry, str):
+            raise CheckpointError(f"Model {name!r} cannot be used. {entry}")
+        return entry
+    if name in _ATTACHED:
+        return _ATTACHED[name].card
+    if name.startswith(PUBLISHED_PREFIX):
+        weights = get_published(name)
+        if not is_at_hand(weights):
+            raise CheckpointError(
+                f"The weights of {name!r} are not on this machine yet. Get them with "
+                f"'python -m ddrs_core models download {name}' or in the library."
+            )
+        return _published_card(weights)
+    if _UPLOAD_NAME.fullmatch(name):
+        raise CheckpointError("This uploaded model is no longer kept here. Upload it again.")
+    raise unknown_name("model", name, [card.name for card in list_models()])
 
 
 def load_model(name: str, device: str = "auto") -> Classifier:
@@ -80,32 +165,22 @@ def load_model(name: str, device: str = "auto") -> Classifier:
         DeviceError: if there is no such device.
         CheckpointError: if its file is damaged.
     """
-    return _load(get_card(name).name, str(resolve_device(device)))
+    card = get_card(name)
+    return _load(card.name, card.digest, str(resolve_device(device)))
 
 
 @lru_cache(maxsize=8)
-def _load(name: str, device: str) -> Classifier:
-    return load_checkpoint(ASSETS / f"{name}.safetensors").to(device)
+def _load(name: str, _digest: str, device: str) -> Classifier:
+    path = path_of(name)
+    if path is not None:
+        return load_checkpoint(path).to(device)
+    if name in _ATTACHED:
+        attached = _ATTACHED[name]
+        return attached if device == "cpu" else copy.deepcopy(attached).to(device)
+    return load_published(get_published(name)).to(device)
 
 
-def check_fit(card: ModelCard, dataset: DatasetInfo) -> None:
-    """Make sure that a model can classify the images of a data set.
-
-    Raises:
-        MismatchError: if shape or number of classes differ.
-    """
-    if tuple(card.shape) != tuple(dataset.shape):
-        raise MismatchError(
-            f"Model {card.name!r} takes images of {_size(card.shape)}, but {dataset.title} has "
-            f"{_size(dataset.shape)}. Choose a model trained on {dataset.title}."
-        )
-    if card.num_classes != dataset.num_classes:
-        raise MismatchError(
-            f"Model {card.name!r} knows {card.num_classes} classes, but {dataset.title} has "
-            f"{dataset.num_classes}. Choose a model trained on {dataset.title}."
-        )
-
-
-def _size(shape: tuple[int, int, int]) -> str:
-    channels, height, width = shape
-    return f"{channels} x {height} x {width} values"
+def attach_model(classifier: Classifier) -> ModelCard:
+    """Make a model available by its card's name, in this process only."""
+    _ATTACHED[classifier.card.name] = classifier
+    return classifier.card

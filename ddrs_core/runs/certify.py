@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal, NoReturn
 
-from ddrs_core.data import Dataset, load_dataset
+from ddrs_core.data import Dataset, get_dataset_info
 from ddrs_core.errors import InvalidParameterError, require_count, unknown_name
-from ddrs_core.models import NoisyForward, check_fit, get_card, load_model
+from ddrs_core.models import NoisyForward, check_fit, get_card, load_model, open_for_model
 from ddrs_core.smoothing import (
     Bound,
     Budget,
@@ -102,8 +102,8 @@ class CertifyRun:
     def __init__(self, config: CertifyConfig) -> None:
         self.config = config.check()
         card = get_card(config.model)
-        self.dataset: Dataset = load_dataset(config.dataset, config.split)
-        check_fit(card, self.dataset.info)
+        check_fit(card, get_dataset_info(config.dataset))
+        self.dataset: Dataset = open_for_model(config.dataset, card, config.split)
         self.plan = plan_images(config, self.dataset)
         forward = NoisyForward(
             load_model(config.model, config.device),
@@ -156,7 +156,7 @@ class CertifyRun:
         return chosen, seconds / len(indices)
 
     def _certify(self, index: int, sigma: float, position: int, share: float) -> Iterator[RunStep]:
-        image, label = self.dataset[index]
+        image, label = self.dataset[index][0], self.dataset.label(index)
         config = self.config
         seconds, started = share, time.perf_counter()
         for vote in self.smoothed.certify_steps(

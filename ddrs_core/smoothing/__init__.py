@@ -3,7 +3,7 @@
 from ddrs_core.smoothing.ascent import AscentConfig, ascend_sigma, ascend_sigmas
 from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, Grade, round_down
 from ddrs_core.smoothing.classifier import SmoothedClassifier, VoteProgress
-from ddrs_core.smoothing.curve import RadiusCurve, radius_curve, sigma_grid
+from ddrs_core.smoothing.curve import RadiusCurve, curve_budget, radius_curve, sigma_grid
 from ddrs_core.smoothing.probe import Probe, probe, shown_noise
 from ddrs_core.smoothing.search import SearchConfig, search_sigma, search_sigmas
 from ddrs_core.smoothing.steps import Budget, SigmaBatch, SigmaStep
@@ -40,6 +40,7 @@ __all__ = [
     "ascend_sigma",
     "ascend_sigmas",
     "choose_sigmas",
+    "curve_budget",
     "get_preset",
     "list_presets",
     "probe",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -224,7 +225,8 @@ def soft_radius(
     """R = sigma/2 (Phi^-1(E_A) - Phi^-1(E_B)) and dR/dsigma with the given noise.
 
     E_A >= E_B are the two largest entries of the mean softmax over the noisy copies, clamped to
-    [clamp, 1 - clamp]. Images whose copies do not fit into one batch are taken in parts.
+    [clamp, 1 - clamp]. Images whose copies do not fit into one batch are taken in parts, and so
+    are the copies of one image that do not fit into memory together.
 
     Args:
         images: [M, C, H, W].
@@ -233,19 +235,16 @@ def soft_radius(
         clamp: probabilities are kept this far from 0 and 1.
         beta: inverse temperature of the softmax; 1 in the paper.
     """
+    copies = noise.shape[1]
     size = max(forward.batch_size(images.shape[1:]), _GRADIENT_ROWS_MIN)
-    a_part = max(1, size // noise.shape[1])
-    parts = [
-        _soft_radius_part(
-            forward,
-            images[i : i + a_part],
-            sigma[i : i + a_part],
-            noise[i : i + a_part],
-            clamp,
-            beta,
+    a_part = max(1, size // copies)
+    parts = []
+    for i in range(0, len(images), a_part):
+        rows = slice(i, i + a_part)
+        work = partial(
+            _soft_radius_part, forward, images[rows], sigma[rows], noise[rows], clamp, beta
         )
-        for i in range(0, len(images), a_part)
-    ]
+        parts.append(forward.with_gradient_memory(len(images[rows]) * copies, work))
     if len(parts) == 1:
         return parts[0]
     return SoftRadius(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ddrs_core.errors import InvalidParameterError, require_count
 from ddrs_core.models import NoisyForward, noise_generator
+from ddrs_core.models.cost import affordable
 from ddrs_core.smoothing.classifier import as_batch, as_forward
 from ddrs_core.smoothing.confidence import (
     Floats,
@@ -22,6 +23,9 @@ from ddrs_core.smoothing.confidence import (
 )
 from ddrs_core.smoothing.steps import Ints
 
+_POINTS, _POINTS_MIN = 33, 13
+_SAMPLES, _SAMPLES_MIN, _SAMPLES_FEWEST = 2_000, 200, 40
+_CURVE_SECONDS = 75.0  # a minute for a network of 80 million operations on two threads
 BAND_ALPHA = 0.05  # the band holds R at each sigma with 95 % confidence, pointwise
 
 
@@ -47,6 +51,19 @@ class RadiusCurve:
 def sigma_grid(low: float, high: float, points: int = 33) -> Floats:
     """``points`` noise levels from ``low`` to ``high``, evenly spaced on a logarithmic scale."""
     return np.geomspace(check_sigma(low), check_sigma(high), points)
+
+
+def curve_budget(forward: NoisyForward, shape: Sequence[int]) -> tuple[int, int]:
+    """How fine a radius curve to draw of images [C, H, W]: (points of the grid, samples at each).
+
+    (33, 2000) where the network affords it; first the samples become fewer, then the points. By
+    an assumed speed, so that every run on a machine draws the same curve.
+    """
+    votes = affordable(forward, shape, _POINTS * _SAMPLES, _CURVE_SECONDS, 1)
+    if votes >= _POINTS * _SAMPLES_MIN:
+        return _POINTS, votes // _POINTS
+    samples = max(_SAMPLES_FEWEST, min(_SAMPLES_MIN, votes // _POINTS_MIN))
+    return max(_POINTS_MIN, min(_POINTS, votes // samples)), samples
 
 
 def radius_curve(

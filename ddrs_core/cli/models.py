@@ -1,0 +1,152 @@
+"""``models``: list, inspect, add, download, remove."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ddrs_core.cli.bring import add_foreign_options, import_model
+from ddrs_core.cli.options import add_command, add_json, add_json_below, add_quiet, print_json
+from ddrs_core.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from ddrs_core.models import ModelCard
+
+
+def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
+    parser = add_command(commands, "models", "list the trained models, inspect and add others")
+    add_json(parser)
+    parser.set_defaults(run=_list)
+    actions = parser.add_subparsers(metavar="ACTION")
+    inspect = add_command(actions, "inspect", "say what a checkpoint file is")
+    inspect.add_argument("path", type=Path, metavar="PATH")
+    add_foreign_options(inspect)
+    add_json_below(inspect)
+    inspect.set_defaults(run=_inspect)
+    add = add_command(actions, "add", "keep somebody's checkpoint, so that every picker has it")
+    add.add_argument("path", type=Path, metavar="PATH")
+    add.add_argument("--name", metavar="N", help="default: made from the file's name")
+    add.add_argument("--sigma", type=float, metavar="S", help="noise that it was trained with")
+    add.add_argument("--method", default="unknown", metavar="M", help="how it was trained")
+    add_foreign_options(add)
+    add_json_below(add)
+    add.set_defaults(run=_add)
+    download = add_command(actions, "download", "get published weights of torchvision")
+    download.add_argument("name", metavar="NAME", help="see: models published")
+    add_quiet(download)
+    add_json_below(download)
+    download.set_defaults(run=_download)
+    published = add_command(actions, "published", "list torchvision's published weights")
+    add_json_below(published)
+    published.set_defaults(run=_published)
+    remove = add_command(actions, "remove", "delete a model that was added")
+    remove.add_argument("name", metavar="NAME")
+    remove.set_defaults(run=_remove)
+
+
+def _list(options: argparse.Namespace) -> None:
+    from ddrs_core.models import list_models
+
+    cards = list_models()
+    if options.json:
+        print_json([card.to_dict() for card in cards])
+        return
+    if not cards:
+        print("No models yet. Make one with: python -m ddrs_core train --help")
+    for card in cards:
+        accuracy = ", ".join(f"{name} {100 * share:.1f} %" for name, share in card.accuracy.items())
+        print(
+            f"{card.name:<28} {card.dataset}, {card.architecture} "
+            f"({card.parameters:,} parameters, digest {card.digest or 'unknown'}), {card.method} "
+            f"at {_noise(card)}; accuracy {accuracy or 'not measured'}"
+            + (f"; {card.origin}" if card.origin else "")
+        )
+
+
+def _noise(card: ModelCard) -> str:
+    if card.trained_with_noise is None:
+        return "sigma unknown"
+    return f"sigma {card.sigma:g}" if card.trained_with_noise else "sigma 0 (no noise)"
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from ddrs_core.models import describe, propose, read_state, recognise
+
+    raw = read_state(options.path)
+    found = recognise(raw)
+    lines = describe(raw, found)
+    trials: list[dict[str, Any]] = []
+    if found or options.arch:
+        proposal = propose(raw, architecture=options.arch, path=str(options.path.absolute()))
+        lines.append(f"normalisation: {proposal.advice}")
+        trials = [
+            {"name": t.name, "accuracy": t.accuracy, "images": t.images} for t in proposal.trials
+        ]
+        if len(trials) > 1:
+            lines.append(
+                "tried on labelled images: "
+                + ", ".join(f"{t['name']} {t['accuracy']:.0%}" for t in trials)
+            )
+    if options.json:
+        print_json(
+            {
+                "path": str(options.path),
+                "layout": raw.layout.value,
+                "architectures": [r.architecture for r in found],
+                "normalizations": trials,
+                "lines": lines,
+            }
+        )
+        return
+    print("\n".join(lines))
+
+
+def _add(options: argparse.Namespace) -> None:
+    from ddrs_core.models import add_model
+
+    proposal, classifier = import_model(
+        options.path, options, name=options.name, sigma=options.sigma, method=options.method
+    )
+    card = add_model(classifier)
+    if options.json:
+        print_json(card.to_dict())
+        return
+    print(f"Added {card.name} ({card.architecture}, {card.parameters:,} parameters).")
+    print(proposal.advice)
+
+
+def _published(options: argparse.Namespace) -> None:
+    from ddrs_core.models import is_at_hand, list_published
+
+    weights = list_published()
+    if options.json:
+        print_json(
+            [
+                {"name": w.name, "architecture": w.architecture, "accuracy": w.accuracy,
+                 "parameters": w.num_params, "megabytes": w.size_mb, "at_hand": is_at_hand(w)}
+                for w in weights
+            ]
+        )  # fmt: skip
+        return
+    for w in weights:
+        here = "here" if is_at_hand(w) else f"{w.size_mb:,.0f} MB"
+        print(f"{w.name:<50} {w.num_params / 1e6:7.1f} M, {w.accuracy:.1%} on ImageNet, {here}")
+
+
+def _download(options: argparse.Namespace) -> None:
+    from ddrs_core.models import download_published, get_published
+
+    weights = get_published(options.name)
+    with progress_bar(options, total=0, unit="B") as bar:
+        for step in download_published(weights):
+            bar.total = step.total
+            bar.update(step.done - bar.n)
+    print(f"{weights.name} is here. Its classes are ImageNet's; images are 3x224x224 or so.")
+
+
+def _remove(options: argparse.Namespace) -> None:
+    from ddrs_core.models import remove_model
+
+    remove_model(options.name)
+    print(f"Removed {options.name}.")

@@ -1,0 +1,172 @@
+"""Other people's models: what is in their files, and a classifier from them.
+
+``read_state`` (or, on a server, ``read_isolated``) reads the file, ``recognise`` names the
+architecture, ``build_foreign`` makes the classifier. Files rarely hold their normalisation:
+:mod:`ddrs_core.models.normalizations` has the usual ones and tries them on labelled images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ddrs_core.errors import CheckpointError, MismatchError
+from ddrs_core.models.classifier import (
+    Classifier,
+    ModelCard,
+    Normalization,
+    build_classifier,
+    weights_digest,
+    with_card,
+)
+from ddrs_core.models.foreign_isolated import Limits, read_isolated
+from ddrs_core.models.foreign_layout import Layout, RawCheckpoint, read_state
+from ddrs_core.models.foreign_match import Recognition, fit, recognise
+from ddrs_core.models.normalizations import usual_normalization
+
+_SOFTMAX = {
+    "authors_resnet18": "softmax: its authors apply one inside the network; here it gives logits",
+}
+
+
+def build_foreign(
+    raw: RawCheckpoint,
+    architecture: str | None = None,
+    num_classes: int | None = None,
+    normalization: Normalization | None = None,
+    *,
+    name: str | None = None,
+    dataset: str = "unknown",
+) -> Classifier:
+    """A frozen classifier in eval mode on the CPU with exactly the weights of the file.
+
+    Args:
+        raw: what :func:`read_state` gave.
+        architecture: its name; recognised when omitted.
+        num_classes: how many classes are expected; the file decides when omitted.
+        normalization: what the network expects before its first layer; when omitted that of the
+            file, else what is usual for files of this layout.
+        name: of the model; the file's name when omitted.
+        dataset: what it was trained on.
+
+    Raises:
+        UnknownNameError: if there is no such architecture.
+        CheckpointError: if the weights do not fit it, or fit none.
+        MismatchError: if the file has another number of classes.
+    """
+    if architecture is None:
+        found = recognise(raw)
+        if not found:
+            raise CheckpointError(
+                f"The weights in {raw.name} fit none of the architectures that are known here "
+                f"({_outline(raw)}). Name one to see what differs."
+            )
+        architecture = found[0].architecture
+    recognition, comparison = fit(raw, architecture)
+    if num_classes not in (None, recognition.num_classes):
+        raise MismatchError(
+            f"The network in {raw.name} has {recognition.num_classes} classes, not {num_classes}."
+        )
+    card = ModelCard(
+        name=name or raw.name.partition(".")[0] or "model",
+        architecture=recognition.architecture,
+        dataset=dataset,
+        num_classes=recognition.num_classes,
+        shape=recognition.shape,
+        normalization=_normalization(raw, recognition, normalization),
+        method="macer" if raw.layout == Layout.MACER else "unknown",
+        licence="unknown",
+        origin=_origin(raw),
+    )
+    classifier = build_classifier(card)
+    try:
+        classifier.network.load_state_dict(comparison.state, strict=True)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CheckpointError(
+            f"The weights in {raw.name} do not fit {recognition.architecture}: {reason}"
+        ) from None
+    with_card(classifier, digest=weights_digest(classifier.network))
+    return classifier.eval().requires_grad_(False)
+
+
+def _normalization(
+    raw: RawCheckpoint, recognition: Recognition, wanted: Normalization | None
+) -> Normalization:
+    _, usual = usual_normalization(raw.layout, recognition.shape)
+    normalization = wanted or raw.normalization or usual
+    sizes = {len(normalization.mean), len(normalization.std)}
+    if sizes - {1, recognition.in_channels}:
+        raise MismatchError(
+            f"The network in {raw.name} takes {recognition.in_channels} channels, but the "
+            f"normalisation is for {max(sizes)}."
+        )
+    return normalization
+
+
+def _origin(raw: RawCheckpoint) -> str:
+    parts = [f"{raw.layout} layout", raw.name]
+    if raw.epoch is not None:
+        parts.append(f"epoch {raw.epoch}")
+    return ", ".join(parts)
+
+
+def describe(raw: RawCheckpoint, recognitions: Sequence[Recognition]) -> list[str]:
+    """About ten lines that tell a person what is in the file."""
+    lines = [f"file: {raw.name}, {_bytes(raw.size)}", f"layout: {raw.layout}"]
+    if raw.epoch is not None:
+        lines.append(f"epoch: {raw.epoch}")
+    if raw.arch_hint:
+        lines.append(f"architecture by the file's own account: {raw.arch_hint}")
+    if raw.extras:
+        lines.append(f"other entries, not read: {', '.join(raw.extras)}")
+    if raw.prefix:
+        lines.append(f"names began with {raw.prefix!r}, which was taken off")
+    lines.append(f"weights: {_outline(raw)}")
+    lines += [f"note: {note}" for note in raw.notes]
+    if not recognitions:
+        return [*lines, "architecture: none of those that are known here"]
+    first = recognitions[0]
+    lines.append(f"architecture: {' or '.join(r.architecture for r in recognitions)}")
+    lines += [f"note: {note}" for note in first.notes]
+    size = " x ".join(str(v) for v in first.shape)
+    lines.append(f"classes: {first.num_classes}; images: {size} values (designed for)")
+    lines.append(_normalization_line(raw, first))
+    if first.architecture in _SOFTMAX:
+        lines.append(_SOFTMAX[first.architecture])
+    return [*lines, f"digest: {build_foreign(raw, first.architecture).card.digest}"]
+
+
+def _normalization_line(raw: RawCheckpoint, first: Recognition) -> str:
+    if raw.normalization is not None:
+        mean, std = (
+            ", ".join(f"{v:.4g}" for v in values)
+            for values in (raw.normalization.mean, raw.normalization.std)
+        )
+        return f"normalisation: in the file (mean {mean}; standard deviation {std})"
+    usual, _ = usual_normalization(raw.layout, first.shape)
+    return (
+        f"normalisation: not in the file; {usual!r} is usual for such files, and the others are "
+        "tried where there are labelled images"
+    )
+
+
+def _outline(raw: RawCheckpoint) -> str:
+    numbers = sum(t.numel() for t in raw.state.values() if t.is_floating_point())
+    return f"{len(raw.state)} tensors with {numbers:,} numbers"
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 2**20:,.1f} MB" if size >= 2**20 else f"{size / 2**10:,.1f} kB"
+
+
+__all__ = [
+    "Layout",
+    "Limits",
+    "RawCheckpoint",
+    "Recognition",
+    "build_foreign",
+    "describe",
+    "read_isolated",
+    "read_state",
+    "recognise",
+]

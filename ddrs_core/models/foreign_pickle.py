@@ -1,0 +1,339 @@
+"""What a pickle inside a weights file would do, found out without doing it.
+
+The instructions are followed on stand-ins: no class is looked up, nothing is called and no tensor
+is made. What comes out says which tensors there are and how many bytes each needs, so that claims
+that the file does not keep are refused before torch sees them.
+"""
+
+from __future__ import annotations
+
+import io
+import pickletools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ddrs_core.errors import CheckpointError
+
+MAX_PICKLE: Final = 16 << 20  # bytes; that of a ResNet-110 with its optimiser has 0.2 million
+_MAX_STEPS: Final = 2_000_000
+_MAX_KEY: Final = 500
+
+_ITEM_BYTES: Final = {
+    "DoubleStorage": 8, "FloatStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2,
+    "LongStorage": 8, "IntStorage": 4, "ShortStorage": 2, "CharStorage": 1, "ByteStorage": 1,
+    "BoolStorage": 1, "UntypedStorage": 1, "ComplexFloatStorage": 8, "ComplexDoubleStorage": 16,
+}  # fmt: skip
+_STORAGES: Final = {
+    f"{module}.{name}": size
+    for name, size in _ITEM_BYTES.items()
+    for module in ("torch", "torch.storage", "torch.cuda")
+}
+_TENSORS: Final = {"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"}
+_PARAMETERS: Final = {
+    "torch._utils._rebuild_parameter",
+    "torch._utils._rebuild_parameter_with_state",
+    "torch.nn.parameter.Parameter",
+}
+_SPECIAL: Final = {
+    "torch._utils._rebuild_sparse_tensor": "sparse",
+    "torch._utils._rebuild_sparse_csr_tensor": "sparse",
+    "torch._utils._rebuild_qtensor": "quantized",
+    "torch._utils._rebuild_meta_tensor_no_storage": "meta (without values)",
+    "torch._utils._rebuild_nested_tensor": "nested",
+}
+_NUMPY_SCALARS: Final = {"numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar"}
+_NUMPY_CODES: Final = {"f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "b1"}
+_PLAIN: Final = {  # what torch's own reader makes without looking at anything else
+    "torch.Size", "torch.device", "_codecs.encode", "collections.OrderedDict",
+    "collections.Counter", "builtins.set", "__builtin__.set", "torch.serialization._get_layout",
+}  # fmt: skip
+_DTYPES: Final = {
+    f"torch.{n}"
+    for n in [
+        "float64",
+        "float32",
+        "float16",
+        "bfloat16",
+        "int64",
+        "int32",
+        "int16",
+        "int8",
+        "uint8",
+        "bool",
+    ]
+}
+_CALLERS: Final = {
+    "builtins", "__builtin__", "os", "posix", "nt", "sys", "subprocess", "runpy", "shutil",
+    "importlib", "socket", "pty", "commands", "webbrowser", "ctypes", "pickle", "code",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Storage:
+    """A block of numbers that the pickle refers to: ``numel`` items of ``item`` bytes each."""
+
+    key: str
+    item: int
+    numel: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Named:
+    """A class or function by its full name, not looked up."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a harmless call would give."""
+
+    name: str
+
+
+@dataclass
+class Outline:
+    """The result of following a pickle."""
+
+    root: Any
+    storages: dict[str, Storage] = field(default_factory=dict)
+    numpy: bool = False  # it holds numpy scalars
+    end: int = 0  # position after the pickle
+
+
+def follow(data: bytes, name: str, start: int = 0) -> Outline:
+    """Follow one pickle from ``start`` to its end.
+
+    Args:
+        data: the bytes; what comes after the end of the pickle is not looked at.
+        name: the file's name, for messages.
+
+    Raises:
+        CheckpointError: if it is cut off, holds an object, wants to call something, or has tensors
+            that claim more numbers than they have.
+    """
+    walker = _Walker(name)
+    stream = io.BytesIO(data)
+    stream.seek(start)
+    steps = 0
+    try:
+        for opcode, argument, _ in pickletools.genops(stream):
+            steps += 1
+            if steps > _MAX_STEPS:
+                raise CheckpointError(
+                    f"{name} is too intricate: its list of tensors takes more than "
+                    f"{_MAX_STEPS:,} steps to read. Save model.state_dict() by itself."
+                )
+            walker.step(opcode.name, argument)
+    except (ValueError, IndexError, KeyError, AttributeError, TypeError, OverflowError) as error:
+        raise CheckpointError(
+            f"{name} is damaged or cut off: its list of tensors cannot be read "
+            f"({type(error).__name__} at step {steps:,}). Fetch or copy the file again."
+        ) from None
+    return Outline(walker.result, walker.storages, walker.numpy, stream.tell())
+
+
+class _Walker:
+    """The pickle machine on stand-ins; it has the instructions that torch's safe reader has."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.stack: list[Any] = []
+        self.marks: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
+        self.storages: dict[str, Storage] = {}
+        self.numpy = False
+        self.result: Any = None
+
+    def step(self, op: str, arg: Any) -> None:
+        stack = self.stack
+        if op in _CONSTANTS:
+            stack.append(_CONSTANTS[op]())
+        elif op in _LITERALS:
+            stack.append(arg)
+        elif op in ("BINPUT", "LONG_BINPUT"):
+            self.memo[arg] = stack[-1]
+        elif op in ("BINGET", "LONG_BINGET"):
+            stack.append(self.memo[arg])
+        elif op == "MARK":
+            self.marks.append(stack)
+            self.stack = []
+        elif op == "TUPLE":
+            items = self.pop_mark()
+            self.stack.append(tuple(items))
+        elif op in ("TUPLE1", "TUPLE2", "TUPLE3"):
+            size = int(op[-1])
+            stack[-size:] = [tuple(_exactly(stack[-size:], size))]
+        elif op == "APPEND":
+            value = stack.pop()
+            _list(stack[-1]).append(value)
+        elif op == "APPENDS":
+            items = self.pop_mark()
+            _list(self.stack[-1]).extend(items)
+        elif op == "SETITEM":
+            value, key = stack.pop(), stack.pop()
+            self.put(stack[-1], [key, value])
+        elif op == "SETITEMS":
+            items = self.pop_mark()
+            self.put(self.stack[-1], items)
+        elif op == "GLOBAL":
+            stack.append(Named(arg.replace(" ", ".", 1)))
+        elif op in ("REDUCE", "NEWOBJ"):
+            arguments, callee = stack.pop(), stack.pop()
+            if not isinstance(callee, Named) or not isinstance(arguments, tuple):
+                raise ValueError("a call of something else than a name")
+            stack.append(self.call(callee.name, arguments, op == "NEWOBJ"))
+        elif op == "BUILD":
+            self.build(stack[-2], stack.pop())
+        elif op == "BINPERSID":
+            stack.append(self.storage(stack.pop()))
+        elif op == "STOP":
+            self.result = _exactly(stack, 1)[0]
+        elif op not in ("PROTO", "FRAME"):
+            raise CheckpointError(
+                f"{self.name} is a pickle that torch.save did not write (it has the instruction "
+                f"{op}). Nothing in it was executed. Save model.state_dict() with torch.save."
+            )
+
+    def pop_mark(self) -> list[Any]:
+        items, self.stack = self.stack, self.marks.pop()
+        return items
+
+    def put(self, target: Any, items: list[Any]) -> None:
+        if not isinstance(target, dict) or len(items) % 2:
+            raise ValueError("items for something that is not a dictionary")
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if not isinstance(key, str | int | float | bytes | None) or len(str(key)) > _MAX_KEY:
+                raise CheckpointError(
+                    f"{self.name} has a dictionary with a key that is neither a number nor a "
+                    f"name of at most {_MAX_KEY} letters; that is not how weights are saved."
+                )
+            target[key] = value
+
+    def call(self, callee: str, arguments: tuple[Any, ...], as_class: bool) -> Any:
+        if callee in ("collections.OrderedDict", "collections.Counter"):
+            if arguments and arguments != ([],):
+                raise ValueError("a dictionary made from arguments")
+            return {}
+        if callee in _TENSORS:
+            return self.tensor(arguments)
+        if callee in _PARAMETERS:
+            return arguments[0]
+        if callee in _SPECIAL:
+            raise CheckpointError(
+                f"{self.name} holds {_SPECIAL[callee]} tensors, which are not read here. Convert "
+                "the network to ordinary float weights before you save model.state_dict()."
+            )
+        if callee in _NUMPY_SCALARS and len(arguments) == 2 and arguments[0] == Made("numpy"):
+            self.numpy = True
+            return Made("number")
+        if callee == "numpy.dtype" and arguments and arguments[0] in _NUMPY_CODES:
+            self.numpy = True
+            return Made("numpy")
+        if callee in _PLAIN and all(_is_small(a) for a in arguments):
+            return Made(callee)
+        raise self.refusal(callee, as_class)
+
+    def refusal(self, callee: str, as_class: bool) -> CheckpointError:
+        shown = plain(callee, 80)
+        if as_class and callee.partition(".")[0] not in _CALLERS:
+            return CheckpointError(
+                f"{self.name} holds a pickled Python object of the class {shown}, not only "
+                "weights; loading it would run code of that class. Load it where it was made and "
+                "save model.state_dict() instead."
+            )
+        return CheckpointError(
+            f"{self.name} was refused: it wants to call {shown} while it is being loaded. Nothing "
+            "was executed. If you trust its author, load it where it was made and save "
+            "model.state_dict() instead."
+        )
+
+    def build(self, target: Any, state: Any) -> None:
+        if target == Made("numpy"):
+            if not isinstance(state, tuple) or state[3:5] != (None, None) or len(state) != 8:
+                raise ValueError("an unusual numpy type")
+        elif not (isinstance(target, dict) and isinstance(state, dict)):
+            # an OrderedDict's attributes are kept, as of state_dict()._metadata
+            raise ValueError("attributes for something that has none")
+
+    def storage(self, identity: Any) -> Storage | Named:
+        if isinstance(identity, tuple) and identity[:1] == ("module",) and len(identity) > 1:
+            return Named(getattr(identity[1], "name", ""))  # a class with its source, before 1.6
+        if not isinstance(identity, tuple) or len(identity) < 5 or identity[0] != "storage":
+            raise ValueError("a reference to something else than numbers")
+        kind, key, device, numel = identity[1:5]
+        name = kind.name if isinstance(kind, Named) else ""
+        if name not in _STORAGES:
+            raise CheckpointError(
+                f"{self.name} holds numbers of the type {plain(name, 60) or 'unknown'}, which is "
+                "not read here. Convert the weights to float32 before you save them."
+            )
+        if len(identity) > 5 and identity[5] is not None:
+            raise ValueError("a view of a storage")
+        if not isinstance(numel, int) or numel < 0 or not isinstance(key, str):
+            raise ValueError("a storage of impossible size")
+        storage = Storage(key, _STORAGES[name], numel, plain(str(device), 20))
+        known = self.storages.setdefault(key, storage)
+        if known != storage:
+            raise ValueError("a storage described twice")
+        return storage
+
+    def tensor(self, arguments: tuple[Any, ...]) -> Storage:
+        storage, offset, size, stride = arguments[:4]
+        if not isinstance(storage, Storage):
+            raise ValueError("a tensor without storage")
+        dims = [*_whole(size), *_whole(stride), *_whole((offset,))]
+        if len(size) != len(stride) or min(dims) < 0 or len(size) > 8:
+            raise ValueError("a tensor of impossible shape")
+        count = 1
+        for n in size:
+            count *= n
+        reach = 1 + offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+        if count and (count > storage.numel or reach > storage.numel):
+            raise CheckpointError(
+                f"{self.name} has a tensor of {count:,} numbers, but only {storage.numel:,} are "
+                "stored for it. The file is damaged, or made to fill the memory."
+            )
+        return storage
+
+
+_CONSTANTS: Final[dict[str, Callable[[], Any]]] = {
+    "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False,
+    "EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple, "EMPTY_SET": list,
+}  # fmt: skip
+_LITERALS: Final = {
+    "BININT", "BININT1", "BININT2", "BINFLOAT", "BINUNICODE", "SHORT_BINSTRING", "LONG1",
+}  # fmt: skip
+
+
+def plain(text: str, limit: int) -> str:
+    """``text`` from an untrusted file for a message: one line, printable, of limited length."""
+    shown = "".join(c if c.isprintable() else "?" for c in text[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError("items for something that is not a list")
+    return value
+
+
+def _exactly(items: list[Any], size: int) -> list[Any]:
+    if len(items) != size:
+        raise ValueError("too little on the stack")
+    return items
+
+
+def _whole(values: Any) -> list[int]:
+    if isinstance(values, tuple) and all(type(v) is int for v in values):
+        return list(values)
+    raise ValueError("sizes that are not whole numbers")
+
+
+def _is_small(value: Any) -> bool:
+    """Whether an argument is data of bounded size, so that what takes it stays small."""
+    if isinstance(value, tuple | list):
+        return len(value) <= 16 and all(type(v) in (int, str, float) for v in value)
+    return value is None or isinstance(value, str | bytes | int | float | bool)

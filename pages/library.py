@@ -1,0 +1,40 @@
+"""The library: the data sets and models at hand, and how to add more."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ddrs_core.dashboard.library_data import show_add_dataset, show_datasets, show_downloads
+from ddrs_core.dashboard.library_models import show_models, show_published
+from ddrs_core.dashboard.model_import import show_import
+
+
+def main() -> None:
+    """Draw the page."""
+    st.title("Library", anchor=False)
+    st.html(
+        '<p class="ddrs-lead">The data sets and models at hand. Bring your own: checkpoints of '
+        "Cohen et al., SmoothAdv, MACER, the paper's authors or plain ones, folders of pictures, "
+        "parquet files.</p>"
+    )
+    added = st.session_state.pop("library_added", "")
+    if added:
+        st.success(added, icon=":material/check:")
+    st.header("Data sets", divider="gray", anchor=False)
+    show_datasets()
+    show_downloads()
+    with st.expander(
+        "Add a data set that lies on this server", icon=":material/create_new_folder:"
+    ):
+        show_add_dataset()
+    st.header("Models", divider="gray", anchor=False)
+    show_models()
+    st.subheader("Add a model", anchor=False)
+    upload, published = st.tabs(["A checkpoint file", "Published weights (torchvision)"])
+    with upload:
+        show_import()
+    with published:
+        show_published()
+
+
+main()
