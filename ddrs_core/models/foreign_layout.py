@@ -214,9 +214,9 @@ def tidy(raw: RawCheckpoint) -> RawCheckpoint:
         )
     kinds = {t.dtype for t in raw.state.values()}
     state = {plain(key, 200): _plain_tensor(t, key, raw.name) for key, t in raw.state.items()}
-    notes = list(raw.notes)
-    for dtype in kinds & set(_CONVERTED):
-        notes.append(f"weights in {_CONVERTED[dtype]} were converted to fp32")
+    converted = [
+        f"weights in {n} were converted to fp32" for d, n in _CONVERTED.items() if d in kinds
+    ]
     state, prefix, normalization, remarks = _strip(state)
     if not state:
         raise CheckpointError(f"{raw.name} holds a normalisation layer, but no network.")
@@ -225,7 +225,7 @@ def tidy(raw: RawCheckpoint) -> RawCheckpoint:
         state=state,
         prefix=raw.prefix or prefix,
         normalization=raw.normalization or normalization,
-        notes=(*notes, *remarks),
+        notes=(*raw.notes, *converted, *remarks),
     )
 
 
@@ -262,7 +262,9 @@ def _strip(
     state: dict[str, Tensor],
 ) -> tuple[dict[str, Tensor], str, Normalization | None, tuple[str, ...]]:
     """Take off, in turn, prefixes that all names share and the buffers of a normalisation."""
-    prefix, normalization, notes = "", None, ()
+    prefix = ""
+    normalization: Normalization | None = None
+    notes: tuple[str, ...] = ()
     while True:
         if normalization is None:
             normalization, state, notes = _take_normalization(state)
