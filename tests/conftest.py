@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +14,19 @@ from torch import Tensor, nn
 
 from ddrs_core.data import Dataset, load_dataset
 from ddrs_core.models import Classifier, load_model
+
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"  # there on some machines
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """No test sees or changes the data folder of whoever runs it."""
+    folder = tempfile.mkdtemp(prefix="ddrs-tests-")
+    os.environ["DDRS_HOME"] = folder
+    os.environ["TORCH_HOME"] = str(Path(folder) / "torch")
+    for name in ("DDRS_DATA_DIR", "DDRS_ALLOWED_DIRS"):
+        os.environ.pop(name, None)
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

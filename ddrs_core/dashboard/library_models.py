@@ -22,9 +22,9 @@ def show_models() -> None:
         _table(cards), hide_index=True, width="stretch",
         column_config={
             "parameters": st.column_config.NumberColumn(format="localized"),
-            "clean": st.column_config.NumberColumn(format="percent", help="accuracy, no noise"),
-            "own noise": st.column_config.NumberColumn(
-                format="percent", help="accuracy under the noise that it was trained with"
+            "clean": st.column_config.TextColumn(help="accuracy without noise"),
+            "own noise": st.column_config.TextColumn(
+                help="accuracy under the noise that it was trained with"
             ),
         },
     )  # fmt: skip
@@ -77,13 +77,17 @@ def _table(cards: list[ModelCard]) -> pd.DataFrame:
             "training": [c.method for c in cards],
             "sigma": [c.sigma for c in cards],
             "with noise": [_NOISE[c.trained_with_noise] for c in cards],
-            "clean": [_clean(c) for c in cards],
-            "own noise": [c.own_noise_accuracy for c in cards],
+            "clean": [_percent(_clean(c)) for c in cards],
+            "own noise": [_percent(c.own_noise_accuracy) for c in cards],
             "parameters": [c.parameters for c in cards],
             "digest": [c.digest for c in cards],
             "origin": [c.origin or "trained with this program" for c in cards],
         }
     )
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"
 
 
 def _clean(card: ModelCard) -> float | None:

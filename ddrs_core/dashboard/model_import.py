@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,6 +53,7 @@ def show_import() -> None:
         st.caption(_SAFE_TO_READ)
         return
     names = [a.name for a in (*list_architectures(), *list_torchvision_architectures())]
+    left, right = st.columns(2)
     architecture = left.selectbox("Architecture", [_RECOGNISED, *names], key="model_architecture")
     titles = {info.name: info.title for info in list_datasets()}
     dataset = right.selectbox(
@@ -79,7 +81,11 @@ def show_import() -> None:
 
 
 def _show_proposal(proposal: Proposal) -> None:
-    st.code("\n".join(describe(proposal.raw, list(proposal.recognitions))), language=None)
+    st.code(
+        "\n".join(describe(proposal.raw, list(proposal.recognitions))),
+        language=None,
+        wrap_lines=True,
+    )
     if proposal.near_chance:
         st.warning(proposal.advice, icon=":material/warning:")
     elif proposal.trials:
@@ -158,9 +164,9 @@ def _remembered(
 
 @contextmanager
 def _as_file(data: memoryview, name: str) -> Iterator[Path]:
-    """The upload as a file, for as long as it is read."""
-    suffix = "".join(c for c in Path(name).suffix[:16] if c.isalnum() or c == ".")
-    with tempfile.NamedTemporaryFile(prefix="ddrs-", suffix=suffix) as file:
-        file.write(data)
-        file.flush()
-        yield Path(file.name)
+    """The upload as a file of its own name, for as long as it is read."""
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[-80:].lstrip(".") or "upload"
+    with tempfile.TemporaryDirectory(prefix="ddrs-") as folder:
+        path = Path(folder) / safe
+        path.write_bytes(data)
+        yield path

@@ -16,6 +16,10 @@ _WORDS = {
 }
 
 
+def _rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
 def progress_html(job: Job | None, idle: str = "") -> str:
     """State, progress, rate, time left and company on the device; ``idle`` without a job."""
     if job is None:
@@ -23,7 +27,7 @@ def progress_html(job: Job | None, idle: str = "") -> str:
     state = job.state
     words = [_WORDS[state], f"{job.done:,.0f} of {job.request.total:,.0f} {job.request.unit}"]
     if state is JobState.RUNNING:
-        words.append(f"{job.rate:,.0f} {job.request.unit}/s on the device")
+        words.append(f"{_rate(job.rate)} {job.request.unit}/s on the device")
         left = job.seconds_left
         if left is not None:
             words.append(f"{left:,.1f} s left")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -47,32 +48,31 @@ class _SideBySide(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, network: Network, pool: CpuPool, rows: int) -> Tensor:
-        def evaluate(part: Tensor) -> tuple[Tensor, Tensor]:
-            with torch.enable_grad():
-                leaf = part.requires_grad_(True)
-                return leaf, network(leaf)
-
-        parts = x.detach().split(rows)
         ctx.pool = pool
-        ctx.graphs = _all(pool, [lambda part=part: evaluate(part) for part in parts])
+        ctx.graphs = _all(pool, [partial(_graph, network, p) for p in x.detach().split(rows)])
         return torch.cat([logits.detach() for _, logits in ctx.graphs])
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None, None]:
-        def descend(leaf: Tensor, logits: Tensor, part: Tensor) -> Tensor:
-            return torch.autograd.grad(logits, leaf, part)[0]
-
         graphs, ctx.graphs = ctx.graphs, None
-        parts = slope.split([len(logits) for _, logits in graphs])
-        works = [
-            lambda leaf=leaf, logits=logits, part=part: descend(leaf, logits, part)
-            for (leaf, logits), part in zip(graphs, parts, strict=True)
-        ]
+        slopes = slope.split([len(logits) for _, logits in graphs])
+        works = [partial(_descend, *graph, s) for graph, s in zip(graphs, slopes, strict=True)]
         return torch.cat(_all(ctx.pool, works)), None, None, None
 
 
-def _all(pool: CpuPool, works: list[Callable[[], Any]]) -> list[Any]:
+def _graph(network: Network, part: Tensor) -> tuple[Tensor, Tensor]:
+    """A part of the batch as a leaf, and its logits."""
+    with torch.inference_mode(False), torch.enable_grad():
+        leaf = part.requires_grad_(True)
+        return leaf, network(leaf)
+
+
+def _descend(leaf: Tensor, logits: Tensor, slope: Tensor) -> Tensor:
+    return torch.autograd.grad(logits, leaf, slope)[0]
+
+
+def _all(pool: CpuPool, works: Sequence[Callable[[], Any]]) -> list[Any]:
     """The results of all works; nothing runs any more when an error comes out."""
     results: list[Any] = []
     errors: list[Exception] = []

@@ -8,12 +8,13 @@ import re
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.fx import GraphModule
 
 from ddrs_core.data import Dataset
 from ddrs_core.errors import InvalidParameterError, MismatchError
 from ddrs_core.models import Classifier, NoisyForward, noise_generator
-from ddrs_core.models.architectures import list_architectures
-from ddrs_core.models.forward import fold_batchnorm
+from ddrs_core.models.architectures import get_architecture
+from ddrs_core.models.folding import fold_batchnorm
 from ddrs_core.models.noise import NoiseStream
 
 STAGE = "estimate"
@@ -137,18 +138,27 @@ def test_snapshots_grow_and_end_complete(network: nn.Module, images: Tensor) -> 
     assert (steps[-1].counts == silent).all()
 
 
-@pytest.mark.parametrize("architecture", list_architectures(), ids=lambda a: a.name)
-def test_a_folded_network_is_the_same_function(architecture) -> None:
+@pytest.mark.parametrize(
+    "name", ["digits_cnn", "cifar_resnet20", "cifar_resnet18", "wideresnet40_2", "lenet"]
+)
+def test_a_folded_network_is_the_same_function(name: str) -> None:
+    architecture = get_architecture(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = architecture.build(10, architecture.shape[0])
         network.train()
         for _ in range(3):  # moves the statistics of batch-norm away from their start
-            network(torch.rand(32, *architecture.shape))
-        x = torch.rand(16, *architecture.shape)
+            network(torch.rand(8, *architecture.shape))
+        x = torch.rand(4, *architecture.shape)
     network.eval()
     folded = fold_batchnorm(network)
-    assert not any(isinstance(m, nn.BatchNorm2d) for m in folded.modules())
+    assert isinstance(folded, GraphModule)
+    for node in folded.graph.nodes:  # what is left follows something else, such as a sum
+        if node.op == "call_module" and isinstance(
+            folded.get_submodule(node.target), nn.BatchNorm2d
+        ):
+            before = node.args[0]
+            assert before.op != "call_module" or len(before.users) > 1
     with torch.no_grad():
         torch.testing.assert_close(folded(x), network(x), atol=1e-4, rtol=1e-4)
 

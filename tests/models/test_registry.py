@@ -56,7 +56,7 @@ def test_resnet_depths_are_6n_plus_2(depth: int) -> None:
 
 def test_unknown_names_propose_near_ones() -> None:
     with pytest.raises(UnknownNameError, match="cifar_resnet20"):
-        get_architecture("cifar_resnet")
+        get_architecture("cifar_resnet2")
     with pytest.raises(UnknownNameError, match=r"digits-gaussian-0\.25"):
         get_card("digits-gausian-0.25")
     with pytest.raises(UnknownNameError):
