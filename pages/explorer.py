@@ -12,6 +12,7 @@ from ddrs_core.dashboard.certify_panel import (
     show_certify_buttons,
 )
 from ddrs_core.dashboard.controls import pick_strategy, read_widgets
+from ddrs_core.dashboard.engines import get_forward
 from ddrs_core.dashboard.explorer_jobs import adopt, adopt_curve, curve_request, sigma_request
 from ddrs_core.dashboard.explorer_url import enter_explorer, write_url
 from ddrs_core.dashboard.explorer_views import moment_of, show_board
@@ -67,7 +68,8 @@ def main() -> None:
     draw_while_moving(lambda: show_certification(view, certify_jobs), certify_jobs)
     if job is not None and not job.state.is_moving:
         show_exports(view, job.history, find_certificates(certify_jobs))
-    st.caption(f"Device: {describe_device(view.device)}")
+    note = get_forward(view.model, view.device).memory_note
+    st.caption(" ".join([f"Device: {describe_device(view.device)}.", note]))
 
 
 main()

@@ -9,7 +9,9 @@ import numpy as np
 from ddrs_core.figures.palette import MUTED, ORANGE, SIGMA_COLOUR, TEXT, Figure, axis, layout
 from ddrs_core.smoothing.confidence import interval
 
+_LONGEST = 22  # letters of a name
 _SHOWN = 10  # classes at most
+_FEW = 3  # where a single class of many has all votes
 _ALPHA = 0.05
 
 
@@ -20,18 +22,20 @@ def votes_figure(
 
     Args:
         counts: votes [K].
-        class_names: names of the K classes; at most the ten with most votes are shown.
+        class_names: names of the K classes; of more than ten, those with most votes are shown.
         label: the true class, named in the axis.
     """
     votes = np.asarray(counts)
     n = max(1, int(votes.sum()))
     order = np.arange(len(votes))
     if len(votes) > _SHOWN:
-        order = np.sort(np.argsort(-votes, kind="stable")[:_SHOWN])
+        order = np.argsort(-votes, kind="stable")[:_SHOWN]
+        voted = [c for c in order if votes[c] or c == label]
+        order = np.sort(voted if len(voted) > 1 else order[:_FEW])
     share = votes[order] / n
     low, high = interval(votes[order], n, _ALPHA)
     leading = int(votes.argmax())
-    names = [class_names[c] + (" (label)" if c == label else "") for c in order]
+    names = [class_names[c][:_LONGEST] + (" (label)" if c == label else "") for c in order]
     return {
         "data": [
             {
@@ -48,7 +52,7 @@ def votes_figure(
             showlegend=False,
             margin={"l": 56, "r": 16, "t": 10, "b": 46},
             xaxis=axis(f"share of {n:,} noisy copies", range=[0, 1.02], tickformat=".0%"),
-            yaxis=axis("class", type="category", autorange="reversed"),
+            yaxis=axis("class", type="category", autorange="reversed", automargin=True),
             shapes=[
                 {
                     "type": "line", "x0": 0.5, "x1": 0.5, "yref": "paper", "y0": 0, "y1": 1,

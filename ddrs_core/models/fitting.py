@@ -17,7 +17,7 @@ from ddrs_core.models.classifier import ModelCard
 def class_names(card: ModelCard) -> tuple[str, ...]:
     """What the model's classes are called: as in the data set that it was trained on where that
     is known, else "class 0", "class 1", ..."""
-    if card.num_classes == 1000 and card.dataset == "imagenet":
+    if card.num_classes == 1000 and card.dataset in ("imagenet", "unknown"):
         from ddrs_core.models.torchvision_weights import list_published
 
         return list_published()[0].categories

@@ -27,6 +27,7 @@ SETTINGS = (
     "dataset", "split", "model", "sigma_0", "strategy", "n0", "n", "alpha", "bound", "seed",
     "precision", "device",
 )  # fmt: skip
+_MANY_CLASSES = 100
 HEADER = "\t".join(COLUMNS)
 
 
@@ -56,7 +57,7 @@ class LogRow:
             "p_lower": repr(c.p_lower),
             "grade": c.grade.value,
             "candidate": str(c.candidate),
-            "counts": ",".join(str(v) for v in c.counts),
+            "counts": _counts_text(c.counts),
             **self.settings,
         }
         return "\t".join(cells[name] for name in COLUMNS)
@@ -78,7 +79,7 @@ class LogRow:
                 "radius": float(cells["radius"]),
                 "sigma": float(cells["sigma"]),
                 "grade": cells["grade"],
-                "counts": [int(v) for v in cells["counts"].split(",")],
+                "counts": _read_counts(cells["counts"]),
                 "n0": int(cells["n0"]),
                 "n": int(cells["n"]),
                 "alpha": float(cells["alpha"]),
@@ -92,6 +93,27 @@ class LogRow:
             }
         )
         return cls(certificate, {name: cells[name] for name in SETTINGS})
+
+
+def _counts_text(counts: Sequence[int]) -> str:
+    """Votes as ``5,0,95``; of many classes only those with votes, as ``1000 classes,7:5,9:95``."""
+    if len(counts) <= _MANY_CLASSES:
+        return ",".join(str(v) for v in counts)
+    return ",".join([f"{len(counts)} classes", *(f"{c}:{v}" for c, v in enumerate(counts) if v)])
+
+
+def _read_counts(text: str) -> list[int]:
+    first, *others = text.split(",")
+    if not first.endswith(" classes"):
+        return [int(v) for v in text.split(",")]
+    size = int(first.removesuffix(" classes"))
+    if not 2 <= size <= 10**6:
+        raise ValueError(f"{size} classes cannot be")
+    counts = [0] * size
+    for pair in others:
+        c, _, votes = pair.partition(":")
+        counts[int(c)] = int(votes)
+    return counts
 
 
 def run_settings(run: CertifyRun) -> dict[str, str]:
