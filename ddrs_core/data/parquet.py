@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+MAX_ROWS = 20_000_000  # a small file can claim more than fits in memory
+MAX_GROUP_BYTES = 4 * 2**30
 _IMAGE_COLUMNS = ("img", "image")
 _SHARD = re.compile(r"(?P<split>.+?)-(?P<part>\d{5})-of-(?P<parts>\d{5})(-[0-9a-f]+)?")
 _PROBED = 16  # images that tell whether all have one size
@@ -178,9 +180,14 @@ def _open(file: Path) -> pq.ParquetFile:
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(file)
+        parquet = pq.ParquetFile(file)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(file, error) from None
+    if parquet.metadata.num_rows > MAX_ROWS:
+        raise DamagedDataError(
+            f"{file} has {parquet.metadata.num_rows:,} rows; at most {MAX_ROWS:,} are read."
+        )
+    return parquet
 
 
 def _damaged(file: Path, error: Exception) -> DamagedDataError:
@@ -239,7 +246,7 @@ def _features(schema: Any) -> dict[str, Any]:
     """The part of the metadata in which Hugging Face describes the columns."""
     try:
         features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return {}
     return features if isinstance(features, dict) else {}
 
@@ -323,6 +330,12 @@ class _Rows:
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
+        size = group.metadata.row_group(group.index).total_byte_size
+        if size > MAX_GROUP_BYTES:
+            raise DamagedDataError(
+                f"A row group of {group.file} has {size:,} bytes; at most {MAX_GROUP_BYTES:,} are "
+                "read. Write the file with smaller row groups."
+            )
         try:  # a file of its own for every read: one handle is not safe between threads
             with pq.ParquetFile(group.file, metadata=group.metadata) as parquet:
                 table = parquet.read_row_group(group.index, columns=[f"{self._column}.bytes"])

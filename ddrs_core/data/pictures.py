@@ -102,7 +102,7 @@ def _title(name: str) -> str:
     try:
         title = json.loads(_path(name).with_suffix(".json").read_bytes())["title"]
         return display_name(title) or _UNTITLED
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return _UNTITLED
 
 

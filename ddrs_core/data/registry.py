@@ -43,7 +43,7 @@ def list_datasets() -> list[DatasetInfo]:
     Cheap enough to be called for every page: looks at names, sizes and dates of files only.
     """
     found = [entry.info for built_in in _BUILT_IN.values() if (entry := built_in.find())]
-    return found + [record.info for record in added.records()]
+    return found + [record.info for record in added.listed()]
 
 
 def get_dataset_info(name: str) -> DatasetInfo:

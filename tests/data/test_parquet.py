@@ -80,7 +80,7 @@ def test_photographs_have_any_shape(tmp_path: Path) -> None:
 def test_fixed_images_keep_their_shape(small: Path) -> None:
     name = attach_dataset(small).name
     assert load_dataset(name, shape=(3, 8, 8)).info.shape == (3, 8, 8)
-    with pytest.raises(MismatchError, match="3 x 8 x 8.*3 x 32 x 32"):
+    with pytest.raises(MismatchError, match=r"3 x 8 x 8.*3 x 32 x 32"):
         load_dataset(name, shape=(3, 32, 32))
     with pytest.raises(MismatchError, match="leave out the size"):
         attach_dataset(small, name="other", size=32)
@@ -162,6 +162,19 @@ def test_what_is_wrong_is_said(tmp_path: Path, change: dict[str, object], said: 
     path = write_parquet(tmp_path / "bad.parquet", **given)  # type: ignore[arg-type]
     with pytest.raises(DDRSError, match=said):
         attach_dataset(path)
+
+
+def test_files_that_would_fill_the_memory_are_refused(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = attach_dataset(small).name
+    monkeypatch.setattr(parquet, "MAX_ROWS", 9)
+    with pytest.raises(DamagedDataError, match="10 rows"):
+        load_dataset(name)
+    monkeypatch.setattr(parquet, "MAX_ROWS", 10)
+    monkeypatch.setattr(parquet, "MAX_GROUP_BYTES", 500)
+    with pytest.raises(DamagedDataError, match="row group"):
+        load_dataset(name)[0]
 
 
 def test_a_column_that_is_no_struct_is_refused(tmp_path: Path) -> None:
