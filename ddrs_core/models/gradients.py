@@ -57,7 +57,10 @@ class _SideBySide(torch.autograd.Function):
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None, None]:
         graphs, ctx.graphs = ctx.graphs, None
         slopes = slope.split([len(logits) for _, logits in graphs])
-        works = [partial(_descend, *graph, s) for graph, s in zip(graphs, slopes, strict=True)]
+        works = [
+            partial(_descend, leaf, logits, part)
+            for (leaf, logits), part in zip(graphs, slopes, strict=True)
+        ]
         return torch.cat(_all(ctx.pool, works)), None, None, None
 
 
@@ -69,6 +72,8 @@ def _graph(network: Network, part: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _descend(leaf: Tensor, logits: Tensor, slope: Tensor) -> Tensor:
+    if not logits.requires_grad:  # votes, for example, are flat
+        return torch.zeros_like(leaf)
     return torch.autograd.grad(logits, leaf, slope)[0]
 
 

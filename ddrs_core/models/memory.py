@@ -23,7 +23,7 @@ from ddrs_core.errors import DeviceError
 T = TypeVar("T")
 
 _SHARE = 0.5  # of the free memory: others, such as a second job, need some as well
-_NEGLIGIBLE = 64 << 20  # bytes; less than this fits wherever torch itself does, so nobody looks
+_NEGLIGIBLE = 128 << 20  # bytes; less than torch itself takes, so nobody looks
 _UNLIMITED = 1 << 60  # control groups without a limit say a number near 2^63
 _MESSAGES = (
     "out of memory",
