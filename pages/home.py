@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from ddrs_core.dashboard.navigation import explorer_page
+from ddrs_core.dashboard.navigation import explorer_page, library_page
 from ddrs_core.dashboard.visitor import visitor
-from ddrs_core.data import list_datasets, load_dataset
+from ddrs_core.data import list_datasets, list_downloads
 from ddrs_core.jobs import Job, get_manager
 from ddrs_core.models import ModelCard, list_devices, list_models
 
@@ -46,14 +46,21 @@ def main() -> None:
             st.markdown(f"**{icon} {title}**")
             st.markdown(text)
     st.page_link(explorer_page(), label="**Open the explorer**", icon=":material/arrow_forward:")
+    for info in list_downloads():
+        st.page_link(
+            library_page(), icon=":material/download:",
+            label=f"{info.title} is not on this machine yet: download it in the library",
+        )  # fmt: skip
     left, right = st.columns(2)
     with left:
         st.subheader("Models", divider="gray", anchor=False)
         st.dataframe(_model_table(list_models()), hide_index=True, width="stretch")
+        st.page_link(
+            library_page(), label="All about them, and adding more", icon=":material/library_books:"
+        )
         st.subheader("Data sets", divider="gray", anchor=False)
         for info in list_datasets():
-            sizes = ", ".join(f"{len(load_dataset(info.name, s)):,} {s}" for s in ("train", "test"))
-            st.markdown(f"**{info.title}** ({sizes} images). {info.description}")
+            st.markdown(f"**{info.title}**. {info.description}")
     with right:
         st.subheader("This machine", divider="gray", anchor=False)
         for device in list_devices():
