@@ -11,7 +11,7 @@ from ddrs_core.cli.options import add_command, add_json, add_json_below, add_qui
 from ddrs_core.cli.progress import progress_bar
 
 if TYPE_CHECKING:
-    from ddrs_core.models import ModelCard
+    from ddrs_core.models import Classifier, ModelCard
 
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
@@ -71,7 +71,7 @@ def _noise(card: ModelCard) -> str:
 
 
 def _inspect(options: argparse.Namespace) -> None:
-    from ddrs_core.models import describe, propose, read_state, recognise
+    from ddrs_core.models import accept, describe, propose, read_state, recognise
 
     raw = read_state(options.path)
     found = recognise(raw)
@@ -83,6 +83,9 @@ def _inspect(options: argparse.Namespace) -> None:
         trials = [
             {"name": t.name, "accuracy": t.accuracy, "images": t.images} for t in proposal.trials
         ]
+        if proposal.dataset and not proposal.near_chance:
+            classifier = accept(proposal, "file", normalization=options.normalization)
+            lines += _under_noise(classifier, proposal.dataset).splitlines()
         if len(trials) > 1:
             lines.append(
                 "tried on labelled images: "
@@ -114,6 +117,20 @@ def _add(options: argparse.Namespace) -> None:
         return
     print(f"Added {card.name} ({card.architecture}, {card.parameters:,} parameters).")
     print(proposal.advice)
+    if proposal.dataset:
+        print(_under_noise(classifier, proposal.dataset))
+
+
+def _under_noise(classifier: Classifier, dataset: str) -> str:
+    """Accuracy at several noise levels, and what it means."""
+    from ddrs_core.models import NoisyForward, measure_robustness, open_for_model
+
+    *_, found = measure_robustness(
+        NoisyForward(classifier), open_for_model(dataset, classifier.card)
+    )
+    shares = [f"{f'sigma {s:g}' if s else 'clean'} {p:.0%}" for s, p in found.accuracy.items()]
+    measured = f"under noise: {', '.join(shares)} ({found.images} images of {dataset})"
+    return f"{measured}\n{found.explain(classifier.card.num_classes)}".strip()
 
 
 def _published(options: argparse.Namespace) -> None:

@@ -22,6 +22,7 @@ _ALL = "all classes"
 def pick_source() -> None:
     """Data set, model and device."""
     state = st.session_state
+    _replace_what_is_gone()
     titles = {info.name: info.title for info in list_datasets()} | {PICTURES: "Your own pictures"}
     st.selectbox(
         "Data set", list(titles), key=keys.DATASET, format_func=titles.__getitem__,
@@ -35,6 +36,24 @@ def pick_source() -> None:
         format_func=lambda name: title_of(cards[name]),
     )  # fmt: skip
     st.caption(describe_model(get_card(state[keys.MODEL])))
+
+
+def _replace_what_is_gone() -> None:
+    """A data set or model may vanish while a page is open: go on with the default, and say so."""
+    state = st.session_state
+    try:
+        get_dataset_info(shown_dataset())
+    except DDRSError as error:
+        state[keys.DATASET] = list_datasets()[0].name
+        state[keys.PICTURE] = None
+        _dataset_changed()
+        state[keys.PROBLEMS] = [str(error)]
+    try:
+        get_card(state[keys.MODEL])
+    except DDRSError as error:
+        state[keys.MODEL] = default_model(get_dataset_info(shown_dataset())).name
+        state[keys.PROBLEMS] = [str(error)]
+        _model_changed()
 
 
 def pick_device() -> None:
