@@ -109,6 +109,11 @@ def open_split(path: Path, info: DatasetInfo, split: str) -> Opened:
     if files is None:
         raise DamagedDataError(f"The {split} split is no longer in {path}.")
     columns = _columns(files[0])
+    if columns.class_names and columns.class_names != info.class_names:
+        raise DamagedDataError(
+            f"The classes of {info.title} are {_some(info.class_names)}, but {files[0]} has "
+            f"{_some(columns.class_names)}. Add it as a data set of its own."
+        )
     labels = _read_labels(files, columns)
     known = info.num_classes
     if len(labels) and int(labels.max()) >= known:
@@ -157,6 +162,10 @@ def _named_splits(groups: dict[str, list[Path]]) -> dict[str, list[Path]]:
     if "train" in groups and chosen != "train":
         splits["train"] = sorted(groups["train"])
     return splits
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
 def _files(path: Path) -> list[Path]:

@@ -22,13 +22,11 @@ from ddrs_core.data import (
     DatasetInfo,
     NotAtHandError,
     add_dataset,
-    added,
     attach_dataset,
     get_dataset_info,
     list_datasets,
     list_downloads,
     load_dataset,
-    records,
     remove_dataset,
     thumbnail,
 )
@@ -38,12 +36,6 @@ from ddrs_core.errors import DDRSError, InvalidParameterError, UnknownNameError
 from tests.data.conftest import encoded, random_pixels, write_parquet
 
 Write = Callable[..., Path]
-
-
-@pytest.fixture(autouse=True)
-def _nothing_attached(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(added, "_attached", {})
-    monkeypatch.setattr(records, "_warned", set())
 
 
 def names() -> list[str]:
