@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -27,8 +27,10 @@ _ARGUMENTS = (
 expect.set_options(timeout=60_000)
 
 
-def start_server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
-    """A fresh server on a free port; its output goes to a file."""
+def start_server(
+    folder: Path, environment: Mapping[str, str] | None = None
+) -> tuple[subprocess.Popen[bytes], str]:
+    """A fresh server on a free port; its output goes to ``server.log`` in ``folder``."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -37,7 +39,8 @@ def start_server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
         "--server.address", "127.0.0.1", "--server.port", str(port),
     ]  # fmt: skip
     log = (folder / "server.log").open("wb")
-    server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ})
+    variables = {**os.environ, **(environment or {})}
+    server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=variables)
     url = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 120
     while True:

@@ -10,7 +10,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import start_server
 
-PAGES = {"": "Data-dependent randomized smoothing", "explorer": "Explorer"}
+PAGES = {
+    "": "Data-dependent randomized smoothing",
+    "explorer": "Explorer",
+    "library": "Library",
+}
 _STREAMLITS_OWN = {"list", "listitem", "presentation-role-conflict"}
 
 
@@ -21,7 +25,9 @@ def test_a_deep_link_works_on_a_fresh_server(first: str, browser: Browser, tmp_p
         page = browser.new_page()
         page.goto(f"{url}/{first}")
         expect(page.get_by_role("heading", name=PAGES[first], level=1)).to_be_visible()
-        expect(page.get_by_role("link", name="Home")).to_be_visible()
+        for name in ("Home", "Explorer", "Library"):
+            link = page.get_by_test_id("stSidebarNav").get_by_role("link", name=name)
+            expect(link).to_be_visible()
         page.close()
     finally:
         server.terminate()
@@ -36,6 +42,9 @@ def test_pages_meet_accessibility_rules(path: str, scheme: str, browser: Browser
     expect(page.get_by_role("heading", name=PAGES[path], level=1)).to_be_visible()
     if path == "explorer":
         expect(page.locator("[data-figure] .main-svg").first).to_be_visible()
+        expect(page.locator(".ddrs-gallery img[src]").first).to_be_visible()
+    if path == "library":
+        expect(page.get_by_role("heading", name="Add a model")).to_be_visible()
     found = Axe().run(page).response["violations"]
     serious = [v for v in found if v["impact"] in ("serious", "critical")]
     ours = {v["id"]: v["nodes"][0]["html"][:200] for v in serious if v["id"] not in _STREAMLITS_OWN}
@@ -43,7 +52,8 @@ def test_pages_meet_accessibility_rules(path: str, scheme: str, browser: Browser
     page.close()
 
 
-def test_nothing_is_loaded_from_elsewhere(page: Page, url: str) -> None:
+@pytest.mark.parametrize("path", list(PAGES))
+def test_nothing_is_loaded_from_elsewhere(path: str, page: Page, url: str) -> None:
     foreign: list[str] = []
     page.on(
         "request",
@@ -51,6 +61,9 @@ def test_nothing_is_loaded_from_elsewhere(page: Page, url: str) -> None:
             foreign.append(r.url) if not r.url.startswith((url, "data:", "blob:", "ws")) else None
         ),
     )
-    page.goto(f"{url}/explorer")
-    expect(page.locator("[data-figure] .main-svg").first).to_be_visible()
+    page.goto(f"{url}/{path}")
+    expect(page.get_by_role("heading", name=PAGES[path], level=1)).to_be_visible()
+    if path == "explorer":
+        expect(page.locator("[data-figure] .main-svg").first).to_be_visible()
+    page.wait_for_load_state("networkidle")
     assert foreign == []
