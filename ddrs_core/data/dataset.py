@@ -77,16 +77,14 @@ class Entry:
     version: str
     open: Callable[[DatasetInfo, str], Opened]
 
-    def open_split(self, split: str, shape: Shape | None) -> Dataset:
-        """Open one split; ``shape`` as in :func:`with_shape`.
+    def open_split(self, info: DatasetInfo, split: str) -> Dataset:
+        """Open one split; ``info`` is ours, with the shape that is wanted.
 
         Raises:
             UnknownNameError: if there is no such split.
-            MismatchError: if the images cannot have that shape.
         """
-        if split not in self.info.splits:
-            raise unknown_name(f"split of {self.info.title}", split, self.info.splits)
-        info = with_shape(self.info, shape)
+        if split not in info.splits:
+            raise unknown_name(f"split of {info.title}", split, info.splits)
         images, labels = self.open(info, split)
         return Dataset(info, split, images, labels, self.version)
 

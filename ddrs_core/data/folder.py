@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,9 +16,12 @@ from torch import Tensor
 
 from ddrs_core.data.dataset import TEST_NAMES, DamagedDataError, DatasetInfo, Opened, Shape
 from ddrs_core.data.decode import EXTENSIONS, read_picture_file
+from ddrs_core.data.lru import LRU
 from ddrs_core.data.prepare import PHOTOGRAPH_SIZE, fit_picture
 
 _IMAGENET_CLASSES = 1000
+_RECHECK_SECONDS = 1.0
+_STAMPS: LRU[str] = LRU(64)
 _SYNSET = re.compile(r"n\d{8}")
 
 
@@ -27,13 +31,22 @@ def matches(path: Path) -> bool:
 
 
 def fingerprint(path: Path) -> str:
-    """Changes when an image or a class comes or goes; looks at each folder, not at the images."""
-    stamps = [path.stat().st_mtime_ns]
-    for folder in _split_folders(path).values():
-        with os.scandir(folder) as entries:
-            stamps += sorted(entry.stat().st_mtime_ns for entry in entries if entry.is_dir())
-        stamps.append(folder.stat().st_mtime_ns)
-    return repr(stamps)
+    """Changes within a second when an image or a class comes or goes.
+
+    Not at once: it takes a look at every class folder, too much to do many times a second where
+    there are 1,000 of them.
+    """
+    moment = time.monotonic() // _RECHECK_SECONDS
+    return _STAMPS.get((path, path.stat().st_mtime_ns, moment), lambda: repr(_stamps(path)))
+
+
+def _stamps(path: Path) -> list[int]:
+    """Times at which the folder, its splits and its classes changed."""
+    stamps = []
+    for parent in dict.fromkeys((path, *_split_folders(path).values())):
+        folders = [parent, *sorted(_folders(parent))]
+        stamps += [folder.stat().st_mtime_ns for folder in folders]
+    return stamps
 
 
 def describe(path: Path, name: str, title: str, size: int | None) -> DatasetInfo:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ddrs_core.data import added, cifar10, digits, pictures
-from ddrs_core.data.dataset import Dataset, DatasetInfo, Entry, Shape
+from ddrs_core.data.dataset import Dataset, DatasetInfo, Entry, Shape, with_shape
 from ddrs_core.data.lru import LRU
 from ddrs_core.download import DownloadProgress
 from ddrs_core.errors import DDRSError, unknown_name
@@ -70,9 +70,8 @@ def load_dataset(name: str, split: str = "test", shape: Shape | None = None) -> 
         DDRSError: if its files are gone or damaged.
     """
     entry = _find(name)
-    wanted = None if shape is None else tuple(shape)
-    key = (entry.info, entry.version, split, wanted)
-    return _OPENED.get(key, lambda: entry.open_split(split, shape))
+    info = with_shape(entry.info, shape)
+    return _OPENED.get((info, entry.version, split), lambda: entry.open_split(info, split))
 
 
 def list_downloads() -> list[DatasetInfo]:

@@ -135,7 +135,10 @@ def test_a_file_that_goes_while_the_data_set_is_open(image_folder: Write) -> Non
         dataset[1]
 
 
-def test_new_images_and_classes_are_noticed(image_folder: Write) -> None:
+def test_new_images_and_classes_are_noticed(
+    image_folder: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "_RECHECK_SECONDS", 1e-9)
     root = image_folder("cat")
     name = add_dataset(root).name
     assert len(load_dataset(name)) == 2

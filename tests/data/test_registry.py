@@ -206,7 +206,8 @@ def test_the_same_split_is_opened_once(image_folder: Write) -> None:
     with ThreadPoolExecutor(8) as pool:
         opened = list(pool.map(lambda _: load_dataset(name), range(32)))
     assert all(dataset is opened[0] for dataset in opened)
-    assert load_dataset(name, shape=(3, 224, 224)).images is not load_dataset("digits").images
+    assert load_dataset(name, shape=(3, 224, 224)) is opened[0]  # the default shape
+    assert load_dataset(name, shape=(3, 32, 32)) is not opened[0]
 
 
 def test_classes_are_matched_by_name() -> None:
