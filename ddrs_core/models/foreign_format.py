@@ -7,6 +7,7 @@ import json
 import pickletools
 import struct
 import zipfile
+import zlib
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Final
@@ -40,7 +41,11 @@ _MAGIC: Final = (
     (b"PAR1", "a parquet table"),
     (b"SQLite format 3", "a database"),
 )
-_WANTED = (
+_ZIP_ERRORS: Final = (  # what zipfile raises for damaged archives, in spite of BadZipFile
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, LookupError,
+    OverflowError,
+)  # fmt: skip
+_WANTED: Final = (
     "Weights are a file written by torch.save(model.state_dict(), ...) (.pt, .pth, .pth.tar) or a "
     ".safetensors file."
 )
@@ -144,7 +149,7 @@ def _check_zip(file: IO[bytes], name: str, size: int) -> Outline:
             for storage in outline.storages.values():
                 _check_member(storage, names.get(f"data/{storage.key}"), name)
             return outline
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, struct.error):
+    except _ZIP_ERRORS:
         raise CheckpointError(
             f"{name} is damaged or cut off: it begins as torch.save writes, but the end is "
             "missing or wrong. Fetch or copy the file again."

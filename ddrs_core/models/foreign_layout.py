@@ -280,7 +280,7 @@ def _shared_prefix(state: dict[str, Tensor]) -> str:
     number = re.match(r"\d{1,3}\.", first)  # a part of a Sequential
     candidates = (*_PREFIXES, number.group()) if number else _PREFIXES
     for candidate in candidates:
-        if all(key.startswith(candidate) and len(key) > len(candidate) for key in state):
+        if state and all(key.startswith(candidate) and len(key) > len(candidate) for key in state):
             return candidate
     return ""
 

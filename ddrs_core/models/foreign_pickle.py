@@ -193,8 +193,9 @@ class _Walker:
             self.result = _exactly(stack, 1)[0]
         elif op not in ("PROTO", "FRAME"):
             raise CheckpointError(
-                f"{self.name} is a pickle that torch.save did not write (it has the instruction "
-                f"{op}). Nothing in it was executed. Save model.state_dict() with torch.save."
+                f"{self.name} is a pickle as torch.save does not write it by default (it has the "
+                f"instruction {op}). Nothing in it was executed. Save model.state_dict() with "
+                "torch.save."
             )
 
     def pop_mark(self) -> list[Any]:
@@ -221,6 +222,8 @@ class _Walker:
             return self.tensor(arguments)
         if callee in _PARAMETERS:
             return arguments[0]
+        if callee == "torch._utils._rebuild_tensor_v3":
+            raise self.unknown_type("of an unusual type, such as float8")
         if callee in _SPECIAL:
             raise CheckpointError(
                 f"{self.name} holds {_SPECIAL[callee]} tensors, which are not read here. Convert "
@@ -250,6 +253,12 @@ class _Walker:
             "model.state_dict() instead."
         )
 
+    def unknown_type(self, which: str) -> CheckpointError:
+        return CheckpointError(
+            f"{self.name} holds numbers {which}, which are not read here. Convert the weights to "
+            "float32 before you save them."
+        )
+
     def build(self, target: Any, state: Any) -> None:
         if target == Made("numpy"):
             if not isinstance(state, tuple) or state[3:5] != (None, None) or len(state) != 8:
@@ -266,10 +275,8 @@ class _Walker:
         kind, key, device, numel = identity[1:5]
         name = kind.name if isinstance(kind, Named) else ""
         if name not in _STORAGES:
-            raise CheckpointError(
-                f"{self.name} holds numbers of the type {plain(name, 60) or 'unknown'}, which is "
-                "not read here. Convert the weights to float32 before you save them."
-            )
+            kind = "quantized: " if name.startswith("torch.Q") else ""
+            raise self.unknown_type(f"of the type {kind}{plain(name, 60)}")
         if len(identity) > 5 and identity[5] is not None:
             raise ValueError("a view of a storage")
         if not isinstance(numel, int) or numel < 0 or not isinstance(key, str):
