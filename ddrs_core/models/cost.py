@@ -6,7 +6,6 @@ the time of building the graph, not that of computing it.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from ddrs_core.models.folding import PlainFunction
+from ddrs_core.models.folding import PlainFunction, without_data
 
 if TYPE_CHECKING:
     from ddrs_core.models.forward import NoisyForward
@@ -51,7 +50,7 @@ def measure_pass(network: nn.Module, shape: Sequence[int]) -> PassCost:
         return _unknown(shape)
     for pretend in (True, False):  # code that looks at values needs real ones
         try:
-            return _count(_without_data(network) if pretend else network, shape)
+            return _count(without_data(network) if pretend else network, shape)
         except Exception:
             pass  # whatever a foreign network raises, it will raise again where it matters
     return _unknown(shape)
@@ -127,17 +126,6 @@ def _count(network: nn.Module, shape: Sequence[int]) -> PassCost:
         with counter:
             network(x)
     return PassCost(counter.flops, _SAFETY * counter.peak, _SAFETY * counter.total)
-
-
-def _without_data(network: nn.Module) -> nn.Module:
-    """A copy of ``network`` whose tensors have shapes but no numbers."""
-    empty: dict[int, Any] = {}
-    with torch.inference_mode(False):
-        for p in network.parameters():
-            empty[id(p)] = nn.Parameter(p.detach().to("meta"), requires_grad=False)
-        for b in network.buffers():
-            empty[id(b)] = b.detach().to("meta")
-        return copy.deepcopy(network, empty)
 
 
 def _unknown(shape: Sequence[int]) -> PassCost:

@@ -7,7 +7,7 @@ and the number format is that of the model's card where the hardware has it.
 
 from __future__ import annotations
 
-import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +29,7 @@ from ddrs_core.models.folding import PlainFunction, fold_batchnorm
 from ddrs_core.models.gradients import in_parts, side_by_side
 from ddrs_core.models.memory import MemoryLimit, batch_that_fits
 from ddrs_core.models.noise import NoiseStream
+from ddrs_core.models.pixels import check_pixels
 
 T = TypeVar("T")
 
@@ -36,7 +37,6 @@ T = TypeVar("T")
 _BATCH_VALUES = {"cpu": 3 << 18, "cuda": 3 << 22}
 _REPORT_SECONDS = 0.1
 _MAX_UNREPORTED = 64  # batches between two snapshots at most
-_PIXEL_TOLERANCE = 1e-6  # rounding of whoever prepared the image
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,11 @@ class NoisyForward:
         self._limit = MemoryLimit(self.device, self.name)
         self._gradient_limit = MemoryLimit(self.device, f"a gradient of {self.name}")
         self._costs: dict[tuple[int, ...], PassCost] = {}
-        with torch.inference_mode(False):  # its weights must serve gradients, whoever calls
-            network = fold_batchnorm(f).requires_grad_(False)
-            self._network = network.to(memory_format=torch.channels_last)
+        self._is_module = not isinstance(f, PlainFunction)  # a stranger's function may keep state
+        self._unfolded: nn.Module | None = f
+        self._folding = threading.Lock()
+        if self.shape is not None:
+            self._fold(self.shape)
 
     def batch_size(self, shape: Sequence[int]) -> int:
         """Samples a batch for images of shape [C, H, W]: a power of two from 8 to 4096, or fewer
@@ -143,7 +145,7 @@ class NoisyForward:
         """Operations and memory of the forward pass of one image [C, H, W], counted once."""
         key = tuple(shape)
         if key not in self._costs:
-            self._costs[key] = measure_pass(self._network, key)
+            self._costs[key] = measure_pass(self._fold(key), key)
         return self._costs[key]
 
     def num_classes(self, shape: Sequence[int]) -> int:
@@ -173,15 +175,26 @@ class NoisyForward:
         parts = self._limit.parts(len(x), lambda start, stop: self._evaluate(x[start:stop]))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
+    def _fold(self, shape: Sequence[int]) -> nn.Module:
+        """The network that is evaluated; made from the caller's for the first shape [C, H, W]."""
+        with self._folding:
+            if self._unfolded is not None:
+                with torch.inference_mode(False):  # weights must serve gradients, whoever calls
+                    network = fold_batchnorm(self._unfolded, shape).requires_grad_(False)
+                    self._network = network.to(memory_format=torch.channels_last)
+                self._unfolded = None
+            return self._network
+
     def _evaluate(self, x: Tensor) -> Tensor:
+        network = self._network if self._unfolded is None else self._fold(x.shape[1:])
         x = x.contiguous(memory_format=torch.channels_last)
         if self.precision == "bf16":
             with torch.autocast(self.device.type, dtype=torch.bfloat16):
-                return self._checked(self._network(x), len(x)).float()
+                return self._checked(network(x), len(x)).float()
         if self.device.type == "cuda":
             with without_tf32:
-                return self._checked(self._network(x), len(x))
-        return self._checked(self._network(x), len(x))
+                return self._checked(network(x), len(x))
+        return self._checked(network(x), len(x))
 
     def _checked(self, logits: Tensor, images: int) -> Tensor:
         found = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
@@ -274,21 +287,7 @@ class NoisyForward:
             raise MismatchError(
                 f"{self.name} takes images of shape {wanted}, not {list(images.shape[1:])}."
             )
-        if not images.is_floating_point():
-            raise InvalidParameterError(
-                f"Pixels should be floating-point numbers in [0, 1], not {images.dtype}. "
-                "If they go from 0 to 255, convert them and divide by 255."
-            )
-        if not images.numel():
-            return
-        low, high = torch.stack(torch.aminmax(images.detach())).tolist()
-        if not (math.isfinite(low) and math.isfinite(high)):
-            raise InvalidParameterError("The image has pixels that are not finite numbers.")
-        if low < -_PIXEL_TOLERANCE or high > 1 + _PIXEL_TOLERANCE:
-            raise InvalidParameterError(
-                "Pixels should lie in [0, 1], the scale of sigma and radius, but they go from "
-                f"{low:.7g} to {high:.7g}: {_remedy(low, high)}."
-            )
+        check_pixels(images)
 
     def _buffers(self, window: int, shape: Sequence[int], size: int) -> list[Tensor]:
         return [torch.zeros((size, *shape), device=self.device) for _ in range(window)]
@@ -298,8 +297,7 @@ class NoisyForward:
         return self._pool() is not None and total > size
 
     def _pool(self) -> CpuPool | None:
-        own = not isinstance(self._network, PlainFunction)  # a stranger's function may keep state
-        return cpu_pool() if own and self.device.type == "cpu" else None
+        return cpu_pool() if self._is_module and self.device.type == "cpu" else None
 
     def _together(self, shape: Sequence[int]) -> int:
         """How many batches are under way at once; one where memory is too short for more."""
@@ -364,12 +362,6 @@ def _shape_for(filled: int, size: int) -> int:
     while size % 2 == 0 and size // 2 >= max(filled, 8):
         size //= 2
     return size
-
-
-def _remedy(low: float, high: float) -> str:
-    if low < -_PIXEL_TOLERANCE:
-        return "leave normalisation to the classifier, or undo it"
-    return "divide by 255" if 2 < high <= 255 else "rescale or clip them"
 
 
 def _numel(shape: Sequence[int]) -> int:

@@ -31,6 +31,8 @@ _MESSAGES = (
     "can't allocate memory",
     "cannot allocate memory",
     "alloc_failed",  # cuDNN and cuBLAS
+    "could not create a primitive",  # oneDNN, for want of a workspace
+    "could not create a memory",
 )
 _CGROUPS = Path("/sys/fs/cgroup")
 
@@ -155,7 +157,7 @@ class MemoryLimit:
 
         def some(most: int) -> None:
             nonlocal start
-            while start < rows:
+            while start < rows or not done:  # once where there are no rows
                 stop = min(rows, start + most)
                 done.append(work(start, stop))
                 start = stop
@@ -223,7 +225,8 @@ def _reclaimable(statistics: Path) -> int:
 @lru_cache(maxsize=1)
 def _limits() -> list[tuple[Path, Path, Path]]:
     """Limit, usage and statistics of this process's control groups that set a limit."""
-    return [files for files in _groups(Path("/proc/self/cgroup"), _CGROUPS) if _left(*files)]
+    groups = _groups(Path("/proc/self/cgroup"), _CGROUPS)
+    return [files for files in groups if _left(*files) is not None]
 
 
 def _groups(listing: Path, root: Path) -> list[tuple[Path, Path, Path]]:

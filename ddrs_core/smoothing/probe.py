@@ -50,7 +50,8 @@ def probe(
     counts = forward.votes(as_batch(x), torch.tensor([sigma]), samples, [generator])[0]
     with torch.inference_mode():
         shown = x.to("cpu", torch.float32) + sigma * shown_noise(x, seed, index)
-        best = forward.logits(shown.to(forward.device)).softmax(1).max(1)
+        parts = shown.to(forward.device).split(forward.batch_size(x.shape))
+        best = torch.cat([forward.logits(part) for part in parts]).softmax(1).max(1)
     return Probe(
         sigma,
         tuple(int(c) for c in counts),

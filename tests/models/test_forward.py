@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import re
+import threading
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.fx import GraphModule
+from torch.fx import symbolic_trace
 
 from ddrs_core.data import Dataset
 from ddrs_core.errors import InvalidParameterError, MismatchError
@@ -151,16 +152,47 @@ def test_a_folded_network_is_the_same_function(name: str) -> None:
             network(torch.rand(8, *architecture.shape))
         x = torch.rand(4, *architecture.shape)
     network.eval()
-    folded = fold_batchnorm(network)
-    assert isinstance(folded, GraphModule)
-    for node in folded.graph.nodes:  # what is left follows something else, such as a sum
-        if node.op == "call_module" and isinstance(
-            folded.get_submodule(node.target), nn.BatchNorm2d
-        ):
-            before = node.args[0]
-            assert before.op != "call_module" or len(before.users) > 1
+    folded = fold_batchnorm(network, architecture.shape)
+    for before, after in pairs_of(network):
+        assert isinstance(folded.get_submodule(after), nn.Identity), (before, after)
     with torch.no_grad():
         torch.testing.assert_close(folded(x), network(x), atol=1e-4, rtol=1e-4)
+
+
+def pairs_of(network: nn.Module) -> list[tuple[str, str]]:
+    """Each convolution, and the batch-norm that torch.fx sees to be its only reader."""
+    modules = dict(network.named_modules())
+    pairs = []
+    for node in symbolic_trace(network).graph.nodes:
+        if node.op == "call_module" and isinstance(modules[node.target], nn.BatchNorm2d):
+            (before,) = node.all_input_nodes
+            conv = before.op == "call_module" and isinstance(modules[before.target], nn.Conv2d)
+            if conv and len(before.users) == 1:
+                pairs.append((before.target, node.target))
+    return pairs
+
+
+def test_networks_are_folded_while_others_run(network: nn.Module, images: Tensor) -> None:
+    expected, stop = network(images), threading.Event()
+    wrong: list[object] = []
+
+    def run() -> None:
+        while not stop.is_set():
+            try:
+                torch.testing.assert_close(network(images), expected)
+            except Exception as error:
+                wrong.append(error)
+                return
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for _ in range(20):
+        fold_batchnorm(network, images.shape[1:])
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
 
 
 class _Twice(nn.Module):
@@ -194,7 +226,8 @@ def test_networks_that_cannot_be_folded_stay_what_they_are(
 ) -> None:
     network = kind().eval()
     with torch.no_grad():
-        torch.testing.assert_close(fold_batchnorm(network)(images), network(images))
+        folded = fold_batchnorm(network, images.shape[1:])
+        torch.testing.assert_close(folded(images), network(images))
 
 
 def test_a_network_in_training_mode_is_refused(network: nn.Module) -> None:
