@@ -47,6 +47,7 @@ from ddrs_core.models.robustness import (
     find_robustness,
     measure_robustness,
     robustness_on_card,
+    spread_images,
 )
 from ddrs_core.models.torchvision_weights import (
     download_published,
@@ -107,6 +108,7 @@ __all__ = [
     "resolve_device",
     "robustness_on_card",
     "save_checkpoint",
+    "spread_images",
     "weights_digest",
     "with_card",
 ]

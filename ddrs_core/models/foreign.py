@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
+
 from ddrs_core.errors import CheckpointError, MismatchError
 from ddrs_core.models.classifier import (
     Classifier,
@@ -36,6 +38,7 @@ def build_foreign(
     *,
     name: str | None = None,
     dataset: str = "unknown",
+    shape: tuple[int, int, int] | None = None,
 ) -> Classifier:
     """A frozen classifier in eval mode on the CPU with exactly the weights of the file.
 
@@ -47,11 +50,13 @@ def build_foreign(
             file, else what is usual for files of this layout.
         name: of the model; the file's name when omitted.
         dataset: what it was trained on.
+        shape: (C, H, W) of its images, where it is another than the architecture's own.
 
     Raises:
         UnknownNameError: if there is no such architecture.
         CheckpointError: if the weights do not fit it, or fit none.
-        MismatchError: if the file has another number of classes.
+        MismatchError: if the file has another number of classes, or the network does not take
+            images of that shape.
     """
     if architecture is None:
         found = recognise(raw)
@@ -71,7 +76,7 @@ def build_foreign(
         architecture=recognition.architecture,
         dataset=dataset,
         num_classes=recognition.num_classes,
-        shape=recognition.shape,
+        shape=shape or recognition.shape,
         normalization=_normalization(raw, recognition, normalization),
         method="macer" if raw.layout == Layout.MACER else "unknown",
         licence="unknown",
@@ -86,7 +91,22 @@ def build_foreign(
             f"The weights in {raw.name} do not fit {recognition.architecture}: {reason}"
         ) from None
     with_card(classifier, digest=weights_digest(classifier.network))
-    return classifier.eval().requires_grad_(False)
+    classifier.eval().requires_grad_(False)
+    if classifier.card.shape != recognition.shape:
+        _try_shape(classifier)
+    return classifier
+
+
+def _try_shape(classifier: Classifier) -> None:
+    card = classifier.card
+    try:
+        with torch.no_grad():
+            classifier(torch.zeros(1, *card.shape))
+    except (RuntimeError, AssertionError, ValueError):
+        size = " x ".join(str(v) for v in card.shape)
+        raise MismatchError(
+            f"{card.architecture} in {card.name} does not take images of {size} values."
+        ) from None
 
 
 def _normalization(
@@ -144,9 +164,10 @@ def _normalization_line(raw: RawCheckpoint, first: Recognition) -> str:
         )
         return f"normalisation: in the file (mean {mean}; standard deviation {std})"
     usual, _ = usual_normalization(raw.layout, first.shape)
+    others = f" ({usual}-mean for SmoothAdv's)" if raw.layout == Layout.COHEN else ""
     return (
-        f"normalisation: not in the file; {usual!r} is usual for such files, and the others are "
-        "tried where there are labelled images"
+        f"normalisation: not in the file; {usual!r} is usual for such files{others}, and the "
+        "others are tried where there are labelled images"
     )
 
 

@@ -261,7 +261,9 @@ def _check_legacy(file: IO[bytes], name: str, size: int) -> Outline:
     outline = follow(data, name, third.end)
     keys = follow(data, name, outline.end)
     claimed = sum(8 + s.numel * s.item for s in outline.storages.values())
-    if set(keys.root) != set(outline.storages) or keys.end + claimed > size:
+    listed = isinstance(keys.root, list) and all(isinstance(key, str) for key in keys.root)
+    complete = listed and sorted(keys.root) == sorted(outline.storages)
+    if not complete or keys.end + claimed > size:
         raise CheckpointError(
             f"{name} is damaged or cut off: {claimed:,} bytes of tensors are announced, but "
             f"{max(0, size - keys.end):,} are there. Fetch or copy the file again."

@@ -12,9 +12,9 @@ Layouts as their own code writes them:
 from __future__ import annotations
 
 import pickle
-import re
+import threading
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -28,15 +28,13 @@ from ddrs_core.errors import CheckpointError
 from ddrs_core.models.classifier import Normalization
 from ddrs_core.models.foreign_format import Container, check_container
 from ddrs_core.models.foreign_pickle import plain
+from ddrs_core.models.foreign_wrapping import strip_wrapping
 
 _WRAPPERS: Final = (
     "state_dict", "model_state_dict", "net", "model", "network", "weights", "params", "model_state",
 )  # fmt: skip
-_PREFIXES: Final = (
-    "module.", "model.", "net.", "network.", "_orig_mod.", "base_model.", "classifier_model.",
-)  # fmt: skip
-_MEANS: Final = {"mean": ("std", "sd", "stddev"), "means": ("sds", "stds"), "mu": ("sigma", "std")}
 _MAX_TENSORS: Final = 20_000
+_NUMPY: Final = threading.Lock()
 _KEPT: Final = {torch.float32, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8,
                 torch.bool}  # fmt: skip
 _CONVERTED: Final = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float64: "fp64"}
@@ -83,8 +81,18 @@ def read_state(path: str | Path) -> RawCheckpoint:
             weights that are not finite.
     """
     path = Path(path)
+    try:
+        return _read(path, plain(path.name, 80))
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+            raise
+        raise CheckpointError(
+            f"{plain(path.name, 80)} needs more memory than it may use here."
+        ) from None
+
+
+def _read(path: Path, name: str) -> RawCheckpoint:
     container, outline = check_container(path)
-    name = plain(path.name, 80)
     if outline is None:
         found, metadata = read_safetensors(path, name)
         ours = path.with_suffix(".json").is_file() and path.suffix == ".safetensors"
@@ -98,9 +106,11 @@ def read_state(path: str | Path) -> RawCheckpoint:
 
 
 def _load(path: Path, name: str, numpy_scalars: bool) -> Any:
-    allowed = torch.serialization.safe_globals(_numpy_globals()) if numpy_scalars else nullcontext()
     try:
-        with allowed:
+        with ExitStack() as stack:
+            if numpy_scalars:  # the list of what is allowed is one for all threads
+                stack.enter_context(_NUMPY)
+                stack.enter_context(torch.serialization.safe_globals(_numpy_globals()))
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = plain(str(error).split("WeightsUnpickler error:")[-1].strip(), 160)
@@ -110,7 +120,7 @@ def _load(path: Path, name: str, numpy_scalars: bool) -> Any:
         ) from None
     except Exception as error:  # a damaged file can make torch raise anything
         if isinstance(error, MemoryError) or "allocate memory" in str(error):
-            raise CheckpointError(f"{name} needs more memory than it may use here.") from None
+            raise
         raise CheckpointError(
             f"{name} is damaged or cut off ({type(error).__name__} while torch was reading it). "
             "Fetch or copy the file again."
@@ -217,7 +227,7 @@ def tidy(raw: RawCheckpoint) -> RawCheckpoint:
     converted = [
         f"weights in {n} were converted to fp32" for d, n in _CONVERTED.items() if d in kinds
     ]
-    state, prefix, normalization, remarks = _strip(state)
+    state, prefix, normalization, remarks = strip_wrapping(_apart(state))
     if not state:
         raise CheckpointError(f"{raw.name} holds a normalisation layer, but no network.")
     return replace(
@@ -248,72 +258,23 @@ def _plain_tensor(tensor: Tensor, key: str, name: str) -> Tensor:
             "The file is damaged, or made to fill the memory."
         )
     tensor = tensor.detach()
-    if not tensor.is_floating_point():
-        return tensor.clone(memory_format=torch.contiguous_format)
-    if not torch.isfinite(tensor).all():
+    if tensor.is_floating_point() and not torch.isfinite(tensor).all():
         raise CheckpointError(
             f"{name}: {shown} has values that are not finite numbers (NaN or infinity). Its "
             "training has diverged, or the file is damaged; use an earlier checkpoint."
         )
-    return tensor.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+    return tensor.float() if tensor.is_floating_point() else tensor
 
 
-def _strip(
-    state: dict[str, Tensor],
-) -> tuple[dict[str, Tensor], str, Normalization | None, tuple[str, ...]]:
-    """Take off, in turn, prefixes that all names share and the buffers of a normalisation."""
-    prefix = ""
-    normalization: Normalization | None = None
-    notes: tuple[str, ...] = ()
-    while True:
-        if normalization is None:
-            normalization, state, notes = _take_normalization(state)
-        shared = _shared_prefix(state)
-        if not shared:
-            return state, prefix, normalization, notes
-        prefix += shared
-        state = {key[len(shared) :]: value for key, value in state.items()}
-
-
-def _shared_prefix(state: dict[str, Tensor]) -> str:
-    first = next(iter(state), "")
-    number = re.match(r"\d{1,3}\.", first)  # a part of a Sequential
-    candidates = (*_PREFIXES, number.group()) if number else _PREFIXES
-    for candidate in candidates:
-        if state and all(key.startswith(candidate) and len(key) > len(candidate) for key in state):
-            return candidate
-    return ""
-
-
-def _take_normalization(
-    state: dict[str, Tensor],
-) -> tuple[Normalization | None, dict[str, Tensor], tuple[str, ...]]:
-    for key, mean in state.items():
-        parent, _, last = key.rpartition(".")
-        if last not in _MEANS or not _is_channels(mean):
-            continue
-        names = [f"{parent}.{n}" if parent else n for n in _MEANS[last]]
-        found = next((n for n in names if n in state and _is_channels(state[n])), None)
-        if found is None and not (parent.endswith("0") or parent == ""):
-            continue
-        shift = [float(v) for v in mean.flatten()]
-        scale = [float(v) for v in state[found].flatten()] if found else [1.0]
-        if min(scale) <= 0 or len(scale) not in (1, len(shift)):
-            continue
-        notes: tuple[str, ...] = ()
-        if max(shift) > 1.5:  # of pixels from 0 to 255
-            shift, scale = [v / 255 for v in shift], [v / 255 for v in scale]
-            notes = ("its normalisation is for pixels from 0 to 255 and was rescaled to [0, 1]",)
-        rest = {k: v for k, v in state.items() if k not in (key, found)}
-        return Normalization(tuple(shift), tuple(scale)), rest, notes
-    return None, state, ()
-
-
-def _is_channels(tensor: Tensor) -> bool:
-    """Whether it has one number per channel: [C], [C, 1, 1] or [1, C, 1, 1]."""
-    return (
-        tensor.is_floating_point()
-        and tensor.numel() in (1, 3)
-        and tensor.ndim <= 4
-        and max(tensor.shape, default=1) == tensor.numel()
-    )
+def _apart(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors, each contiguous in memory of its own and of no more than its size."""
+    taken: set[int] = set()
+    result = {}
+    for key, tensor in state.items():
+        storage = tensor.untyped_storage()
+        exact = storage.nbytes() == tensor.numel() * tensor.element_size()
+        if not (exact and tensor.is_contiguous()) or storage.data_ptr() in taken:
+            tensor = tensor.clone(memory_format=torch.contiguous_format)
+        taken.add(tensor.untyped_storage().data_ptr())
+        result[key] = tensor
+    return result

@@ -17,6 +17,7 @@ from ddrs_core.models import (
     Normalization,
     build_classifier,
     noise_generator,
+    spread_images,
     weights_digest,
 )
 from ddrs_core.models.architectures import get_architecture
@@ -26,6 +27,8 @@ from ddrs_core.training.gaussian import gaussian_loss
 
 # (classifier, images [B, C, H, W], labels [B], sigma, generator) -> loss, logits [B, K]
 LossFunction = Callable[[nn.Module, Tensor, Tensor, float, torch.Generator], tuple[Tensor, Tensor]]
+
+_MEASURED_IMAGES = 1000
 
 METHODS: dict[str, LossFunction] = {"gaussian": gaussian_loss}
 
@@ -134,18 +137,20 @@ def measure_accuracy(
     copies: int = 10,
     precision: str = "auto",
 ) -> dict[str, float]:
-    """Accuracy on the test split, without noise (``clean``) and under noise (``noise 0.25``).
+    """Accuracy on up to 1,000 test images, without noise (``clean``) and under noise
+    (``noise 0.25``).
 
     Under noise it is the share of noisy copies, ``copies`` of each image, that f itself gets
     right; no vote is taken.
     """
     test = load_dataset(dataset, "test")
-    images, labels = test.tensors()
+    chosen = spread_images(test, _MEASURED_IMAGES)
+    images, labels = test.tensors(chosen)
     forward = NoisyForward(classifier, precision=precision)
     rows = torch.arange(len(labels))
     result = {}
     for sigma, count in ((0.0, 1), *((s, copies) for s in sigmas)):
-        generators = [noise_generator(0, i, "accuracy", forward.device) for i in range(len(labels))]
+        generators = [noise_generator(0, i, "accuracy", forward.device) for i in chosen]
         counts = forward.votes(images, torch.full((len(images),), sigma), count, generators)
         share = counts[rows.numpy(), labels.numpy()].sum() / (count * len(labels))
         result["clean" if sigma == 0 else f"noise {sigma:.2f}"] = round(float(share), 4)
