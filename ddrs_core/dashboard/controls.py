@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.explorer_state import (
     MAX_N,
     MAX_SEED,
@@ -84,7 +85,8 @@ def seed_widgets(view: ExplorerView) -> None:
     }  # fmt: skip
     for key, value in values.items():
         state.setdefault(key, value)
-    _seed_parameters(parameters(view.config), overwrite=False)
+    for name, value in parameters(view.config).items():
+        state.setdefault(keys.PARAMETER + name, _typed(name, value))
 
 
 def read_widgets() -> ExplorerView:
@@ -177,19 +179,18 @@ def _parameter_form() -> None:
 
 
 def _strategy_changed() -> None:
-    st.session_state[keys.PRESET] = list_presets(st.session_state[keys.STRATEGY])[0].name
+    assign(keys.PRESET, list_presets(st.session_state[keys.STRATEGY])[0].name)
     _preset_changed()
 
 
 def _preset_changed() -> None:
     state = st.session_state
     preset = get_preset(state[keys.PRESET])
-    _seed_parameters(parameters(preset.config), overwrite=True)
-    state[keys.SIGMA_0] = start_sigma(get_card(state[keys.MODEL]), preset.name)
+    for name, value in parameters(preset.config).items():
+        assign(keys.PARAMETER + name, _typed(name, value))
+    assign(keys.SIGMA_0, start_sigma(get_card(state[keys.MODEL]), preset.name))
 
 
-def _seed_parameters(values: dict[str, float], *, overwrite: bool) -> None:
-    for name, value in values.items():
-        kind = int if _FIELDS[name].format == "%d" else float
-        if overwrite or keys.PARAMETER + name not in st.session_state:
-            st.session_state[keys.PARAMETER + name] = kind(value)
+def _typed(name: str, value: float) -> float:
+    """A parameter as its widget wants it, which is strict about whole numbers."""
+    return int(value) if _FIELDS[name].format == "%d" else float(value)

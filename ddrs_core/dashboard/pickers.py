@@ -8,7 +8,14 @@ import numpy as np
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.explorer_state import default_model, default_n, fitting_models, start_sigma
+from ddrs_core.dashboard.assignments import assign
+from ddrs_core.dashboard.explorer_state import (
+    default_model,
+    default_n,
+    default_view,
+    fitting_models,
+    start_sigma,
+)
 from ddrs_core.dashboard.gallery import show_gallery
 from ddrs_core.dashboard.navigation import library_page
 from ddrs_core.dashboard.picture_picker import PICTURES, pick_picture, picture_of
@@ -44,14 +51,14 @@ def _replace_what_is_gone() -> None:
     try:
         get_dataset_info(shown_dataset())
     except DDRSError as error:
-        state[keys.DATASET] = list_datasets()[0].name
+        assign(keys.DATASET, list_datasets()[0].name)
         state[keys.PICTURE] = None
         _dataset_changed()
         state[keys.PROBLEMS] = [str(error)]
     try:
         get_card(state[keys.MODEL])
     except DDRSError as error:
-        state[keys.MODEL] = default_model(get_dataset_info(shown_dataset())).name
+        assign(keys.MODEL, default_model(get_dataset_info(shown_dataset())).name)
         state[keys.PROBLEMS] = [str(error)]
         _model_changed()
 
@@ -98,7 +105,8 @@ def pick_image() -> None:
         pick_picture(get_card(state[keys.MODEL]))
         return
     data = load_dataset(state[keys.DATASET])
-    state[keys.INDEX] = min(max(0, int(state[keys.INDEX])), len(data) - 1)
+    if not 0 <= int(state[keys.INDEX]) < len(data):
+        assign(keys.INDEX, 0)
     st.number_input(f"Image (0 to {len(data) - 1:,})", 0, len(data) - 1, key=keys.INDEX, step=1)
     st.button(
         "Surprise me", icon=":material/shuffle:", width="stretch", on_click=_surprise,
@@ -106,7 +114,7 @@ def pick_image() -> None:
     )  # fmt: skip
     names = [_ALL, *data.info.class_names]
     if state.get(keys.CLASS_FILTER) not in names:
-        state[keys.CLASS_FILTER] = _ALL
+        assign(keys.CLASS_FILTER, _ALL)
     st.selectbox("Show", names, key=keys.CLASS_FILTER)
     show_gallery(
         data, int(state[keys.INDEX]), only=_class_shown(data), key="explorer_gallery", on_pick=_pick
@@ -135,24 +143,26 @@ def _dataset_changed() -> None:
         card = model if keep else default_model(info)
     except DDRSError as error:
         state[keys.PROBLEMS] = [str(error)]
-        saved = state[keys.SAVED_VIEW]
-        state[keys.DATASET] = PICTURES if saved.is_picture else saved.dataset
+        saved = state.get(keys.SAVED_VIEW) or default_view()
+        assign(keys.DATASET, PICTURES if saved.is_picture else saved.dataset)
         return
-    state[keys.MODEL], state[keys.PROBLEMS] = card.name, []
-    state[keys.INDEX], state[keys.CLASS_FILTER], state[keys.LABEL] = 0, _ALL, None
+    state[keys.PROBLEMS] = []
     state[keys.STARTED] = False  # another data set begins with an example of its own
+    assign(keys.MODEL, card.name)
+    assign(keys.INDEX, 0)
+    assign(keys.CLASS_FILTER, _ALL)
     _model_changed()
 
 
 def _model_changed() -> None:
     state = st.session_state
-    state[keys.SIGMA_0] = start_sigma(get_card(state[keys.MODEL]), state[keys.PRESET])
-    state[keys.N] = default_n(state[keys.MODEL], state[keys.DEVICE])
-    state[keys.LABEL] = None
+    assign(keys.SIGMA_0, start_sigma(get_card(state[keys.MODEL]), state[keys.PRESET]))
+    assign(keys.N, default_n(state[keys.MODEL], state[keys.DEVICE]))
+    assign(keys.LABEL, None)
 
 
 def _pick(index: int) -> None:
-    st.session_state[keys.INDEX] = index
+    assign(keys.INDEX, index)
 
 
 def _surprise() -> None:
@@ -160,4 +170,4 @@ def _surprise() -> None:
     only = _class_shown(data)
     among = np.arange(len(data)) if only is None else np.flatnonzero(data.labels == only)
     if len(among):
-        st.session_state[keys.INDEX] = int(random.choice(among))
+        assign(keys.INDEX, int(random.choice(among)))

@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.belongings import add_belonging, belongings
 from ddrs_core.dashboard.images import picture_uri
 from ddrs_core.dashboard.messages import show_error
@@ -45,7 +46,8 @@ def pick_picture(card: ModelCard) -> None:
         else:
             state["picture_seen"] = given.file_id
             add_belonging("picture", kept.name)
-            state[keys.PICTURE], state[keys.LABEL] = kept.name, None
+            assign(keys.PICTURE, kept.name)
+            assign(keys.LABEL, None)
     own = list(dict.fromkeys([picture_of(), *belongings("picture")]))
     if len(own) > 1:
         st.selectbox(
@@ -86,7 +88,7 @@ def _title(name: str) -> str:
 
 
 def _forget_label() -> None:
-    st.session_state[keys.LABEL] = None
+    assign(keys.LABEL, None)
 
 
 def example_picture() -> str:
