@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import logging
+import re
 
 import streamlit as st
 
 from ddrs_core.errors import DDRSError
 
 _LOG = logging.getLogger(__name__)
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~$:&-])")
+
+
+def literal(text: str) -> str:
+    """Text that Streamlit's Markdown shows as it is: file names and the like are no markup."""
+    return _MARKDOWN.sub(r"\\\1", text)
 
 
 def show_error(error: DDRSError) -> None:
     """Show an error whose message is meant for the user."""
-    st.error(str(error), icon=":material/error:")
+    st.error(literal(str(error)), icon=":material/error:")
 
 
 def show_unexpected_error(error: Exception) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -12,13 +13,14 @@ from pathlib import Path
 
 import pandas as pd
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from ddrs_core.dashboard.belongings import add_belonging
 from ddrs_core.dashboard.messages import show_error
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.picture_picker import PICTURES
 from ddrs_core.data import list_datasets
-from ddrs_core.errors import DDRSError
+from ddrs_core.errors import CheckpointError, DDRSError
 from ddrs_core.models import (
     Proposal,
     accept,
@@ -32,6 +34,10 @@ from ddrs_core.models import (
 )
 from ddrs_core.places import ALLOWED_VARIABLE, allowed_dirs, check_allowed
 
+_Choice = tuple[str | None, str | None]  # architecture and data set, where they were told
+
+_LONGEST_NAME = 120  # bytes
+_READING = threading.BoundedSemaphore(2)  # a class that uploads at once must not fill the memory
 _RECOGNISED = "as recognised"
 _ANY = "whatever has its classes"
 _SAFE_TO_READ = (
@@ -66,18 +72,37 @@ def show_import() -> None:
     )
     try:
         with st.spinner("Reading the file in a process of its own, and trying normalisations"):
-            if given is not None:
-                digest = hashlib.sha256(given.getbuffer()).hexdigest()
-                with _as_file(given.getbuffer(), given.name) as file:
-                    proposal = _remembered(digest, *choice, _Source(file, given.name))
-            else:
-                allowed = check_allowed(path)
-                version = f"{allowed}|{allowed.stat().st_mtime_ns}"
-                proposal = _remembered(version, *choice, _Source(allowed, str(allowed)))
+            proposal = _read_upload(given, choice) if given is not None else _read(path, choice)
     except DDRSError as error:
         show_error(error)
         return
     _show_proposal(proposal)
+
+
+def _read_upload(given: UploadedFile, choice: _Choice) -> Proposal:
+    """Read an upload; one that was refused is not read again at every run of the page."""
+    state = st.session_state
+    asked = (given.file_id, choice)
+    refused = state.get("model_refused")
+    if refused is not None and refused[0] == asked:
+        raise CheckpointError(refused[1])
+    digest = hashlib.sha256(given.getbuffer()).hexdigest()
+    try:
+        with _as_file(given.getbuffer(), given.name) as file:
+            return _remembered(digest, given.name, *choice, _Source(file))
+    except DDRSError as error:
+        state["model_refused"] = (asked, str(error))
+        raise
+
+
+def _read(text: str, choice: _Choice) -> Proposal:
+    """Read a file that lies on the server."""
+    path = check_allowed(text)
+    try:
+        version = str(path.stat())
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from None
+    return _remembered(version, str(path), *choice, _Source(path))
 
 
 def _show_proposal(proposal: Proposal) -> None:
@@ -141,10 +166,10 @@ def _show_proposal(proposal: Proposal) -> None:
 
 
 class _Source:
-    """Where a file lies and what it is called; no part of a cache's key."""
+    """Where a file lies; no part of a cache's key."""
 
-    def __init__(self, path: Path, title: str) -> None:
-        self.path, self.title = path, title
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Source)
@@ -155,18 +180,29 @@ class _Source:
 
 @lru_cache(maxsize=4)
 def _remembered(
-    _version: str, architecture: str | None, dataset: str | None, source: _Source
+    _version: str, title: str, architecture: str | None, dataset: str | None, source: _Source
 ) -> Proposal:
-    with tempfile.TemporaryDirectory(prefix="ddrs-") as folder:
+    with _READING, tempfile.TemporaryDirectory(prefix="ddrs-") as folder:
         raw = read_isolated(source.path, Path(folder))
-        return propose(raw, architecture=architecture, dataset=dataset, path=source.title)
+        return propose(raw, architecture=architecture, dataset=dataset, path=title)
 
 
 @contextmanager
 def _as_file(data: memoryview, name: str) -> Iterator[Path]:
     """The upload as a file of its own name, for as long as it is read."""
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[-80:].lstrip(".") or "upload"
     with tempfile.TemporaryDirectory(prefix="ddrs-") as folder:
-        path = Path(folder) / safe
-        path.write_bytes(data)
+        path = Path(folder) / file_name(name)
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise CheckpointError(
+                f"The upload could not be written to this server's disk: {error.strerror or error}."
+            ) from None
         yield path
+
+
+def file_name(name: str) -> str:
+    """The last part of a name that a browser sent, as a name that a file can have."""
+    last = re.split(r"[/\\]", name)[-1]
+    clean = "".join(c if c.isprintable() else "_" for c in last)
+    return clean.encode()[-_LONGEST_NAME:].decode(errors="ignore").lstrip(". ") or "upload"

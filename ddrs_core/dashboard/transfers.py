@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import streamlit as st
 
-from ddrs_core.dashboard.messages import show_error
+from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.dashboard.ticking import draw_while_moving
 from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.download import DownloadProgress
@@ -39,7 +39,7 @@ def show_transfer(key: str) -> Job | None:
 def _show(job: Job) -> None:
     latest: DownloadProgress | None = job.latest
     if job.state is JobState.FAILED:
-        st.error(job.error, icon=":material/error:")
+        st.error(literal(job.error or ""), icon=":material/error:")
     elif job.state is JobState.DONE:
         st.success("It is here.", icon=":material/check:")
     elif latest is None:

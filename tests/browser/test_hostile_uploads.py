@@ -1,0 +1,183 @@
+"""Files that are damaged, huge, malicious or something else: each gets words, none does anything.
+
+One server for the whole module. Every file is handed in through the page, as a visitor would.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.conftest import start_server
+from tests.browser.hostile_files import (
+    cohen_checkpoint,
+    good_picture,
+    hostile_models,
+    hostile_pictures,
+    odd_pictures,
+)
+
+_GROWTH = 200 * 2**20  # bytes that the server may have gained by reading all of them
+_UNEXPECTED = "This page met an error"
+
+
+@dataclass(frozen=True)
+class Server:
+    process: subprocess.Popen[bytes]
+    url: str
+    folder: Path
+
+    @property
+    def marker(self) -> Path:
+        """The file that the payloads would create."""
+        return self.folder / "executed"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text(errors="replace")
+
+    def kept(self, kind: str) -> set[str]:
+        """Names of the files in the store of uploads."""
+        return {p.name for p in (self.folder / "home/uploads" / kind).glob("*")}
+
+    def left_over(self) -> list[str]:
+        """What reading files has left in the folder for temporary files."""
+        return [p.name for p in (self.folder / "tmp").glob("ddrs-*")]
+
+    def memory(self) -> int:
+        """Resident bytes of the server and its children, when it has come to rest."""
+        time.sleep(2)
+        main = psutil.Process(self.process.pid)
+        return sum(p.memory_info().rss for p in (main, *main.children(recursive=True)))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("hostile")
+    (folder / "tmp").mkdir()
+    process, url = start_server(
+        folder, {"DDRS_HOME": str(folder / "home"), "TMPDIR": str(folder / "tmp")}
+    )
+    yield Server(process, url, folder)
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Page]:
+    """A tab in which any script of the page's own may fail the test."""
+    context = browser.new_context(viewport={"width": 1440, "height": 1800})
+    tab = context.new_page()
+    tab.set_default_timeout(60_000)
+    errors: list[str] = []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    yield tab
+    context.close()
+    assert errors == []
+
+
+def hand_in(page: Page, name: str, data: bytes) -> None:
+    """Put a file into the page's one uploader, in place of the one before."""
+    file = {"name": name, "mimeType": "application/octet-stream", "buffer": data}
+    page.get_by_test_id("stFileUploader").locator("input[type=file]").set_input_files(file)  # type: ignore[arg-type]
+
+
+def alerts(page: Page, name: str) -> Locator:
+    """The messages that name a file."""
+    return page.get_by_test_id("stAlert").filter(has_text=name)
+
+
+def problem(page: Page, name: str, words: str) -> str:
+    """What is wrong with the page's answer to a file that it must refuse; empty if nothing."""
+    try:
+        expect(alerts(page, name)).to_have_count(1)
+    except AssertionError:
+        shown = page.get_by_test_id("stAlert").all_inner_texts()
+        return f"{name}: not one message that names it, but {shown}"
+    text = alerts(page, name).inner_text()
+    if words not in text or _UNEXPECTED in page.inner_text("body"):
+        return f"{name}: {text!r} lacks {words!r}"
+    if len(text) > 600 or re.search(r"\w+Error\b|Traceback|/tmp/", text):
+        return f"{name}: not in a person's words: {text!r}"
+    return ""
+
+
+def open_pictures(page: Page, server: Server) -> None:
+    page.goto(f"{server.url}/explorer?dataset=pictures")
+    expect(page.get_by_text("What the network gets").first).to_be_visible()
+
+
+def use_good_picture(page: Page, name: str) -> None:
+    """A picture that is fine is taken, shown and run to the end."""
+    hand_in(page, name, good_picture())
+    expect(page.get_by_text("A picture of 96 x 64 pixels.")).to_be_visible()
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator(".ddrs-progress").first).to_contain_text(
+        re.compile(r"done · (\d+) of \1 steps")
+    )
+
+
+def use_good_model(page: Page, name: str) -> None:
+    """A checkpoint that is fine is recognised and becomes a model."""
+    hand_in(page, name, cohen_checkpoint())
+    expect(page.get_by_test_id("stCode")).to_contain_text(f"file: {name}")
+    page.get_by_role("button", name="Use this model").click()
+    expect(page.get_by_text("The model is in your pickers")).to_be_visible()
+
+
+@pytest.fixture(scope="module")
+def at_first(server: Server, browser: Browser) -> int:
+    """The server's memory after one good picture and one good model."""
+    page = browser.new_page()
+    open_pictures(page, server)
+    use_good_picture(page, "first.png")
+    page.goto(f"{server.url}/library")
+    use_good_model(page, "first.pth")
+    page.close()
+    return server.memory()
+
+
+@pytest.mark.timeout(600)
+def test_pictures(server: Server, visit: Page, at_first: int) -> None:
+    open_pictures(visit, server)
+    before = server.kept("pictures")
+    problems = []
+    for name, (data, words) in hostile_pictures(server.marker).items():
+        hand_in(visit, name, data)
+        problems.append(problem(visit, name, words))
+    assert [p for p in problems if p] == []
+    assert server.kept("pictures") == before
+    for name, (data, words) in odd_pictures().items():
+        hand_in(visit, name, data)
+        expect(visit.get_by_text(words)).to_be_visible()
+        expect(alerts(visit, name)).to_have_count(0)
+    use_good_picture(visit, "fine.png")
+    assert not server.marker.exists()
+    assert server.left_over() == []
+    assert "Traceback" not in server.log
+    assert server.memory() - at_first < _GROWTH
+
+
+@pytest.mark.timeout(600)
+def test_models(server: Server, visit: Page, at_first: int) -> None:
+    visit.goto(f"{server.url}/library")
+    before = server.kept("models")
+    problems = []
+    for name, (data, words) in hostile_models(server.marker).items():
+        hand_in(visit, name, data)
+        problems.append(problem(visit, name, words))
+    assert [p for p in problems if p] == []
+    assert server.kept("models") == before
+    use_good_model(visit, "fine.pth")
+    assert not server.marker.exists()
+    assert server.left_over() == []
+    assert "Traceback" not in server.log
+    assert server.memory() - at_first < _GROWTH
