@@ -71,6 +71,8 @@ def build_foreign(
         raise MismatchError(
             f"The network in {raw.name} has {recognition.num_classes} classes, not {num_classes}."
         )
+    if shape is not None and shape[0] != recognition.in_channels:
+        raise _wrong_shape(recognition.architecture, raw.name, shape)
     card = ModelCard(
         name=name or raw.name.partition(".")[0] or "model",
         architecture=recognition.architecture,
@@ -103,10 +105,12 @@ def _try_shape(classifier: Classifier) -> None:
         with torch.no_grad():
             classifier(torch.zeros(1, *card.shape))
     except (RuntimeError, AssertionError, ValueError):
-        size = " x ".join(str(v) for v in card.shape)
-        raise MismatchError(
-            f"{card.architecture} in {card.name} does not take images of {size} values."
-        ) from None
+        raise _wrong_shape(card.architecture, card.name, card.shape) from None
+
+
+def _wrong_shape(architecture: str, name: str, shape: tuple[int, int, int]) -> MismatchError:
+    size = " x ".join(str(v) for v in shape)
+    return MismatchError(f"{architecture} in {name} does not take images of {size} values.")
 
 
 def _normalization(

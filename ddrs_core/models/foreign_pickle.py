@@ -241,6 +241,11 @@ class _Walker:
 
     def refusal(self, callee: str, as_class: bool) -> CheckpointError:
         shown = plain(callee, 80)
+        if callee.startswith("numpy."):
+            return CheckpointError(
+                f"{self.name} holds a numpy array or object ({shown}) beside the weights, which is "
+                "not read here. Save model.state_dict() by itself with torch.save."
+            )
         if as_class and callee.partition(".")[0] not in _CALLERS:
             return CheckpointError(
                 f"{self.name} holds a pickled Python object of the class {shown}, not only "
@@ -276,7 +281,7 @@ class _Walker:
         name = kind.name if isinstance(kind, Named) else ""
         if name not in _STORAGES:
             kind = "quantized: " if name.startswith("torch.Q") else ""
-            raise self.unknown_type(f"of the type {kind}{plain(name, 60)}")
+            raise self.unknown_type(f"of the type {kind}{plain(name, 60) or 'unknown'}")
         if len(identity) > 5 and identity[5] is not None:
             raise ValueError("a view of a storage")
         if not isinstance(numel, int) or numel < 0 or not isinstance(key, str):
@@ -300,8 +305,9 @@ class _Walker:
         reach = 1 + offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
         if count and (count > storage.numel or reach > storage.numel):
             raise CheckpointError(
-                f"{self.name} has a tensor of {count:,} numbers, but only {storage.numel:,} are "
-                "stored for it. The file is damaged, or made to fill the memory."
+                f"{self.name} has a tensor that takes {max(count, reach):,} numbers, but only "
+                f"{storage.numel:,} are stored for it. The file is damaged, or made to fill the "
+                "memory."
             )
         return storage
 

@@ -160,6 +160,19 @@ def test_other_objects_beside_the_weights(tmp_path: Path, good: dict[str, Any]) 
     refused(tmp_path / "a.pt", "argparse.Namespace", "model.state_dict()")
 
 
+def test_numpy_arrays_beside_the_weights(tmp_path: Path, good: dict[str, Any]) -> None:
+    torch.save({"state_dict": good, "history": np.zeros(3)}, tmp_path / "a.pt")
+    refused(tmp_path / "a.pt", "numpy array", "model.state_dict()")
+
+
+def test_a_list_of_storages_that_is_none(tmp_path: Path, good: dict[str, Any]) -> None:
+    path = tmp_path / "a.pt"
+    torch.save(good, path, _use_new_zipfile_serialization=False)
+    start = path.read_bytes().rindex(b"\x80\x02]")
+    path.write_bytes(path.read_bytes()[:start] + b"\x80\x02](]]e." + bytes(200))
+    refused(path, "damaged")
+
+
 def test_names_of_classes_cannot_write_on_the_terminal(tmp_path: Path) -> None:
     pickled = b"\x80\x02cevil\x1b[2J" + b"x" * 5000 + b"\nBad\x07\n)\x81."
     text = refused(write_zip(tmp_path / "a.pt", pickled), "evil")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from ddrs_core.errors import CheckpointError
@@ -80,10 +81,9 @@ def test_limits_are_kept_and_said(path: Path, tmp_path: Path, limits: Limits, wo
 def test_a_child_that_was_taken_over_is_not_believed(
     path: Path, tmp_path: Path, report: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_isolated(path, tmp_path / "out")
-
     def pretend(*_: Any) -> int:
         (tmp_path / "out" / foreign_isolated.REPORT).write_text(report)
+        save_file({"w": torch.rand(3)}, tmp_path / "out" / foreign_isolated.WEIGHTS)
         return 0
 
     monkeypatch.setattr(foreign_isolated, "_run_child", pretend)

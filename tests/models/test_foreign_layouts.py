@@ -441,6 +441,25 @@ def test_the_number_of_classes_is_checked(tmp_path: Path) -> None:
         build_foreign(raw, normalization=Normalization((0.5,) * 3, (0.5,) * 3))
 
 
+def test_another_shape_than_the_architectures(tmp_path: Path) -> None:
+    state = torchvision_models.squeezenet1_1(num_classes=10).state_dict()
+    torch.save(state, tmp_path / "a.pt")
+    raw = read_state(tmp_path / "a.pt")
+    assert build_foreign(raw, shape=(3, 32, 32)).card.shape == (3, 32, 32)
+    for shape in ((3, 8, 8), (1, 32, 32)):
+        with pytest.raises(MismatchError, match=" x ".join(str(v) for v in shape)):
+            build_foreign(raw, shape=shape)
+
+
+def test_tied_weights_are_taken_apart(tmp_path: Path) -> None:
+    tied = torch.rand(4, 3)
+    torch.save({"a.weight": tied, "b.weight": tied, "c.weight": tied.T}, tmp_path / "a.pt")
+    state = read_state(tmp_path / "a.pt").state
+    assert len({t.data_ptr() for t in state.values()}) == 3
+    assert torch.equal(state["c.weight"], tied.T)
+    save_file(state, tmp_path / "b.safetensors")
+
+
 def test_a_description_names_what_matters(tmp_path: Path) -> None:
     model = nn.Sequential(Normalize(), ReferenceResNet(20, projection=True))
     save_as_cohen(
