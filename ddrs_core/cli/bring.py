@@ -74,7 +74,7 @@ def import_model(
     *,
     name: str | None = None,
     sigma: float | None = None,
-    method: str = "unknown",
+    method: str | None = None,
 ) -> tuple[Proposal, Classifier]:
     """Read somebody's checkpoint as the options say.
 

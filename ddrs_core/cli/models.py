@@ -28,7 +28,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     add.add_argument("path", type=Path, metavar="PATH")
     add.add_argument("--name", metavar="N", help="default: made from the file's name")
     add.add_argument("--sigma", type=float, metavar="S", help="noise that it was trained with")
-    add.add_argument("--method", default="unknown", metavar="M", help="how it was trained")
+    add.add_argument("--method", metavar="M", help="how it was trained")
     add_foreign_options(add)
     add_json_below(add)
     add.set_defaults(run=_add)

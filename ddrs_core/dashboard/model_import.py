@@ -141,14 +141,14 @@ def _show_proposal(proposal: Proposal) -> None:
             "Trained with noise sigma", 0.0, 10.0, proposal.sigma, step=0.05,
             placeholder="not known", help="0: without noise. Where the optimiser starts.",
         )  # fmt: skip
-        method = right.text_input("Training method", placeholder="unknown", max_chars=40)
+        method = right.text_input("Training method", placeholder="not known", max_chars=40)
         pressed = st.form_submit_button("Use this model", type="primary", icon=":material/check:")
     if not pressed:
         return
     try:
         classifier = accept(
             proposal, "upload", normalization=normalization, sigma=sigma,
-            method=method.strip() or "unknown",
+            method=method.strip() or None,
         )  # fmt: skip
         card = keep_upload(classifier)
     except DDRSError as error:

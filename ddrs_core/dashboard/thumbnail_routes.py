@@ -49,8 +49,13 @@ def _thumbnail(request: Request) -> Response:
     return Response(thumbnail(dataset, index), media_type="image/png", headers=_KEEP)
 
 
+def _nothing(request: Request) -> Response:
+    return JSONResponse({"error": "There is no picture at this address."}, 404)
+
+
 # Plain functions: they run in a thread pool, so that decoding holds nobody up.
 ROUTES = [
     Route(f"{_ROOT}/{{name}}/index.json", _index),
     Route(f"{_ROOT}/{{name}}/{{index:int}}.png", _thumbnail),
+    Route(f"{_ROOT}/{{rest:path}}", _nothing),  # else Streamlit would answer with its own page
 ]

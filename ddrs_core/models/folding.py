@@ -46,8 +46,10 @@ def fold_batchnorm(f: nn.Module, shape: Sequence[int]) -> nn.Module:
     except Exception:  # a foreign network raises whatever it raises; it will do so again
         return copied
     for conv, norm in pairs:
-        fused = fuse_conv_bn_eval(copied.get_submodule(conv), copied.get_submodule(norm))
-        copied.set_submodule(conv, fused)
+        before, after = copied.get_submodule(conv), copied.get_submodule(norm)
+        assert isinstance(before, nn.Conv2d)
+        assert isinstance(after, nn.BatchNorm2d)
+        copied.set_submodule(conv, fuse_conv_bn_eval(before, after))
         copied.set_submodule(norm, nn.Identity())
     return copied
 

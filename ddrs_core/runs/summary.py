@@ -20,8 +20,8 @@ class Summary:
     label, of which there are ``images - labelled``.
 
     ``certified_accuracy`` maps a radius r to the share that is correct with a radius of at least
-    r; ``clean_accuracy`` is the share whose most frequent class is the label, proved or not. ``certified_share`` is
-    like ``certified_accuracy`` whatever the class is.
+    r; ``clean_accuracy`` is the share whose most frequent class is the label, proved or not.
+    ``certified_share`` is like ``certified_accuracy``, whatever the class is.
     """
 
     images: int

@@ -1,0 +1,145 @@
+"""``models`` and models by their path: somebody's checkpoint on the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from ddrs_core.models import Classifier, registry
+
+CERTIFY = ("certify", "--dataset", "digits", "--method", "fixed", "--sigma", 0.25, "--n", 100,
+           "--limit", 3, "--device", "cpu")  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DDRS_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(registry, "_ATTACHED", {})
+
+
+def layouts(model: Classifier) -> dict[str, object]:
+    """The shipped digits network in everybody's layout."""
+    state = {k: v.clone() for k, v in model.network.state_dict().items()}
+
+    def named(prefix: str) -> dict[str, torch.Tensor]:
+        return {prefix + name: tensor for name, tensor in state.items()}
+
+    return {
+        "cohen": {"epoch": 90, "arch": "digits_cnn", "state_dict": named("1."), "optimizer": {}},
+        "smoothadv": {"epoch": 9, "arch": "digits_cnn", "state_dict": named("1.module."),
+                      "optimizer": {"state": {}, "param_groups": []}},
+        "macer": {"net": state, "epoch": 440},
+        "authors": {"epoch": 5, "state_dict": named("module."), "optimizer_param": {}},
+        "plain": state,
+        "parallel": named("module."),
+    }  # fmt: skip
+
+
+def rows_of(text: str) -> list[list[str]]:
+    """The certificates without their times and without the name-dependent digest."""
+    lines = [line.split("\t") for line in text.splitlines() if "\t" in line]
+    time = lines[0].index("time")
+    return [row[:time] + row[time + 1 :] for row in lines]
+
+
+@pytest.mark.parametrize(
+    "layout", ["cohen", "smoothadv", "macer", "authors", "plain", "parallel", "safetensors"]
+)
+def test_every_layout_gives_the_certificates_of_the_model_itself(
+    command, model, tmp_path, layout
+) -> None:
+    path = tmp_path / "best.pth.tar"
+    if layout == "safetensors":
+        save_file(model.network.state_dict(), path)
+    else:
+        torch.save(layouts(model)[layout], path)
+    expected = command(*CERTIFY, "--model", "digits-gaussian-0.25", "--precision", "fp32")
+    found = command(*CERTIFY, "--model", path, "--arch", "digits_cnn", "--precision", "fp32")
+    assert found.code == 0, found.err
+    assert "normalisation 'digits'" in found.err
+    assert rows_of(found.out) == rows_of(expected.out)
+
+
+def test_inspect_says_in_about_ten_lines_what_a_file_is(command, model, tmp_path) -> None:
+    path = tmp_path / "checkpoint.pth.tar"
+    torch.save(layouts(model)["cohen"], path)
+    outcome = command("models", "inspect", path)
+    assert outcome.code == 0, outcome.err
+    assert 8 <= len(outcome.out.splitlines()) <= 16
+    for words in ("Cohen / SmoothAdv", "epoch: 90", "digits_cnn", "classes: 10", "'1.'",
+                  "normalisation", "digest"):  # fmt: skip
+        assert words in outcome.out
+    data = json.loads(command("models", "inspect", path, "--json").out)
+    assert data["architectures"] == ["digits_cnn"]
+    assert data["normalizations"][0]["name"] == "digits"
+
+
+def test_add_use_and_remove(command, model, tmp_path) -> None:
+    path = tmp_path / "checkpoint.pth.tar"
+    torch.save(layouts(model)["cohen"], path)
+    added = command("models", "add", path, "--name", "mine", "--sigma", 0.25)
+    assert added.code == 0, added.err
+    assert "under noise" in added.out
+    assert "mine" in command("models").out
+    assert command(*CERTIFY, "--model", "mine").code == 0
+    assert command("models", "remove", "mine").code == 0
+    assert "'mine'" in command(*CERTIFY, "--model", "mine").err
+
+
+def test_without_a_name_it_is_called_after_file_and_digest(command, model, tmp_path) -> None:
+    path = tmp_path / "my net (1).pth.tar"
+    torch.save(layouts(model)["plain"], path)
+    card = json.loads(command("models", "add", path, "--json").out)
+    assert re.fullmatch(r"my-net-1-[0-9a-f]{8}", card["name"])
+    assert card["digest"].startswith(card["name"][-8:])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--model", "nowhere.pth"), "nowhere.pth"),
+        (("--model", "digits-gaussian-0.25", "--arch", "digits_cnn"), "checkpoint file"),
+        (("--model", "FILE", "--arch", "digit_cnn"), "'digits_cnn'"),
+        (("--model", "FILE", "--arch", "cifar_resnet110"), "cifar_resnet110"),
+        (("--model", "FILE", "--normalization", "digit"), "'digits'"),
+        (("--model", "TEXT"), "text.pth"),
+    ],
+)
+def test_wrong_input(command, model, tmp_path, words, said) -> None:
+    torch.save(layouts(model)["plain"], tmp_path / "good.pth")
+    (tmp_path / "text.pth").write_text("not weights")
+    places = {"FILE": tmp_path / "good.pth", "TEXT": tmp_path / "text.pth"}
+    outcome = command(*CERTIFY, *(places.get(w, w) for w in words))
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+
+
+def test_a_picture_is_certified_by_its_path(command, tmp_path) -> None:
+    from PIL import Image
+
+    Image.new("L", (33, 21), 200).save(tmp_path / "grey.png")
+    outcome = command(
+        "certify", "--dataset", tmp_path / "grey.png", "--model", "digits-gaussian-0.25",
+        "--method", "fixed", "--sigma", 0.25, "--n", 100, "--json",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    data = json.loads(outcome.out)
+    assert data["summary"]["labelled"] == 0
+    (certificate,) = data["certificates"]
+    assert certificate["label"] is None
+    assert sum(certificate["counts"]) == 100
+
+
+def test_published_weights_are_listed_and_their_absence_is_said(command) -> None:
+    names = {w["name"] for w in json.loads(command("models", "published", "--json").out)}
+    assert "torchvision-resnet50-imagenet1k_v2" in names
+    outcome = command(*CERTIFY, "--model", "torchvision-resnet50-imagenet1k_v2")
+    assert outcome.code == 2
+    assert "models download torchvision-resnet50-imagenet1k_v2" in outcome.err
+    assert command("models", "download", "torchvision-resnet51").code == 2
