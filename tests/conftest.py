@@ -15,7 +15,6 @@ from torch import Tensor, nn
 from ddrs_core.data import Dataset, load_dataset
 from ddrs_core.models import Classifier, load_model
 
-
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"  # there on some machines
 
 

@@ -53,12 +53,12 @@ def fit_statistics(
     noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         clean = _inputs(network, norm, (images - mean) / std)
-        noisy = _inputs(network, norm, (images + noise - mean) / std)
+        alone = _inputs(network, norm, noise / std)
         stored_mean, stored = norm.running_mean.double(), norm.running_var.double()
         if not (stored > 0).all():
             return None
         a = _variance(clean).clamp_min(1e-12)
-        b = (_variance(noisy) - a).clamp_min(1e-12)
+        b = _variance(alone).clamp_min(1e-12)
         shift = _mean(clean) - stored_mean
         sigmas = torch.cat([torch.zeros(1), torch.logspace(-2, 0.5, 251)]).double()
         spread = (a + sigmas[:, None] ** 2 * b).log() - stored.log()  # [S, channels]
