@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,20 @@ class DownloadProgress:
     total: int | None
 
 
-def download(url: str, target: Path, *, md5: str) -> Iterator[DownloadProgress]:
+def download(
+    url: str, target: Path, *, digest: str, algorithm: str = "md5"
+) -> Iterator[DownloadProgress]:
     """Fetch ``url`` into ``target``, unless it is there.
 
     What has arrived stands in ``target`` + ".part" until it is complete and its digest is right.
     An interrupted download goes on from there, where the server can resume. Of several processes
     one fetches and the others wait for it.
+
+    Args:
+        url: where it is.
+        target: where it goes.
+        digest: in hexadecimal; the first digits will do.
+        algorithm: of the digest, ``md5`` or ``sha256``.
 
     Raises:
         DownloadError: if the server cannot be reached, the digest is wrong (the file is then
@@ -59,7 +68,7 @@ def download(url: str, target: Path, *, md5: str) -> Iterator[DownloadProgress]:
             yield from _fetch(url, part)
             size = _size(part)
             yield DownloadProgress("checking", size, size)
-            _check(url, part, md5)
+            _check(url, part, digest, algorithm)
             os.replace(part, target)
     except OSError as error:
         raise DownloadError(
@@ -130,14 +139,15 @@ def _continue(url: str, part: Path) -> Iterator[DownloadProgress]:
             raise ConnectionError("the connection broke off")
 
 
-def _check(url: str, part: Path, md5: str) -> None:
+def _check(url: str, part: Path, digest: str, algorithm: str) -> None:
     with open(part, "rb") as file:
-        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if found != md5:
+        made = partial(hashlib.new, algorithm, usedforsecurity=False)
+        found = hashlib.file_digest(file, made).hexdigest()
+    if not found.startswith(digest):
         part.unlink()
         raise DownloadError(
-            f"What came from {url} is not the expected file (MD5 {found}, expected {md5}), so it "
-            "was removed. Try again."
+            f"What came from {url} is not the expected file ({algorithm.upper()} "
+            f"{found[: len(digest)]}, expected {digest}), so it was removed. Try again."
         )
 
 

@@ -90,7 +90,7 @@ def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_file_arrives(server: Server, tmp_path: Path) -> None:
     target = tmp_path / "new" / "file"
-    steps = list(download(server.url, target, md5=MD5))
+    steps = list(download(server.url, target, digest=MD5))
     assert target.read_bytes() == CONTENT
     assert not list(target.parent.glob("*.part"))
     loading = [step for step in steps if step.stage == "downloading"]
@@ -98,13 +98,13 @@ def test_a_file_arrives(server: Server, tmp_path: Path) -> None:
     assert (loading[0].done, loading[-1].done) == (0, len(CONTENT))
     assert all(step.total == len(CONTENT) for step in loading)
     assert steps[-1].stage == "checking"
-    assert list(download(server.url, target, md5=MD5)) == []  # it is there
+    assert list(download(server.url, target, digest=MD5)) == []  # it is there
     assert len(server.seen) == 1
 
 
 def test_interruptions_are_resumed(server: Server, tmp_path: Path) -> None:
     server.break_after = [400_000, 0, 500_000]
-    list(download(server.url, tmp_path / "file", md5=MD5))
+    list(download(server.url, tmp_path / "file", digest=MD5))
     assert (tmp_path / "file").read_bytes() == CONTENT
     assert server.seen == [None, "bytes=400000-", "bytes=400000-", "bytes=900000-"]
 
@@ -112,7 +112,7 @@ def test_interruptions_are_resumed(server: Server, tmp_path: Path) -> None:
 def test_a_server_that_cannot_resume_starts_again(server: Server, tmp_path: Path) -> None:
     server.ranges = False
     server.break_after = [1_000_000]
-    list(download(server.url, tmp_path / "file", md5=MD5))
+    list(download(server.url, tmp_path / "file", digest=MD5))
     assert (tmp_path / "file").read_bytes() == CONTENT
     assert len(server.seen) == 2
 
@@ -120,44 +120,44 @@ def test_a_server_that_cannot_resume_starts_again(server: Server, tmp_path: Path
 def test_giving_up_keeps_what_has_arrived(server: Server, tmp_path: Path) -> None:
     server.break_after = [400_000] + [0] * 10
     with pytest.raises(DownloadError, match=r"400,000 bytes have arrived"):
-        list(download(server.url, tmp_path / "file", md5=MD5))
+        list(download(server.url, tmp_path / "file", digest=MD5))
     server.break_after = []
-    list(download(server.url, tmp_path / "file", md5=MD5))
+    list(download(server.url, tmp_path / "file", digest=MD5))
     assert (tmp_path / "file").read_bytes() == CONTENT
     assert server.seen[-1] == "bytes=400000-"
 
 
 def test_a_closed_generator_can_be_resumed(server: Server, tmp_path: Path) -> None:
-    steps = download(server.url, tmp_path / "file", md5=MD5)
+    steps = download(server.url, tmp_path / "file", digest=MD5)
     for step in steps:
         if step.done > 500_000:
             break
     steps.close()
     assert not (tmp_path / "file").exists()
-    list(download(server.url, tmp_path / "file", md5=MD5))
+    list(download(server.url, tmp_path / "file", digest=MD5))
     assert (tmp_path / "file").read_bytes() == CONTENT
     assert server.seen[-1] != "bytes=0-"
 
 
 def test_all_had_arrived_before_the_check(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file.part").write_bytes(CONTENT)
-    list(download(server.url, tmp_path / "file", md5=MD5))
+    list(download(server.url, tmp_path / "file", digest=MD5))
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
 def test_a_part_longer_than_the_file_is_thrown_away(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file.part").write_bytes(CONTENT + b"x")
-    list(download(server.url, tmp_path / "file", md5=MD5))
+    list(download(server.url, tmp_path / "file", digest=MD5))
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
 def test_a_wrong_digest_removes_the_file(server: Server, tmp_path: Path) -> None:
     server.content = CONTENT[:-1] + b"?"
     with pytest.raises(DownloadError, match=f"not the expected file.*{MD5}.*removed"):
-        list(download(server.url, tmp_path / "file", md5=MD5))
+        list(download(server.url, tmp_path / "file", digest=MD5))
     assert [path.name for path in tmp_path.iterdir()] == ["file.lock"]
     server.content = CONTENT
-    list(download(server.url, tmp_path / "file", md5=MD5))
+    list(download(server.url, tmp_path / "file", digest=MD5))
     assert (tmp_path / "file").read_bytes() == CONTENT
 
 
@@ -167,27 +167,27 @@ def test_the_servers_refusal_is_said(
 ) -> None:
     server.status = status
     with pytest.raises(DownloadError, match=f"{server.url} .*answers {status}"):
-        list(download(server.url, tmp_path / "file", md5=MD5))
+        list(download(server.url, tmp_path / "file", digest=MD5))
     assert len(server.seen) == requests
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/file", "http://no-such-host.invalid/file"])
 def test_no_network_is_said(tmp_path: Path, url: str) -> None:
     with pytest.raises(DownloadError, match=f"{url} could not be fetched"):
-        list(download(url, tmp_path / "file", md5=MD5))
+        list(download(url, tmp_path / "file", digest=MD5))
 
 
 def test_a_folder_that_cannot_be_written(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DownloadError, match="DDRS_HOME"):
-        list(download(server.url, tmp_path / "file" / "file", md5=MD5))
+        list(download(server.url, tmp_path / "file" / "file", digest=MD5))
 
 
 def test_several_at_once_fetch_once(server: Server, tmp_path: Path) -> None:
     server.chunk_delay = 0.01
     with ThreadPoolExecutor(4) as pool:
         every = list(
-            pool.map(lambda _: list(download(server.url, tmp_path / "f", md5=MD5)), range(4))
+            pool.map(lambda _: list(download(server.url, tmp_path / "f", digest=MD5)), range(4))
         )
     assert (tmp_path / "f").read_bytes() == CONTENT
     assert len(server.seen) == 1
@@ -198,7 +198,7 @@ def test_a_killed_process_leaves_a_part_to_resume(server: Server, tmp_path: Path
     server.chunk_delay = 0.05
     code = (
         "from pathlib import Path; from ddrs_core.download import download; "
-        f"list(download({server.url!r}, Path({str(tmp_path / 'file')!r}), md5={MD5!r}))"
+        f"list(download({server.url!r}, Path({str(tmp_path / 'file')!r}), digest={MD5!r}))"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
     part = tmp_path / "file.part"
@@ -212,6 +212,6 @@ def test_a_killed_process_leaves_a_part_to_resume(server: Server, tmp_path: Path
     arrived = part.stat().st_size
     assert CONTENT.startswith(part.read_bytes())
     server.chunk_delay = 0
-    list(download(server.url, tmp_path / "file", md5=MD5))
+    list(download(server.url, tmp_path / "file", digest=MD5))
     assert (tmp_path / "file").read_bytes() == CONTENT
     assert server.seen[-1] == f"bytes={arrived}-"

@@ -90,7 +90,7 @@ def download_cifar10() -> Iterator[DownloadProgress]:
             if _verified_sizes(folder) is not None:
                 return
             try:
-                yield from download(CIFAR10.url, archive, md5=CIFAR10.tgz_md5)
+                yield from download(CIFAR10.url, archive, digest=CIFAR10.tgz_md5)
             except DownloadError as error:
                 raise DownloadError(f"{error} {_instead()}") from None
             size = archive.stat().st_size

@@ -198,7 +198,9 @@ def _try(
     more = affordable(forward, plain.card.shape, _COMPARED_IMAGES, _SECONDS, len(chosen))
     images, _ = data.tensors(spread_images(data, more))
     fits = [fit_statistics(plain.network, trial.normalization, images) for trial in trials]
-    return sorted(zip(trials, fits, strict=True), key=lambda pair: _rank(pair[0], pair[1], trials[0]))
+    return sorted(
+        zip(trials, fits, strict=True), key=lambda pair: _rank(pair[0], pair[1], trials[0])
+    )
 
 
 def _rank(

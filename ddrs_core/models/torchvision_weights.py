@@ -6,10 +6,8 @@ The name of a file ends in the first digits of its SHA-256, by which it is check
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -173,21 +171,8 @@ def download_published(published: PublishedWeights) -> Iterator[download.Downloa
         DownloadError: if the server cannot be reached or what comes is another file.
     """
     target = published.file
-    part = target.with_name(target.name + ".part")
-    with ExitStack() as stack:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield from download.take_lock(stack, target, part)
-        if is_at_hand(published):
-            return
-        yield from download._fetch(published.url, part)
-        size = part.stat().st_size
-        yield download.DownloadProgress("checking", size, size)
-        with part.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if not digest.startswith(published.sha256_prefix):
-            part.unlink()
-            raise download.DownloadError(
-                f"What came from {published.url} is not the expected file (SHA-256 {digest[:16]}, "
-                f"expected {published.sha256_prefix}), so it was removed. Try again."
-            )
-        os.replace(part, target)
+    if target.exists() and not is_at_hand(published):
+        target.unlink()  # damaged: its name tells its digest
+    yield from download.download(
+        published.url, target, digest=published.sha256_prefix, algorithm="sha256"
+    )
