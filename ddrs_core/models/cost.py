@@ -1,11 +1,12 @@
 """What one forward pass costs: floating-point operations and memory for activations.
 
-Both come from one pass over tensors without data, so they are the same on every machine and take
-the time of building the graph, not that of computing it.
+Both are counted in one pass over a single blank image, so they do not depend on the speed of the
+machine.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from ddrs_core.models.folding import PlainFunction, without_data
+from ddrs_core.models.folding import PlainFunction
 
 if TYPE_CHECKING:
     from ddrs_core.models.forward import NoisyForward
@@ -48,9 +49,9 @@ def measure_pass(network: nn.Module, shape: Sequence[int]) -> PassCost:
     """
     if isinstance(network, PlainFunction):
         return _unknown(shape)
-    for pretend in (True, False):  # code that looks at values needs real ones
+    for pretend in (False, True):  # without data where there is no memory for one image
         try:
-            return _count(without_data(network) if pretend else network, shape)
+            return _count(_without_data(network) if pretend else network, shape)
         except Exception:
             pass  # whatever a foreign network raises, it will raise again where it matters
     return _unknown(shape)
@@ -89,6 +90,10 @@ class _Counter(TorchDispatchMode):
         self._weights = {_key(t) for t in known}
         self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else the first use would load torch's compiler, which takes seconds
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         count = flop_registry.get(func._overloadpacket)
@@ -126,6 +131,17 @@ def _count(network: nn.Module, shape: Sequence[int]) -> PassCost:
         with counter:
             network(x)
     return PassCost(counter.flops, _SAFETY * counter.peak, _SAFETY * counter.total)
+
+
+def _without_data(network: nn.Module) -> nn.Module:
+    """A copy of ``network`` whose tensors have shapes but no numbers."""
+    empty: dict[int, Any] = {}
+    with torch.inference_mode(False):
+        for p in network.parameters():
+            empty[id(p)] = nn.Parameter(p.detach().to("meta"), requires_grad=False)
+        for b in network.buffers():
+            empty[id(b)] = b.detach().to("meta")
+        return copy.deepcopy(network, empty)
 
 
 def _unknown(shape: Sequence[int]) -> PassCost:
