@@ -7,7 +7,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from ddrs_core.dashboard.messages import show_error
+from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.transfers import show_transfer, start_transfer
 from ddrs_core.data import (
@@ -28,7 +28,7 @@ def show_datasets() -> None:
     st.dataframe(_table(infos), hide_index=True, width="stretch")
     for column, info in zip(st.columns(max(3, len(infos))), infos, strict=False):
         column.page_link(
-            explorer_page(), label=f"Explore {info.title}", icon=":material/explore:",
+            explorer_page(), label=f"Explore {literal(info.title)}", icon=":material/explore:",
             query_params={"dataset": info.name},
         )  # fmt: skip
 
@@ -85,7 +85,7 @@ def show_add_dataset() -> None:
     except DDRSError as error:
         show_error(error)
         return
-    st.session_state["library_added"] = f"Added {info.title} as {info.name!r}."
+    st.session_state["library_added"] = f"Added {literal(info.title)} as {info.name!r}."
     st.rerun()
 
 

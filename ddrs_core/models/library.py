@@ -7,7 +7,9 @@ import os
 import threading
 from pathlib import Path
 
-from ddrs_core.errors import InvalidParameterError, unknown_name
+import torch
+
+from ddrs_core.errors import CheckpointError, InvalidParameterError, unknown_name
 from ddrs_core.models.checkpoint import read_card, save_checkpoint
 from ddrs_core.models.classifier import Classifier, ModelCard, with_card
 from ddrs_core.models.registry import (
@@ -29,6 +31,7 @@ def add_model(classifier: Classifier) -> ModelCard:
 
     Raises:
         InvalidParameterError: if the name is taken or cannot be a file's name.
+        CheckpointError: if the network does not take the images that its card names.
     """
     name = classifier.card.name
     if not MODEL_NAME.fullmatch(name) or name.startswith((PUBLISHED_PREFIX, UPLOAD_PREFIX)):
@@ -71,8 +74,27 @@ def _upload_digest(classifier: Classifier) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def _check_answer(classifier: Classifier) -> None:
+    """Raises CheckpointError unless the network takes the images that its card names."""
+    card = classifier.card
+    try:
+        with torch.inference_mode():
+            found = tuple(classifier(torch.zeros(1, *card.shape)).shape)
+    except (RuntimeError, ValueError) as error:
+        raise CheckpointError(
+            f"{card.architecture} does not take images of {list(card.shape)}: "
+            f"{str(error).splitlines()[0]}."
+        ) from None
+    if found != (1, card.num_classes):
+        raise CheckpointError(
+            f"{card.architecture} should give {card.num_classes} logits for an image of "
+            f"{list(card.shape)}, but gives {list(found[1:])}."
+        )
+
+
 def _save(classifier: Classifier, folder: Path) -> Path:
     """Write a model so that no reader ever sees half of it."""
+    _check_answer(classifier)
     partial = folder / f".partial-{os.getpid()}-{threading.get_ident()}"
     written = save_checkpoint(classifier, partial)
     path = folder / written.name

@@ -20,6 +20,7 @@ from ddrs_core.models import (
     accept,
     add_model,
     attach_model,
+    build_classifier,
     check_fit,
     class_names,
     find_robustness,
@@ -169,6 +170,12 @@ def test_added_models_are_listed_and_can_be_removed(checkpoint: Path) -> None:
     for name in ("a b", "a/b", "upload-0123456789abcdef", "torchvision-mine", "-x"):
         with pytest.raises(InvalidParameterError, match="name"):
             add_model(accept(propose(read_state(checkpoint)), name))
+
+
+def test_a_card_of_another_shape_is_refused() -> None:
+    card = ModelCard("odd", "lenet", "cifar10", 10, (3, 32, 32))
+    with pytest.raises(CheckpointError, match="lenet does not take"):
+        add_model(build_classifier(card).eval())
 
 
 def test_attached_models_live_as_long_as_the_process(checkpoint: Path) -> None:
