@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddrs_core.cli.options import add_command, add_json, add_quiet, print_json
+from ddrs_core.cli.options import add_command, add_json, add_json_below, add_quiet, print_json
 from ddrs_core.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 
     download = add_command(actions, "download", "fetch a data set")
     download.add_argument("name", metavar="NAME", help="such as cifar10")
-    _add_json_below(download)
+    add_json_below(download)
     add_quiet(download)
     download.set_defaults(run=_download)
 
@@ -33,26 +33,18 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     adding.add_argument("--name", metavar="N", help="default: from the path")
     adding.add_argument("--title", metavar="T", help="default: from the path")
     adding.add_argument("--size", type=int, metavar="S", help="photographs at S x S pixels")
-    _add_json_below(adding)
+    add_json_below(adding)
     adding.set_defaults(run=_add)
 
     removing = add_command(actions, "remove", "forget an added data set; its files stay")
     removing.add_argument("name", metavar="NAME")
-    _add_json_below(removing)
+    add_json_below(removing)
     removing.set_defaults(run=_remove)
 
     showing = add_command(actions, "show", "show what a data set holds")
     showing.add_argument("name", metavar="NAME")
-    _add_json_below(showing)
+    add_json_below(showing)
     showing.set_defaults(run=_show)
-
-
-def _add_json_below(parser: argparse.ArgumentParser) -> None:
-    """``--json`` after the action; without it the one before the action stays as it was."""
-    parser.add_argument(
-        "--json", action="store_true", default=argparse.SUPPRESS,
-        help="print JSON for other programs",
-    )  # fmt: skip
 
 
 def _list(options: argparse.Namespace) -> None:
