@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
@@ -131,7 +132,7 @@ def own_models() -> list[ModelCard]:
 
 def default_model(dataset: DatasetInfo) -> ModelCard:
     """The model that a data set is first shown with: of those that were trained on it with one
-    noise level, the last.
+    noise level, the last; for photographs of any kind, one that sees most of them.
 
     Raises:
         InvalidParameterError: if no model takes its images.
@@ -145,6 +146,8 @@ def default_model(dataset: DatasetInfo) -> ModelCard:
         )
     trained = [c for c in cards if c.dataset == dataset.name and "-ds" not in c.name]
     noisy = [c for c in trained or cards if c.trained_with_noise]
+    if not trained and dataset.resizable:
+        return max(noisy or cards, key=lambda card: math.prod(card.shape))
     return (noisy or trained or cards)[-1]
 
 

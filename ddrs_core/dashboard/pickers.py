@@ -24,6 +24,7 @@ from ddrs_core.errors import DDRSError
 from ddrs_core.models import ModelCard, device_info, get_card, list_devices, resolve_device
 
 _ALL = "all classes"
+_RECOGNISABLE = 32  # pixels of a side at which a photograph can be recognised
 
 
 def pick_source() -> None:
@@ -139,7 +140,7 @@ def _dataset_changed() -> None:
     try:
         info = get_dataset_info(shown_dataset())
         model = get_card(state[keys.MODEL])
-        keep = info.resizable and state[keys.DATASET] == PICTURES
+        keep = info.resizable and min(model.shape[1:]) >= _RECOGNISABLE
         card = model if keep else default_model(info)
     except DDRSError as error:
         state[keys.PROBLEMS] = [str(error)]
