@@ -17,9 +17,9 @@ from ddrs_core.smoothing.steps import Budget, SigmaStep
 from ddrs_core.smoothing.strategies import StrategyConfig, choose_sigmas
 
 _PROBES = 60  # along one trajectory, so that looking costs little beside a long ascent
-_PROBE_SAMPLES, _PROBE_SAMPLES_MIN, _PROBE_SECONDS = 200, 16, 0.25
-_FINAL_SAMPLES, _FINAL_SAMPLES_MIN, _FINAL_SECONDS = 1_000, 48, 1.25
-_LOOKING_SECONDS = 30.0  # in all, or as long as the strategy itself takes
+_PROBE_SAMPLES, _PROBE_SAMPLES_MIN, _PROBE_SECONDS = 200, 16, 0.08
+_FINAL_SAMPLES, _FINAL_SAMPLES_MIN, _FINAL_SECONDS = 1_000, 48, 0.6
+_LOOKING_SECONDS = 8.0  # in all, or as long as the strategy itself takes
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Looks:
 def plan_looks(forward: NoisyForward, shape: Sequence[int], config: StrategyConfig) -> Looks:
     """Looks that a network of this cost affords at images of shape [C, H, W].
 
-    They take half a minute in all, or about as long as the strategy itself where that is longer;
+    They take some seconds in all, or about as long as the strategy itself where that is longer;
     by an assumed speed, so that every run on a machine looks alike.
     """
     samples = affordable(forward, shape, _PROBE_SAMPLES, _PROBE_SECONDS, _PROBE_SAMPLES_MIN)

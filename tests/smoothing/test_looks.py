@@ -28,9 +28,8 @@ def costing(flops: float) -> NoisyForward:
     return forward
 
 
-@pytest.mark.parametrize("name", ["digits_cnn", "cifar_resnet20"])
-def test_cheap_networks_are_looked_at_as_ever(name: str) -> None:
-    architecture = get_architecture(name)
+def test_cheap_networks_are_looked_at_in_full() -> None:
+    architecture = get_architecture("digits_cnn")
     forward = NoisyForward(architecture.build(10, architecture.shape[0]).eval(), 10)
     assert curve_budget(forward, architecture.shape) == (33, 2000)
     for preset in list_presets():
@@ -50,7 +49,7 @@ def test_looking_takes_no_longer_than_the_strategy(flops: float, preset) -> None
     number = len(range(0, config.steps, looks.every))
     looking = (number * (looks.samples + 8) + looks.final) * a_pass
     own = 2 * config.steps * config.samples + 4 * config.guard
-    assert looking <= max(30.0, own * a_pass) or number <= 2
+    assert looking <= max(8.0, own * a_pass) or number <= 2
     assert number >= 2
 
 
