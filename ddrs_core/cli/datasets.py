@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddrs_core.cli.options import add_command, add_json, add_json_below, add_quiet, print_json
-from ddrs_core.cli.progress import progress_bar
+from ddrs_core.cli.progress import show_download
 
 if TYPE_CHECKING:
     from ddrs_core.data import DatasetInfo
@@ -66,14 +66,7 @@ def _list(options: argparse.Namespace) -> None:
 def _download(options: argparse.Namespace) -> None:
     from ddrs_core.data import download_dataset, get_dataset_info
 
-    steps = download_dataset(options.name)
-    with progress_bar(options, total=0, unit="B") as bar:
-        bar.unit_scale = True
-        for step in steps:
-            bar.set_description(step.stage, refresh=False)
-            bar.total = step.total
-            bar.n = step.done
-            bar.refresh()
+    show_download(options, download_dataset(options.name))
     info = get_dataset_info(options.name)
     _tell(options, info, f"{info.title} is in {info.origin}.")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ddrs_core.cli.bring import add_foreign_options, import_model
 from ddrs_core.cli.options import add_command, add_json, add_json_below, add_quiet, print_json
-from ddrs_core.cli.progress import progress_bar
+from ddrs_core.cli.progress import show_download
 
 if TYPE_CHECKING:
     from ddrs_core.models import Classifier, ModelCard
@@ -155,10 +155,7 @@ def _download(options: argparse.Namespace) -> None:
     from ddrs_core.models import download_published, get_published
 
     weights = get_published(options.name)
-    with progress_bar(options, total=0, unit="B") as bar:
-        for step in download_published(weights):
-            bar.total = step.total
-            bar.update(step.done - bar.n)
+    show_download(options, download_published(weights))
     print(f"{weights.name} is here. Its classes are ImageNet's; images are 3x224x224 or so.")
 
 

@@ -11,7 +11,13 @@ from typing import Any
 from ddrs_core.dashboard.belongings import belongings
 from ddrs_core.dashboard.engines import get_forward
 from ddrs_core.dashboard.picture_picker import PICTURES, example_picture
-from ddrs_core.data import Dataset, DatasetInfo, get_dataset_info, list_datasets
+from ddrs_core.data import (
+    Dataset,
+    DatasetInfo,
+    get_dataset_info,
+    is_picture_name,
+    list_datasets,
+)
 from ddrs_core.errors import DDRSError, InvalidParameterError, unknown_name
 from ddrs_core.models import (
     ModelCard,
@@ -21,6 +27,7 @@ from ddrs_core.models import (
     list_models,
     open_for_model,
     resolve_device,
+    takes,
 )
 from ddrs_core.smoothing import (
     DEFAULT_PRESET,
@@ -37,7 +44,6 @@ Reader = Callable[["ExplorerView", str], "ExplorerView"]
 DEFAULT_INDEX = 0
 DEFAULT_N, DEFAULT_N_SLOW = 10_000, 1_000  # the latter where a network takes long on this device
 _PATIENCE = 120.0  # seconds for a certificate
-PICTURE_PREFIX = "picture-"
 MAX_N = 1_000_000
 MAX_SEED = 2**31 - 1
 
@@ -78,7 +84,7 @@ class ExplorerView:
     @property
     def is_picture(self) -> bool:
         """Whether a visitor's own picture is looked at."""
-        return self.dataset.startswith(PICTURE_PREFIX)
+        return is_picture_name(self.dataset)
 
     @property
     def true_label(self) -> int | None:
@@ -117,7 +123,7 @@ def fitting_models(dataset: DatasetInfo) -> list[ModelCard]:
     """The models that take the images of a data set, the visitor's own last; those that know its
     classes come first."""
     cards = [*list_models(), *own_models()]
-    fitting = [c for c in cards if dataset.resizable or tuple(c.shape) == tuple(dataset.shape)]
+    fitting = [card for card in cards if takes(card, dataset)]
     return sorted(fitting, key=lambda card: card.num_classes != dataset.num_classes)
 
 

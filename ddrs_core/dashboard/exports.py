@@ -84,12 +84,12 @@ def python_snippet(view: ExplorerView) -> str:
     budget = f"n0={view.n0}, n={view.n}, alpha={view.alpha!r}{bound}"
     lines = [
         *(["from dataclasses import replace"] if changes else []),
-        "from ddrs_core.data import load_dataset",
-        "from ddrs_core.models import NoisyForward, load_model",
+        "from ddrs_core.models import NoisyForward, load_model, open_for_model",
         "from ddrs_core.smoothing import Budget, SmoothedClassifier, choose_sigmas, get_preset",
         "",
-        f'x, label = load_dataset("{view.dataset}")[{view.index}]',
-        f'f = NoisyForward(load_model("{view.model}", "{view.device}"))',
+        f'model = load_model("{view.model}", "{view.device}")',
+        f'x, _ = open_for_model("{view.dataset}", model.card)[{view.index}]',
+        "f = NoisyForward(model)",
         f"*_, last = choose_sigmas(f, x[None], [{view.sigma_0!r}], {config},",
         f"                         seed={view.seed}, indices=[{view.index}], "
         f"budget=Budget({view.n}, {view.alpha!r}))",

@@ -19,7 +19,7 @@ from ddrs_core.models.device import (
     list_devices,
     resolve_device,
 )
-from ddrs_core.models.fitting import check_fit, check_shape, class_names, open_for_model
+from ddrs_core.models.fitting import check_fit, check_shape, class_names, open_for_model, takes
 from ddrs_core.models.foreign import (
     Layout,
     RawCheckpoint,
@@ -109,6 +109,7 @@ __all__ = [
     "robustness_on_card",
     "save_checkpoint",
     "spread_images",
+    "takes",
     "weights_digest",
     "with_card",
 ]

@@ -43,13 +43,18 @@ def open_for_model(dataset: str, card: ModelCard, split: str = "test") -> Datase
     return opened.for_classes(class_names(card))
 
 
+def takes(card: ModelCard, dataset: DatasetInfo) -> bool:
+    """Whether a model takes the images of a data set, whatever their classes are."""
+    return dataset.resizable or tuple(card.shape) == tuple(dataset.shape)
+
+
 def check_shape(card: ModelCard, dataset: DatasetInfo) -> None:
     """Make sure that a model takes the images of a data set, whatever their classes are.
 
     Raises:
         MismatchError: if it takes images of another shape.
     """
-    if not dataset.resizable and tuple(card.shape) != tuple(dataset.shape):
+    if not takes(card, dataset):
         raise MismatchError(
             f"Model {card.name!r} takes images of {_size(card.shape)}, but {dataset.title} has "
             f"{_size(dataset.shape)}. Choose a model trained on {dataset.title}."

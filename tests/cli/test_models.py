@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from ddrs_core.data import added
 from ddrs_core.models import Classifier, registry
 
 CERTIFY = ("certify", "--dataset", "digits", "--method", "fixed", "--sigma", 0.25, "--n", 100,
@@ -20,6 +21,7 @@ CERTIFY = ("certify", "--dataset", "digits", "--method", "fixed", "--sigma", 0.2
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DDRS_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(registry, "_ATTACHED", {})
+    monkeypatch.setattr(added, "_attached", {})
 
 
 def layouts(model: Classifier) -> dict[str, object]:
