@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from ddrs_core.errors import CheckpointError, DDRSError
 from ddrs_core.models.classifier import (
@@ -20,15 +21,26 @@ from ddrs_core.models.classifier import (
 
 
 def save_checkpoint(classifier: Classifier, folder: Path) -> Path:
-    """Write ``<name>.safetensors`` and ``<name>.json`` into ``folder``; returns the former."""
+    """Write ``<name>.safetensors`` and ``<name>.json`` into ``folder``; returns the former.
+
+    Weights that half precision holds exactly are written in it; nothing is ever rounded.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    state = {k: v.detach().cpu().contiguous() for k, v in classifier.network.state_dict().items()}
+    state = {k: _stored(v) for k, v in classifier.network.state_dict().items()}
     with_card(classifier, digest=weights_digest(classifier.network))
     path = folder / f"{classifier.card.name}.safetensors"
     save_file(state, path)
     card_text = json.dumps(classifier.card.to_dict(), indent=2) + "\n"
     path.with_suffix(".json").write_text(card_text, encoding="utf-8")
     return path
+
+
+def _stored(tensor: Tensor) -> Tensor:
+    tensor = tensor.detach().cpu().contiguous()
+    if tensor.dtype == torch.float32 and tensor.ndim > 1:
+        half = tensor.half()
+        return half if torch.equal(half.float(), tensor) else tensor
+    return tensor
 
 
 def read_card(path: Path) -> ModelCard:

@@ -38,6 +38,8 @@ class ModelCard:
     accuracy: dict[str, float] = field(default_factory=dict)  # "clean", "noise 0.25", ...
     precision: Precision = "fp32"  # lowest precision in which it was checked
     seed: int | None = None
+    training: dict[str, Any] = field(default_factory=dict)  # all settings of the training run
+    log_digest: str = ""  # SHA-256 of the training log, 16 hex digits
     command: str = ""
     machine: str = ""
     digest: str = ""
@@ -91,6 +93,8 @@ def _check_card(card: ModelCard) -> None:
         (card.digest, str, "digest"),
         (card.method, str, "method"),
         (card.origin, str, "origin"),
+        (card.training, dict, "training"),
+        (card.log_digest, str, "log_digest"),
         (card.parameters, int, "parameters"),
         (card.sigma or 0.0, (int, float), "sigma"),
     ):

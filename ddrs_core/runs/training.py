@@ -1,31 +1,56 @@
-"""Train a classifier, measure what goes on its card, and save both."""
+"""A training run in a folder: trained, logged, resumable, and in the end measured and saved.
+
+In ``DIR``, for a model ``NAME``::
+
+    NAME.safetensors, NAME.json   the model and its card, once the run has ended
+    NAME.log.jsonl                the training log: settings, then a line an epoch
+    NAME.run/state.pt             all that is needed to go on; gone once the run has ended
+    NAME.run/tensorboard/         the same figures for TensorBoard
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ddrs_core.data import DatasetInfo, list_datasets
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError, unknown_name
-from ddrs_core.models import Classifier, ModelCard, device_info, save_checkpoint
+from ddrs_core.models import (
+    Classifier,
+    ModelCard,
+    device_info,
+    load_checkpoint,
+    save_checkpoint,
+    weights_digest,
+)
 from ddrs_core.models.architectures import get_architecture, list_architectures
 from ddrs_core.models.classifier import with_card
 from ddrs_core.models.device import Precision
+from ddrs_core.models.rounding import round_weights
+from ddrs_core.runs.training_log import TrainingLog, log_digest
 from ddrs_core.training import (
+    ALONE,
     BatchSummary,
     EpochSummary,
+    Group,
     TrainConfig,
+    Trainer,
     measure_accuracy,
-    train_steps,
 )
 
 MEASURED_SIGMAS = (0.12, 0.25, 0.50)
-BF16_TOLERANCE = 0.005  # of accuracy, at which a model counts as fit for bf16
+MEASURED_COPIES = 5
+TOLERANCE = 0.005  # of accuracy, at which a model counts as fit for a coarser number format
+SAVE_SECONDS = 20.0  # between two saved states within an epoch
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -37,22 +62,82 @@ class ModelSaved:
     card: ModelCard
 
 
+@dataclass(frozen=True)
+class TrainingStopped:
+    """The run was asked to stop; it can be resumed."""
+
+    epoch: int  # that is under way, from 1
+    folder: Path
+
+
+TrainingStep = BatchSummary | EpochSummary | TrainingStopped | ModelSaved
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """Where the files of a run lie."""
+
+    folder: Path
+    name: str
+
+    @property
+    def model(self) -> Path:
+        return self.folder / f"{self.name}.safetensors"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.name}.log.jsonl"
+
+    @property
+    def run(self) -> Path:
+        return self.folder / f"{self.name}.run"
+
+    @property
+    def state(self) -> Path:
+        return self.run / "state.pt"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.run / "tensorboard"
+
+    def remove(self) -> None:
+        """Forget an earlier run and its result."""
+        shutil.rmtree(self.run, ignore_errors=True)
+        for path in (self.model, self.model.with_suffix(".json"), self.log):
+            path.unlink(missing_ok=True)
+
+
 def train_and_save(
-    config: TrainConfig, device: torch.device, folder: Path, *, command: str = ""
-) -> Iterator[BatchSummary | EpochSummary | ModelSaved]:
-    """Train a classifier from scratch, measure it on the test split and save it.
+    config: TrainConfig,
+    device: torch.device,
+    folder: Path,
+    *,
+    command: str = "",
+    resume: bool = False,
+    group: Group = ALONE,
+    stop: threading.Event | None = None,
+) -> Iterator[TrainingStep]:
+    """Train a classifier, measure it on the test split and save it.
+
+    The state is saved after every epoch, every :data:`SAVE_SECONDS` and when the run is told to
+    stop. A run that was killed and resumed gives the same model as an undisturbed one.
 
     Args:
         config: the training run.
         device: where to train.
-        folder: where ``<name>.safetensors`` and its card go.
+        folder: where its files go.
         command: the command line that does this again, for the card.
+        resume: go on where the run in ``folder`` is, if there is one.
+        group: the processes that share the run; the first one writes.
+        stop: set by whoever wants the run to save its state and end.
 
     Yields:
-        Summaries of batches and epochs; the last is :class:`ModelSaved`.
+        Summaries of batches and epochs; the last is :class:`ModelSaved` or
+        :class:`TrainingStopped`. Processes other than the first end with their last summary.
 
     Raises:
-        DDRSError: for a name or number that makes no sense.
+        DDRSError: for a name or number that makes no sense, or if the folder holds a run of that
+            name that is not to be resumed.
     """
     if not _NAME.fullmatch(config.model_name):
         raise InvalidParameterError(
@@ -65,43 +150,126 @@ def train_and_save(
             f"{architecture.name} takes images of shape {list(architecture.shape)}, but "
             f"{info.title} has {list(info.shape)}. Use {default_architecture(config.dataset)}."
         )
-    steps = train_steps(config, device)
-    return _train_and_save(steps, config, device, check_folder(folder), command)
+    files = TrainingFiles(check_folder(folder), config.model_name)
+    if not resume and (files.model.exists() or files.state.exists()):
+        raise DDRSError(
+            f"{files.folder} holds a run {config.model_name!r} already: add --resume to go on with "
+            "it, --overwrite to start afresh, or use another --out or --name."
+        )
+    if files.model.exists():
+        card = load_checkpoint(files.model).card
+        return iter([ModelSaved(files.model, card)])
+    trainer = Trainer(config, device, group)
+    if resume and files.state.exists():
+        trainer.load(read_state(files.state))
+    return _run(trainer, files, command, stop or threading.Event())
 
 
-def _train_and_save(
-    steps: Iterator[BatchSummary | EpochSummary],
-    config: TrainConfig,
-    device: torch.device,
-    folder: Path,
-    command: str,
-) -> Iterator[BatchSummary | EpochSummary | ModelSaved]:
+def _run(
+    trainer: Trainer, files: TrainingFiles, command: str, stop: threading.Event
+) -> Iterator[TrainingStep]:
+    leads = trainer.group.leads
     classifier = None
-    for step in steps:
-        if isinstance(step, EpochSummary):
-            classifier = step.classifier
-        yield step
+    log = None
+    if leads:
+        files.run.mkdir(parents=True, exist_ok=True)
+        log = TrainingLog(files.log, files.tensorboard, trainer.config, trainer.epochs_done)
+    saved = time.monotonic()
+    try:
+        for step in trainer.steps():
+            if isinstance(step, EpochSummary):
+                classifier = step.classifier
+                if log is not None:
+                    log.append(step)
+            due = isinstance(step, EpochSummary) or time.monotonic() - saved > SAVE_SECONDS
+            if leads and classifier is None and (due or stop.is_set()):
+                write_state(trainer.state(), files.state)
+                saved = time.monotonic()
+            yield step
+            if stop.is_set() and classifier is None:
+                yield TrainingStopped(trainer.epochs_done + 1, files.folder)
+                return
+    finally:
+        if log is not None:
+            log.close()
     assert classifier is not None
+    if leads:
+        _finish(classifier, trainer.config, files, command)
+        yield ModelSaved(files.model, classifier.card)
+
+
+def _finish(
+    classifier: Classifier, config: TrainConfig, files: TrainingFiles, command: str
+) -> None:
+    """Measure the classifier and write it with its card."""
+    device = next(classifier.parameters()).device
     wanted = {f"{sigma:.2f}": sigma for sigma in (*MEASURED_SIGMAS, config.sigma)}
     measured = tuple(sorted(wanted.values()))
-    accuracy = measure_accuracy(classifier, config.dataset, measured, precision="fp32")
+    copies, dataset = MEASURED_COPIES, config.dataset
+    round_where_harmless(classifier, dataset, config.sigma)
+    accuracy = measure_accuracy(classifier, dataset, measured, copies=copies, precision="fp32")
     with_card(
         classifier,
         accuracy=accuracy,
-        precision=lowest_precision(classifier, config.dataset, accuracy, measured),
+        precision=lowest_precision(classifier, dataset, accuracy, measured, copies=copies),
         command=command,
         machine=f"{device_info(str(device)).title}, torch {torch.__version__}",
+        log_digest=log_digest(files.log),
     )
-    yield ModelSaved(save_checkpoint(classifier, folder), classifier.card)
+    save_checkpoint(classifier, files.folder)
+    files.state.unlink(missing_ok=True)
+
+
+def round_where_harmless(classifier: Classifier, dataset: str, sigma: float) -> None:
+    """Round the weights to half precision unless that costs accuracy under noise ``sigma``; files
+    are then half as large. It is the rounded classifier that is measured and certified."""
+    exact = {name: t.clone() for name, t in classifier.network.state_dict().items()}
+    before = measure_accuracy(classifier, dataset, (sigma,), copies=1, precision="fp32")
+    round_weights(classifier)
+    after = measure_accuracy(classifier, dataset, (sigma,), copies=1, precision="fp32")
+    if any(after[name] < before[name] - TOLERANCE for name in before):
+        classifier.network.load_state_dict(exact)
+        with_card(classifier, digest=weights_digest(classifier.network))
 
 
 def lowest_precision(
-    classifier: Classifier, dataset: str, accuracy: dict[str, float], sigmas: tuple[float, ...]
+    classifier: Classifier,
+    dataset: str,
+    accuracy: dict[str, float],
+    sigmas: tuple[float, ...],
+    *,
+    copies: int = 10,
 ) -> Precision:
     """``bf16`` if every accuracy in that format is within 0.5 points of fp32's, else ``fp32``."""
-    lower = measure_accuracy(classifier, dataset, sigmas, precision="bf16")
-    near = all(abs(lower[name] - accuracy[name]) <= BF16_TOLERANCE for name in accuracy)
+    lower = measure_accuracy(classifier, dataset, sigmas, copies=copies, precision="bf16")
+    near = all(abs(lower[name] - accuracy[name]) <= TOLERANCE for name in accuracy)
     return "bf16" if near else "fp32"
+
+
+def write_state(state: dict[str, Any], path: Path) -> None:
+    """Write a trainer's state so that no reader ever sees half of it."""
+    partial = path.with_suffix(".partial")
+    with partial.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read what :func:`write_state` wrote.
+
+    Raises:
+        DDRSError: if the file is damaged or something else.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        return dict(state)
+    except Exception as error:
+        raise DDRSError(
+            f"The saved state {path} cannot be read ({type(error).__name__}). Start the run afresh "
+            "with --overwrite."
+        ) from None
 
 
 def default_architecture(dataset: str) -> str:

@@ -242,7 +242,7 @@ def soft_radius(
     for i in range(0, len(images), a_part):
         rows = slice(i, i + a_part)
         work = partial(
-            _soft_radius_part, forward, images[rows], sigma[rows], noise[rows], clamp, beta
+            soft_radius_of, forward.logits, images[rows], sigma[rows], noise[rows], clamp, beta
         )
         parts.append(forward.with_gradient_memory(len(images[rows]) * copies, work))
     if len(parts) == 1:
@@ -255,21 +255,22 @@ def soft_radius(
 _GRADIENT_ROWS_MIN = 16
 
 
-def _soft_radius_part(
-    forward: NoisyForward,
+def soft_radius_of(
+    f: Callable[[Tensor], Tensor],
     images: Tensor,
     sigma: Tensor,
     noise: Tensor,
     clamp: float,
-    beta: float,
+    beta: float = 1.0,
 ) -> SoftRadius:
+    """:func:`soft_radius` in one piece, of anything that gives logits [B, K]."""
     m, n = noise.shape[:2]
     with torch.enable_grad():
         s = sigma.detach().clone().requires_grad_(True)
         noisy = torch.addcmul(
             images[:, None], s.to(noise.dtype).view(m, 1, 1, 1, 1), noise
         )  # [M, n, C, H, W]
-        logits = forward.logits(noisy.flatten(0, 1))
+        logits = f(noisy.flatten(0, 1))
         probabilities = (beta * logits).softmax(1).view(m, n, -1)
         top, classes = probabilities.double().mean(1).topk(2, dim=1)  # [M, 2]
         clamped = top.clamp(clamp, 1 - clamp)

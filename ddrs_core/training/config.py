@@ -2,42 +2,90 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
+from ddrs_core.errors import require_count, require_number, unknown_name
 from ddrs_core.models import Classifier
+from ddrs_core.models.device import choose_precision, resolve_device
+from ddrs_core.training.augmentation import AUGMENTATIONS
+from ddrs_core.training.batch import TrainingMethod
+from ddrs_core.training.gaussian import Gaussian
+from ddrs_core.training.image_sigmas import SigmaSummary, SigmaTraining
+from ddrs_core.training.schedules import SCHEDULES
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run; the defaults suit the digits."""
+    """One training run; see :func:`~ddrs_core.training.recipes.recipe` for good settings."""
 
     dataset: str
     architecture: str
-    method: str
-    sigma: float
-    epochs: int = 120
-    batch_size: int = 128
+    method: TrainingMethod = field(default_factory=Gaussian)
+    sigma: float = 0.25  # noise level; where every image's own one starts, if data-dependent
+    data_dependent: SigmaTraining | None = None
+    epochs: int = 90
+    batch_size: int = 256  # in all, whatever the number of processes
     lr: float = 0.1
+    schedule: str = "cosine"
+    warmup: float = 0.0  # epochs over which the learning rate grows from 0
     momentum: float = 0.9
-    weight_decay: float = 5e-4
+    weight_decay: float = 1e-4
+    clip: float = 0.0  # largest norm of the gradient; 0: not clipped
+    ema: float = 0.0  # decay of the moving average of the weights that is kept; 0: the last ones
+    augmentation: str = "none"
+    init: str = ""  # a model, or the path of one, whose weights are the start; empty: random ones
+    precision: str = "auto"  # bf16 where it is native
+    compile: bool = False  # torch.compile, which needs a C++ compiler
     seed: int = 0
     name: str = ""  # of the model; made from the other fields when empty
 
     @property
     def model_name(self) -> str:
-        """``digits-gaussian-0.50`` unless a name was given."""
-        return self.name or f"{self.dataset}-{self.method}-{self.sigma:.2f}"
+        """``digits-gaussian-0.50`` or ``digits-gaussian-ds2-0.50`` unless a name was given."""
+        ds = "-ds2" if self.data_dependent is not None else ""
+        return self.name or f"{self.dataset}-{self.method.name}{ds}-{self.sigma:.2f}"
+
+    def check(self) -> TrainConfig:
+        """Raises DDRSError if a number or name makes no sense, whatever the data set."""
+        require_number("sigma (noise level)", self.sigma, above=0.0, below=100.0)
+        require_number("lr (learning rate)", self.lr, above=0.0)
+        require_count("epochs", self.epochs, at_most=100_000)
+        require_count("batch size", self.batch_size, at_least=2)
+        require_number("warm-up (epochs)", self.warmup, above=-1e-9, below=self.epochs + 1e-9)
+        require_number("momentum", self.momentum, above=-1e-9, below=1.0)
+        require_number("weight decay", self.weight_decay, above=-1e-9)
+        require_number("clip (norm of the gradient)", self.clip, above=-1e-9)
+        require_number("ema (decay)", self.ema, above=-1e-9, below=1.0)
+        require_count("seed", self.seed, at_least=0, at_most=2**63 - 1)
+        choose_precision(self.precision, resolve_device("cpu"))
+        for kind, name, known in (
+            ("schedule", self.schedule, SCHEDULES),
+            ("augmentation", self.augmentation, AUGMENTATIONS),
+        ):
+            if name not in known:
+                raise unknown_name(kind, name, known)
+        self.method.check()
+        if self.data_dependent is not None:
+            self.data_dependent.check()
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; the method with its name."""
+        data = asdict(self)
+        data["method"] = {"name": self.method.name, **data["method"]}
+        return data
 
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """After one step of the weights."""
+    """The batches since the last summary, several times a second."""
 
     epoch: int
-    batch: int
+    batch: int  # done in this epoch
     batches: int
-    loss: float
-    accuracy: float  # on the noisy images of this batch
+    loss: float  # mean over these batches
+    accuracy: float  # on their noisy images
 
 
 @dataclass(frozen=True)
@@ -50,4 +98,11 @@ class EpochSummary:
     accuracy: float  # on noisy training images
     lr: float
     seconds: float
+    sigma: SigmaSummary | None = None  # data-dependent training only
     classifier: Classifier | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """A line of the training log."""
+        data = asdict(replace(self, classifier=None))
+        del data["classifier"]
+        return data

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from dataclasses import dataclass
+from typing import ClassVar
+
 from torch.nn import functional as F
 
+from ddrs_core.training.batch import Batch, Learner, Loss
 
-def gaussian_loss(
-    f: nn.Module, images: Tensor, labels: Tensor, sigma: float, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Loss (scalar) and logits [B, K] on one noisy copy of each image [B, C, H, W]."""
-    noise = torch.empty_like(images).normal_(generator=generator)
-    logits = f(images + sigma * noise)
-    return F.cross_entropy(logits, labels), logits
+
+@dataclass(frozen=True)
+class Gaussian:
+    """One noisy copy of each image, and nothing to choose."""
+
+    name: ClassVar[str] = "gaussian"
+    title: ClassVar[str] = "Gaussian augmentation (Cohen et al. 2019)"
+
+    def check(self) -> None:
+        """There is nothing to check."""
+
+    def loss(self, learner: Learner, batch: Batch) -> Loss:
+        """Cross-entropy of one noisy copy of each image."""
+        logits = learner.logits(batch.noisy(batch.draw(1)))
+        return Loss(F.cross_entropy(logits, batch.labels), logits.detach())

@@ -1,157 +1,321 @@
-"""The training loop as a generator, and the accuracies that go on a model's card."""
+"""The training loop as a generator whose state can be saved after any batch."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ddrs_core.data import load_dataset
-from ddrs_core.errors import MismatchError, require_count, require_number, unknown_name
+from ddrs_core.errors import InvalidParameterError, MismatchError, require_count
 from ddrs_core.models import (
     Classifier,
     ModelCard,
-    NoisyForward,
     Normalization,
     build_classifier,
+    choose_precision,
+    load_checkpoint,
+    load_model,
     noise_generator,
-    spread_images,
     weights_digest,
 )
 from ddrs_core.models.architectures import get_architecture
 from ddrs_core.models.classifier import with_card
+from ddrs_core.training.augmentation import AUGMENTATIONS
+from ddrs_core.training.averaging import WeightAverage
+from ddrs_core.training.batch import Batch
 from ddrs_core.training.config import BatchSummary, EpochSummary, TrainConfig
-from ddrs_core.training.gaussian import gaussian_loss
+from ddrs_core.training.feed import ImageFeed
+from ddrs_core.training.image_sigmas import ImageSigmas
+from ddrs_core.training.learner import TrainedNetwork
+from ddrs_core.training.parallel import ALONE, Group
+from ddrs_core.training.schedules import learning_rate
 
-# (classifier, images [B, C, H, W], labels [B], sigma, generator) -> loss, logits [B, K]
-LossFunction = Callable[[nn.Module, Tensor, Tensor, float, torch.Generator], tuple[Tensor, Tensor]]
-
-_MEASURED_IMAGES = 1000
-
-METHODS: dict[str, LossFunction] = {"gaussian": gaussian_loss}
+_REPORT_SECONDS = 0.2
+_MEASURED_FOR_NORMALIZATION = 10_000  # images
 
 
 def train_steps(config: TrainConfig, device: torch.device) -> Iterator[BatchSummary | EpochSummary]:
-    """Train a classifier from scratch with SGD, momentum and a cosine schedule.
+    """Train a classifier; see :class:`Trainer`.
 
     Yields:
-        A summary of every batch and every epoch; the last one carries the trained classifier, in
-        eval mode and frozen.
+        A summary of the batches several times a second, and one of every epoch; the last one
+        carries the trained classifier, in eval mode and frozen.
 
     Raises:
         DDRSError: for a name or number in the configuration that makes no sense.
     """
-    if config.method not in METHODS:
-        raise unknown_name("training method", config.method, METHODS)
-    require_number("sigma (noise level)", config.sigma, above=0.0, below=100.0)
-    require_number("lr (learning rate)", config.lr, above=0.0)
-    require_count("epochs", config.epochs)
-    require_number("momentum", config.momentum, above=-1e-9, below=1.0)
-    require_number("weight decay", config.weight_decay, above=-1e-9)
-    require_count("seed", config.seed, at_least=0, at_most=2**63 - 1)
-    architecture = get_architecture(config.architecture)
-    train = load_dataset(config.dataset, "train")
-    require_count("batch size", config.batch_size, at_least=2, at_most=len(train))
-    if architecture.shape != train.info.shape:
-        raise MismatchError(
-            f"Architecture {architecture.name!r} takes images of shape "
-            f"{list(architecture.shape)}, but {train.info.title} has {list(train.info.shape)}."
+    return Trainer(config, device).steps()
+
+
+class Trainer:
+    """A training run that can stop after any batch and go on later with the same final result.
+
+    SGD with momentum. Every random number comes from the seed and the number of the step, so that
+    what is left to remember are weights, momenta, sigmas and that number.
+
+    Args:
+        config: the run.
+        device: where to train.
+        group: the processes that share it.
+
+    Raises:
+        DDRSError: for a name or number in the configuration that makes no sense.
+    """
+
+    def __init__(self, config: TrainConfig, device: torch.device, group: Group = ALONE) -> None:
+        self.config = config.check()
+        self.device, self.group = device, group
+        train = load_dataset(config.dataset, "train")
+        require_count("batch size", config.batch_size, at_least=2, at_most=len(train))
+        self._rows = group.share(config.batch_size)
+        architecture = get_architecture(config.architecture)
+        if architecture.shape != train.info.shape:
+            raise MismatchError(
+                f"Architecture {architecture.name!r} takes images of shape "
+                f"{list(architecture.shape)}, but {train.info.title} has {list(train.info.shape)}."
+            )
+        start = _starting_classifier(config) if config.init else None
+        self._feed = ImageFeed(train, device)
+        self._images = len(train)
+        self.batches = len(train) // config.batch_size  # of an epoch
+        if start is None:
+            start = _new_classifier(config, self._feed, train.info.num_classes, train.info.shape)
+        self.classifier = start.to(device, memory_format=torch.channels_last)
+        precision = choose_precision(config.precision, device, "bf16")
+        group.synchronise(self.classifier)
+        self._learner = TrainedNetwork(
+            self.classifier, precision, compiled=config.compile, parallel=group.wrap
         )
-    return _train(config, device, train.tensors(), train.info.num_classes, architecture.shape)
-
-
-def _train(
-    config: TrainConfig,
-    device: torch.device,
-    data: tuple[Tensor, Tensor],
-    num_classes: int,
-    shape: tuple[int, int, int],
-) -> Iterator[BatchSummary | EpochSummary]:
-    images, labels = (t.to(device) for t in data)
-    classifier = _new_classifier(config, images, num_classes, shape).to(device)
-    loss_function = METHODS[config.method]
-    optimizer = torch.optim.SGD(
-        classifier.parameters(), config.lr, config.momentum,
-        weight_decay=config.weight_decay, nesterov=config.momentum > 0,
-    )  # fmt: skip
-    batches = len(images) // config.batch_size
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, config.epochs * batches)
-    order_generator = noise_generator(config.seed, 0, "train order")
-    noise = noise_generator(config.seed, 0, "train noise", device)
-    for epoch in range(1, config.epochs + 1):
-        started, loss_sum, right = time.perf_counter(), 0.0, 0.0
-        lr = float(schedule.get_last_lr()[0])
-        order = torch.randperm(len(images), generator=order_generator).to(device)
-        classifier.train()
-        for batch in range(1, batches + 1):
-            chosen = order[(batch - 1) * config.batch_size : batch * config.batch_size]
-            with torch.enable_grad():
-                loss, logits = loss_function(
-                    classifier, images[chosen], labels[chosen], config.sigma, noise
-                )
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-            optimizer.step()
-            schedule.step()
-            accuracy = float((logits.argmax(1) == labels[chosen]).float().mean())
-            loss_sum, right = loss_sum + float(loss.detach()), right + accuracy
-            yield BatchSummary(epoch, batch, batches, float(loss.detach()), accuracy)
-        done = None
-        if epoch == config.epochs:
-            done = classifier.eval().requires_grad_(False)
-            with_card(done, digest=weights_digest(done.network))
-        yield EpochSummary(
-            epoch, config.epochs, loss_sum / batches, right / batches, lr,
-            time.perf_counter() - started, done,
+        self._optimizer = torch.optim.SGD(
+            self.classifier.parameters(), config.lr, config.momentum,
+            weight_decay=config.weight_decay, nesterov=config.momentum > 0,
         )  # fmt: skip
+        self._average = WeightAverage(self.classifier.network, config.ema) if config.ema else None
+        self.sigmas = (
+            None
+            if config.data_dependent is None
+            else ImageSigmas(config.data_dependent, self._images, config.sigma, device)
+        )
+        self.step = 0  # steps of the weights so far
+        self._sums = torch.zeros(2, dtype=torch.float64, device=device)  # loss, accuracy; epoch
+        self._seconds = 0.0  # of this epoch
+
+    @property
+    def epochs_done(self) -> int:
+        """Whole epochs so far."""
+        return self.step // self.batches
+
+    def state(self) -> dict[str, Any]:
+        """Everything that :meth:`load` needs: tensors and plain data."""
+        return {
+            "config": _fingerprint(self.config),
+            "step": self.step,
+            "network": self.classifier.network.state_dict(),
+            "momentum": self._optimizer.state_dict()["state"],
+            "average": self._average.values if self._average else {},
+            "sigmas": self.sigmas.values if self.sigmas else torch.empty(0),
+            "sums": self._sums,
+            "seconds": self._seconds,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on where a run with the same configuration was when it gave its :meth:`state`.
+
+        Raises:
+            InvalidParameterError: if that run had another configuration.
+        """
+        _check_same_run(_fingerprint(self.config), state["config"])
+        self.classifier.network.load_state_dict(state["network"])
+        optimizer = self._optimizer.state_dict()
+        self._optimizer.load_state_dict({**optimizer, "state": state["momentum"]})
+        if self._average:
+            self._average.values = {k: t.to(self.device) for k, t in state["average"].items()}
+        if self.sigmas:
+            self.sigmas.values = state["sigmas"].to(self.device)
+        self._sums = state["sums"].to(self.device)
+        self.step, self._seconds = int(state["step"]), float(state["seconds"])
+
+    def steps(
+        self, report_seconds: float = _REPORT_SECONDS
+    ) -> Iterator[BatchSummary | EpochSummary]:
+        """Train to the end.
+
+        Yields:
+            A :class:`BatchSummary` every ``report_seconds`` and after the last batch of an epoch
+            (the loss is fetched from the device only then), and an :class:`EpochSummary`;
+            :meth:`state` may be asked for whenever one arrives.
+        """
+        epochs = self.config.epochs
+        while self.step < epochs * self.batches:
+            yield from self._epoch(report_seconds)
+
+    def _epoch(self, report_seconds: float) -> Iterator[BatchSummary | EpochSummary]:
+        epoch, first = divmod(self.step, self.batches)
+        plan = self._plan(epoch)
+        shares = [indices[self._rows] for indices in plan[first:]]
+        reported = self._sums.clone()
+        number = first
+        started = told = time.perf_counter()
+        for images, indices in zip(self._feed.batches(shares), shares, strict=True):
+            lr = self._train_on(images, indices)
+            number += 1
+            now = time.perf_counter()
+            if now - told < report_seconds and number < self.batches:
+                continue
+            count = number - first
+            loss, accuracy = ((self._sums - reported) / count).tolist()
+            reported, first = self._sums.clone(), number
+            self._seconds += time.perf_counter() - started
+            yield BatchSummary(epoch + 1, number, self.batches, loss, accuracy)
+            started = told = time.perf_counter()
+        loss, accuracy = self.group.mean(self._sums / self.batches).tolist()
+        seconds = self._seconds + time.perf_counter() - started
+        self._sums.zero_()
+        self._seconds = 0.0
+        ended = self.step == self.config.epochs * self.batches
+        yield EpochSummary(
+            epoch + 1, self.config.epochs, loss, accuracy, lr, seconds,
+            self.sigmas.summary(self.config.sigma) if self.sigmas is not None else None,
+            self.finished() if ended else None,
+        )  # fmt: skip
+
+    def finished(self) -> Classifier:
+        """The classifier as it is now, averaged if so configured: in eval mode and frozen."""
+        if self._average:
+            self._average.copy_to(self.classifier.network)
+        classifier = self.classifier.eval().requires_grad_(False)
+        return with_card(classifier, digest=weights_digest(classifier.network))
+
+    def _plan(self, epoch: int) -> list[Tensor]:
+        """The images of each batch of an epoch, [batch size] each."""
+        generator = noise_generator(self.config.seed, epoch, "train order")
+        order = torch.randperm(self._images, generator=generator).to(self.device)
+        size = self.config.batch_size
+        return list(order[: self.batches * size].split(size))
+
+    def _train_on(self, images: Tensor, indices: Tensor) -> float:
+        """One step of the weights on this process's share of a batch; returns the rate."""
+        config = self.config
+        epoch = self.step / self.batches
+        lr = learning_rate(config.lr, config.schedule, config.warmup, config.epochs, epoch)
+        for group in self._optimizer.param_groups:
+            group["lr"] = lr
+        with torch.inference_mode(False), torch.enable_grad():
+            loss_value, accuracy = self._learn(images, indices, epoch)
+        self._sums += torch.stack([loss_value.double(), accuracy.double()])
+        self.step += 1
+        if self._average:
+            self._average.update(self.step)
+        return lr
+
+    def _learn(self, images: Tensor, indices: Tensor, epoch: float) -> tuple[Tensor, Tensor]:
+        config, rows = self.config, self._rows
+        chance = torch.rand(
+            (config.batch_size, 3),
+            generator=noise_generator(config.seed, self.step, "train augmentation"),
+        )
+        images = AUGMENTATIONS[config.augmentation](images, chance[rows].to(self.device))
+        batch = Batch(
+            images, self._feed.labels[indices], self._sigma_of(indices), epoch,
+            self._noise(images.shape[1:]),
+        )  # fmt: skip
+        if self.sigmas is not None:
+            moved = self.sigmas.moved(self._learner, batch)
+            self.sigmas.values[self.group.gather(indices)] = self.group.gather(moved)
+            batch = replace(batch, sigma=moved.float())  # the weights learn at the new ones
+        loss = config.method.loss(self._learner, batch)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.value.backward()
+        if config.clip:
+            torch.nn.utils.clip_grad_norm_(self.classifier.parameters(), config.clip)
+        self._optimizer.step()
+        return loss.value.detach(), loss.accuracy(batch.labels)
+
+    def _sigma_of(self, indices: Tensor) -> Tensor:
+        if self.sigmas is not None:
+            return self.sigmas.values[indices].float()
+        return torch.full((len(indices),), self.config.sigma, device=self.device)
+
+    def _noise(self, shape: torch.Size) -> Callable[[int], Tensor]:
+        """Noise of this step, drawn for the whole batch whatever share of it is ours."""
+        total = self.config.batch_size
+        generator = noise_generator(self.config.seed, self.step, "train noise", self.device)
+
+        def draw(copies: int) -> Tensor:
+            noise = torch.empty((total, copies, *shape), device=self.device)
+            return noise.normal_(generator=generator)[self._rows]
+
+        return draw
+
+
+def _starting_classifier(config: TrainConfig) -> Classifier:
+    """The classifier whose weights a run starts from, with the card of the new model."""
+    path = Path(config.init)
+    found = load_checkpoint(path) if path.suffix == ".safetensors" else load_model(config.init, "cpu")
+    card = found.card
+    if card.architecture != config.architecture:
+        raise MismatchError(
+            f"{card.name!r} is a {card.architecture}, and its weights do not fit a "
+            f"{config.architecture}. Choose that architecture, or another model to start from."
+        )
+    info = load_dataset(config.dataset, "train").info
+    if (card.num_classes, card.shape) != (info.num_classes, info.shape):
+        raise MismatchError(
+            f"{card.name!r} knows {card.num_classes} classes of images {list(card.shape)}, but "
+            f"{info.title} has {info.num_classes} and {list(info.shape)}."
+        )
+    start = _build(config, card.normalization, card.num_classes, card.shape)
+    start.network.load_state_dict(found.network.state_dict())
+    return start
 
 
 def _new_classifier(
-    config: TrainConfig, images: Tensor, num_classes: int, shape: tuple[int, int, int]
+    config: TrainConfig, feed: ImageFeed, num_classes: int, shape: tuple[int, int, int]
 ) -> Classifier:
+    images = feed.sample(_MEASURED_FOR_NORMALIZATION)
     mean = tuple(round(float(v), 4) for v in images.mean(dim=(0, 2, 3)))
     std = tuple(round(float(v), 4) for v in images.std(dim=(0, 2, 3)))
+    return _build(config, Normalization(mean, std), num_classes, shape)
+
+
+def _build(
+    config: TrainConfig,
+    normalization: Normalization,
+    num_classes: int,
+    shape: tuple[int, int, int],
+) -> Classifier:
     card = ModelCard(
         name=config.model_name,
         architecture=config.architecture,
         dataset=config.dataset,
         num_classes=num_classes,
         shape=shape,
-        normalization=Normalization(mean, std),
-        method=config.method,
+        normalization=normalization,
+        method=config.method.name,
         sigma=config.sigma,
         seed=config.seed,
+        training=config.to_dict(),
     )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)  # leaves the GPUs' generators alone
         return build_classifier(card)
 
 
-def measure_accuracy(
-    classifier: Classifier,
-    dataset: str,
-    sigmas: tuple[float, ...],
-    *,
-    copies: int = 10,
-    precision: str = "auto",
-) -> dict[str, float]:
-    """Accuracy on up to 1,000 test images, without noise (``clean``) and under noise
-    (``noise 0.25``).
+def _fingerprint(config: TrainConfig) -> dict[str, str]:
+    """What decides the numbers of a run, as text; the model's name does not."""
+    return {k: repr(v) for k, v in config.to_dict().items() if k != "name"}
 
-    Under noise it is the share of noisy copies, ``copies`` of each image, that f itself gets
-    right; no vote is taken.
-    """
-    test = load_dataset(dataset, "test")
-    chosen = spread_images(test, _MEASURED_IMAGES)
-    images, labels = test.tensors(chosen)
-    forward = NoisyForward(classifier, precision=precision)
-    rows = torch.arange(len(labels))
-    result = {}
-    for sigma, count in ((0.0, 1), *((s, copies) for s in sigmas)):
-        generators = [noise_generator(0, i, "accuracy", forward.device) for i in chosen]
-        counts = forward.votes(images, torch.full((len(images),), sigma), count, generators)
-        share = counts[rows.numpy(), labels.numpy()].sum() / (count * len(labels))
-        result["clean" if sigma == 0 else f"noise {sigma:.2f}"] = round(float(share), 4)
-    return result
+
+def _check_same_run(ours: dict[str, str], theirs: dict[str, str]) -> None:
+    for name, value in ours.items():
+        if theirs.get(name) != value:
+            raise InvalidParameterError(
+                f"The run that is to go on had {name.replace('_', ' ')} = {theirs.get(name)}, "
+                f"not {value}. Use the same settings, or another folder."
+            )

@@ -1,0 +1,105 @@
+"""Data-dependent training: every training image keeps a noise level of its own.
+
+Alfarra et al. 2022, section 4.3: before each step of the weights, K steps of Algorithm 1 move the
+sigmas of the batch's images, starting where the last epoch left them. All methods share this.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ddrs_core.errors import require_count, require_number
+from ddrs_core.smoothing.ascent import soft_radius_of
+from ddrs_core.smoothing.steps import check_bounds
+from ddrs_core.training.batch import Batch, Learner
+
+
+@dataclass(frozen=True)
+class SigmaTraining:
+    """How the sigmas of the training images move."""
+
+    steps: int = 1  # K, at each visit of an image
+    samples: int = 2  # n, noisy copies a step
+    lr: float = 0.02  # step size on sigma
+    start: float = 0.0  # epochs before the sigmas begin to move, E_s
+    clamp: float = 0.02  # class probabilities are kept in [clamp, 1 - clamp]
+    beta: float = 1.0  # inverse temperature of the softmax; a large one counts votes
+    bounds: tuple[float, float] = (0.1, 1.0)
+
+    def check(self) -> None:
+        """Raises InvalidParameterError if a number makes no sense."""
+        require_count("sigma steps (K)", self.steps, at_most=1000)
+        require_count("sigma samples (n)", self.samples, at_most=1000)
+        require_number("sigma lr (step size)", self.lr, above=0.0, below=100.0)
+        require_number("sigma start (epochs)", self.start, above=-1e-9, below=1e6)
+        require_number("sigma clamp (c)", self.clamp, above=0.0, below=0.5)
+        require_number("sigma beta (sharpness)", self.beta, above=0.0, below=1e3)
+        check_bounds(self.bounds)
+
+
+_BINS = 45  # of the histogram
+_MOST = 16  # images that moved most
+
+
+@dataclass(frozen=True)
+class SigmaSummary:
+    """The noise levels of all training images after an epoch."""
+
+    mean: float
+    edges: tuple[float, ...]  # [H + 1], of the histogram; the same in all epochs
+    counts: tuple[int, ...]  # [H]
+    moved: tuple[tuple[int, float], ...]  # (image, sigma): the smallest and the largest ones
+
+
+class ImageSigmas:
+    """The noise level of every training image, [M] in float64, carried from epoch to epoch.
+
+    Args:
+        config: how they move.
+        images: number of training images M.
+        sigma_0: where all of them start.
+        device: where they lie.
+    """
+
+    def __init__(
+        self, config: SigmaTraining, images: int, sigma_0: float, device: torch.device
+    ) -> None:
+        self.config = config
+        self.values = torch.full((images,), sigma_0, dtype=torch.float64, device=device)
+
+    def moved(self, learner: Learner, batch: Batch) -> Tensor:
+        """The sigmas [B] of a batch's images after K steps of Algorithm 1; nothing is stored.
+
+        The network is looked at in eval mode and its weights get no gradient.
+        """
+        config = self.config
+        sigma = batch.sigma.double()
+        if batch.epoch < config.start:
+            return sigma
+        for _ in range(config.steps):
+            found = soft_radius_of(
+                learner.frozen_logits, batch.images, sigma, batch.draw(config.samples),
+                config.clamp, config.beta,
+            )  # fmt: skip
+            sigma = (sigma + config.lr * found.slope).clamp(*config.bounds)
+        return sigma
+
+    def summary(self, sigma_0: float) -> SigmaSummary:
+        """Mean, histogram on fixed edges, and the images whose sigma moved most."""
+        values = self.values.cpu().numpy()
+        low, high = self.config.bounds
+        edges = np.linspace(low, high, _BINS + 1)
+        counts = np.histogram(values.clip(low, high), edges)[0]
+        order = np.argsort(values, kind="stable")
+        ends = [*order[: _MOST // 2], *order[::-1][: _MOST // 2]]
+        moved = {int(i): float(values[i]) for i in ends if values[i] != sigma_0}
+        return SigmaSummary(
+            float(values.mean()),
+            tuple(float(e) for e in edges),
+            tuple(int(c) for c in counts),
+            tuple(moved.items()),
+        )

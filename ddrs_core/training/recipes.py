@@ -1,0 +1,67 @@
+"""Good settings for each data set and method: what ``train`` uses where nothing else is said.
+
+The models that come with the program were trained with these, as their cards say. For other data
+sets the settings are those of Cohen et al. 2019. All were chosen on training images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ddrs_core.training.config import TrainConfig
+from ddrs_core.training.image_sigmas import SigmaTraining
+from ddrs_core.training.methods import get_method
+
+_GENERAL: dict[str, Any] = {
+    "epochs": 90, "batch_size": 256, "lr": 0.1, "schedule": "step", "weight_decay": 1e-4,
+}  # fmt: skip
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "digits": {
+        "epochs": 120, "batch_size": 128, "lr": 0.1, "schedule": "cosine", "weight_decay": 5e-4,
+    },
+    "cifar10": {
+        "epochs": 60, "batch_size": 128, "lr": 0.2, "schedule": "one-cycle",
+        "weight_decay": 3e-4, "augmentation": "flip",
+    },
+}  # fmt: skip
+_BY_METHOD: dict[tuple[str, str], dict[str, Any]] = {
+    ("digits", "smoothadv"): {"epochs": 60},
+    ("digits", "macer"): {"epochs": 50, "clip": 1.0, "warmup": 2.0},
+    ("cifar10", "macer"): {"clip": 1.0, "warmup": 1.0},
+}
+_METHOD_OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
+    ("digits", "smoothadv"): {"attack_steps": 4, "attack_warmup": 5.0},
+    ("cifar10", "smoothadv"): {"attack_steps": 4},
+    ("cifar10", "macer"): {"copies": 4},
+}
+_SIGMA: dict[str, SigmaTraining] = {}
+
+
+def recipe(
+    dataset: str,
+    architecture: str,
+    method: str,
+    sigma: float,
+    *,
+    data_dependent: bool = False,
+    **changes: Any,
+) -> TrainConfig:
+    """The settings for a data set and method, with ``changes`` to fields of the configuration.
+
+    Raises:
+        UnknownNameError: if there is no such method.
+    """
+    settings = _SETTINGS.get(dataset, _GENERAL) | _BY_METHOD.get((dataset, method), {})
+    options = _METHOD_OPTIONS.get((dataset, method), {})
+    return replace(
+        TrainConfig(
+            dataset=dataset,
+            architecture=architecture,
+            method=get_method(method)(**options),
+            sigma=sigma,
+            data_dependent=_SIGMA.get(dataset, SigmaTraining()) if data_dependent else None,
+            **settings,
+        ),
+        **changes,
+    )
