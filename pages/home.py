@@ -1,16 +1,18 @@
-"""The home page: three uses, the machine, the models and data sets, and running jobs."""
+"""The home page: four uses, the machine, the models and data sets, and running jobs."""
 
 from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
 
-from ddrs_core.dashboard.navigation import explorer_page, library_page
+from ddrs_core.dashboard.navigation import explorer_page, library_page, training_page
 from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.data import list_datasets, list_downloads
 from ddrs_core.jobs import Job, get_manager
+from ddrs_core.jobs.training_runs import TrainingRun, list_runs
 from ddrs_core.models import ModelCard, list_devices, list_models
 
+_BACKGROUND = ("curve", "passes")  # jobs that nobody asked for by name
 _USES = (
     (
         "Watch",
@@ -30,6 +32,12 @@ _USES = (
         "Count votes at sigma_0 and at sigma*, side by side: class, radius, and what the "
         "guarantee is worth. An abstention says why.",
     ),
+    (
+        "Train",
+        ":material/model_training:",
+        "Train a network under noise by one of three methods, let every image find a sigma of its "
+        "own, and use the result at once.",
+    ),
 )
 
 
@@ -41,11 +49,12 @@ def main() -> None:
         "a provable radius. Choosing the noise for each image makes that radius larger. Watch it "
         "happen.</p>"
     )
-    for column, (title, icon, text) in zip(st.columns(3), _USES, strict=True):
+    for column, (title, icon, text) in zip(st.columns(len(_USES)), _USES, strict=True):
         with column.container(border=True, height="stretch"):
             st.markdown(f"**{icon} {title}**")
             st.markdown(text)
     st.page_link(explorer_page(), label="**Open the explorer**", icon=":material/arrow_forward:")
+    st.page_link(training_page(), label="**Train a model**", icon=":material/arrow_forward:")
     for info in list_downloads():
         st.page_link(
             library_page(), icon=":material/download:",
@@ -94,14 +103,26 @@ def _percent(value: float | None) -> str:
 
 def _show_jobs() -> None:
     manager, me = get_manager(), visitor()
-    mine = [j for j in manager.jobs(me) if j.request.kind != "curve"]
+    mine = [j for j in manager.jobs(me) if j.request.kind not in _BACKGROUND]
     for job in mine[:8]:
         _show_job(job)
     others = sum(not j.state.is_over and j.owner != me for j in manager.jobs())
-    if not mine:
-        st.caption("You have no jobs. Those that you start in the explorer are listed here.")
+    trainings = [run for run in list_runs(me) if run.state.is_moving]
+    for run in trainings:
+        _show_training(run)
+    if not mine and not trainings:
+        st.caption(
+            "You have no jobs. Those that you start in the explorer or the training page are "
+            "listed here."
+        )
     if others:
         st.caption(f"{others} jobs of other visitors share this server.")
+
+
+def _show_training(run: TrainingRun) -> None:
+    done = run.progress.done if run.progress is not None else 0.0
+    st.progress(done, text=f"training of {run.name}: {run.state.value}")
+    st.markdown(f"[Open it](training?run={run.id})")
 
 
 def _show_job(job: Job) -> None:

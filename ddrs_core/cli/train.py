@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import signal
 import threading
 from collections.abc import Iterator
@@ -15,41 +14,21 @@ from typing import TYPE_CHECKING, Any
 from ddrs_core.cli.options import add_command, add_device, add_json, add_quiet, add_seed, print_json
 from ddrs_core.cli.progress import progress_bar
 from ddrs_core.errors import InvalidParameterError
+from ddrs_core.runs.training_command import (
+    METHOD_OPTIONS,
+    SETTINGS,
+    SIGMA_BOUNDS,
+    SIGMA_OPTIONS,
+    flag,
+    train_command,
+)
 
 if TYPE_CHECKING:
-    from ddrs_core.training import SigmaTraining, TrainConfig, TrainingMethod
+    import torch
 
-_SETTINGS: dict[str, tuple[type, str]] = {  # fields of TrainConfig
-    "epochs": (int, "passes over the training images"),
-    "batch_size": (int, "images a step, over all processes"),
-    "lr": (float, "learning rate"),
-    "schedule": (str, "of the learning rate: cosine, step, one-cycle or constant"),
-    "warmup": (float, "epochs over which the learning rate grows from 0"),
-    "momentum": (float, "of SGD"),
-    "weight_decay": (float, "of SGD"),
-    "clip": (float, "largest norm of the gradient; 0: any"),
-    "ema": (float, "decay of a moving average of the weights, which is kept; 0: none"),
-    "augmentation": (str, "none, flip, shift or flip-shift"),
-    "init": (str, "model, or path of a .safetensors file, to start from"),
-    "precision": (str, "auto, fp32 or bf16"),
-}
-_METHOD_OPTIONS: dict[str, tuple[type, str]] = {  # fields of the methods
-    "copies": (int, "noisy copies of an image: m of SmoothAdv, k of MACER"),
-    "epsilon": (float, "SmoothAdv: l2 radius of the attack"),
-    "attack_steps": (int, "SmoothAdv: steps T of the attack"),
-    "attack_warmup": (float, "SmoothAdv: epochs over which epsilon grows"),
-    "robustness_weight": (float, "MACER: lambda"),
-    "gamma": (float, "MACER: hinge on the gap"),
-    "beta": (float, "MACER: sharpness of the softmax"),
-}
-_SIGMA_OPTIONS: dict[str, tuple[type, str]] = {  # fields of SigmaTraining, after "sigma_"
-    "steps": (int, "steps K at each visit of an image"),
-    "samples": (int, "noisy copies n a step"),
-    "lr": (float, "step size on sigma"),
-    "start": (float, "epochs before the sigmas begin to move"),
-    "clamp": (float, "probabilities are kept in [c, 1 - c]"),
-    "beta": (float, "logits are multiplied by it before the softmax"),
-}
+    from ddrs_core.training import Group, SigmaTraining, TrainConfig, TrainingMethod
+
+_LOOK_SECONDS = 0.5  # between two looks at the queue
 
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
@@ -58,9 +37,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         epilog="Several GPUs or processes: torchrun --nproc-per-node 4 -m ddrs_core train ...",
     )  # fmt: skip
     parser.add_argument("--dataset", required=True, metavar="D", help="see: datasets")
-    parser.add_argument(
-        "--method", required=True, metavar="M", help="gaussian, smoothadv or macer"
-    )
+    parser.add_argument("--method", required=True, metavar="M", help="gaussian, smoothadv or macer")
     parser.add_argument(
         "--data-dependent", action="store_true", help="a sigma for every training image"
     )
@@ -73,17 +50,21 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     again.add_argument("--resume", action="store_true", help="go on with the run in DIR")
     again.add_argument("--overwrite", action="store_true", help="replace the run in DIR")
     parser.add_argument("--architecture", metavar="A", help="default: what suits the data set")
+    parser.add_argument(
+        "--queue", type=Path, metavar="DIR",
+        help="take turns with the other runs that name this folder: one at a time on a device",
+    )  # fmt: skip
     parser.add_argument("--name", default="", help="default: such as digits-gaussian-0.25")
     parser.add_argument(
         "--compile", action="store_true", help="compile the network first (needs a C++ compiler)"
     )
     recipe = "default: what suits data set and method"
-    _add(parser.add_argument_group("training", recipe), _SETTINGS)
-    _add(parser.add_argument_group("the method", recipe), _METHOD_OPTIONS)
+    _add(parser.add_argument_group("training", recipe), SETTINGS)
+    _add(parser.add_argument_group("the method", recipe), METHOD_OPTIONS)
     group = parser.add_argument_group("data-dependent sigma (--data-dependent)", recipe)
-    _add(group, _SIGMA_OPTIONS, "sigma_")
-    for name, meaning in (("sigma_min", "smallest sigma"), ("sigma_max", "largest sigma")):
-        group.add_argument(_flag(name), type=float, metavar="X", help=meaning)
+    _add(group, SIGMA_OPTIONS, "sigma_")
+    for name, meaning in SIGMA_BOUNDS.items():
+        group.add_argument(flag(name), type=float, metavar="X", help=meaning)
     add_seed(parser)
     add_device(parser)
     add_json(parser)
@@ -93,23 +74,22 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 
 def _add(group: Any, options: dict[str, tuple[type, str]], prefix: str = "") -> None:
     for name, (kind, meaning) in options.items():
-        group.add_argument(_flag(prefix + name), type=kind, metavar="X", help=meaning)
+        group.add_argument(flag(prefix + name), type=kind, metavar="X", help=meaning)
 
 
 def _run(options: argparse.Namespace) -> None:
     from ddrs_core.models import resolve_device
-    from ddrs_core.runs.training import TrainingFiles, TrainingStopped, train_and_save
+    from ddrs_core.runs.training import TrainingStopped, check_run, train_and_save
     from ddrs_core.training import BatchSummary, EpochSummary, join_group, leave_group
 
     config = train_config(options)
-    if options.overwrite:
-        TrainingFiles(options.out, config.model_name).remove()
+    check_run(config)
     group, device = join_group(resolve_device(options.device))
     options.quiet = options.quiet or not group.leads
-    with _stop_on_signals() as stop:
+    with _stop_on_signals() as stop, _turn(options, config, device, group, stop):
         steps = train_and_save(
             config, device, options.out, command=train_command(config, options.out),
-            resume=options.resume, group=group, stop=stop,
+            resume=options.resume, overwrite=options.overwrite, group=group, stop=stop,
         )  # fmt: skip
         with progress_bar(options, total=config.epochs, unit="epoch") as bar:
             for step in steps:
@@ -127,6 +107,38 @@ def _run(options: argparse.Namespace) -> None:
         )
     if group.leads:
         _report(last, options)
+
+
+@contextmanager
+def _turn(
+    options: argparse.Namespace,
+    config: TrainConfig,
+    device: torch.device,
+    group: Group,
+    stop: threading.Event,
+) -> Iterator[None]:
+    """Wait until it is this run's turn, if it takes turns with others."""
+    from ddrs_core.runs.training import TrainingFiles, check_folder
+    from ddrs_core.runs.training_progress import ProgressReporter, TrainingStage
+    from ddrs_core.runs.training_queue import Turn
+
+    if options.queue is None:
+        yield
+        return
+    if group.size > 1:
+        raise InvalidParameterError("--queue is for runs of one process; torchrun starts several.")
+    files = TrainingFiles(check_folder(options.out), config.model_name)
+    files.run.mkdir(exist_ok=True)
+    progress = ProgressReporter(files.progress, config)
+    with Turn(check_folder(options.queue), str(device)) as turn:
+        while not turn.take():
+            progress.waiting(turn.ahead())
+            if stop.wait(_LOOK_SECONDS):
+                progress.stage(TrainingStage.STOPPED)
+                raise KeyboardInterrupt(
+                    "Stopped while it waited for its turn; the same command with --resume goes on."
+                )
+        yield
 
 
 def _report(saved: Any, options: argparse.Namespace) -> None:
@@ -177,11 +189,11 @@ def train_config(options: argparse.Namespace) -> TrainConfig:
         seed=options.seed,
         name=options.name,
         compile=options.compile,
-        **_given(options, _SETTINGS),
+        **_given(options, SETTINGS),
     )
     return replace(
         config,
-        method=_method(config.method, _given(options, _METHOD_OPTIONS)),
+        method=_method(config.method, _given(options, METHOD_OPTIONS)),
         data_dependent=_sigma_training(config.data_dependent, options),
     )
 
@@ -190,18 +202,18 @@ def _method(method: TrainingMethod, given: dict[str, Any]) -> TrainingMethod:
     known = {field.name for field in fields(method)}  # type: ignore[arg-type]
     for name in given:
         if name not in known:
-            raise InvalidParameterError(f"{_flag(name)} means nothing to method {method.name!r}.")
+            raise InvalidParameterError(f"{flag(name)} means nothing to method {method.name!r}.")
     return replace(method, **given)  # type: ignore[type-var]
 
 
 def _sigma_training(
     config: SigmaTraining | None, options: argparse.Namespace
 ) -> SigmaTraining | None:
-    given = _given(options, _SIGMA_OPTIONS, "sigma_")
-    edges = _given(options, ("sigma_min", "sigma_max"))
+    given = _given(options, SIGMA_OPTIONS, "sigma_")
+    edges = _given(options, SIGMA_BOUNDS)
     if config is None:
         for name in (*(f"sigma_{n}" for n in given), *edges):
-            raise InvalidParameterError(f"{_flag(name)} goes with --data-dependent only.")
+            raise InvalidParameterError(f"{flag(name)} goes with --data-dependent only.")
         return None
     low, high = config.bounds
     bounds = (edges.get("sigma_min", low), edges.get("sigma_max", high))
@@ -211,27 +223,3 @@ def _sigma_training(
 def _given(options: argparse.Namespace, names: Any, prefix: str = "") -> dict[str, Any]:
     values = {name: getattr(options, prefix + name) for name in names}
     return {name: value for name, value in values.items() if value is not None}
-
-
-def train_command(config: TrainConfig, out: Path) -> str:
-    """The command line that makes this model again, whatever the defaults will be by then."""
-    words = ["python", "-m", "ddrs_core", "train", "--dataset", config.dataset]
-    words += ["--method", config.method.name, "--sigma", str(config.sigma)]
-    values: dict[str, Any] = {"architecture": config.architecture}
-    values |= {name: getattr(config, name) for name in _SETTINGS}
-    values |= {field.name: getattr(config.method, field.name) for field in fields(config.method)}  # type: ignore[arg-type]
-    if config.data_dependent is not None:
-        words.append("--data-dependent")
-        values |= {f"sigma_{name}": getattr(config.data_dependent, name) for name in _SIGMA_OPTIONS}
-        values["sigma_min"], values["sigma_max"] = config.data_dependent.bounds
-    values |= {"seed": config.seed, "name": config.name}
-    for name, value in values.items():
-        if value != "":
-            words += [_flag(name), str(value)]
-    if config.compile:
-        words.append("--compile")
-    return shlex.join([*words, "--out", str(out)])
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"

@@ -30,3 +30,29 @@ STARTED = "explorer_started"  # whether the first example has been started
 # query parameters that name jobs
 JOB = "job"
 CERTIFY_JOBS = "certify"
+
+# widgets of the training page; fields of the configuration follow the prefix
+TRAINING_DATASET = "training_dataset"
+TRAINING_ARCHITECTURE = "training_architecture"
+TRAINING_METHOD = "training_method"
+TRAINING_DATA_DEPENDENT = "training_data_dependent"
+TRAINING_SIGMA = "training_sigma"
+TRAINING_SEED = "training_seed"
+TRAINING_INIT = "training_init"
+TRAINING_DEVICE = "training_device"
+TRAINING_SETTING = "training_setting_"
+TRAINING_OPTION = "training_option_"
+TRAINING_SIGMA_OPTION = "training_sigma_option_"
+TRAINING_SHOWN = "training_shown"
+TRAINING_EPOCH = "training_epoch_"  # + what is shown
+TRAINING_NAME = "training_name_"  # + id of the run
+TRAINING_REPLAY = "training_replay"  # what is replayed, and since when
+
+# kept while other pages are shown
+TRAINING_SAVED = "training_saved"  # the choices of the form
+TRAINING_SAVED_SHOWN = "training_saved_shown"
+TRAINING_PROBLEM = "training_problem"
+
+# query parameters of the training page
+RUN = "run"
+LOG = "log"

@@ -20,6 +20,11 @@ def explorer_page() -> StreamlitPage:
     return st.Page(_PAGES / "explorer.py", title="Explorer", icon=":material/explore:")
 
 
+def training_page() -> StreamlitPage:
+    """Train a model and watch it learn."""
+    return st.Page(_PAGES / "training.py", title="Training", icon=":material/model_training:")
+
+
 def library_page() -> StreamlitPage:
     """Data sets and models: what is at hand, and adding more."""
     return st.Page(_PAGES / "library.py", title="Library", icon=":material/library_books:")
@@ -27,4 +32,4 @@ def library_page() -> StreamlitPage:
 
 def all_pages() -> list[StreamlitPage]:
     """Every page, in the order of the menu."""
-    return [home_page(), explorer_page(), library_page()]
+    return [home_page(), explorer_page(), training_page(), library_page()]

@@ -1,7 +1,8 @@
 """Addresses under which the browser finds the thumbnails of a data set.
 
 ``/ddrs/gallery/<data set>/index.json`` holds the class names and labels (int32, base64, -1 where
-unknown), ``/ddrs/gallery/<data set>/<index>.png`` one small picture.
+unknown), ``/ddrs/gallery/<data set>/<index>.png`` one small picture of the test split, and
+``/ddrs/gallery/<data set>/<split>/<index>.png`` one of another split.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ def gallery_url(dataset: Dataset) -> tuple[str, str]:
     return f"{root}/{quote(dataset.info.name, safe='')}/", f"?v={quote(dataset.version)}"
 
 
+def thumbnail_url(dataset: Dataset, index: int) -> str:
+    """Where the browser finds one thumbnail, of whatever split."""
+    root, version = gallery_url(dataset)
+    return f"{root}{quote(dataset.split, safe='')}/{index}.png{version}"
+
+
 def _index(request: Request) -> Response:
     try:
         dataset = load_dataset(request.path_params["name"][:200])
@@ -42,7 +49,8 @@ def _index(request: Request) -> Response:
 
 def _thumbnail(request: Request) -> Response:
     try:
-        dataset = load_dataset(request.path_params["name"][:200])
+        split = request.path_params.get("split", "test")
+        dataset = load_dataset(request.path_params["name"][:200], split[:200])
         index = dataset.check_index(request.path_params["index"])
     except DDRSError as error:
         return JSONResponse({"error": str(error)}, 404)
@@ -57,5 +65,6 @@ def _nothing(request: Request) -> Response:
 ROUTES = [
     Route(f"{_ROOT}/{{name}}/index.json", _index),
     Route(f"{_ROOT}/{{name}}/{{index:int}}.png", _thumbnail),
+    Route(f"{_ROOT}/{{name}}/{{split}}/{{index:int}}.png", _thumbnail),
     Route(f"{_ROOT}/{{rest:path}}", _nothing),  # else Streamlit would answer with its own page
 ]

@@ -7,6 +7,7 @@ ten times a second for every visitor, and validation would cost more than the co
 from ddrs_core.figures.certification import interval_figure
 from ddrs_core.figures.curve import curve_figure
 from ddrs_core.figures.palette import Figure, encode_figure
+from ddrs_core.figures.training import quantiles, sigmas_figure, training_figure
 from ddrs_core.figures.trajectory import trajectory_figure
 from ddrs_core.figures.votes import votes_figure
 
@@ -15,6 +16,9 @@ __all__ = [
     "curve_figure",
     "encode_figure",
     "interval_figure",
+    "quantiles",
+    "sigmas_figure",
+    "training_figure",
     "trajectory_figure",
     "votes_figure",
 ]

@@ -30,7 +30,7 @@ from ddrs_core.models.foreign import (
     recognise,
 )
 from ddrs_core.models.forward import NoisyForward, VoteCounts
-from ddrs_core.models.library import add_model, keep_upload, remove_model
+from ddrs_core.models.library import add_model, free_name, keep_upload, remove_model
 from ddrs_core.models.noise import noise_generator
 from ddrs_core.models.normalizations import list_normalizations
 from ddrs_core.models.proposal import Proposal, accept, propose
@@ -84,6 +84,7 @@ __all__ = [
     "device_info",
     "download_published",
     "find_robustness",
+    "free_name",
     "get_card",
     "get_published",
     "is_at_hand",

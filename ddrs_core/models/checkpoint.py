@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import torch
@@ -23,15 +24,19 @@ from ddrs_core.models.classifier import (
 def save_checkpoint(classifier: Classifier, folder: Path) -> Path:
     """Write ``<name>.safetensors`` and ``<name>.json`` into ``folder``; returns the former.
 
-    Weights that half precision holds exactly are written in it; nothing is ever rounded.
+    Weights that half precision holds exactly are written in it; nothing is ever rounded. The
+    weights' file appears last and whole, so that where it is, the model is complete.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = {k: _stored(v) for k, v in classifier.network.state_dict().items()}
     with_card(classifier, digest=weights_digest(classifier.network))
     path = folder / f"{classifier.card.name}.safetensors"
-    save_file(state, path)
+    partial = path.with_suffix(".partial")
     card_text = json.dumps(classifier.card.to_dict(), indent=2) + "\n"
-    path.with_suffix(".json").write_text(card_text, encoding="utf-8")
+    partial.write_text(card_text, encoding="utf-8")
+    os.replace(partial, path.with_suffix(".json"))
+    save_file(state, partial)
+    os.replace(partial, path)
     return path
 
 

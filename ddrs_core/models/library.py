@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import threading
 from pathlib import Path
@@ -42,6 +43,12 @@ def add_model(classifier: Classifier) -> ModelCard:
     if path_of(name) is not None:
         raise InvalidParameterError(f"There is a model {name!r} already. Choose another name.")
     return read_card(_save(classifier, added_folder()))
+
+
+def free_name(name: str) -> str:
+    """``name``, or the first of ``name-2``, ``name-3``, ... that no model has."""
+    numbered = (f"{name[:95]}-{number}" for number in itertools.count(2))
+    return next(n for n in itertools.chain([name], numbered) if path_of(n) is None)
 
 
 def remove_model(name: str) -> None:

@@ -144,6 +144,24 @@ def _strategy_text(config: CertifyConfig) -> str:
     return " ".join([config.method.value, kind, *cells])
 
 
+def read_log(path: Path) -> list[LogRow]:
+    """The rows of one of our logs.
+
+    Raises:
+        LogError: if it cannot be read, is something else or has no row.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise LogError(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise LogError(f"{path} is not a certification log of this program.") from None
+    rows = read_rows(text, str(path))
+    if not rows:
+        raise LogError(f"{path} holds no certificate yet.")
+    return rows
+
+
 def read_rows(text: str, name: str) -> list[LogRow]:
     """The rows of one of our logs; a last line without its end counts as cut off.
 

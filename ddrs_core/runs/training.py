@@ -5,11 +5,13 @@ In ``DIR``, for a model ``NAME``::
     NAME.safetensors, NAME.json   the model and its card, once the run has ended
     NAME.log.jsonl                the training log: settings, then a line an epoch
     NAME.run/state.pt             all that is needed to go on; gone once the run has ended
+    NAME.run/progress.json        how far it is, twice a second
     NAME.run/tensorboard/         the same figures for TensorBoard
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -37,6 +39,7 @@ from ddrs_core.models.classifier import with_card
 from ddrs_core.models.device import Precision
 from ddrs_core.models.rounding import round_weights
 from ddrs_core.runs.training_log import TrainingLog, log_digest
+from ddrs_core.runs.training_progress import ProgressReporter, TrainingStage
 from ddrs_core.training import (
     ALONE,
     BatchSummary,
@@ -97,6 +100,10 @@ class TrainingFiles:
         return self.run / "state.pt"
 
     @property
+    def progress(self) -> Path:
+        return self.run / "progress.json"
+
+    @property
     def tensorboard(self) -> Path:
         return self.run / "tensorboard"
 
@@ -114,13 +121,15 @@ def train_and_save(
     *,
     command: str = "",
     resume: bool = False,
+    overwrite: bool = False,
     group: Group = ALONE,
     stop: threading.Event | None = None,
 ) -> Iterator[TrainingStep]:
     """Train a classifier, measure it on the test split and save it.
 
     The state is saved after every epoch, every :data:`SAVE_SECONDS` and when the run is told to
-    stop. A run that was killed and resumed gives the same model as an undisturbed one.
+    stop (several processes stop together, at the end of an epoch). A run that was killed and
+    resumed gives the same model as an undisturbed one.
 
     Args:
         config: the training run.
@@ -128,6 +137,7 @@ def train_and_save(
         folder: where its files go.
         command: the command line that does this again, for the card.
         resume: go on where the run in ``folder`` is, if there is one.
+        overwrite: forget the run in ``folder``, once this one is sure to begin.
         group: the processes that share the run; the first one writes.
         stop: set by whoever wants the run to save its state and end.
 
@@ -138,6 +148,31 @@ def train_and_save(
     Raises:
         DDRSError: for a name or number that makes no sense, or if the folder holds a run of that
             name that is not to be resumed.
+    """
+    check_run(config)
+    files = TrainingFiles(check_folder(folder), config.model_name)
+    if not (resume or overwrite) and (files.model.exists() or files.state.exists()):
+        raise DDRSError(
+            f"{files.folder} holds a run {config.model_name!r} already: add --resume to go on with "
+            "it, --overwrite to start afresh, or use another --out or --name."
+        )
+    if resume and files.model.exists():
+        card = load_checkpoint(files.model).card
+        _check_finished_run(card, config)
+        return iter([ModelSaved(files.model, card)])
+    trainer = Trainer(config, device, group)
+    if resume and files.state.exists():
+        trainer.load(read_state(files.state))
+    if overwrite and group.leads:
+        files.remove()
+    return _run(trainer, files, command, stop or threading.Event())
+
+
+def check_run(config: TrainConfig) -> None:
+    """Look at a run's settings before anything is touched.
+
+    Raises:
+        DDRSError: if a name or number makes no sense, or the architecture takes other images.
     """
     if not _NAME.fullmatch(config.model_name):
         raise InvalidParameterError(
@@ -150,19 +185,18 @@ def train_and_save(
             f"{architecture.name} takes images of shape {list(architecture.shape)}, but "
             f"{info.title} has {list(info.shape)}. Use {default_architecture(config.dataset)}."
         )
-    files = TrainingFiles(check_folder(folder), config.model_name)
-    if not resume and (files.model.exists() or files.state.exists()):
-        raise DDRSError(
-            f"{files.folder} holds a run {config.model_name!r} already: add --resume to go on with "
-            "it, --overwrite to start afresh, or use another --out or --name."
-        )
-    if files.model.exists():
-        card = load_checkpoint(files.model).card
-        return iter([ModelSaved(files.model, card)])
-    trainer = Trainer(config, device, group)
-    if resume and files.state.exists():
-        trainer.load(read_state(files.state))
-    return _run(trainer, files, command, stop or threading.Event())
+    config.check()
+
+
+def _check_finished_run(card: ModelCard, config: TrainConfig) -> None:
+    wanted = json.loads(json.dumps(config.to_dict()))  # as a card holds it
+    for name, value in wanted.items():
+        if name != "name" and card.training.get(name, value) != value:
+            raise InvalidParameterError(
+                f"{card.name} is there already, trained with {name.replace('_', ' ')} = "
+                f"{card.training[name]}, not {value}. Add --overwrite to train it afresh, or use "
+                "another --out or --name."
+            )
 
 
 def _run(
@@ -171,8 +205,11 @@ def _run(
     leads = trainer.group.leads
     classifier = None
     log = None
+    progress = None
     if leads:
         files.run.mkdir(parents=True, exist_ok=True)
+        progress = ProgressReporter(files.progress, trainer.config)
+        progress.start(trainer.step, trainer.batches)
         log = TrainingLog(files.log, files.tensorboard, trainer.config, trainer.epochs_done)
     saved = time.monotonic()
     try:
@@ -181,21 +218,36 @@ def _run(
                 classifier = step.classifier
                 if log is not None:
                     log.append(step)
+            elif progress is not None:
+                progress.batch(step)
             due = isinstance(step, EpochSummary) or time.monotonic() - saved > SAVE_SECONDS
-            if leads and classifier is None and (due or stop.is_set()):
+            # once: what is stopped is saved
+            stopping = classifier is None and _is_to_stop(stop, trainer.group, step)
+            if leads and classifier is None and (due or stopping):
                 write_state(trainer.state(), files.state)
                 saved = time.monotonic()
             yield step
-            if stop.is_set() and classifier is None:
+            if stopping:
+                if progress is not None:
+                    progress.stage(TrainingStage.STOPPED)
                 yield TrainingStopped(trainer.epochs_done + 1, files.folder)
                 return
     finally:
         if log is not None:
             log.close()
     assert classifier is not None
-    if leads:
+    if progress is not None:
+        progress.stage(TrainingStage.MEASURING)
         _finish(classifier, trainer.config, files, command)
+        progress.stage(TrainingStage.FINISHED)
         yield ModelSaved(files.model, classifier.card)
+
+
+def _is_to_stop(stop: threading.Event, group: Group, step: TrainingStep) -> bool:
+    """Several processes have to agree, and meet at the end of an epoch anyway."""
+    if group.size == 1:
+        return stop.is_set()
+    return isinstance(step, EpochSummary) and group.any(stop.is_set())
 
 
 def _finish(
@@ -263,8 +315,9 @@ def read_state(path: Path) -> dict[str, Any]:
         DDRSError: if the file is damaged or something else.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        return dict(state)
+        state = dict(torch.load(path, map_location="cpu", weights_only=True))
+        _ = state["config"], state["step"], state["network"], state["momentum"]
+        return state
     except Exception as error:
         raise DDRSError(
             f"The saved state {path} cannot be read ({type(error).__name__}). Start the run afresh "

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ddrs_core.errors import DDRSError
+from ddrs_core.models import registry
 from ddrs_core.training import EpochSummary, SigmaSummary, TrainConfig
 
 FORMAT = 1
@@ -91,6 +92,14 @@ def read_training_log(path: Path) -> TrainingRecord:
         return TrainingRecord(head["config"], tuple(_epoch(data) for data in epochs))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DDRSError(f"The training log {path.name} cannot be read: {error}.") from None
+
+
+def shipped_logs() -> dict[str, Path]:
+    """The training logs that come with the program, by the name of their model."""
+    return {
+        path.name.removesuffix(".log.jsonl"): path
+        for path in sorted(registry.ASSETS.glob("*.log.jsonl"))
+    }
 
 
 def log_digest(path: Path) -> str:

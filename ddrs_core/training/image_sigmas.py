@@ -23,7 +23,7 @@ class SigmaTraining:
     """How the sigmas of the training images move."""
 
     steps: int = 1  # K, at each visit of an image
-    samples: int = 2  # n, noisy copies a step
+    samples: int = 4  # n, noisy copies a step
     lr: float = 0.02  # step size on sigma
     start: float = 0.0  # epochs before the sigmas begin to move, E_s
     clamp: float = 0.02  # class probabilities are kept in [clamp, 1 - clamp]
@@ -43,6 +43,7 @@ class SigmaTraining:
 
 _BINS = 45  # of the histogram
 _MOST = 16  # images that moved most
+_ROUNDING = 1e-6  # a visit passes a sigma through float32
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class ImageSigmas:
         counts = np.histogram(values.clip(low, high), edges)[0]
         order = np.argsort(values, kind="stable")
         ends = [*order[: _MOST // 2], *order[::-1][: _MOST // 2]]
-        moved = {int(i): float(values[i]) for i in ends if values[i] != sigma_0}
+        moved = {int(i): float(values[i]) for i in ends if abs(values[i] - sigma_0) > _ROUNDING}
         return SigmaSummary(
             float(values.mean()),
             tuple(float(e) for e in edges),

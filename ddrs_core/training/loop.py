@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ class Trainer:
         DDRSError: for a name or number in the configuration that makes no sense.
     """
 
+    @torch.inference_mode(False)  # whatever mode the consumer is in
     def __init__(self, config: TrainConfig, device: torch.device, group: Group = ALONE) -> None:
         self.config = config.check()
         self.device, self.group = device, group
@@ -89,7 +91,7 @@ class Trainer:
         self.classifier = start.to(device, memory_format=torch.channels_last)
         precision = choose_precision(config.precision, device, "bf16")
         group.synchronise(self.classifier)
-        self._learner = TrainedNetwork(
+        self.learner = TrainedNetwork(
             self.classifier, precision, compiled=config.compile, parallel=group.wrap
         )
         self._optimizer = torch.optim.SGD(
@@ -103,19 +105,16 @@ class Trainer:
             else ImageSigmas(config.data_dependent, self._images, config.sigma, device)
         )
         self.step = 0  # steps of the weights so far
+        self.epochs_done = 0  # whole epochs whose summary was given
         self._sums = torch.zeros(2, dtype=torch.float64, device=device)  # loss, accuracy; epoch
         self._seconds = 0.0  # of this epoch
-
-    @property
-    def epochs_done(self) -> int:
-        """Whole epochs so far."""
-        return self.step // self.batches
 
     def state(self) -> dict[str, Any]:
         """Everything that :meth:`load` needs: tensors and plain data."""
         return {
             "config": _fingerprint(self.config),
             "step": self.step,
+            "epochs": self.epochs_done,
             "network": self.classifier.network.state_dict(),
             "momentum": self._optimizer.state_dict()["state"],
             "average": self._average.values if self._average else {},
@@ -124,6 +123,7 @@ class Trainer:
             "seconds": self._seconds,
         }
 
+    @torch.inference_mode(False)
     def load(self, state: dict[str, Any]) -> None:
         """Go on where a run with the same configuration was when it gave its :meth:`state`.
 
@@ -133,13 +133,16 @@ class Trainer:
         _check_same_run(_fingerprint(self.config), state["config"])
         self.classifier.network.load_state_dict(state["network"])
         optimizer = self._optimizer.state_dict()
-        self._optimizer.load_state_dict({**optimizer, "state": state["momentum"]})
+        momentum = deepcopy(state["momentum"])  # nothing of the state is changed in place later
+        self._optimizer.load_state_dict({**optimizer, "state": momentum})
         if self._average:
-            self._average.values = {k: t.to(self.device) for k, t in state["average"].items()}
+            for name, value in self._average.values.items():
+                value.copy_(state["average"][name])
         if self.sigmas:
-            self.sigmas.values = state["sigmas"].to(self.device)
-        self._sums = state["sums"].to(self.device)
+            self.sigmas.values.copy_(state["sigmas"])
+        self._sums.copy_(state["sums"])
         self.step, self._seconds = int(state["step"]), float(state["seconds"])
+        self.epochs_done = int(state.get("epochs", self.step // self.batches))
 
     def steps(
         self, report_seconds: float = _REPORT_SECONDS
@@ -151,19 +154,19 @@ class Trainer:
             (the loss is fetched from the device only then), and an :class:`EpochSummary`;
             :meth:`state` may be asked for whenever one arrives.
         """
-        epochs = self.config.epochs
-        while self.step < epochs * self.batches:
+        while self.epochs_done < self.config.epochs:
             yield from self._epoch(report_seconds)
 
     def _epoch(self, report_seconds: float) -> Iterator[BatchSummary | EpochSummary]:
-        epoch, first = divmod(self.step, self.batches)
+        epoch = self.epochs_done
+        first = self.step - epoch * self.batches  # all of them, if only the summary is missing
         plan = self._plan(epoch)
         shares = [indices[self._rows] for indices in plan[first:]]
         reported = self._sums.clone()
         number = first
         started = told = time.perf_counter()
         for images, indices in zip(self._feed.batches(shares), shares, strict=True):
-            lr = self._train_on(images, indices)
+            self._train_on(images, indices)
             number += 1
             now = time.perf_counter()
             if now - told < report_seconds and number < self.batches:
@@ -178,9 +181,10 @@ class Trainer:
         seconds = self._seconds + time.perf_counter() - started
         self._sums.zero_()
         self._seconds = 0.0
-        ended = self.step == self.config.epochs * self.batches
+        self.epochs_done += 1
+        ended = self.epochs_done == self.config.epochs
         yield EpochSummary(
-            epoch + 1, self.config.epochs, loss, accuracy, lr, seconds,
+            epoch + 1, self.config.epochs, loss, accuracy, self._lr(self.step - 1), seconds,
             self.sigmas.summary(self.config.sigma) if self.sigmas is not None else None,
             self.finished() if ended else None,
         )  # fmt: skip
@@ -199,20 +203,21 @@ class Trainer:
         size = self.config.batch_size
         return list(order[: self.batches * size].split(size))
 
-    def _train_on(self, images: Tensor, indices: Tensor) -> float:
-        """One step of the weights on this process's share of a batch; returns the rate."""
-        config = self.config
-        epoch = self.step / self.batches
-        lr = learning_rate(config.lr, config.schedule, config.warmup, config.epochs, epoch)
+    def _lr(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        config, epoch = self.config, step / self.batches
+        return learning_rate(config.lr, config.schedule, config.warmup, config.epochs, epoch)
+
+    def _train_on(self, images: Tensor, indices: Tensor) -> None:
+        """One step of the weights on this process's share of a batch."""
         for group in self._optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = self._lr(self.step)
         with torch.inference_mode(False), torch.enable_grad():
-            loss_value, accuracy = self._learn(images, indices, epoch)
+            loss_value, accuracy = self._learn(images, indices, self.step / self.batches)
         self._sums += torch.stack([loss_value.double(), accuracy.double()])
         self.step += 1
         if self._average:
             self._average.update(self.step)
-        return lr
 
     def _learn(self, images: Tensor, indices: Tensor, epoch: float) -> tuple[Tensor, Tensor]:
         config, rows = self.config, self._rows
@@ -226,10 +231,10 @@ class Trainer:
             self._noise(images.shape[1:]),
         )  # fmt: skip
         if self.sigmas is not None:
-            moved = self.sigmas.moved(self._learner, batch)
+            moved = self.sigmas.moved(self.learner, batch)
             self.sigmas.values[self.group.gather(indices)] = self.group.gather(moved)
             batch = replace(batch, sigma=moved.float())  # the weights learn at the new ones
-        loss = config.method.loss(self._learner, batch)
+        loss = config.method.loss(self.learner, batch)
         self._optimizer.zero_grad(set_to_none=True)
         loss.value.backward()
         if config.clip:
@@ -257,7 +262,9 @@ class Trainer:
 def _starting_classifier(config: TrainConfig) -> Classifier:
     """The classifier whose weights a run starts from, with the card of the new model."""
     path = Path(config.init)
-    found = load_checkpoint(path) if path.suffix == ".safetensors" else load_model(config.init, "cpu")
+    found = (
+        load_checkpoint(path) if path.suffix == ".safetensors" else load_model(config.init, "cpu")
+    )
     card = found.card
     if card.architecture != config.architecture:
         raise MismatchError(

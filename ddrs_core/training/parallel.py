@@ -60,6 +60,10 @@ class Group:
         dist.all_reduce(total)
         return total / self.size
 
+    def any(self, flag: bool) -> bool:
+        """Whether ``flag`` is set in some process; all of them have to ask."""
+        return bool(self.mean(torch.tensor(float(flag))) > 0)
+
     def wrap(self, network: nn.Module) -> nn.Module:
         """The network, its gradients averaged over all processes."""
         if self.size == 1:
@@ -113,9 +117,7 @@ class _SyncBatchNorm2d(nn.BatchNorm2d):
             return super().forward(x)
         values = x.float()
         rows = torch.full((1,), float(x.numel() // x.shape[1]))
-        sums = all_reduce(
-            torch.cat([values.sum((0, 2, 3)), values.square().sum((0, 2, 3)), rows])
-        )
+        sums = all_reduce(torch.cat([values.sum((0, 2, 3)), values.square().sum((0, 2, 3)), rows]))
         channels, count = x.shape[1], sums[-1]
         mean = sums[:channels] / count
         variance = sums[channels:-1] / count - mean.square()

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from PIL import Image
 
 from ddrs_core.figures import (
     Figure,
     curve_figure,
     encode_figure,
     interval_figure,
+    quantiles,
+    sigmas_figure,
+    training_figure,
     trajectory_figure,
     votes_figure,
 )
 from ddrs_core.smoothing import SigmaStep, VoteProgress
 from ddrs_core.smoothing.confidence import radius_cap
 from ddrs_core.smoothing.curve import read_curve
+from ddrs_core.training import EpochSummary, SigmaSummary
 
 NAMES = ("cat", "dog", "owl")
 
@@ -89,6 +95,72 @@ def test_interval() -> None:
     figure = interval_figure({"sigma_0": votes, "sigma*": waiting}, 100)
     validate(figure)
     assert [len(t["x"]) for t in figure["data"]] == [3, 3, 3]
+
+
+def epochs(count: int, *, loss: float = 0.5) -> list[EpochSummary]:
+    """Epochs in which ever more of 100 images leave the middle bin for the last one."""
+    edges = (0.0, 0.25, 0.5, 0.75, 1.0)
+    return [
+        EpochSummary(
+            k, 10, loss, 0.8, 0.1, 1.0,
+            SigmaSummary(0.6, edges, (0, 0, 100 - 5 * k, 5 * k), ((3, 0.9),)),
+        )
+        for k in range(1, count + 1)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 10])
+def test_a_training_run_by_epoch(count: int) -> None:
+    figure = training_figure(epochs(count), 10, shown=3, now=(count + 0.5, 0.4, 0.9))
+    validate(figure)
+    assert len(figure["data"][0]["x"]) == count
+    assert figure["layout"]["xaxis"]["range"] == [0, pytest.approx(10.2)]  # fixed while it runs
+    assert len(figure["data"]) == (6 if count >= 3 else 4)
+
+
+def test_a_diverged_run_can_be_drawn() -> None:
+    figure = training_figure(epochs(3, loss=float("nan")), 10)
+    validate(figure)
+    assert figure["layout"]["yaxis"]["range"] == [0, pytest.approx(1.08)]
+
+
+def test_the_histogram_is_that_of_the_epoch_that_is_shown() -> None:
+    figure = sigmas_figure(epochs(7), 10, 0.6, (0.0, 1.0), shown=4)
+    validate(figure)
+    assert list(figure["data"][0]["y"]) == pytest.approx([0, 0, 0.8, 0.2])
+    assert sum(figure["data"][0]["customdata"]) == 100
+    assert list(sigmas_figure(epochs(7), 10, 0.6, (0.0, 1.0))["data"][0]["y"])[3] == 0.35
+    medians = figure["data"][1]
+    assert list(medians["y"]) == list(range(1, 8))
+    assert np.all(np.diff(medians["x"]) > 0)  # ever more images move up
+
+
+def test_the_picture_has_a_row_for_every_epoch_and_no_wider_range_than_the_axis() -> None:
+    figure = sigmas_figure(epochs(7), 10, 0.6, (0.0, 1.0))
+    (picture,) = figure["layout"]["images"]
+    assert (picture["x"], picture["sizex"]) == (0.0, 1.0)
+    assert (picture["y"], picture["sizey"]) == (0.5, 7)
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(picture["source"].split(",")[1]))))
+    height, width = pixels.shape[0] // 7, pixels.shape[1] // 4
+    alpha = pixels[height // 2 :: height, width // 2 :: width, 3]  # [epochs, bins]
+    assert alpha.shape == (7, 4)
+    assert np.all(alpha[:, :2] == 0)
+    assert np.all(alpha[:, 2] == 255)
+    assert np.all(np.diff(alpha[:, 3].astype(int)) > 0)
+
+
+def test_nothing_is_drawn_where_nothing_is_known() -> None:
+    figure = sigmas_figure([], 10, 0.6, (0.1, 1.0))
+    validate(figure)
+    assert figure["layout"]["images"] == []
+    assert figure["layout"]["xaxis"]["range"] == [0.1, 1.0]
+
+
+def test_quantiles_of_a_histogram() -> None:
+    even = SigmaSummary(0.5, (0.0, 0.5, 1.0), (50, 50), ())
+    assert list(quantiles(even, (0.1, 0.5, 0.9))) == pytest.approx([0.1, 0.5, 0.9])
+    one = SigmaSummary(0.5, (0.0, 0.5, 1.0), (0, 7), ())
+    assert list(quantiles(one, (0.5,))) == pytest.approx([0.75])
 
 
 def test_arrays_travel_as_bytes_and_nan_is_refused() -> None:

@@ -39,7 +39,7 @@ GENERATORS: dict[str, Start] = {
         NoisyForward(f, 5), x, sigma_0=0.25, config=AscentConfig(steps=4, guard=20)
     ),
     "train": lambda f, x: train_steps(
-        TrainConfig("digits", "digits_cnn", "gaussian", 0.25, epochs=1), torch.device("cpu")
+        TrainConfig("digits", "digits_cnn", sigma=0.25, epochs=1), torch.device("cpu")
     ),
 }
 

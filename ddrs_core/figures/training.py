@@ -1,0 +1,209 @@
+"""A training run by epoch: loss and noisy accuracy, and the noise levels of the training images."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ddrs_core.figures.palette import (
+    BLUE,
+    MUTED,
+    ORANGE,
+    SIGMA_COLOUR,
+    START_COLOUR,
+    TEXT,
+    Figure,
+    axis,
+    layout,
+)
+from ddrs_core.training import EpochSummary, SigmaSummary
+
+_ROWS = 300  # of the picture of all epochs, at most; of more epochs every k-th is shown
+_FEW = 8  # epochs that are all named on an axis
+_CELL = (10, 6)  # pixels of a cell of that picture, so that its enlargement stays sharp
+
+
+def training_figure(
+    epochs: Sequence[EpochSummary],
+    total: int,
+    shown: int | None = None,
+    now: tuple[float, float, float] | None = None,
+) -> Figure:
+    """Two plots over a common axis: the loss above, the accuracy on noisy training images below.
+
+    Args:
+        epochs: the epochs so far.
+        total: number of epochs of the run, which fixes the horizontal axis.
+        shown: number of the epoch that the other views show, marked on both lines.
+        now: position within the epoch that is under way, with the loss and accuracy there.
+    """
+    number = np.array([e.epoch for e in epochs], dtype=np.int32)
+    loss = np.array([e.loss for e in epochs], dtype=np.float64)
+    accuracy = np.array([e.accuracy for e in epochs], dtype=np.float64)
+    data = [
+        _line(number, loss, "loss", ORANGE, "y", "epoch %{x}: loss %{y:.4f}"),
+        _line(number, accuracy, "noisy accuracy", BLUE, "y2", "epoch %{x}: %{y:.1%} right"),
+    ]
+    for at in (e for e in epochs if e.epoch == shown):
+        data += [_dot(at.epoch, at.loss, ORANGE, "y"), _dot(at.epoch, at.accuracy, BLUE, "y2")]
+    if now is not None:
+        data += [_ring(now[0], now[1], ORANGE, "y"), _ring(now[0], now[2], BLUE, "y2")]
+    heights = [*loss.tolist(), *([now[1]] if now is not None else [])]
+    top = max([h for h in heights if math.isfinite(h)], default=1.0)
+    return {
+        "data": data,
+        "layout": layout(
+            showlegend=False,
+            margin={"l": 56, "r": 16, "t": 12, "b": 46},
+            xaxis=_epochs_axis(total, range=[0, 1.02 * max(total, 1)], anchor="y2", domain=[0, 1]),
+            yaxis=axis("loss", domain=[0.54, 1], range=[0, 1.08 * top or 1.0]),
+            yaxis2=axis(
+                "noisy accuracy", domain=[0, 0.46], range=[0, 1.02], tickformat=".0%", anchor="x"
+            ),
+        ),
+    }
+
+
+def sigmas_figure(
+    epochs: Sequence[EpochSummary],
+    total: int,
+    sigma_0: float,
+    bounds: tuple[float, float],
+    shown: int | None = None,
+) -> Figure:
+    """Two plots over a common axis, the noise level: its histogram over the training images after
+    one epoch above; below all epochs, from top to bottom, as rows of a picture.
+
+    Args:
+        epochs: the epochs so far.
+        total: number of epochs of the run.
+        sigma_0: where all images started.
+        bounds: the range that sigmas are kept in, which fixes the horizontal axis.
+        shown: number of the epoch whose histogram is drawn; the last one when omitted.
+    """
+    known = [(e.epoch, e.sigma) for e in epochs if e.sigma is not None]
+    at = next((pair for pair in known if pair[0] == shown), known[-1] if known else None)
+    bars = _bars(at[1] if at is not None else None)
+    top = float(np.max(bars["y"], initial=0.0)) or 1.0
+    return {
+        "data": [bars, _medians(known)],
+        "layout": layout(
+            showlegend=False,
+            bargap=0.06,
+            margin={"l": 56, "r": 16, "t": 26, "b": 46},
+            images=[_picture(known)] if known else [],
+            shapes=[_stem(sigma_0), *([_level(at[0])] if at is not None else [])],
+            annotations=[_label(sigma_0)],
+            xaxis=axis("noise level sigma", range=list(bounds), anchor="y2", domain=[0, 1]),
+            yaxis=axis(
+                "share of images", domain=[0.52, 1], range=[0, 1.06 * top], tickformat=".0%"
+            ),
+            yaxis2=_epochs_axis(
+                total, domain=[0, 0.44], range=[total + 0.5, 0.5], anchor="x", showgrid=False
+            ),
+        ),
+    }
+
+
+def quantiles(summary: SigmaSummary, shares: Sequence[float]) -> NDArray[np.float64]:
+    """Noise levels below which the given shares of the images lie, read off the histogram."""
+    reached = np.concatenate([[0.0], np.cumsum(summary.counts)])
+    wanted = np.asarray(shares) * max(1.0, float(reached[-1]))
+    return np.interp(wanted, reached, summary.edges)
+
+
+def _epochs_axis(total: int, **changes: Any) -> dict[str, Any]:
+    """An axis of epochs, which have no halves."""
+    return axis("epoch", **({"dtick": 1} if total <= _FEW else {}), **changes)
+
+
+def _bars(summary: SigmaSummary | None) -> Figure:
+    edges = np.array(summary.edges if summary is not None else (0.0,))
+    counts = np.array(summary.counts if summary is not None else (), dtype=np.int32)
+    return {
+        "type": "bar", "x": (edges[1:] + edges[:-1]) / 2, "y": counts / max(1, int(counts.sum())),
+        "width": np.diff(edges), "customdata": counts, "marker": {"color": SIGMA_COLOUR},
+        "hovertemplate": "sigma about %{x:.3f}: %{customdata} images, %{y:.1%}<extra></extra>",
+    }  # fmt: skip
+
+
+def _medians(known: Sequence[tuple[int, SigmaSummary]]) -> Figure:
+    found = [quantiles(summary, (0.1, 0.5, 0.9)) for _, summary in known]
+    said = [f"half of the images below {m:.3f}, a tenth below {a:.3f}, a tenth above {b:.3f}"
+            for a, m, b in found]  # fmt: skip
+    return {
+        "type": "scatter", "mode": "lines", "x": np.array([f[1] for f in found]),
+        "y": np.array([epoch for epoch, _ in known], dtype=np.int32), "yaxis": "y2",
+        "line": {"color": TEXT, "width": 1.5}, "text": said,
+        "hovertemplate": "epoch %{y}: %{text}<extra></extra>",
+    }  # fmt: skip
+
+
+def _picture(known: Sequence[tuple[int, SigmaSummary]]) -> Figure:
+    """All histograms as one image: a row an epoch, a column a bin, full colour where most are."""
+    stride = math.ceil(len(known) / _ROWS)
+    rows = known[::stride]
+    counts = np.array([summary.counts for _, summary in rows], dtype=np.float64)
+    share = counts / np.maximum(counts.max(axis=1, keepdims=True), 1)
+    alpha = (255 * np.sqrt(share)).astype(np.uint8).repeat(_CELL[0], 1).repeat(_CELL[1], 0)
+    pixels = np.empty((*alpha.shape, 4), dtype=np.uint8)
+    pixels[..., :3] = [int(SIGMA_COLOUR[i : i + 2], 16) for i in (1, 3, 5)]
+    pixels[..., 3] = alpha
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    edges = known[0][1].edges
+    return {
+        "source": "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode(),
+        "xref": "x", "yref": "y2", "x": edges[0], "y": rows[0][0] - 0.5, "yanchor": "top",
+        "sizex": edges[-1] - edges[0], "sizey": stride * len(rows), "sizing": "stretch",
+        "layer": "below",
+    }  # fmt: skip
+
+
+def _line(x: np.ndarray, y: np.ndarray, name: str, colour: str, yaxis: str, hover: str) -> Figure:
+    return {
+        "type": "scatter", "mode": "lines+markers" if len(x) < 3 else "lines", "name": name,
+        "x": x, "y": y, "yaxis": yaxis, "line": {"color": colour, "width": 2.5},
+        "hovertemplate": hover + "<extra></extra>",
+    }  # fmt: skip
+
+
+def _dot(x: float, y: float, colour: str, yaxis: str) -> Figure:
+    return {
+        "type": "scatter", "mode": "markers", "x": np.array([x], dtype=np.float64),
+        "y": np.array([y]), "yaxis": yaxis, "hoverinfo": "skip",
+        "marker": {"color": colour, "size": 11, "line": {"color": MUTED, "width": 1}},
+    }  # fmt: skip
+
+
+def _ring(x: float, y: float, colour: str, yaxis: str) -> Figure:
+    dot = _dot(x, y, colour, yaxis)
+    return dot | {"marker": {"color": colour, "size": 10, "symbol": "circle-open"}}
+
+
+def _stem(sigma: float) -> Figure:
+    return {
+        "type": "line", "x0": sigma, "x1": sigma, "yref": "paper", "y0": 0, "y1": 1,
+        "line": {"color": START_COLOUR, "width": 1.5, "dash": "dot"},
+    }  # fmt: skip
+
+
+def _level(epoch: int) -> Figure:
+    return {
+        "type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": "y2", "y0": epoch, "y1": epoch,
+        "line": {"color": SIGMA_COLOUR, "width": 2},
+    }  # fmt: skip
+
+
+def _label(sigma: float) -> Figure:
+    return {
+        "x": sigma, "yref": "paper", "y": 1, "yanchor": "bottom", "text": "sigma_0",
+        "showarrow": False, "font": {"color": START_COLOUR, "size": 12},
+    }  # fmt: skip

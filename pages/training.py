@@ -1,0 +1,75 @@
+"""Training: choose a run, start it, watch it learn, and add the result to the pickers."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.assignments import complete_assignments, repeat_assignments
+from ddrs_core.dashboard.messages import literal, show_error
+from ddrs_core.dashboard.training_controls import (
+    pick_epoch,
+    show_no_start,
+    show_registration,
+    show_run_buttons,
+    show_start,
+    show_take_along,
+)
+from ddrs_core.dashboard.training_form import pick_run, pick_settings, read_form
+from ddrs_core.dashboard.training_shown import pick_shown
+from ddrs_core.dashboard.training_views import watch
+from ddrs_core.errors import DDRSError
+
+
+def main() -> None:
+    """Draw the page; what ticks lives in fragments without any widget."""
+    repeat_assignments()
+    with st.sidebar:
+        show_form()
+    show_training()
+    complete_assignments()
+
+
+def show_form() -> None:
+    """What to train next."""
+    st.subheader("Train a model", anchor=False)
+    pick_run()
+    start = st.container()  # above the many settings
+    pick_settings()
+    with start:
+        try:
+            show_start(read_form())
+        except DDRSError as error:
+            show_no_start(error)
+
+
+def show_training() -> None:
+    """The run or example that is shown."""
+    st.title("Training", anchor=False)
+    st.html(
+        '<p class="ddrs-lead">Smoothing needs a network that was trained under noise. Choose how '
+        "in the sidebar, watch it learn, see every image find a noise level of its own, and use "
+        "the result in the explorer.</p>"
+    )
+    try:
+        shown = pick_shown()
+    except DDRSError as error:
+        show_error(error)
+        return
+    problem = st.session_state.get(keys.TRAINING_PROBLEM)
+    if problem:
+        st.warning(literal(problem), icon=":material/link_off:")
+    if shown is None:
+        st.info("Nothing has been trained here yet. Press Train in the sidebar.")
+        return
+    with st.container():  # containers keep the board below in its place, whatever they hold
+        show_run_buttons(shown)
+    with st.container():
+        show_registration(shown)
+    with st.container():
+        chosen = pick_epoch(shown)
+    watch(shown, chosen)
+    show_take_along(shown)
+
+
+main()

@@ -1,0 +1,163 @@
+"""The training page's script, run without a browser."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from streamlit.testing.v1 import AppTest
+
+from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.training_texts import duration
+from ddrs_core.jobs.training_process import read_record
+from ddrs_core.jobs.training_runs import list_runs
+from ddrs_core.models import registry
+from ddrs_core.runs.training import train_and_save
+from ddrs_core.training import recipe
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as that of the shipped models, with two training logs."""
+    folder, out = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("out")
+    for own in (True, False):
+        config = recipe("digits", "digits_cnn", "gaussian", 0.5, data_dependent=own, epochs=3)
+        for _ in train_and_save(config, torch.device("cpu"), out):
+            pass
+    for path in (*registry.ASSETS.glob("digits-*"), *out.glob("digits-*.*")):
+        if path.is_file():
+            shutil.copy(path, folder)
+    return folder
+
+
+@pytest.fixture
+def app(logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+    monkeypatch.setenv("DDRS_HOME", str(tmp_path))
+    monkeypatch.setattr(registry, "ASSETS", logs)
+    yield AppTest.from_file(str(ROOT / "ddrs_core/dashboard/main.py"), default_timeout=60)
+    for run in list_runs():
+        if run.state.is_moving:
+            psutil.Process(read_record(run.folder)["pid"]).kill()
+
+
+def training(app: AppTest, **query: str) -> AppTest:
+    app.run()
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app.switch_page(str(ROOT / "pages/training.py")).run()
+
+
+def button(app: AppTest, label: str) -> object:
+    return next(b for b in app.button if b.label == label)
+
+
+def test_it_opens_with_an_example_that_has_a_sigma_for_every_image(app: AppTest) -> None:
+    training(app)
+    assert not app.exception
+    assert not app.error
+    assert app.selectbox(key=keys.TRAINING_SHOWN).value == "log:digits-gaussian-ds2-0.50"
+    assert app.query_params["log"] in ("digits-gaussian-ds2-0.50", ["digits-gaussian-ds2-0.50"])
+    assert not button(app, "Train").disabled  # type: ignore[attr-defined]
+
+
+def test_without_any_log_it_says_what_to_do(
+    app: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "ASSETS", tmp_path)
+    training(app)
+    assert not app.exception
+    assert "Press Train" in app.info[0].value
+
+
+def test_the_recipe_follows_method_and_toggle(app: AppTest) -> None:
+    training(app)
+    wanted = recipe("digits", "digits_cnn", "macer", 0.5)
+    app.selectbox(key=keys.TRAINING_METHOD).select("macer").run()
+    assert not app.exception
+    epochs = app.number_input(key=keys.TRAINING_SETTING + "epochs")
+    assert epochs.value == wanted.epochs
+    copies = app.number_input(key=keys.TRAINING_OPTION + "copies")
+    assert copies.value == wanted.method.copies  # type: ignore[attr-defined]
+    app.toggle(key=keys.TRAINING_DATA_DEPENDENT).set_value(False).run()
+    assert not app.exception
+    assert not [n for n in app.number_input if n.label.startswith("Sigma copies")]
+    assert "--data-dependent" not in app.code[0].value
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        (keys.TRAINING_SIGMA, 0.0, "above 0"),
+        (keys.TRAINING_SETTING + "epochs", 0, "epochs must be at least 1"),
+        (keys.TRAINING_SETTING + "batch_size", 5000, "at most 1,297"),
+        (keys.TRAINING_SETTING + "lr", -1.0, "above 0"),
+        (keys.TRAINING_SETTING + "warmup", 1e6, "warm-up"),
+        (keys.TRAINING_SIGMA_OPTION + "min", 7.0, "sigma"),
+        (keys.TRAINING_SIGMA_OPTION + "clamp", 0.9, "clamp"),
+        (keys.TRAINING_SEED, -1, "seed"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused_in_words(
+    key: str, value: float, said: str, app: AppTest
+) -> None:
+    training(app)
+    good = app.number_input(key=key).value
+    app.number_input(key=key).set_value(value).run()
+    assert not app.exception
+    assert any(said in error.value.replace("\\", "") for error in app.error), app.error
+    assert button(app, "Train").disabled  # type: ignore[attr-defined]
+    assert app.number_input(key=key).value == value  # nothing is lost
+    app.number_input(key=key).set_value(good).run()
+    assert not app.error
+
+
+def test_the_command_line_says_all_choices(app: AppTest) -> None:
+    training(app)
+    app.number_input(key=keys.TRAINING_SETTING + "epochs").set_value(7)
+    app.number_input(key=keys.TRAINING_SIGMA).set_value(0.3).run()
+    command = app.code[0].value
+    for words in ("--dataset digits", "--epochs 7", "--sigma 0.3", "--data-dependent"):
+        assert words in command
+
+
+@pytest.mark.parametrize("query", [{"run": "../../etc"}, {"run": "x"}, {"log": "<b>"}])
+def test_a_hostile_link_is_answered_in_words(query: dict[str, str], app: AppTest) -> None:
+    training(app, **query)
+    assert not app.exception
+    assert "There is no training" in app.warning[0].value.replace("\\", "")
+    assert app.selectbox(key=keys.TRAINING_SHOWN).value == "log:digits-gaussian-ds2-0.50"
+
+
+def test_a_run_that_is_started_is_shown_and_named_in_the_link(app: AppTest) -> None:
+    training(app)
+    app.number_input(key=keys.TRAINING_SETTING + "epochs").set_value(500).run()
+    button(app, "Train").click().run()  # type: ignore[attr-defined]
+    assert not app.exception
+    (run,) = list_runs()
+    assert app.query_params["run"] in (run.id, [run.id])
+    deadline = time.monotonic() + 30
+    while not button(app, "Stop").disabled:  # type: ignore[attr-defined]
+        button(app, "Stop").click().run()  # type: ignore[attr-defined]
+        while list_runs()[0].state.is_moving and time.monotonic() < deadline:
+            time.sleep(0.1)
+        app.run()
+        assert time.monotonic() < deadline
+    assert not button(app, "Resume").disabled  # type: ignore[attr-defined]
+    button(app, "Delete it for good").click().run()  # type: ignore[attr-defined]
+    assert not app.exception
+    assert not app.warning
+    assert list_runs() == []
+    assert app.selectbox(key=keys.TRAINING_SHOWN).value.startswith("log:")
+
+
+def test_durations_are_for_people() -> None:
+    assert [duration(s) for s in (0.4, 59.4, 200, 7500)] == [
+        "0 s", "59 s", "3 min 20 s", "2 h 05 min",
+    ]  # fmt: skip
