@@ -32,12 +32,12 @@ def _run(options: argparse.Namespace) -> None:
     from ddrs_core.runs.summary import summarize
 
     radii = _radii(options.radii)
-    summaries = {
-        str(path): summarize([row.certificate for row in read_log(path)], radii)
+    summaries = [
+        (str(path), summarize([row.certificate for row in read_log(path)], radii))
         for path in options.files
-    }
+    ]
     if options.json:
-        print_json([{"file": name, **summary.to_dict()} for name, summary in summaries.items()])
+        print_json([{"file": name, **summary.to_dict()} for name, summary in summaries])
         return
     print(_table(summaries, radii))
 
@@ -54,13 +54,13 @@ def _radii(text: str) -> tuple[float, ...]:
     return radii
 
 
-def _table(summaries: dict[str, Summary], radii: tuple[float, ...]) -> str:
+def _table(summaries: list[tuple[str, Summary]], radii: tuple[float, ...]) -> str:
     """A Markdown table, which reads well as it is; radii are rounded down."""
     from ddrs_core.smoothing import round_down
 
     head = ["log", "images", "N", *(f"r = {r:g}" for r in radii), "ACR", "clean", "abstained"]
     rows = [head, ["---"] * len(head)]
-    for name, s in summaries.items():
+    for name, s in summaries:
         rows.append(
             [
                 Path(name).stem,

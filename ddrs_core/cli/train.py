@@ -118,6 +118,8 @@ def _turn(
     stop: threading.Event,
 ) -> Iterator[None]:
     """Wait until it is this run's turn, if it takes turns with others."""
+    import psutil
+
     from ddrs_core.runs.training import TrainingFiles, check_folder
     from ddrs_core.runs.training_progress import ProgressReporter, TrainingStage
     from ddrs_core.runs.training_queue import Turn
@@ -130,7 +132,8 @@ def _turn(
     files = TrainingFiles(check_folder(options.out), config.model_name)
     files.run.mkdir(exist_ok=True)
     progress = ProgressReporter(files.progress, config)
-    with Turn(check_folder(options.queue), str(device)) as turn:
+    asked = psutil.Process().create_time()  # a minute of imports costs nobody their place
+    with Turn(check_folder(options.queue), str(device), asked) as turn:
         while not turn.take():
             progress.waiting(turn.ahead())
             if stop.wait(_LOOK_SECONDS):

@@ -138,7 +138,8 @@ def own_models() -> list[ModelCard]:
 
 def default_model(dataset: DatasetInfo) -> ModelCard:
     """The model that a data set is first shown with: of those that were trained on it with one
-    noise level, the last; for photographs of any kind, one that sees most of them.
+    noise level, by Gaussian augmentation if there are such, the last; for photographs of any
+    kind, one that sees most of them.
 
     Raises:
         InvalidParameterError: if no model takes its images.
@@ -152,18 +153,25 @@ def default_model(dataset: DatasetInfo) -> ModelCard:
         )
     trained = [c for c in cards if c.dataset == dataset.name and "-ds" not in c.name]
     noisy = [c for c in trained or cards if c.trained_with_noise]
+    noisy = [c for c in noisy if c.method == "gaussian"] or noisy
     if not trained and dataset.resizable:
         return max(noisy or cards, key=lambda card: math.prod(card.shape))
     return (noisy or trained or cards)[-1]
 
 
+def default_dataset() -> DatasetInfo:
+    """What pages open on: CIFAR-10 where it is at hand, the digits otherwise."""
+    at_hand = {info.name: info for info in list_datasets()}
+    return at_hand.get("cifar10", next(iter(at_hand.values())))
+
+
 def default_view(dataset: str | None = None, model: str | None = None) -> ExplorerView:
-    """Where the explorer opens: the default model of the first data set, or as told.
+    """Where the explorer opens: the default model of the default data set, or as told.
 
     Raises:
         DDRSError: if there is no such data set or model, or no model for the data set.
     """
-    info = get_dataset_info(dataset or list_datasets()[0].name)
+    info = get_dataset_info(dataset) if dataset else default_dataset()
     card = get_card(model) if model else default_model(info)
     preset = get_preset(DEFAULT_PRESET)
     return ExplorerView(

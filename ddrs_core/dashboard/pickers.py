@@ -10,6 +10,7 @@ import streamlit as st
 from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.explorer_state import (
+    default_dataset,
     default_model,
     default_n,
     default_view,
@@ -52,7 +53,7 @@ def _replace_what_is_gone() -> None:
     try:
         get_dataset_info(shown_dataset())
     except DDRSError as error:
-        assign(keys.DATASET, list_datasets()[0].name)
+        assign(keys.DATASET, default_dataset().name)
         state[keys.PICTURE] = None
         _dataset_changed()
         state[keys.PROBLEMS] = [str(error)]

@@ -100,8 +100,8 @@ def _show_cost(config: TrainConfig, job: Job | None) -> None:
     said = f"An epoch takes {each} for each of {images:,} images."
     pace = job.latest if job is not None and job.state.is_over else None
     if pace is not None:
-        whole = pace * passes * images * config.epochs
-        said += f" All {config.epochs:,}: about {duration(_rounded(whole))} on this machine."
+        whole = duration(_rounded(pace * passes * images * config.epochs))
+        said += f" All {config.epochs:,}: about {whole} while nobody else uses this machine."
     st.caption(said)
 
 

@@ -170,6 +170,8 @@ def duration(seconds: float) -> str:
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
+    if whole < 600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
+        return f"{round(whole / 60)} min"
     return f"{whole // 3600:,} h {whole % 3600 // 60:02d} min"

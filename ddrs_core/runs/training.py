@@ -222,7 +222,7 @@ def _run(
                 progress.batch(step)
             due = isinstance(step, EpochSummary) or time.monotonic() - saved > SAVE_SECONDS
             # once: what is stopped is saved
-            stopping = classifier is None and _is_to_stop(stop, trainer.group, step)
+            stopping = classifier is None and _is_to_stop(stop, trainer, step)
             if leads and classifier is None and (due or stopping):
                 write_state(trainer.state(), files.state)
                 saved = time.monotonic()
@@ -243,11 +243,11 @@ def _run(
         yield ModelSaved(files.model, classifier.card)
 
 
-def _is_to_stop(stop: threading.Event, group: Group, step: TrainingStep) -> bool:
+def _is_to_stop(stop: threading.Event, trainer: Trainer, step: TrainingStep) -> bool:
     """Several processes have to agree, and meet at the end of an epoch anyway."""
-    if group.size == 1:
+    if trainer.group.size == 1:
         return stop.is_set()
-    return isinstance(step, EpochSummary) and group.any(stop.is_set())
+    return isinstance(step, EpochSummary) and trainer.group.any(stop.is_set(), trainer.device)
 
 
 def _finish(

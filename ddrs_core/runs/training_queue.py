@@ -25,10 +25,13 @@ class Turn:
     Args:
         folder: what the runs that take turns have in common.
         device: such as ``"cpu"`` or ``"cuda:0"``; each has its own queue.
+        since: when the run was asked for, in seconds since 1970, which decides the order among
+            those that wait; default: when the block is entered.
     """
 
-    def __init__(self, folder: Path, device: str) -> None:
+    def __init__(self, folder: Path, device: str, since: float | None = None) -> None:
         self._folder = folder
+        self._since = since
         self._device = re.sub(r"[^a-z0-9]", "_", device.lower())
         self._name = ""
         self._folder_lock = FileLock(
@@ -39,7 +42,8 @@ class Turn:
 
     def __enter__(self) -> Turn:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._name = f"{time.time_ns():020d}-{os.getpid()}-{self._device}.ticket"
+        since = time.time_ns() if self._since is None else int(self._since * 1e9)
+        self._name = f"{since:020d}-{os.getpid()}-{self._device}.ticket"
         self._ticket_lock = FileLock(self._folder / self._name)
         with self._folder_lock:
             self._ticket_lock.acquire()

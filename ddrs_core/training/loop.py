@@ -88,7 +88,7 @@ class Trainer:
         self.batches = len(train) // config.batch_size  # of an epoch
         if start is None:
             start = _new_classifier(config, self._feed, train.info.num_classes, train.info.shape)
-        self.classifier = start.to(device, memory_format=torch.channels_last)
+        self.classifier = start.to(device).to(memory_format=torch.channels_last)
         precision = choose_precision(config.precision, device, "bf16")
         group.synchronise(self.classifier)
         self.learner = TrainedNetwork(

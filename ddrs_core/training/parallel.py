@@ -60,9 +60,9 @@ class Group:
         dist.all_reduce(total)
         return total / self.size
 
-    def any(self, flag: bool) -> bool:
+    def any(self, flag: bool, device: torch.device) -> bool:
         """Whether ``flag`` is set in some process; all of them have to ask."""
-        return bool(self.mean(torch.tensor(float(flag))) > 0)
+        return bool(self.mean(torch.tensor(float(flag), device=device)) > 0)
 
     def wrap(self, network: nn.Module) -> nn.Module:
         """The network, its gradients averaged over all processes."""

@@ -26,12 +26,13 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 _BY_METHOD: dict[tuple[str, str], dict[str, Any]] = {
-    ("digits", "smoothadv"): {"epochs": 60},
-    ("digits", "macer"): {"epochs": 50, "clip": 1.0, "warmup": 2.0},
+    ("digits", "smoothadv"): {"epochs": 120},
+    ("digits", "macer"): {"epochs": 90, "clip": 1.0, "warmup": 2.0},
     ("cifar10", "macer"): {"clip": 1.0, "warmup": 1.0},
 }
 _METHOD_OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("digits", "smoothadv"): {"attack_steps": 4, "attack_warmup": 5.0},
+    ("digits", "macer"): {"copies": 8},
     ("cifar10", "smoothadv"): {"attack_steps": 4},
     ("cifar10", "macer"): {"copies": 4},
 }

@@ -13,6 +13,7 @@ from tests.browser.conftest import start_server
 PAGES = {
     "": "Data-dependent randomized smoothing",
     "explorer": "Explorer",
+    "training": "Training",
     "library": "Library",
 }
 _STREAMLITS_OWN = {"list", "listitem", "presentation-role-conflict"}
@@ -25,7 +26,7 @@ def test_a_deep_link_works_on_a_fresh_server(first: str, browser: Browser, tmp_p
         page = browser.new_page()
         page.goto(f"{url}/{first}")
         expect(page.get_by_role("heading", name=PAGES[first], level=1)).to_be_visible()
-        for name in ("Home", "Explorer", "Library"):
+        for name in ("Home", "Explorer", "Training", "Library"):
             link = page.get_by_test_id("stSidebarNav").get_by_role("link", name=name)
             expect(link).to_be_visible()
         page.close()
@@ -43,6 +44,8 @@ def test_pages_meet_accessibility_rules(path: str, scheme: str, browser: Browser
     if path == "explorer":
         expect(page.locator("[data-figure] .main-svg").first).to_be_visible()
         expect(page.locator(".ddrs-gallery img[src]").first).to_be_visible()
+    if path == "training":
+        expect(page.get_by_role("button", name="Train", exact=True)).to_be_enabled()
     if path == "library":
         expect(page.get_by_role("heading", name="Add a model")).to_be_visible()
     found = Axe().run(page).response["violations"]

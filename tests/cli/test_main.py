@@ -6,10 +6,7 @@ import json
 import subprocess
 import sys
 
-import pytest
-
 from ddrs_core.cli import serve
-from ddrs_core.models import load_checkpoint
 
 
 def test_models_and_datasets_as_json(command):
@@ -23,48 +20,6 @@ def test_models_and_datasets_as_json(command):
 def test_lists_for_people(command):
     assert "digits-gaussian-0.50" in command("models").out
     assert "1,797" in command("datasets").out
-
-
-def test_train_leaves_one_model_with_its_card(command, tmp_path):
-    words = (
-        "train", "--dataset", "digits", "--method", "gaussian", "--sigma", 0.25, "--epochs", 1,
-        "--device", "cpu", "--out", tmp_path / "new",
-    )  # fmt: skip
-    outcome = command(*words, "--json")
-    assert outcome.code == 0, outcome.err
-    (path,) = (tmp_path / "new").glob("*.safetensors")
-    assert sorted(p.suffix for p in (tmp_path / "new").iterdir()) == [".json", ".safetensors"]
-    card = load_checkpoint(path).card
-    assert json.loads(outcome.out)["digest"] == card.digest
-    assert card.seed == 0
-    assert set(card.accuracy) == {"clean", "noise 0.12", "noise 0.25", "noise 0.50"}
-    assert "--epochs 1 " in card.command
-    assert "torch" in card.machine
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("--dataset", "digitz"), "'digits'"),
-        (("--method", "gausian"), "'gaussian'"),
-        (("--sigma", "nan"), "finite"),
-        (("--sigma", 0), "above 0"),
-        (("--epochs", 0), "epochs"),
-        (("--name", "../escape"), "letters"),
-        (("--architecture", "digit_cnn"), "'digits_cnn'"),
-        (("--architecture", "cifar_resnet20"), "digits_cnn"),
-        (("--device", "cuda:99"), "GPU"),
-        (("--out", "/proc/models"), "/proc/models"),
-    ],
-)
-def test_train_refuses_wrong_input(command, tmp_path, words, said):
-    base = ("train", "--dataset", "digits", "--method", "gaussian", "--sigma", 0.25)
-    outcome = command(*base, "--out", tmp_path / "new", *words)
-    assert outcome.code == 2
-    assert outcome.err.startswith("error: ")
-    assert len(outcome.err.splitlines()) == 1
-    assert said in outcome.err
-    assert not (tmp_path / "new").exists()
 
 
 def test_unknown_command_names_the_near_one(command):

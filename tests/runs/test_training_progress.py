@@ -115,6 +115,16 @@ def test_turns_are_first_come_first_served(tmp_path: Path) -> None:
             assert not first.take()
 
 
+def test_who_asked_first_goes_first_whenever_it_arrives(tmp_path: Path) -> None:
+    with (
+        Turn(tmp_path, "cpu", 10.0) as running,
+        Turn(tmp_path, "cpu", 30.0) as late,
+        Turn(tmp_path, "cpu", 20.0) as early,
+    ):
+        assert running.take()
+        assert (running.ahead(), early.ahead(), late.ahead()) == (0, 1, 2)
+
+
 def test_a_dead_runs_ticket_counts_no_more(tmp_path: Path) -> None:
     dead = tmp_path / f"{1:020d}-4194305-cpu.ticket"
     dead.write_text("")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from ddrs_core.runs.training import train_and_save
 from ddrs_core.training import (
     BatchSummary,
     EpochSummary,
@@ -51,6 +53,21 @@ def train(config: TrainConfig, group: Group) -> dict[str, Any]:
         "loss": epoch.loss,
         "accuracy": epoch.accuracy,
     }
+
+
+def stop_and_go_on(group: Group, folder: Path) -> list[str]:
+    """A run of two epochs that the last process alone is told to stop, and that goes on later."""
+    config = dataclasses.replace(_BASE, epochs=2)
+    ends = []
+    for resume in (False, True):
+        stop = threading.Event()
+        steps = train_and_save(config, CPU, folder / "run", resume=resume, group=group, stop=stop)
+        for step in steps:
+            if not resume and group.rank == group.size - 1:
+                stop.set()
+            last = step
+        ends.append(type(last).__name__)
+    return ends
 
 
 def batch() -> tuple[Tensor, Tensor]:
@@ -96,6 +113,7 @@ def main(rank: int, size: int, folder: Path) -> None:
     result = {
         "runs": {name: train(config, group) for name, config in RUNS.items()},
         "norm": normalise(group),
+        "ends": stop_and_go_on(group, folder),
         "gathered": group.gather(share),
         "mean": group.mean(share.double()),
     }

@@ -45,7 +45,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     finally:
         for process in processes:
             process.kill()
-    return [torch.load(folder / f"{rank}.pt") for rank in (0, 1)]
+    return [{**torch.load(folder / f"{rank}.pt"), "folder": folder / "run"} for rank in (0, 1)]
 
 
 @pytest.fixture(scope="module", params=worker.RUNS)
@@ -109,6 +109,18 @@ def test_rows_are_gathered_in_order_and_averaged(two: list[dict[str, Any]]) -> N
     for result in two:
         assert result["gathered"].tolist() == [0, 1, 2, 10, 11, 12]
         assert result["mean"].tolist() == [5, 6, 7]
+
+
+def test_processes_stop_together_and_go_on(two: list[dict[str, Any]]) -> None:
+    first, second = two
+    assert first["ends"] == ["TrainingStopped", "ModelSaved"]
+    assert second["ends"] == ["TrainingStopped", "EpochSummary"]
+    (path,) = first["folder"].glob("*.safetensors")
+    assert load_checkpoint(path).card.training["epochs"] == 2
+    log = read_training_log(path.with_name(path.name.replace(".safetensors", ".log.jsonl")))
+    assert [epoch.epoch for epoch in log.epochs] == [1, 2]
+    alone = worker.train(dataclasses.replace(worker.RUNS["gaussian"], epochs=2), ALONE)
+    assert log.epochs[-1].loss == pytest.approx(alone["loss"], rel=1e-3)
 
 
 # --- Without other processes ----------------------------------------------------------------

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Certifies every model of a suite at its training sigma and data-dependent, on 100 test images with
+# N = 10,000: assets/results/certify_suite.sh digits|cifar10 [MODEL...]
+# Logs go to assets/results/first; may be stopped and started again.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+dataset=$1
+shift
+python=${PYTHON:-.venv/bin/python}
+case $dataset in
+digits) images="--skip 5" ;;                # 100 of the 500 test images
+cifar10) images="--skip 10 --limit 100" ;;  # every 10th of the first 1,000, the lossless ones
+*) echo "digits or cifar10, not $dataset" >&2 && exit 2 ;;
+esac
+[ $# -gt 0 ] || set -- $(cd assets/models && ls "$dataset"-*.safetensors | sed 's/\.safetensors$//')
+
+mkdir -p assets/results/first
+for model in "$@"; do
+    for method in fixed ds; do
+        # shellcheck disable=SC2086
+        "$python" -m ddrs_core certify --dataset "$dataset" --model "$model" --method $method \
+            $images --n0 100 --n 10000 --alpha 0.001 --seed 0 --resume \
+            --out "assets/results/first/$model-$method.tsv"
+    done
+done
