@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
 
@@ -89,7 +90,10 @@ def pick_run() -> None:
         st.caption(_SIGMA_NOTE)
     left, right = st.columns(2)
     with left:
-        _number(keys.TRAINING_SIGMA, float, "Sigma", "Training noise; where each sigma begins.")
+        _number(
+            keys.TRAINING_SIGMA, float, "Sigma", "Training noise; where each sigma begins.",
+            _sigma_changed,
+        )  # fmt: skip
     with right:
         _number(keys.TRAINING_SETTING + "epochs", int, "Epochs", "Passes over the images.")
     _pick_start(info)
@@ -160,7 +164,8 @@ def _recipe() -> TrainConfig:
     state = st.session_state
     return recipe(
         state[keys.TRAINING_DATASET], state[keys.TRAINING_ARCHITECTURE] or "",
-        state[keys.TRAINING_METHOD], 0.5, data_dependent=state[keys.TRAINING_DATA_DEPENDENT],
+        state[keys.TRAINING_METHOD], state[keys.TRAINING_SIGMA] or 0.5,
+        data_dependent=state[keys.TRAINING_DATA_DEPENDENT],
     )  # fmt: skip
 
 
@@ -227,6 +232,13 @@ def _refill() -> None:
     if config.data_dependent is not None:
         for name in SIGMA_OPTIONS:
             assign(keys.TRAINING_SIGMA_OPTION + name, getattr(config.data_dependent, name))
+    _sigma_changed()
+
+
+def _sigma_changed() -> None:
+    """The sigmas of the images stay within bounds around the new one."""
+    config = _recipe()
+    if config.data_dependent is not None:
         for name, value in zip(("min", "max"), config.data_dependent.bounds, strict=True):
             assign(keys.TRAINING_SIGMA_OPTION + name, value)
 
@@ -274,12 +286,19 @@ def _field(
         _number(key, kind, label, f"{meaning}.")
 
 
-def _number(key: str, kind: type, label: str, meaning: str) -> None:
+def _number(
+    key: str, kind: type, label: str, meaning: str, changed: Callable[[], None] | None = None
+) -> None:
     """A number without limits: what makes no sense is answered in words, not cut off."""
     if kind is int:
-        st.number_input(label, -_MAX_SEED, _MAX_SEED, key=key, step=1, format="%d", help=meaning)
+        st.number_input(
+            label, -_MAX_SEED, _MAX_SEED, key=key, step=1, format="%d", help=meaning,
+            on_change=changed,
+        )  # fmt: skip
     else:
-        st.number_input(label, -1e9, 1e9, key=key, step=0.01, format="%.4g", help=meaning)
+        st.number_input(
+            label, -1e9, 1e9, key=key, step=0.01, format="%.4g", help=meaning, on_change=changed
+        )
 
 
 def _title(name: str) -> tuple[str, str]:

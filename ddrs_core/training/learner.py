@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -31,7 +32,9 @@ class TrainedNetwork:
     ) -> None:
         self.classifier = classifier
         self.precision = precision
-        module = torch.compile(classifier, dynamic=False) if compiled else classifier
+        module: torch.nn.Module = classifier
+        if compiled:
+            module = cast(torch.nn.Module, torch.compile(classifier, dynamic=False))
         self._frozen: Callable[[Tensor], Tensor] = module  # no gradient meets another process
         self._trained: Callable[[Tensor], Tensor] = parallel(module)
 

@@ -26,13 +26,13 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 _BY_METHOD: dict[tuple[str, str], dict[str, Any]] = {
-    ("digits", "smoothadv"): {"epochs": 120},
-    ("digits", "macer"): {"epochs": 90, "clip": 1.0, "warmup": 2.0},
+    ("digits", "smoothadv"): {"epochs": 80},
+    ("digits", "macer"): {"epochs": 80, "clip": 1.0, "warmup": 2.0},
     ("cifar10", "macer"): {"clip": 1.0, "warmup": 1.0},
 }
 _METHOD_OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
-    ("digits", "smoothadv"): {"attack_steps": 4, "attack_warmup": 5.0},
-    ("digits", "macer"): {"copies": 8},
+    ("digits", "smoothadv"): {"attack_steps": 2, "attack_warmup": 5.0},
+    ("digits", "macer"): {"copies": 4},
     ("cifar10", "smoothadv"): {"attack_steps": 4},
     ("cifar10", "macer"): {"copies": 4},
 }

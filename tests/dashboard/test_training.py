@@ -69,6 +69,16 @@ def test_it_opens_with_an_example_that_has_a_sigma_for_every_image(app: AppTest)
     assert not button(app, "Train").disabled  # type: ignore[attr-defined]
 
 
+def test_another_sigma_moves_the_bounds_of_the_images_sigmas(app: AppTest) -> None:
+    training(app)
+    app.number_input(key=keys.TRAINING_SIGMA).set_value(0.25).run()
+    low, high = (app.number_input(key=keys.TRAINING_SIGMA_OPTION + end).value for end in
+                 ("min", "max"))  # fmt: skip
+    wanted = recipe("digits", "digits_cnn", "gaussian", 0.25, data_dependent=True)
+    assert wanted.data_dependent is not None
+    assert (low, high) == wanted.data_dependent.bounds
+
+
 def test_without_any_log_it_says_what_to_do(
     app: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
