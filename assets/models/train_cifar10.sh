@@ -15,14 +15,19 @@ train() { # METHOD SIGMA OPTIONS...
         --method "$method" --sigma "$sigma" --name "cifar10-resnet20-$method$ds-$sigma" \
         --seed 0 --resume --out "$out" "$@"
 }
-base="--init $out/cifar10-resnet20-gaussian-0.25.safetensors --schedule cosine --lr 0.05"
+from="--init $out/cifar10-resnet20-gaussian-0.25.safetensors --schedule cosine --lr 0.05"
+attack="--epochs 3 --attack-steps 2 --copies 1 --attack-warmup 1"
+radius="--epochs 2 --copies 4 --warmup 0.1 --lr 0.03"
+own_sigma="--data-dependent --sigma-samples 2 --sigma-lr 0.03"
 
-train gaussian 0.25 --epochs 16
-train gaussian 0.12 $base --epochs 4
-train gaussian 0.50 $base --epochs 8
-train gaussian 0.25 $base --epochs 5 --data-dependent --sigma-samples 2
-train smoothadv 0.25 $base --epochs 3 --attack-steps 2 --copies 1 --attack-warmup 1
-train smoothadv 0.25 $base --epochs 3 --attack-steps 2 --copies 1 --attack-warmup 1 \
-    --data-dependent --sigma-samples 2
-train macer 0.25 $base --epochs 2 --copies 4 --warmup 0.1
-train macer 0.25 $base --epochs 2 --copies 4 --warmup 0.1 --data-dependent --sigma-samples 2
+# shellcheck disable=SC2086
+{
+    train gaussian 0.25 --epochs 16
+    train gaussian 0.12 $from --epochs 3
+    train gaussian 0.50 $from --epochs 8
+    train smoothadv 0.25 $from $attack
+    train macer 0.25 $from $radius
+    train gaussian 0.25 $from --epochs 4 $own_sigma
+    train smoothadv 0.25 $from $attack $own_sigma
+    train macer 0.25 $from $radius $own_sigma
+}

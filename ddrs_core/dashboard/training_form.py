@@ -48,12 +48,6 @@ _SIGMA_LABELS = {
     "steps": "Sigma steps K", "samples": "Sigma copies n", "lr": "Sigma step size",
     "start": "Sigma start", "clamp": "Sigma clamp c", "beta": "Sigma sharpness",
 }  # fmt: skip
-_METHOD_NOTES = {
-    "gaussian": "Learns from one noisy copy of each image.",
-    "smoothadv": "Attacks the smoothed classifier with T gradient steps on m noisy copies, then "
-    "learns from the attacked copies.",
-    "macer": "Raises the radius itself: learns from k noisy copies of each image, without attack.",
-}
 _SIGMA_NOTE = (
     "Every training image keeps a sigma of its own. Before each step of the weights, K steps of "
     "gradient ascent move the sigmas of its images."
@@ -84,7 +78,7 @@ def pick_run() -> None:
         format_func=lambda name: _title(name)[0],
     )  # fmt: skip
     method = state[keys.TRAINING_METHOD]
-    st.caption(" ".join([_METHOD_NOTES.get(method, ""), _title(method)[1]]))
+    st.caption(" ".join([METHODS[method].summary, _title(method)[1]]))
     st.toggle("Data-dependent sigma", key=keys.TRAINING_DATA_DEPENDENT, on_change=_refill)
     if state[keys.TRAINING_DATA_DEPENDENT]:
         st.caption(_SIGMA_NOTE)
@@ -303,7 +297,7 @@ def _number(
 
 def _title(name: str) -> tuple[str, str]:
     """A method's name, and whose it is."""
-    title, _, source = str(getattr(METHODS[name], "title", name)).partition(" (")
+    title, _, source = METHODS[name].title.partition(" (")
     return title, f"({source}" if source else ""
 
 

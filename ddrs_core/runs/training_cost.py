@@ -10,7 +10,7 @@ import torch
 from ddrs_core.data import DatasetInfo
 from ddrs_core.models import ModelCard, build_classifier, choose_precision
 from ddrs_core.models.cost import measure_pass
-from ddrs_core.training import Macer, SmoothAdv, TrainConfig
+from ddrs_core.training import TrainConfig
 from ddrs_core.training.learner import TrainedNetwork
 
 _FLOPS = 4e9  # of the forward passes of a trial batch, which then takes well below a second
@@ -20,18 +20,9 @@ _TRIALS = (4, 20)  # at least and at most; the first only warms up
 
 
 def passes_per_image(config: TrainConfig) -> int:
-    """Forward passes of an image in an epoch, each with its backward pass.
-
-    A method that is not known here counts as one.
-    """
-    method = config.method
-    passes = 1
-    if isinstance(method, SmoothAdv):
-        passes = method.copies * (method.attack_steps + 1)
-    elif isinstance(method, Macer):
-        passes = method.copies
+    """Forward passes of an image in an epoch, each with its backward pass."""
     sigmas = config.data_dependent
-    return passes + (sigmas.steps * sigmas.samples if sigmas is not None else 0)
+    return config.method.passes + (sigmas.passes if sigmas is not None else 0)
 
 
 def time_passes(

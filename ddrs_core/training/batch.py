@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -60,8 +60,14 @@ class Loss:
 class TrainingMethod(Protocol):
     """One way of training; its fields are its hyper-parameters, as published by default."""
 
+    name: ClassVar[str]  # as on the command line and in the names of models
+    title: ClassVar[str]  # for people, with the source
+    summary: ClassVar[str]  # what it does, in a sentence
+
     @property
-    def name(self) -> str: ...
+    def passes(self) -> int:
+        """Forward and backward passes for each image and epoch."""
+        ...
 
     def check(self) -> None:
         """Raises InvalidParameterError if a hyper-parameter makes no sense."""

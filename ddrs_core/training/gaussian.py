@@ -16,6 +16,8 @@ class Gaussian:
 
     name: ClassVar[str] = "gaussian"
     title: ClassVar[str] = "Gaussian augmentation (Cohen et al. 2019)"
+    summary: ClassVar[str] = "Learns from one noisy copy of each image."
+    passes: ClassVar[int] = 1  # forward and backward, for each image and epoch
 
     def check(self) -> None:
         """There is nothing to check."""

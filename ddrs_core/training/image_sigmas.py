@@ -30,6 +30,11 @@ class SigmaTraining:
     beta: float = 1.0  # inverse temperature of the softmax; a large one counts votes
     bounds: tuple[float, float] = (0.1, 1.0)
 
+    @property
+    def passes(self) -> int:
+        """Forward and backward passes for each image and epoch."""
+        return self.steps * self.samples
+
     def check(self) -> None:
         """Raises InvalidParameterError if a number makes no sense."""
         require_count("sigma steps (K)", self.steps, at_most=1000)

@@ -21,11 +21,19 @@ class Macer:
 
     name: ClassVar[str] = "macer"
     title: ClassVar[str] = "MACER (Zhai et al. 2020)"
+    summary: ClassVar[str] = (
+        "Raises the radius itself: learns from k noisy copies of each image, without attack."
+    )
 
     copies: int = 16  # k, noisy copies of an image
     robustness_weight: float = 12.0  # lambda, of the robustness loss
     gamma: float = 8.0  # of the hinge, on the gap Phi^-1(E_A) - Phi^-1(E_B), not on the radius
     beta: float = 16.0  # inverse temperature of the softmax in the robustness loss
+
+    @property
+    def passes(self) -> int:
+        """Forward and backward passes for each image and epoch."""
+        return self.copies
 
     def check(self) -> None:
         """Raises InvalidParameterError if a hyper-parameter makes no sense."""

@@ -36,7 +36,7 @@ _METHOD_OPTIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("cifar10", "smoothadv"): {"attack_steps": 4},
     ("cifar10", "macer"): {"copies": 4},
 }
-_SIGMA_SPAN = (0.4, 1.8)  # the sigmas of the training images stay within so many times sigma_0
+_SIGMA_SPAN = (0.6, 1.5)  # the sigmas of the training images stay within so many times sigma_0
 
 
 def recipe(

@@ -24,11 +24,20 @@ class SmoothAdv:
 
     name: ClassVar[str] = "smoothadv"
     title: ClassVar[str] = "SmoothAdv (Salman et al. 2019)"
+    summary: ClassVar[str] = (
+        "Attacks the smoothed classifier with T gradient steps on m noisy copies, then learns from "
+        "the attacked copies."
+    )
 
     epsilon: float = 64 / 255  # l2 radius of the attack, pixels in [0, 1]
     attack_steps: int = 10  # T
     copies: int = 2  # m, noise vectors of an image, shared by attack and loss
     attack_warmup: float = 10.0  # epochs over which epsilon grows from 0, linearly
+
+    @property
+    def passes(self) -> int:
+        """Forward and backward passes for each image and epoch."""
+        return self.copies * (self.attack_steps + 1)
 
     def check(self) -> None:
         """Raises InvalidParameterError if a hyper-parameter makes no sense."""
