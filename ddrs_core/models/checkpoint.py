@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ddrs_core.errors import CheckpointError, DDRSError
@@ -35,7 +35,7 @@ def save_checkpoint(classifier: Classifier, folder: Path) -> Path:
     card_text = json.dumps(classifier.card.to_dict(), indent=2) + "\n"
     partial.write_text(card_text, encoding="utf-8")
     os.replace(partial, path.with_suffix(".json"))
-    save_file(state, partial)
+    partial.write_bytes(save(state))  # save_file would let nobody else read it
     os.replace(partial, path)
     return path
 
