@@ -39,15 +39,19 @@ class BusyError(DDRSError):
     """The server has as much work as it can hold."""
 
 
+_SHOWN = 8  # names in a message
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
-    """Build the error for an unknown name; it names the nearest known ones, or all of them."""
+    """Build the error for an unknown name; it names the nearest known ones, or the first ones."""
     options = [str(option) for option in known]
     shown = str(name)[:80]
     near = difflib.get_close_matches(shown, options, n=3, cutoff=0.5)
     if near:
         hint = f"Did you mean {' or '.join(repr(n) for n in near)}?"
     else:
-        hint = f"Available: {', '.join(options) or 'none'}."
+        more = f" and {len(options) - _SHOWN} more" if len(options) > _SHOWN else ""
+        hint = f"Available: {', '.join(options[:_SHOWN]) or 'none'}{more}."
     return UnknownNameError(f"There is no {kind} {shown!r}. {hint}")
 
 

@@ -28,6 +28,12 @@ def test_without_a_near_name_all_are_listed() -> None:
     assert "second" in message
 
 
+def test_of_many_names_the_first_are_listed() -> None:
+    message = str(unknown_name("model", "zzz", [f"{n}-{n}-{n}" for n in range(100)]))
+    assert "0-0-0" in message
+    assert "and 92 more" in message
+
+
 def test_a_hostile_name_is_cut() -> None:
     assert len(str(unknown_name("model", "x" * 100_000, []))) < 200
 

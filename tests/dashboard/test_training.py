@@ -64,8 +64,8 @@ def test_it_opens_with_an_example_that_has_a_sigma_for_every_image(app: AppTest)
     training(app)
     assert not app.exception
     assert not app.error
-    assert app.selectbox(key=keys.TRAINING_SHOWN).value == "log:digits-gaussian-ds2-0.50"
-    assert app.query_params["log"] in ("digits-gaussian-ds2-0.50", ["digits-gaussian-ds2-0.50"])
+    assert app.selectbox(key=keys.TRAINING_SHOWN).value == "log:digits-gaussian-ds2-0.25"
+    assert app.query_params["log"] in ("digits-gaussian-ds2-0.25", ["digits-gaussian-ds2-0.25"])
     assert not button(app, "Train").disabled  # type: ignore[attr-defined]
 
 
@@ -100,7 +100,7 @@ def test_the_recipe_follows_method_and_toggle(app: AppTest) -> None:
     app.toggle(key=keys.TRAINING_DATA_DEPENDENT).set_value(False).run()
     assert not app.exception
     assert not [n for n in app.number_input if n.label.startswith("Sigma copies")]
-    assert "--data-dependent" not in app.code[0].value
+    assert "--data-dependent" not in app.sidebar.code[0].value
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_the_command_line_says_all_choices(app: AppTest) -> None:
     training(app)
     app.number_input(key=keys.TRAINING_SETTING + "epochs").set_value(7)
     app.number_input(key=keys.TRAINING_SIGMA).set_value(0.3).run()
-    command = app.code[0].value
+    command = app.sidebar.code[0].value
     for words in ("--dataset digits", "--epochs 7", "--sigma 0.3", "--data-dependent"):
         assert words in command
 
@@ -144,7 +144,7 @@ def test_a_hostile_link_is_answered_in_words(query: dict[str, str], app: AppTest
     training(app, **query)
     assert not app.exception
     assert "There is no training" in app.warning[0].value.replace("\\", "")
-    assert app.selectbox(key=keys.TRAINING_SHOWN).value == "log:digits-gaussian-ds2-0.50"
+    assert app.selectbox(key=keys.TRAINING_SHOWN).value == "log:digits-gaussian-ds2-0.25"
 
 
 def test_a_run_that_is_started_is_shown_and_named_in_the_link(app: AppTest) -> None:

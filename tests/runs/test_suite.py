@@ -57,6 +57,7 @@ def test_accuracy_is_that_of_the_card(name: str) -> None:
     card = get_card(name)
     sigma = card.sigma or 0.0
     found = measure_accuracy(load_model(name, "cpu"), "digits", (sigma,), copies=5)
+    assert found[f"noise {sigma:.2f}"] > 0.7  # chance is 0.1
     for noise, share in found.items():
         assert share == pytest.approx(card.accuracy[noise], abs=0.005)  # bf16 here, fp32 there
 

@@ -339,14 +339,14 @@ def test_it_may_die_between_the_log_and_the_state(
 def test_it_may_die_while_the_model_is_written(
     whole: tuple[Path, list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def half(state: Any, path: Path) -> None:
-        Path(path).write_bytes(b"half of it")
+    def half(state: Any) -> None:
+        (tmp_path / f"{CONFIG.model_name}.partial").write_bytes(b"half of it")
         raise SystemExit
 
     short = dataclasses.replace(CONFIG, epochs=1)
     for config in (short, CONFIG):
         with monkeypatch.context() as patch:
-            patch.setattr(checkpoint, "save_file", half)
+            patch.setattr(checkpoint, "save", half)
             with pytest.raises(SystemExit):
                 run(tmp_path, config, overwrite=True)
         assert not list(tmp_path.glob("*.safetensors"))
