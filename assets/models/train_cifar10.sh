@@ -23,11 +23,11 @@ own_sigma="--data-dependent --sigma-samples 2 --sigma-lr 0.03"
 # shellcheck disable=SC2086
 {
     train gaussian 0.25 --epochs 16
-    train gaussian 0.12 $from --epochs 3
+    train gaussian 0.12 $from --epochs 2
     train gaussian 0.50 $from --epochs 8
     train smoothadv 0.25 $from $attack
     train macer 0.25 $from $radius
     train gaussian 0.25 $from --epochs 4 $own_sigma
     train smoothadv 0.25 $from $attack $own_sigma
-    train macer 0.25 $from $radius $own_sigma
+    train macer 0.25 $from $radius $own_sigma --epochs 1
 }
