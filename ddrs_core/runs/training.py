@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import threading
 import time
@@ -37,6 +36,7 @@ from ddrs_core.models import (
 from ddrs_core.models.architectures import get_architecture, list_architectures
 from ddrs_core.models.classifier import with_card
 from ddrs_core.models.device import Precision
+from ddrs_core.models.registry import MODEL_NAME
 from ddrs_core.models.rounding import round_weights
 from ddrs_core.runs.training_log import TrainingLog, log_digest
 from ddrs_core.runs.training_progress import ProgressReporter, TrainingStage
@@ -54,7 +54,6 @@ MEASURED_SIGMAS = (0.12, 0.25, 0.50)
 MEASURED_COPIES = 5
 TOLERANCE = 0.005  # of accuracy, at which a model counts as fit for a coarser number format
 SAVE_SECONDS = 20.0  # between two saved states within an epoch
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -174,7 +173,7 @@ def check_run(config: TrainConfig) -> None:
     Raises:
         DDRSError: if a name or number makes no sense, or the architecture takes other images.
     """
-    if not _NAME.fullmatch(config.model_name):
+    if not MODEL_NAME.fullmatch(config.model_name):
         raise InvalidParameterError(
             f"A model's name consists of letters, digits, '.', '_' and '-', unlike "
             f"{config.model_name[:80]!r}."

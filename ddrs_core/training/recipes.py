@@ -1,7 +1,8 @@
 """Good settings for each data set and method: what ``train`` uses where nothing else is said.
 
-The models that come with the program were trained with these, as their cards say. For other data
-sets the settings are those of Cohen et al. 2019. All were chosen on training images.
+The digits models that come with the program were trained with these; those for CIFAR-10 had fewer
+epochs, as their cards say. For other data sets the settings are those of Cohen et al. 2019. What is
+not published was chosen on training images.
 """
 
 from __future__ import annotations
