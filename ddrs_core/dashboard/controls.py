@@ -72,7 +72,11 @@ _FIELDS: dict[str, _Field] = {
 
 
 def seed_widgets(view: ExplorerView) -> None:
-    """Put a view into the widgets that do not exist yet (a first visit, or a page switch)."""
+    """Put a view into the widgets that do not exist yet (a first visit, or a page switch).
+
+    Assigned rather than set: a first run that is cut short would leave the browser with each
+    widget's own default, which it then reports as if the visitor had chosen it.
+    """
     state = st.session_state
     values = {
         keys.DATASET: PICTURES if view.is_picture else view.dataset,
@@ -83,10 +87,10 @@ def seed_widgets(view: ExplorerView) -> None:
         keys.PICTURE: view.dataset if view.is_picture else None, keys.LABEL: view.label,
         keys.SPEED: state.get(keys.SAVED_SPEED, DEFAULT_SPEED),
     }  # fmt: skip
+    values |= {keys.PARAMETER + k: _typed(k, v) for k, v in parameters(view.config).items()}
     for key, value in values.items():
-        state.setdefault(key, value)
-    for name, value in parameters(view.config).items():
-        state.setdefault(keys.PARAMETER + name, _typed(name, value))
+        if key not in state:
+            assign(key, value)
 
 
 def read_widgets() -> ExplorerView:

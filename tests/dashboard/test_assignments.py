@@ -1,0 +1,37 @@
+"""Values that the program gives to widgets survive a run of the page that is cut short."""
+
+from __future__ import annotations
+
+from streamlit.testing.v1 import AppTest
+
+
+def page() -> None:
+    """A page that begins like the explorer; the first run is cut short, the second hears from a
+    browser that had shown the widgets' own defaults."""
+    import streamlit as st
+
+    from ddrs_core.dashboard import keys
+    from ddrs_core.dashboard.assignments import complete_assignments, repeat_assignments
+    from ddrs_core.dashboard.controls import seed_widgets
+    from ddrs_core.dashboard.explorer_state import parse_query
+
+    state = st.session_state
+    state["runs"] = state.get("runs", 0) + 1
+    if state["runs"] == 1:
+        view, _ = parse_query({"model": "digits-macer-0.25", "dataset": "digits", "steps": "3"})
+        seed_widgets(view)
+        st.stop()
+    if state["runs"] == 2:
+        state[keys.MODEL], state[keys.PARAMETER + "steps"] = "digits-gaussian-0.25", 100
+    repeat_assignments()
+    st.write(f"{state[keys.MODEL]} {state[keys.PARAMETER + 'steps']}")
+    complete_assignments()
+    if state["runs"] == 3:
+        state[keys.MODEL] = "digits-gaussian-0.25"  # the visitor's own choice
+        st.rerun()
+
+
+def test_what_a_link_asks_for_outlives_an_interrupted_first_run() -> None:
+    app = AppTest.from_function(page).run()
+    assert app.run().markdown[0].value == "digits-macer-0.25 3"
+    assert app.run().markdown[0].value == "digits-gaussian-0.25 3"  # completed: no more repeated
