@@ -31,7 +31,7 @@ from ddrs_core.models.foreign import (
 )
 from ddrs_core.models.forward import NoisyForward, VoteCounts
 from ddrs_core.models.library import add_model, free_name, keep_upload, remove_model
-from ddrs_core.models.noise import noise_generator
+from ddrs_core.models.noise import NoiseStream, noise_generator
 from ddrs_core.models.normalizations import list_normalizations
 from ddrs_core.models.proposal import Proposal, accept, propose
 from ddrs_core.models.registry import (
@@ -63,6 +63,7 @@ __all__ = [
     "DeviceInfo",
     "Layout",
     "ModelCard",
+    "NoiseStream",
     "NoisyForward",
     "Normalization",
     "Proposal",

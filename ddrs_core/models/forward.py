@@ -210,7 +210,7 @@ class NoisyForward:
         images: Tensor,
         sigmas: Tensor,
         n: int,
-        generators: Sequence[torch.Generator],
+        generators: Sequence[torch.Generator] | Sequence[NoiseStream],
         report_every: float | None = _REPORT_SECONDS,
     ) -> Iterator[VoteCounts]:
         """Count the classes of n noisy copies of each image.
@@ -219,7 +219,8 @@ class NoisyForward:
             images: [M, C, H, W] in [0, 1].
             sigmas: noise level of each image, [M], on the same scale.
             n: copies of each image.
-            generators: one for each image, on the network's device.
+            generators: one for each image, on the network's device; or streams of noise, which
+                a later call goes on with.
             report_every: seconds between two snapshots, None for none; the counts do not
                 depend on it.
 
@@ -231,7 +232,10 @@ class NoisyForward:
         with self._limit.explained():
             images = images.to(self.device, torch.float32)
         scale = sigmas.to(self.device, torch.float32).view(m, 1, 1, 1)
-        streams = [NoiseStream(g, tuple(images.shape[1:]), n) for g in generators]
+        shape = tuple(images.shape[1:])
+        streams = [
+            g if isinstance(g, NoiseStream) else NoiseStream(g, shape, n) for g in generators
+        ]
         size = self.batch_size(images.shape[1:])
         k = self.num_classes(images.shape[1:])
         counts = torch.zeros(m * k, dtype=torch.int64, device=self.device)

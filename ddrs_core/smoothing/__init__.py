@@ -4,9 +4,18 @@ from ddrs_core.smoothing.ascent import AscentConfig, ascend_sigma, ascend_sigmas
 from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, Grade, round_down
 from ddrs_core.smoothing.classifier import SmoothedClassifier, VoteProgress
 from ddrs_core.smoothing.curve import RadiusCurve, curve_budget, radius_curve, sigma_grid
+from ddrs_core.smoothing.looks import Looks
 from ddrs_core.smoothing.probe import Probe, probe, shown_noise
 from ddrs_core.smoothing.search import SearchConfig, search_sigma, search_sigmas
 from ddrs_core.smoothing.steps import Budget, SigmaBatch, SigmaStep
+from ddrs_core.smoothing.stopping import (
+    AdaptiveSamples,
+    FixedSamples,
+    Samples,
+    StopRule,
+    UntilNarrow,
+    UntilPlaced,
+)
 from ddrs_core.smoothing.strategies import (
     DEFAULT_PRESET,
     STRATEGIES,
@@ -16,29 +25,39 @@ from ddrs_core.smoothing.strategies import (
     get_preset,
     list_presets,
 )
+from ddrs_core.smoothing.together import GroupProgress, certify_together
 from ddrs_core.smoothing.watch import SigmaFrame, watch_sigma
 
 __all__ = [
     "ABSTAIN",
     "DEFAULT_PRESET",
     "STRATEGIES",
+    "AdaptiveSamples",
     "AscentConfig",
     "Bound",
     "Budget",
     "Certificate",
+    "FixedSamples",
     "Grade",
+    "GroupProgress",
+    "Looks",
     "Preset",
     "Probe",
     "RadiusCurve",
+    "Samples",
     "SearchConfig",
     "SigmaBatch",
     "SigmaFrame",
     "SigmaStep",
     "SmoothedClassifier",
+    "StopRule",
     "StrategyConfig",
+    "UntilNarrow",
+    "UntilPlaced",
     "VoteProgress",
     "ascend_sigma",
     "ascend_sigmas",
+    "certify_together",
     "choose_sigmas",
     "curve_budget",
     "get_preset",

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from ddrs_core.errors import unknown_name
 from ddrs_core.smoothing import confidence
+from ddrs_core.smoothing.looks import Looks
 
 ABSTAIN = -1
 
@@ -64,6 +65,9 @@ class Certificate:
     ``prediction`` is ``ABSTAIN`` (-1) and ``radius`` 0 where nothing could be certified. The
     radius is in units of pixels in [0, 1]; ``counts`` [K] are the votes of the n samples;
     ``p_lower`` bounds the probability of the class that the n0 samples chose (``candidate``).
+    ``schedule`` is empty for a number of samples that was fixed in advance; otherwise it is the
+    text of the :class:`~ddrs_core.smoothing.looks.Looks` that say which part of alpha the look
+    at n samples may spend.
     """
 
     dataset: str | None
@@ -84,6 +88,7 @@ class Certificate:
     model: str  # digest of the weights
     seconds: float
     candidate: int = ABSTAIN
+    schedule: str = ""
 
     @property
     def abstained(self) -> bool:
@@ -98,12 +103,19 @@ class Certificate:
     @property
     def radius_cap(self) -> float:
         """The largest radius that unanimous votes would have proved."""
-        return float(confidence.radius_cap(self.sigma, self.n, self.alpha / self.bound.parts))
+        return float(confidence.radius_cap(self.sigma, self.n, self.spent / self.bound.parts))
+
+    @property
+    def spent(self) -> float:
+        """The part of alpha that the bound at this look uses: all of it if n was fixed."""
+        if not self.schedule:
+            return self.alpha
+        return Looks.from_text(self.schedule).spent(self.n, self.alpha)
 
     def recompute_radius(self) -> float:
-        """The radius, from the counts alone."""
+        """The radius, from counts and schedule alone."""
         return prove_radius(
-            self.counts, self.candidate, self.sigma, self.alpha, self.bound
+            self.counts, self.candidate, self.sigma, self.spent, self.bound
         ).radius  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:

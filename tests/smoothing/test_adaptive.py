@@ -1,0 +1,217 @@
+"""Votes until the answer is settled: alpha is spent once, and nothing but samples is saved."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom, norm
+from torch import Tensor, nn
+
+from ddrs_core.errors import InvalidParameterError
+from ddrs_core.smoothing import (
+    AdaptiveSamples,
+    Bound,
+    Certificate,
+    FixedSamples,
+    GroupProgress,
+    Looks,
+    SmoothedClassifier,
+    UntilNarrow,
+    UntilPlaced,
+    certify_together,
+)
+from ddrs_core.smoothing.certificate import prove_radius
+from ddrs_core.smoothing.confidence import lower_bound, radius_cap
+from ddrs_core.smoothing.stopping import foretell_radius
+
+LOOKS = st.builds(
+    Looks,
+    n_max=st.integers(1, 200_000),
+    first=st.integers(1, 5000),
+    growth=st.integers(1, 300),
+    last=st.floats(0.01, 0.99),
+)
+
+
+@given(LOOKS)
+def test_looks_ascend_to_the_most_samples_and_spend_alpha_once(looks: Looks) -> None:
+    places = looks.places
+    assert places[-1] == looks.n_max
+    assert all(a < b for a, b in pairwise(places))
+    assert sum(looks.spent(n, 0.001) for n in places) == pytest.approx(0.001, rel=1e-12)
+    assert Looks.from_text(looks.to_text()) == looks
+
+
+@pytest.mark.parametrize("p", [0.5, 0.55, 0.7, 0.9, 0.99, 0.999])
+@pytest.mark.parametrize("looks", [Looks(3000, 64, 15), Looks(2000, 16, 5, last=0.2)])
+def test_the_bound_holds_at_all_looks_together(p: float, looks: Looks) -> None:
+    """The exact probability that a lower bound ever exceeds p, for whoever stops at the worst."""
+    alpha = 0.05
+    alive, n = np.ones(1), 0  # probability of each count, among those that never exceeded
+    for place in looks.places:
+        alive = np.convolve(alive, binom.pmf(np.arange(place - n + 1), place - n, p))
+        n = place
+        alive[lower_bound(np.arange(n + 1), n, looks.spent(n, alpha)) > p] = 0.0
+    assert 1.0 - alive.sum() <= alpha + 1e-9
+
+
+def test_looking_often_with_a_bound_for_one_look_would_not_hold() -> None:
+    """What the schedule is for: the same looks at full alpha each."""
+    alpha, p, looks = 0.05, 0.7, Looks(3000, 64, 15)
+    alive, n = np.ones(1), 0
+    for place in looks.places:
+        alive = np.convolve(alive, binom.pmf(np.arange(place - n + 1), place - n, p))
+        n = place
+        alive[lower_bound(np.arange(n + 1), n, alpha) > p] = 0.0
+    assert 1.0 - alive.sum() > 2 * alpha
+
+
+@pytest.mark.parametrize("bound", list(Bound))
+@pytest.mark.parametrize("p", [0.45, 0.6, 0.9, 0.995])
+def test_the_last_look_rarely_exceeds_what_was_foretold(p: float, bound: Bound) -> None:
+    rng = np.random.default_rng(3)
+    n, n_max, doubt, trials = 1024, 20_000, 0.05, 400
+    shares = [p, 0.8 * (1 - p), 0.2 * (1 - p)]
+    exceeded = 0
+    for _ in range(trials):
+        early = rng.multinomial(n, shares)
+        late = early + rng.multinomial(n_max - n, shares)
+        foretold = foretell_radius(early.tolist(), 0, 0.5, n_max, 0.001, bound, doubt)
+        exceeded += prove_radius(late.tolist(), 0, 0.5, 0.001, bound).radius > foretold
+    wrongs = 1 if bound is Bound.ONE_SIDED else 2
+    assert exceeded / trials <= wrongs * doubt + 3 * (doubt / trials) ** 0.5
+
+
+def test_radii_beyond_reach_are_not_waited_for() -> None:
+    rule = UntilPlaced((0.0, 0.25, 0.5), reach=0.9)
+    assert not rule.is_settled(0.2, 0.3, 1.0)
+    assert rule.is_settled(0.26, 0.49, 1.0)
+    assert rule.is_settled(0.26, 0.51, 0.52)
+    assert not rule.is_settled(0.0, 0.1, 1.0)  # certified at all or not
+    assert rule.is_settled(0.0, 0.0, 1.0)
+    assert UntilNarrow(0.1).is_settled(0.9, 1.0, 5.0)
+    assert not UntilNarrow(0.1).is_settled(0.89, 1.0, 5.0)
+
+
+class Halves(nn.Module):
+    """Class 1 where the first pixel exceeds its threshold; p_A is known in closed form."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        score = x[:, 0, 0, 0] - 0.5
+        return torch.stack([-score, score], dim=1)
+
+
+def images(*margins: float) -> Tensor:
+    x = torch.full((len(margins), 1, 2, 2), 0.5)
+    x[:, 0, 0, 0] += torch.tensor(margins)
+    return x
+
+
+def finish(steps: object) -> GroupProgress:
+    last = None
+    for last in steps:  # type: ignore[attr-defined]  # noqa: B007
+        pass
+    assert isinstance(last, GroupProgress)
+    return last
+
+
+def certify(
+    x: Tensor, samples: FixedSamples | AdaptiveSamples, sigma: float = 0.25, **options: object
+) -> list[Certificate]:
+    g = SmoothedClassifier(Halves().eval(), 2)
+    last = finish(
+        certify_together(g, x, sigmas=[sigma] * len(x), samples=samples, **options)  # type: ignore[arg-type]
+    )
+    assert sum(c.n + c.n0 for c in last.certificates) == last.votes
+    return list(last.certificates)
+
+
+MARGINS = (0.02, 0.1, 0.2, 0.26, 0.3, 0.35, 0.4, 0.45, 0.0, 0.25)
+
+
+def test_fixed_samples_give_what_each_image_gives_alone() -> None:
+    g = SmoothedClassifier(Halves().eval(), 2)
+    x = images(*MARGINS)
+    for c in certify(x, FixedSamples(2000), seed=4):
+        alone = g.certify(x[c.index or 0], sigma=0.25, n=2000, seed=4, index=c.index)
+        assert (c.counts, c.radius, c.candidate) == (alone.counts, alone.radius, alone.candidate)
+
+
+def test_a_settled_answer_is_that_of_all_samples_at_a_fraction_of_them() -> None:
+    n, radii = 50_000, (0.0, 0.25, 0.5)
+    x = images(*MARGINS)
+    full = certify(x, FixedSamples(n))
+    short = certify(x, AdaptiveSamples(Looks(n), UntilPlaced(radii)))
+    for a, b, margin in zip(short, full, MARGINS, strict=True):
+        assert a.radius <= max(b.radius, margin) + 1e-12  # a linear classifier: R = margin
+        if margin not in (0.0, 0.25):  # there the answer is a matter of chance
+            assert [a.radius >= r for r in radii] == [b.radius >= r for r in radii]
+        assert a.recompute_radius() == a.radius
+        assert a.schedule
+        assert a.n in Looks(n).places
+        assert a.spent < 0.001
+    easy = [c.n for c, margin in zip(short, MARGINS, strict=True) if margin in (0.1, 0.4, 0.35)]
+    assert max(easy) < n / 10
+
+
+def test_votes_of_a_short_run_are_the_first_of_a_long_one() -> None:
+    x = images(0.4)
+    (short,) = certify(x, AdaptiveSamples(Looks(50_000), UntilPlaced((0.25,))), seed=8)
+    steps = SmoothedClassifier(Halves().eval(), 2)
+    stopped_at = FixedSamples(short.n)
+    assert short.n < 5000
+    (same,) = certify(x, stopped_at, seed=8)
+    assert short.counts == same.counts
+    assert same.radius > short.radius  # it spent all of alpha at that look
+    assert steps.num_classes == 2
+
+
+def test_until_narrow_reaches_its_width() -> None:
+    x = images(0.1, 0.2, 0.3)
+    for c in certify(x, AdaptiveSamples(Looks(100_000), UntilNarrow(0.1))):
+        assert c.n < 100_000
+        assert c.radius >= 0.8 * MARGINS[1 + (c.index or 0)]
+
+
+def test_radii_are_covered() -> None:
+    """The radius exceeds the margin in at most alpha of the runs, stopping included."""
+    alpha, margin, runs = 0.05, 0.26, 300
+    x = images(margin)
+    above = 0
+    samples = AdaptiveSamples(Looks(4000, 128, 10), UntilPlaced((0.25,)))
+    for seed in range(runs):
+        (c,) = certify(x, samples, seed=seed, alpha=alpha)
+        above += c.radius > margin
+    assert above / runs <= alpha + 3 * (alpha / runs) ** 0.5
+
+
+def test_the_cap_is_that_of_the_look() -> None:
+    (c,) = certify(images(0.5), AdaptiveSamples(Looks(50_000), UntilPlaced((0.1,))), sigma=0.1)
+    assert c.counts[1] == c.n == 512
+    assert c.radius == c.radius_cap
+    assert c.radius == pytest.approx(0.1 * norm.ppf(c.spent ** (1 / c.n)))
+    assert c.radius < radius_cap(0.1, c.n, c.alpha)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: Looks(0).check(),
+        lambda: Looks(1000, last=1.0).check(),
+        lambda: Looks.from_text("looks n_max=10"),
+        lambda: Looks.from_text("looks n_max=10 first=1 growth=15 last=1e-e"),
+        lambda: Looks(1000).spent(3, 0.001),
+        lambda: UntilPlaced(()).check(),
+        lambda: UntilPlaced((float("nan"),)).check(),
+        lambda: UntilNarrow(0.0).check(),
+        lambda: AdaptiveSamples(Looks(1000), doubt=0.9).check(),
+    ],
+)
+def test_nonsense_is_refused_in_words(wrong: object) -> None:
+    with pytest.raises(InvalidParameterError):
+        wrong()  # type: ignore[operator]
