@@ -7,7 +7,7 @@
 PORT ?= 8501
 BIN := .venv/bin
 
-.PHONY: setup dev browser app test lint clean
+.PHONY: setup dev browser postgres app test lint clean
 
 setup: .venv/.installed
 
@@ -25,10 +25,13 @@ dev: .venv/.installed-dev
 browser: dev
 	@.ci/browser
 
+postgres: dev
+	@.ci/postgres
+
 app: setup
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT) --server.showEmailPrompt false
 
-test: dev browser
+test: dev browser postgres
 	@$(BIN)/python -m pytest
 
 lint: dev

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from ddrs_core.data import Dataset, load_dataset
 from ddrs_core.models import Classifier, load_model
 
+pytest_plugins = ["tests.databases"]  # server, url
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"  # there on some machines
 
 

@@ -5,139 +5,75 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import ExitStack
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddrs_core.cli.bring import add_foreign_options, find_dataset, find_model
-from ddrs_core.cli.options import add_command, add_device, add_json, add_quiet, add_seed, print_json
+from ddrs_core.cli.certify_options import add_certify_options, certify_configs
+from ddrs_core.cli.options import add_command, print_json
 from ddrs_core.cli.progress import progress_bar
 from ddrs_core.errors import DDRSError, InvalidParameterError
 
 if TYPE_CHECKING:
     from ddrs_core.runs.certify import CertifyConfig, CertifyRun
     from ddrs_core.runs.log import LogFile, LogRow
-    from ddrs_core.smoothing import Preset, StrategyConfig
+    from ddrs_core.store import RunRecord, Store
 
-_STRATEGY_OPTIONS: dict[str, tuple[type, str]] = {  # field of a strategy's configuration -> kind
-    "lr": (float, "step size"),
-    "steps": (int, "number of steps K"),
-    "samples": (int, "noisy copies a step"),
-    "clamp": (float, "probabilities are kept in [c, 1 - c]"),
-    "beta": (float, "logits are multiplied by it before the softmax"),
-    "final_lr": (float, "share of lr that the last step has"),
-    "average": (float, "share of the last iterates that is averaged"),
-    "guard": (int, "votes for each candidate of the guard"),
-    "ratio": (float, "half the distance of the two points of a bisection step, as a factor"),
-}
-_BOUND_OPTIONS = {"sigma_min": "smallest sigma", "sigma_max": "largest sigma"}
-_SELECTION = {"skip": 1, "start": 0}
+_SAMPLES = "choosing sigma"
 
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser = add_command(commands, "certify", "certify images of a data set")
-    parser.add_argument(
-        "--dataset", required=True, metavar="D",
-        help="see: datasets; or the path of a folder, a parquet file or a picture",
-    )  # fmt: skip
-    parser.add_argument(
-        "--model", required=True, metavar="M", help="see: models; or the path of a checkpoint"
-    )
-    add_foreign_options(parser)
-    parser.add_argument("--method", required=True, metavar="M", help="fixed or ds (data-dependent)")
-    parser.add_argument(
-        "--sigma", type=float, metavar="S",
-        help="noise level, where ds starts; default: the preset's or the model's",
-    )  # fmt: skip
-    _add_strategy(parser.add_argument_group("data-dependent sigma (--method ds)"))
-    _add_samples(parser.add_argument_group("certification"))
-    _add_selection(parser.add_argument_group("images"))
-    parser.add_argument("--out", type=Path, metavar="FILE.tsv", help="default: the standard output")
-    again = parser.add_mutually_exclusive_group()
-    again.add_argument("--resume", action="store_true", help="continue the file where it ends")
-    again.add_argument("--overwrite", action="store_true", help="replace the file")
-    add_seed(parser)
-    add_device(parser)
-    add_json(parser)
-    add_quiet(parser)
+    add_certify_options(parser)
     parser.set_defaults(run=_run)
 
 
-def _add_strategy(group: Any) -> None:
-    group.add_argument("--strategy", metavar="S", help="ascent or search; default: the preset's")
-    group.add_argument("--preset", metavar="P", help="default: the strategy's first")
-    for name, (kind, meaning) in _STRATEGY_OPTIONS.items():
-        group.add_argument(_flag(name), type=kind, metavar="X", help=f"{meaning}; default: preset")
-    for name, meaning in _BOUND_OPTIONS.items():
-        group.add_argument(_flag(name), type=float, metavar="X", help=f"{meaning}; default: preset")
-
-
-def _add_samples(group: Any) -> None:
-    group.add_argument("--n0", type=int, default=100, metavar="N", help="samples for the class")
-    group.add_argument("--n", type=int, default=100_000, metavar="N", help="samples for the bound")
-    group.add_argument(
-        "--alpha", type=float, default=0.001, metavar="A", help="failure probability"
-    )
-    group.add_argument("--bound", default="one-sided", metavar="B", help="one-sided or two-sided")
-    group.add_argument("--precision", default="auto", metavar="P", help="auto, fp32 or bf16")
-    group.add_argument("--batch-size", type=int, metavar="B", help="samples a batch")
-
-
-def _add_selection(group: Any) -> None:
-    group.add_argument("--split", default="test", metavar="S", help="test or train")
-    group.add_argument("--start", type=int, metavar="I", help="first image; default: 0")
-    group.add_argument("--skip", type=int, metavar="K", help="every K-th image; default: 1")
-    group.add_argument("--limit", type=int, metavar="L", help="at most L images; default: all")
-    group.add_argument("--index", type=int, nargs="+", metavar="I", help="these images instead")
-
-
 def _run(options: argparse.Namespace) -> None:
-    from ddrs_core.runs.certify import CertifyRun
-    from ddrs_core.runs.log import HEADER, LogRow, run_settings
-    from ddrs_core.runs.summary import summarize
-
     if options.out is None and (options.resume or options.overwrite):
         raise InvalidParameterError("--resume and --overwrite need a file: add --out FILE.tsv.")
-    run = CertifyRun(certify_config(options))
-    settings = run_settings(run)
+    if options.run_id is not None or options.record is not None:
+        _run_recorded(options)
+    else:
+        _run_to_files(options, certify_configs(options))
+
+
+def _run_to_files(options: argparse.Namespace, configs: list[CertifyConfig]) -> None:
+    """Certify, writing each row to a file, or to the standard output, as soon as it is there."""
+    from ddrs_core.runs.certify import CertifyRun, interleave
+    from ddrs_core.runs.log import HEADER, LogRow, run_settings
+
+    runs: list[CertifyRun] = []
+    for config in configs:
+        runs.append(CertifyRun(config, like=runs[0] if runs else None))
+    settings = [run_settings(run) for run in runs]
     table = options.out is None and not options.json
     with ExitStack() as stack:
-        log = _open_log(options, run, settings)
-        rows: list[LogRow] = []
-        if log is not None:
-            stack.enter_context(log)
-            rows += log.rows
+        logs = [stack.enter_context(log) for log in _open_logs(options, runs, settings)]
+        rows: list[list[LogRow]] = [list(log.rows) for log in logs] or [[] for _ in runs]
         if table:
             print(HEADER)
-        bar = stack.enter_context(
-            progress_bar(options, total=len(run.plan), unit="image", done=len(rows))
-        )
+        total, done = sum(len(run.plan) for run in runs), sum(len(part) for part in rows)
+        bar = stack.enter_context(progress_bar(options, total=total, unit="image", done=done))
         try:
-            for step in run.steps(len(rows)):
-                bar.set_postfix_str(
-                    "choosing sigma" if step.stage == "sigma" else "", refresh=False
-                )
+            there = [range(len(part)) for part in rows]
+            for number, step in interleave(runs, there):
+                bar.set_postfix_str(_SAMPLES if step.stage == "sigma" else "", refresh=False)
                 bar.update(0)
                 if step.certificate is None:
                     continue
-                row = LogRow(step.certificate, settings)
-                rows.append(row)
+                row = LogRow(step.certificate, settings[number])
+                rows[number].append(row)
                 bar.update()
-                if log is not None:
-                    log.append(row)
+                if logs:
+                    logs[number].append(row)
                 elif table:
                     bar.clear()  # the bar and the table may share a terminal
                     print(row.to_line(), flush=True)
                     bar.refresh()
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(_interrupted(len(rows), options.out)) from None
-    certificates = [row.certificate for row in rows]
-    summary = summarize(certificates)
-    if options.json:
-        data: dict[str, Any] = {"summary": summary.to_dict(), "settings": settings}
-        print_json({**data, "certificates": [c.to_dict() for c in certificates]})
-    else:
-        print(summary, file=sys.stderr if table else sys.stdout)
+            made = sum(len(part) for part in rows)
+            raise KeyboardInterrupt(_interrupted(made, options.out)) from None
+    certificates = [[row.certificate for row in part] for part in rows]
+    _report(options, certificates, configs, settings, sys.stderr if table else sys.stdout)
 
 
 def _interrupted(done: int, out: Path | None) -> str:
@@ -146,109 +82,109 @@ def _interrupted(done: int, out: Path | None) -> str:
     return f"Interrupted: {done} certificates are in {out}; the same command with --resume goes on."
 
 
-def _open_log(
-    options: argparse.Namespace, run: CertifyRun, settings: dict[str, str]
-) -> LogFile | None:
+def _open_logs(
+    options: argparse.Namespace, runs: list[CertifyRun], settings: list[dict[str, str]]
+) -> list[LogFile]:
     from ddrs_core.runs.log import LogFile
 
-    path: Path | None = options.out
-    if path is None:
-        return None
+    out: Path | None = options.out
+    if out is None:
+        return []
+    paths = [out] if len(runs) == 1 else [out / f"{_file_name(run)}.tsv" for run in runs]
     if options.resume:
-        return LogFile.resume(path, settings, run.plan)
-    if path.exists() and not options.overwrite:
-        raise DDRSError(
-            f"{path} is there already: add --resume to continue it or --overwrite to replace it."
-        )
-    return LogFile.create(path)
-
-
-def certify_config(options: argparse.Namespace) -> CertifyConfig:
-    """The run that the options describe.
-
-    Raises:
-        DDRSError: if a name is unknown or options contradict each other.
-    """
-    from ddrs_core.models import get_card
-    from ddrs_core.runs.certify import CertifyConfig, Method
-    from ddrs_core.smoothing import Bound
-
-    dataset = find_dataset(options.dataset)
-    card = get_card(find_model(options, dataset))
-    method = Method(options.method)
-    preset = _preset(options) if method is Method.DS else None
-    strategy = _strategy(options, preset)
-    sigma = options.sigma
-    if sigma is None:
-        sigma = preset.sigma_0 if preset is not None and preset.sigma_0 else card.sigma
-    if sigma is None:
-        raise InvalidParameterError(
-            f"Model {card.name!r} does not tell its noise level: add --sigma."
-        )
-    if options.index is not None and any(
-        getattr(options, name) is not None for name in (*_SELECTION, "limit")
-    ):
-        raise InvalidParameterError("--index does not go with --start, --skip or --limit.")
-    selection = {
-        name: default if getattr(options, name) is None else getattr(options, name)
-        for name, default in _SELECTION.items()
-    }
-    return CertifyConfig(
-        dataset=dataset,
-        model=card.name,
-        method=method,
-        sigma=sigma,
-        strategy=strategy,
-        n0=options.n0,
-        n=options.n,
-        alpha=options.alpha,
-        bound=Bound(options.bound),
-        split=options.split,
-        limit=options.limit,
-        indices=None if options.index is None else tuple(options.index),
-        precision=options.precision,
-        device=options.device,
-        seed=options.seed,
-        batch_size=options.batch_size,
-        **selection,
-    )
-
-
-def _preset(options: argparse.Namespace) -> Preset:
-    from ddrs_core.smoothing import DEFAULT_PRESET, get_preset, list_presets
-
-    if options.preset is None:
-        return list_presets(options.strategy)[0] if options.strategy else get_preset(DEFAULT_PRESET)
-    preset = get_preset(options.preset)
-    if options.strategy not in (None, preset.strategy):
-        raise InvalidParameterError(
-            f"Preset {preset.name!r} belongs to the strategy {preset.strategy!r}; leave --strategy "
-            "out or choose another preset."
-        )
-    return preset
-
-
-def _strategy(options: argparse.Namespace, preset: Preset | None) -> StrategyConfig | None:
-    given = {
-        name: getattr(options, name)
-        for name in ("strategy", "preset", *_STRATEGY_OPTIONS, *_BOUND_OPTIONS)
-        if getattr(options, name) is not None
-    }
-    if preset is None:
-        if given:
-            raise InvalidParameterError(f"{_flag(next(iter(given)))} goes with --method ds only.")
-        return None
-    low, high = preset.config.bounds
-    bounds = (given.pop("sigma_min", low), given.pop("sigma_max", high))
-    changes = {name: value for name, value in given.items() if name in _STRATEGY_OPTIONS}
-    known = {field.name for field in fields(preset.config)}
-    for name in changes:
-        if name not in known:
-            raise InvalidParameterError(
-                f"{_flag(name)} means nothing to strategy {preset.strategy!r}."
+        return [
+            LogFile.resume(_in_folder(path, out), chosen, run.plan)
+            for path, chosen, run in zip(paths, settings, runs, strict=True)
+        ]
+    for path in paths:
+        if path.exists() and not options.overwrite:
+            raise DDRSError(
+                f"{path} is there already: add --resume to continue it or --overwrite to replace "
+                "it."
             )
-    return replace(preset.config, bounds=bounds, **changes)
+    return [LogFile.create(_in_folder(path, out)) for path in paths]
 
 
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+def _in_folder(path: Path, out: Path) -> Path:
+    if path is not out:
+        if out.exists() and not out.is_dir():
+            raise InvalidParameterError(
+                f"Several methods or sigmas need a folder, and {out} is a file: name another --out."
+            )
+        out.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _file_name(run: CertifyRun) -> str:
+    return f"{run.config.model}-{run.config.method}-{run.config.sigma:g}"
+
+
+def _run_recorded(options: argparse.Namespace) -> None:
+    """Certify, storing each certificate in the database."""
+    from ddrs_core.runs.recorded import record_run
+    from ddrs_core.store import open_store
+
+    if options.out is not None:
+        raise InvalidParameterError(
+            "A run of the database is written to a file afterwards: see `runs export`."
+        )
+    store = open_store()
+    if options.run_id is None:
+        run = record_run(store, certify_configs(options), title=options.record)
+        print(f"Run {run.id}: {run.title}", file=sys.stderr)
+    else:
+        run = store.run(options.run_id)
+    try:
+        _work(options, store, run)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"Paused; `certify --run {run.id}` goes on, and so does the dashboard."
+        ) from None
+
+
+def _work(options: argparse.Namespace, store: Store, run: RunRecord) -> None:
+    from ddrs_core.runs.recorded import recorded_configs, work_on
+
+    with progress_bar(options, total=run.total, unit="image", done=run.stored) as bar:
+        for step in work_on(store, run.id):
+            if step.step is None:
+                note = f"waiting for {step.ahead} other runs"
+            else:
+                note = _SAMPLES if step.step.stage == "sigma" else ""
+            bar.set_postfix_str(note, refresh=False)
+            bar.n = step.done
+            bar.update(0)
+    run = store.run(run.id)
+    if run.state.can_resume:
+        raise KeyboardInterrupt  # somebody asked it to
+    certificates = [
+        [stored.certificate for stored in store.certificates(run.id, setting)]
+        for setting in range(len(run.settings))
+    ]
+    _report(options, certificates, recorded_configs(run), [run.config] * len(certificates))
+
+
+def _report(
+    options: argparse.Namespace,
+    certificates: list[list[Any]],
+    configs: list[CertifyConfig],
+    settings: list[dict[str, Any]],
+    file: Any = None,
+) -> None:
+    """Say what came out: of one setting as it always was, of several as a list."""
+    from ddrs_core.runs.recorded import setting_title
+    from ddrs_core.runs.summary import summarize
+
+    summaries = [summarize(part) for part in certificates]
+    if options.json:
+        data = [
+            {"summary": summary.to_dict(), "settings": chosen,
+             "certificates": [c.to_dict() for c in part]}
+            for summary, chosen, part in zip(summaries, settings, certificates, strict=True)
+        ]  # fmt: skip
+        print_json(data[0] if len(data) == 1 else data)
+        return
+    for config, summary in zip(configs, summaries, strict=True):
+        if len(configs) > 1:
+            print(f"{setting_title(config)}:", file=file or sys.stdout)
+        print(summary, file=file or sys.stdout)

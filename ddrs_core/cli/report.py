@@ -1,8 +1,10 @@
-"""``report``: what certification logs say, as a table."""
+"""``report``: what certification logs say, as a table, and how they differ."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,41 +12,87 @@ from ddrs_core.cli.options import add_command, add_json, print_json
 from ddrs_core.errors import InvalidParameterError
 
 if TYPE_CHECKING:
-    from ddrs_core.runs.summary import Summary
+    from ddrs_core.runs.paired import PairedComparison
+    from ddrs_core.runs.results import ResultSet
 
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser = add_command(
         commands, "report", "summarize certification logs",
         epilog="Certified at r means: correct with a radius of at least r. Wrong answers and "
-        "abstentions count as radius 0 in the average.",
+        "abstentions count as radius 0 in the average. Logs of Cohen et al.'s certify.py and its "
+        "relatives are read as well; what was found in them is said on standard error.",
     )  # fmt: skip
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.tsv", help="from certify")
     parser.add_argument(
         "--radii", default="0,0.25,0.5,0.75,1", metavar="R", help="separated by commas"
     )
+    parser.add_argument(
+        "--against", type=Path, metavar="FILE.tsv",
+        help="also the differences to this log on the shared images, with 95 %% intervals",
+    )  # fmt: skip
+    parser.add_argument("--format", default="markdown", metavar="F", help="markdown, latex or csv")
     add_json(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    from ddrs_core.runs.log import read_log
-    from ddrs_core.runs.summary import summarize
+    from ddrs_core.runs.log_reading import read_log
+    from ddrs_core.runs.paired import compare
+    from ddrs_core.runs.tables import TableFormat, comparison_table, paired_table, render
 
+    form = TableFormat(options.format)
     radii = _radii(options.radii)
-    summaries = [
-        (str(path), summarize([row.certificate for row in read_log(path)], radii))
-        for path in options.files
-    ]
+    sets = [read_log(path) for path in options.files]
+    against = None if options.against is None else read_log(options.against)
+    pairs = [] if against is None else [compare(results, against, radii) for results in sets]
+    for path, results in zip([*options.files, options.against], [*sets, against], strict=True):
+        _say(path, results.notes if results is not None else ())
+    for path, comparison in zip(options.files, pairs, strict=False):
+        _say(f"{path} against {options.against}", comparison.warnings)
     if options.json:
-        print_json([{"file": name, **summary.to_dict()} for name, summary in summaries])
+        print_json(_as_data(options, sets, pairs, radii))
         return
-    print(_table(summaries, radii))
+    print(render(comparison_table(sets, radii), form))
+    if against is not None:
+        print()
+        print(render(paired_table(list(zip(sets, pairs, strict=True)), against), form))
+
+
+def _say(name: object, sentences: tuple[str, ...]) -> None:
+    for sentence in sentences:
+        print(f"{name}: {sentence}", file=sys.stderr)
+
+
+def _as_data(
+    options: argparse.Namespace,
+    sets: list[ResultSet],
+    pairs: list[PairedComparison],
+    radii: tuple[float, ...],
+) -> list[dict[str, Any]]:
+    from ddrs_core.runs.comparison import figures_of
+
+    listed = []
+    for i, (path, results) in enumerate(zip(options.files, sets, strict=True)):
+        figures = figures_of(results, radii)
+        data = {
+            "file": str(path),
+            **figures.summary.to_dict(),
+            "high_probability_accuracy": figures.lower,
+            "interval": figures.interval,
+            "dialect": results.dialect,
+            "method": results.method,
+            "notes": results.notes,
+        }
+        if pairs:
+            data["against"] = {"file": str(options.against), **asdict(pairs[i])}
+        listed.append(data)
+    return listed
 
 
 def _radii(text: str) -> tuple[float, ...]:
     try:
-        radii = tuple(float(part) for part in text.split(","))
+        radii = tuple(dict.fromkeys(float(part) for part in text.split(",")))
     except ValueError:
         radii = ()
     if not radii or not all(0 <= r < 1e6 for r in radii):
@@ -52,24 +100,3 @@ def _radii(text: str) -> tuple[float, ...]:
             f"--radii takes numbers from 0 on, separated by commas, unlike {text[:40]!r}."
         )
     return radii
-
-
-def _table(summaries: list[tuple[str, Summary]], radii: tuple[float, ...]) -> str:
-    """A Markdown table, which reads well as it is; radii are rounded down."""
-    from ddrs_core.smoothing import round_down
-
-    head = ["log", "images", "N", *(f"r = {r:g}" for r in radii), "ACR", "clean", "abstained"]
-    rows = [head, ["---"] * len(head)]
-    for name, s in summaries:
-        rows.append(
-            [
-                Path(name).stem,
-                str(s.images),
-                f"{s.n:,}",
-                *(f"{s.certified_accuracy[r]:.3f}" for r in radii),
-                str(round_down(s.average_certified_radius)),
-                f"{s.clean_accuracy:.3f}",
-                f"{s.abstention_rate:.3f}",
-            ]
-        )
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -122,7 +122,7 @@ def _turn(
 
     from ddrs_core.runs.training import TrainingFiles, check_folder
     from ddrs_core.runs.training_progress import ProgressReporter, TrainingStage
-    from ddrs_core.runs.training_queue import Turn
+    from ddrs_core.runs.turns import Turn
 
     if options.queue is None:
         yield

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-import ddrs_core
 from ddrs_core.errors import DDRSError
-from ddrs_core.places import HOME_VARIABLE, home
+from ddrs_core.jobs.processes import launch_command
 
 RECORD = "run.json"
 _OUTPUT = "output.txt"
 _SAME_START = 2.0  # seconds; the clock that times of birth are computed from may be adjusted
-_NICENESS = 5  # pages go first
 _LONGEST_ERROR = 600  # letters
 
 
@@ -60,24 +56,13 @@ def last_error(folder: Path) -> str:
 def launch(folder: Path, queue: Path, record: dict[str, Any]) -> None:
     """Start the process of a run, and write down which one it is."""
     words = [
-        sys.executable, *record["words"], "--out", str(folder), "--device", record["device"],
+        *record["words"], "--out", str(folder), "--device", record["device"],
         "--queue", str(queue), "--resume", "--quiet",
     ]  # fmt: skip
-    root = Path(ddrs_core.__file__).parents[1]
-    with (folder / _OUTPUT).open("wb") as output:
-        process = subprocess.Popen(
-            words, cwd=root, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            start_new_session=True, env={**os.environ, HOME_VARIABLE: str(home().absolute())},
-        )  # fmt: skip
-    threading.Thread(target=process.wait, daemon=True).start()  # else it would stay as a zombie
-    born = 0.0
-    try:
-        found = psutil.Process(process.pid)
-        born = found.create_time()
-        found.nice(_NICENESS if os.name == "posix" else None)
-    except psutil.Error:
-        pass  # it is gone already; output.txt says why
-    record = {**record, "pid": process.pid, "process_started": born, "stop_asked": False}
+    pid, born = launch_command(words, folder / _OUTPUT), 0.0
+    with suppress(psutil.Error):  # it may be gone already; output.txt says why
+        born = psutil.Process(pid).create_time()
+    record = {**record, "pid": pid, "process_started": born, "stop_asked": False}
     write_record(folder, record)
 
 

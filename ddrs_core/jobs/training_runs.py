@@ -36,12 +36,12 @@ from ddrs_core.places import home
 from ddrs_core.runs.training import TrainingFiles
 from ddrs_core.runs.training_command import train_words
 from ddrs_core.runs.training_progress import TrainingProgress, TrainingStage, read_progress
+from ddrs_core.runs.turns import turns_folder
 from ddrs_core.training import TrainConfig
 
 MAX_UNFINISHED = 8  # waiting and running, on this server
 MAX_KEPT = 200  # runs in all; the oldest that have ended give way
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,160}")
-_QUEUE = ".queue"
 
 
 class RunState(StrEnum):
@@ -130,7 +130,7 @@ def start_run(config: TrainConfig, owner: str = "", *, device: str = "auto") -> 
         _make_room()
         folder = runs_folder() / run_id
         folder.mkdir()
-        launch(folder, runs_folder() / _QUEUE, record)
+        launch(folder, turns_folder(), record)
     return get_run(run_id)
 
 
@@ -146,7 +146,7 @@ def resume_run(run: TrainingRun) -> TrainingRun:
         if not run.state.can_resume:
             raise DDRSError(f"This run is {run.state}, so there is nothing to resume.")
         _check_bound()
-        launch(run.folder, runs_folder() / _QUEUE, read_record(run.folder))
+        launch(run.folder, turns_folder(), read_record(run.folder))
     return get_run(run.id)
 
 

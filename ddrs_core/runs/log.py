@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Self
 
-from ddrs_core.errors import DDRSError
+from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.runs.certify import CertifyConfig, CertifyRun
 from ddrs_core.smoothing import Certificate
 
@@ -21,14 +21,18 @@ COLUMNS = (
     "idx", "label", "predict", "radius", "correct", "time",
     "sigma", "count", "n", "p_lower", "grade",
     "n0", "alpha", "bound", "seed", "precision", "model", "candidate", "counts",
-    "dataset", "split", "sigma_0", "strategy", "device",
+    "dataset", "split", "sigma_0", "strategy", "device", "schedule",
 )  # fmt: skip
+OLDER_COLUMNS = COLUMNS[:-1]  # before samples could be drawn adaptively
 SETTINGS = (
     "dataset", "split", "model", "sigma_0", "strategy", "n0", "n", "alpha", "bound", "seed",
-    "precision", "device",
+    "precision", "device", "schedule",
 )  # fmt: skip
+_LOOKS = ("looks", "n_max", "first", "growth", "last")  # words of a schedule, see Looks
 _MANY_CLASSES = 100
+_MOST_CLASSES = 100_000
 HEADER = "\t".join(COLUMNS)
+_COLUMNS_OF = {HEADER: COLUMNS, "\t".join(OLDER_COLUMNS): OLDER_COLUMNS}
 
 
 class LogError(DDRSError):
@@ -37,15 +41,20 @@ class LogError(DDRSError):
 
 @dataclass(frozen=True)
 class LogRow:
-    """One row: a certificate, and the settings of the run that it came from, as text."""
+    """One row: a certificate, and the settings of the run that it came from, as text.
+
+    Where samples were drawn adaptively, the column ``n`` holds how many this image got; the
+    schedule, with the rule that stops, says how many there could have been.
+    """
 
     certificate: Certificate
     settings: dict[str, str]  # a value for each name in SETTINGS
 
-    def to_line(self) -> str:
+    def to_line(self, columns: Sequence[str] = COLUMNS) -> str:
         """The row as text, radius and other numbers at full precision; no line end."""
         c = self.certificate
         cells = {
+            **self.settings,
             "idx": _text(c.index),
             "label": _text(c.label),
             "predict": str(c.prediction),
@@ -54,22 +63,27 @@ class LogRow:
             "time": f"{c.seconds:.4f}",
             "sigma": repr(c.sigma),
             "count": str(c.counts[c.candidate]),
+            "n": str(c.n),
             "p_lower": repr(c.p_lower),
             "grade": c.grade.value,
             "candidate": str(c.candidate),
             "counts": _counts_text(c.counts),
-            **self.settings,
+            "schedule": self.settings.get("schedule") or c.schedule,
         }
-        return "\t".join(cells[name] for name in COLUMNS)
+        return "\t".join(cells[name] for name in columns)
 
     @classmethod
-    def from_line(cls, line: str) -> LogRow:
+    def from_line(cls, line: str, columns: Sequence[str] = COLUMNS) -> LogRow:
         """Read a row of our own.
 
         Raises:
             ValueError: if it is damaged.
         """
-        cells = dict(zip(COLUMNS, line.split("\t"), strict=True))
+        cells = {"schedule": "", **dict(zip(columns, line.split("\t"), strict=True))}
+        counts = _read_counts(cells["counts"])
+        candidate, n = int(cells["candidate"]), int(cells["n"])
+        if not -1 <= candidate < len(counts):
+            raise ValueError(f"there is no class {candidate}")
         certificate = Certificate.from_dict(
             {
                 "dataset": cells["dataset"],
@@ -79,9 +93,9 @@ class LogRow:
                 "radius": float(cells["radius"]),
                 "sigma": float(cells["sigma"]),
                 "grade": cells["grade"],
-                "counts": _read_counts(cells["counts"]),
+                "counts": counts,
                 "n0": int(cells["n0"]),
-                "n": int(cells["n"]),
+                "n": n,
                 "alpha": float(cells["alpha"]),
                 "bound": cells["bound"],
                 "p_lower": float(cells["p_lower"]),
@@ -89,9 +103,11 @@ class LogRow:
                 "precision": cells["precision"],
                 "model": cells["model"],
                 "seconds": float(cells["time"]),
-                "candidate": int(cells["candidate"]),
+                "candidate": candidate,
+                "schedule": looks_text(cells["schedule"]),
             }
         )
+        _check_look(certificate)
         return cls(certificate, {name: cells[name] for name in SETTINGS})
 
 
@@ -107,22 +123,45 @@ def _read_counts(text: str) -> list[int]:
     if not first.endswith(" classes"):
         return [int(v) for v in text.split(",")]
     size = int(first.removesuffix(" classes"))
-    if not 2 <= size <= 10**6:
+    if not 2 <= size <= _MOST_CLASSES:
         raise ValueError(f"{size} classes cannot be")
     counts = [0] * size
     for pair in others:
-        c, _, votes = pair.partition(":")
-        counts[int(c)] = int(votes)
+        number, _, votes = pair.partition(":")
+        if not 0 <= int(number) < size:
+            raise ValueError(f"there is no class {number}")
+        counts[int(number)] = int(votes)
     return counts
+
+
+def looks_text(schedule: str) -> str:
+    """The part of a schedule that a certificate keeps: the looks, without the rule that stops."""
+    looks = [cell for cell in schedule.split(" ") if cell.partition("=")[0] in _LOOKS]
+    return " ".join(looks)
+
+
+def _check_look(certificate: Certificate) -> None:
+    """Raises ValueError if no look stands at the number of samples."""
+    try:
+        certificate.spent  # noqa: B018 (asked for its complaint)
+    except InvalidParameterError as error:
+        raise ValueError(str(error)) from None
 
 
 def run_settings(run: CertifyRun) -> dict[str, str]:
     """What rows of one file must have in common, as the text that stands in the file."""
-    config, forward = run.config, run.smoothed.forward
+    forward = run.smoothed.forward
+    return settings_text(run.config, forward.digest, forward.precision, forward.device.type)
+
+
+def settings_text(
+    config: CertifyConfig, model: str, precision: str, device_type: str
+) -> dict[str, str]:
+    """The same, of a run whose model is known by its digest."""
     return {
         "dataset": config.dataset,
         "split": config.split,
-        "model": forward.digest,
+        "model": model,
         "sigma_0": repr(float(config.sigma)),
         "strategy": _strategy_text(config),
         "n0": str(config.n0),
@@ -130,8 +169,9 @@ def run_settings(run: CertifyRun) -> dict[str, str]:
         "alpha": repr(float(config.alpha)),
         "bound": config.bound.value,
         "seed": str(config.seed),
-        "precision": forward.precision,
-        "device": forward.device.type,  # its noise differs from that of other kinds of device
+        "precision": precision,
+        "device": device_type,  # its noise differs from that of other kinds of device
+        "schedule": "" if config.until is None else config.samples.to_text(),
     }
 
 
@@ -144,24 +184,6 @@ def _strategy_text(config: CertifyConfig) -> str:
     return " ".join([config.method.value, kind, *cells])
 
 
-def read_log(path: Path) -> list[LogRow]:
-    """The rows of one of our logs.
-
-    Raises:
-        LogError: if it cannot be read, is something else or has no row.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise LogError(f"{path} cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise LogError(f"{path} is not a certification log of this program.") from None
-    rows = read_rows(text, str(path))
-    if not rows:
-        raise LogError(f"{path} holds no certificate yet.")
-    return rows
-
-
 def read_rows(text: str, name: str) -> list[LogRow]:
     """The rows of one of our logs; a last line without its end counts as cut off.
 
@@ -169,12 +191,12 @@ def read_rows(text: str, name: str) -> list[LogRow]:
         LogError: if it is not one of our logs, or a row inside it is damaged.
     """
     lines = text[: text.rfind("\n") + 1].splitlines()
-    if lines[0] != HEADER if lines else not HEADER.startswith(text):
+    if lines[0] not in _COLUMNS_OF if lines else not HEADER.startswith(text):
         raise LogError(f"{name} is not a certification log of this program.")
     rows = []
     for number, line in enumerate(lines[1:], start=2):
         try:
-            rows.append(LogRow.from_line(line))
+            rows.append(LogRow.from_line(line, _COLUMNS_OF[lines[0]]))
         except (ValueError, KeyError):
             raise LogError(f"Line {number} of {name} is damaged. Remove it and resume.") from None
     return rows
@@ -186,11 +208,15 @@ class LogFile:
     Args:
         path: the file.
         rows: rows that are in it already.
+        columns: of the table; a file of an earlier version keeps its own.
     """
 
-    def __init__(self, path: Path, file: IO[str], rows: list[LogRow]) -> None:
+    def __init__(
+        self, path: Path, file: IO[str], rows: list[LogRow], columns: Sequence[str] = COLUMNS
+    ) -> None:
         self.path = path
         self.rows = rows
+        self._columns = columns
         self._file = file
 
     @classmethod
@@ -224,15 +250,18 @@ class LogFile:
         except LogError:
             file.close()
             raise
-        log = cls(path, file, rows)
-        log._cut(len(text[: text.rfind("\n") + 1].encode()))
-        if "\n" not in text:
+        if not rows:
+            log = cls(path, file, rows)
+            log._cut(0)
             log._write(HEADER)
+            return log
+        log = cls(path, file, rows, _COLUMNS_OF[text[: text.index("\n")]])
+        log._cut(len(text[: text.rfind("\n") + 1].encode()))
         return log
 
     def append(self, row: LogRow) -> None:
         """Write one row; it is on its way to the disk when this returns."""
-        self._write(row.to_line())
+        self._write(row.to_line(self._columns))
         self.rows.append(row)
 
     def __enter__(self) -> Self:
@@ -267,8 +296,11 @@ def _open_locked(path: Path) -> IO[str]:
 def _check_same_run(
     rows: list[LogRow], settings: dict[str, str], plan: Sequence[int], path: Path
 ) -> None:
+    compared = {"schedule": "", **settings}
+    if compared["schedule"]:
+        compared.pop("n", None)  # each image has its own, and the schedule holds the most
     for row in rows:
-        for name, value in settings.items():
+        for name, value in compared.items():
             if row.settings[name] != value:
                 raise LogError(
                     f"{path} was made with other settings: its {name} is "

@@ -1,4 +1,4 @@
-"""What a set of certificates says about a classifier."""
+"""What a set of results says about a classifier."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ddrs_core.errors import InvalidParameterError
+from ddrs_core.runs.results import ResultSet, from_certificates, images_text
 from ddrs_core.smoothing import Certificate, round_down
 
 RADII = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -17,45 +18,60 @@ RADII = (0.0, 0.25, 0.5, 0.75, 1.0)
 @dataclass(frozen=True)
 class Summary:
     """Shares are fractions of all images; abstentions count as wrong, and so do images without a
-    label, of which there are ``images - labelled``.
+    label, of which there are ``images - labelled``. What nobody recorded, and every share of no
+    images, is None.
 
     ``certified_accuracy`` maps a radius r to the share that is correct with a radius of at least
     r; ``clean_accuracy`` is the share whose most frequent class is the label, proved or not.
-    ``certified_share`` is like ``certified_accuracy``, whatever the class is.
+    ``certified_share`` is like ``certified_accuracy``, whatever the class is. ``n`` is the most
+    samples that an image could get, ``n_mean`` what they got; where sampling stopped as soon as
+    the radii of a table were settled the average certified radius is a floor.
     """
 
     images: int
     labelled: int
-    certified_accuracy: dict[float, float]
-    average_certified_radius: float  # wrong = 0
-    clean_accuracy: float
-    abstention_rate: float
-    n: int
-    alpha: float
-    seconds: float
-    certified_share: dict[float, float]
+    certified_accuracy: dict[float, float | None]
+    average_certified_radius: float | None  # wrong = 0
+    clean_accuracy: float | None
+    abstention_rate: float | None
+    n: int | None
+    alpha: float | None
+    seconds: float | None
+    certified_share: dict[float, float | None]
+    average_is_floor: bool = False
+    n_mean: float | None = None
+    seconds_per_image: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)
 
     def __str__(self) -> str:
+        if not self.images:
+            return "no image yet"
+        unlabelled = "" if self.labelled else " without labels"
+        head = f"{images_text(self.images)}{unlabelled}, {self._protocol()}"
+        shares = self.certified_accuracy if self.labelled else self.certified_share
+        listed = ", ".join(f"{r:g}: {_share(share)}" for r, share in shares.items())
+        abstentions = f"abstentions {_share(self.abstention_rate)}"
         if not self.labelled:
-            shares = [f"{r:g}: {share:.3f}" for r, share in self.certified_share.items()]
-            return (
-                f"{self.images:,} images without labels, N = {self.n:,}, alpha = {self.alpha:g}, "
-                f"{self.seconds:.1f} s\n"
-                f"share certified, whatever the class, at {', '.join(shares)}; "
-                f"abstentions {self.abstention_rate:.3f}"
-            )
-        shares = [f"{r:g}: {share:.3f}" for r, share in self.certified_accuracy.items()]
+            return f"{head}\nshare certified, whatever the class, at {listed}; {abstentions}"
+        floor = "at least " if self.average_is_floor else ""
         return (
-            f"{self.images:,} images, N = {self.n:,}, alpha = {self.alpha:g}, "
-            f"{self.seconds:.1f} s\n"
-            f"certified accuracy at {', '.join(shares)}\n"
-            f"average certified radius (wrong = 0) {round_down(self.average_certified_radius)}, "
-            f"clean accuracy {self.clean_accuracy:.3f}, abstentions {self.abstention_rate:.3f}"
+            f"{head}\n"
+            f"certified accuracy at {listed}\n"
+            f"average certified radius (wrong = 0) {floor}"
+            f"{round_down(self.average_certified_radius or 0.0)}, "
+            f"clean accuracy {_share(self.clean_accuracy)}, {abstentions}"
         )
+
+    def _protocol(self) -> str:
+        n = "unknown" if self.n is None else f"{self.n:,}"
+        if self.n is not None and self.n_mean is not None and self.n_mean < self.n:
+            n = f"at most {n}, {self.n_mean:,.0f} on average"
+        alpha = "unknown" if self.alpha is None else f"{self.alpha:g}"
+        seconds = "" if self.seconds is None else f", {self.seconds:.1f} s"
+        return f"N = {n}, alpha = {alpha}{seconds}"
 
 
 def summarize(certificates: Sequence[Certificate], radii: Sequence[float] = RADII) -> Summary:
@@ -66,20 +82,44 @@ def summarize(certificates: Sequence[Certificate], radii: Sequence[float] = RADI
     """
     if not certificates:
         raise InvalidParameterError("There is no certificate to summarize.")
-    correct = np.array([bool(c.correct) for c in certificates])
-    radius = np.array([c.radius for c in certificates])
+    return summarize_results(from_certificates(certificates, id="", title=""), radii)
+
+
+def summarize_results(results: ResultSet, radii: Sequence[float] = RADII) -> Summary:
+    """Summarize results from anywhere, also none at all."""
+    seconds = [row.seconds for row in results.rows if row.seconds is not None]
+    timed = bool(seconds) and len(seconds) == len(results.rows)
+    certificates = [row.certificate for row in results.rows if row.certificate is not None]
+    effective = results.correct * results.radii
+    certified = ~results.abstained
     return Summary(
-        images=len(certificates),
-        labelled=sum(c.label is not None for c in certificates),
-        certified_accuracy={r: float((correct & (radius >= r)).mean()) for r in radii},
-        average_certified_radius=float((correct * radius).mean()),
-        clean_accuracy=float(np.mean([np.argmax(c.counts) == c.label for c in certificates])),
-        abstention_rate=float(np.mean([c.abstained for c in certificates])),
-        n=certificates[0].n,
-        alpha=certificates[0].alpha,
-        seconds=float(sum(c.seconds for c in certificates)),
-        certified_share={
-            r: float(np.mean([not c.abstained and c.radius >= r for c in certificates]))
-            for r in radii
-        },
+        images=len(results.rows),
+        labelled=int(results.labelled.sum()),
+        certified_accuracy={r: _mean(results.correct & (results.radii >= r)) for r in radii},
+        average_certified_radius=_mean(effective),
+        clean_accuracy=_clean_accuracy(results),
+        abstention_rate=_mean(results.abstained),
+        n=results.n,
+        alpha=results.alpha,
+        seconds=float(sum(seconds)) if timed else None,
+        certified_share={r: _mean(certified & (results.radii >= r)) for r in radii},
+        average_is_floor=results.acr_is_floor,
+        n_mean=_mean(np.array([c.n for c in certificates])) if certificates else None,
+        seconds_per_image=float(np.mean(seconds)) if seconds else None,
     )
+
+
+def _clean_accuracy(results: ResultSet) -> float | None:
+    """Share whose most frequent class is the label; None where votes were not recorded."""
+    found = [row.certificate for row in results.rows if row.certificate is not None]
+    if not found or len(found) < len(results.rows):
+        return None
+    return float(np.mean([int(np.argmax(c.counts)) == c.label for c in found]))
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"

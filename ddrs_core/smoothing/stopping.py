@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import beta
@@ -76,6 +77,17 @@ class UntilNarrow:
 StopRule = UntilPlaced | UntilNarrow
 
 
+def rule_from_dict(data: dict[str, Any]) -> StopRule:
+    """A rule from the plain data that ``dataclasses.asdict`` makes of it.
+
+    Raises:
+        TypeError: if it is something else.
+    """
+    if "radii" in data:
+        return UntilPlaced(**{**data, "radii": tuple(float(r) for r in data["radii"])})
+    return UntilNarrow(**data)
+
+
 @dataclass(frozen=True)
 class FixedSamples:
     """N samples, whatever the votes: the protocol of the literature."""
@@ -106,8 +118,8 @@ class FixedSamples:
         return alpha
 
     def to_text(self) -> str:
-        """Empty."""
-        return ""
+        """Such as ``n=100000``."""
+        return f"n={self.n}"
 
     def stops(
         self, counts: Sequence[int], candidate: int, sigma: float, alpha: float, bound: Bound

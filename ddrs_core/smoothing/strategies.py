@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -110,6 +111,17 @@ def get_preset(name: str) -> Preset:
     if name not in PRESETS:
         raise unknown_name("preset", name, PRESETS)
     return PRESETS[name]
+
+
+def config_from_dict(data: dict[str, Any]) -> StrategyConfig:
+    """A configuration from the plain data that ``dataclasses.asdict`` makes of it.
+
+    Raises:
+        TypeError: if it is something else.
+    """
+    kind = SearchConfig if "ratio" in data else AscentConfig
+    low, high = data["bounds"]
+    return kind(**{**data, "bounds": (float(low), float(high))})
 
 
 def choose_sigmas(

@@ -11,7 +11,7 @@ import pytest
 from ddrs_core.data import load_dataset
 from ddrs_core.models import load_model
 from ddrs_core.runs.log import COLUMNS, read_rows
-from ddrs_core.smoothing import SmoothedClassifier
+from ddrs_core.smoothing import SmoothedClassifier, certify_together
 
 FIXED = (
     "certify", "--dataset", "digits", "--model", "digits-gaussian-0.50", "--method", "fixed",
@@ -152,20 +152,20 @@ def test_two_runs_cannot_write_one_file(command, tmp_path):
 
 def test_an_interrupt_says_how_to_go_on(command, tmp_path, monkeypatch):
     out = tmp_path / "a.tsv"
-    original = SmoothedClassifier.certify_steps
+    words = (*FIXED, "--n", 3000, "--limit", 4, "--out", out)  # so many that each image is alone
 
-    def interrupted(self, x, **options):
-        if options["index"] == 2:
+    def interrupted(smoothed, images, **options):
+        if options["indices"] == [2]:
             raise KeyboardInterrupt
-        return original(self, x, **options)
+        return certify_together(smoothed, images, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(SmoothedClassifier, "certify_steps", interrupted)
-        outcome = command(*FIXED, "--limit", 4, "--out", out)
+        patch.setattr("ddrs_core.runs.certify.certify_together", interrupted)
+        outcome = command(*words)
     assert outcome.code == 130
     assert "2 certificates" in outcome.err
     assert "--resume" in outcome.err
-    assert command(*FIXED, "--limit", 4, "--out", out, "--resume").code == 0
+    assert command(*words, "--resume").code == 0
     assert len(out.read_text().splitlines()) == 5
 
 
@@ -225,8 +225,40 @@ def test_an_unwritable_file_is_noticed_before_the_work(command, tmp_path):
 def test_every_parameter_of_every_strategy_has_an_option():
     from dataclasses import fields
 
-    from ddrs_core.cli.certify import _STRATEGY_OPTIONS
+    from ddrs_core.cli.certify_options import _STRATEGY_OPTIONS
     from ddrs_core.smoothing import list_presets
 
     known = {f.name for preset in list_presets() for f in fields(preset.config)}
     assert known - {"bounds"} == set(_STRATEGY_OPTIONS)
+
+
+def test_several_methods_and_sigmas_fill_a_folder(command, tmp_path):
+    out = tmp_path / "logs"
+    both = ("--method", "fixed", "ds", "--sigma", 0.25, 0.5, "--limit", 2, "--out", out)
+    words = (*DS, *both)
+    assert command(*words).code == 0
+    assert sorted(path.name for path in out.iterdir()) == [
+        f"digits-gaussian-0.50-{method}-{sigma}.tsv"
+        for method in ("ds", "fixed")
+        for sigma in ("0.25", "0.5")
+    ]
+    alone = tmp_path / "alone.tsv"
+    assert command(*FIXED, "--limit", 2, "--out", alone).code == 0
+    among_others = out / "digits-gaussian-0.50-fixed-0.5.tsv"
+    assert without_time(among_others.read_text()) == without_time(alone.read_text())
+    outcome = command(*words)
+    assert outcome.code == 2
+    assert "--resume" in outcome.err
+
+
+def test_adaptive_rows_say_how_many_samples_gave_the_bound(command, tmp_path):
+    out = tmp_path / "a.tsv"
+    words = (*FIXED, "--n", 20_000, "--adaptive", "0,0.25", "--limit", 3, "--out", out)
+    assert command(*words).code == 0
+    certificates = [row.certificate for row in read_rows(out.read_text(), "a.tsv")]
+    assert all(512 <= c.n < 20_000 for c in certificates)
+    assert all(c.radius == c.recompute_radius() for c in certificates)
+    assert command(*words, "--resume").code == 0
+    other = command(*FIXED, "--n", 20_000, "--limit", 3, "--out", out, "--resume")
+    assert other.code == 2
+    assert "other settings" in other.err

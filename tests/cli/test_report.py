@@ -45,6 +45,69 @@ def test_the_table_has_a_row_for_each_log(command: Command, log: Path) -> None:
     assert "five" in lines[2]
 
 
+COHEN = "idx\tlabel\tpredict\tradius\tcorrect\ttime\n"
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    path = tmp_path / "foreign.tsv"
+    rows = "".join(f"{i}\t{i % 3}\t{i % 3}\t0.{i}\t1\t0:00:02\n" for i in range(1, 9))
+    path.write_text(COHEN + rows + "9\t1\t1\t0.")
+    return path
+
+
+def test_a_foreign_log_is_reported_and_what_was_met_is_said(
+    command: Command, foreign: Path
+) -> None:
+    outcome = command("report", foreign, "--radii", "0.5", "--json")
+    (found,) = json.loads(outcome.out)
+    assert found["images"] == 8
+    assert found["certified_accuracy"] == {"0.5": 0.5}
+    assert found["average_certified_radius"] == pytest.approx(0.45)
+    assert (found["n"], found["clean_accuracy"], found["dialect"]) == (None, None, "cohen")
+    assert "cut off" in found["notes"][0]
+    assert "foreign.tsv" in outcome.err
+    assert "cut off" in outcome.err
+    assert command("report", foreign).out.splitlines()[2].startswith("| foreign | 8 |")
+
+
+def test_our_own_log_needs_no_comment(command: Command, log: Path) -> None:
+    assert command("report", log).err == ""
+
+
+def test_a_header_alone_is_a_row_of_no_images(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "header.tsv"
+    path.write_text(COHEN)
+    outcome = command("report", path)
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[2].startswith("| header | 0 |")
+    assert "no row yet" in outcome.err
+    (found,) = json.loads(command("report", path, "--json").out)
+    assert (found["images"], found["average_certified_radius"]) == (0, None)
+
+
+def test_differences_to_another_log(command: Command, foreign: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.tsv"
+    other.write_text(foreign.read_text().replace("\t0.7\t", "\t0.1\t"))
+    outcome = command("report", other, "--against", foreign, "--radii", "0.5", "--json")
+    (found,) = json.loads(outcome.out)
+    against = found["against"]
+    assert (against["shared"], against["radii"][0]["lost"]) == (8, 1)
+    assert against["radii"][0]["difference"] == pytest.approx(-1 / 8)
+    assert against["radii"][0]["verdict"] == "within the noise"
+    table = command("report", other, "--against", foreign, "--radii", "0.5").out
+    assert "minus foreign" in table
+    assert "within the noise" in table
+
+
+@pytest.mark.parametrize(("form", "said"), [("latex", "\\toprule"), ("csv", "log,images,N,")])
+def test_other_formats(command: Command, log: Path, form: str, said: str) -> None:
+    outcome = command("report", log, "--format", form, "--against", log)
+    assert outcome.code == 0
+    assert outcome.out.count(said.split(",")[0]) >= 2 or form == "csv"
+    assert said in outcome.out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -52,6 +115,8 @@ def test_the_table_has_a_row_for_each_log(command: Command, log: Path) -> None:
         (["{log}", "--radii", "0,x"], "--radii takes numbers"),
         (["{log}", "--radii", "-1"], "--radii takes numbers"),
         (["{other}"], "not a certification log"),
+        (["{log}", "--against", "{other}"], "not a certification log"),
+        (["{log}", "--format", "latx"], "'latex'"),
     ],
 )
 def test_bad_input_is_answered_in_words(

@@ -12,7 +12,7 @@ import torch
 from ddrs_core.runs import training_progress
 from ddrs_core.runs.training import TrainingFiles, TrainingStopped, train_and_save
 from ddrs_core.runs.training_progress import ProgressReporter, TrainingStage, read_progress
-from ddrs_core.runs.training_queue import Turn
+from ddrs_core.runs.turns import Turn
 from ddrs_core.training import BatchSummary, TrainConfig
 
 CONFIG = TrainConfig("digits", "digits_cnn", epochs=3, batch_size=100, name="m")

@@ -1,4 +1,4 @@
-"""Training runs that take turns: one at a time on a device, first come first served.
+"""Runs that take turns: one at a time on a device, first come first served.
 
 Every run puts a ticket into a common folder and keeps a lock on it for as long as its process
 lives, so that the tickets of killed runs count no more. The oldest living ticket of a device has
@@ -16,7 +16,14 @@ from types import TracebackType
 
 from filelock import FileLock, Timeout
 
+from ddrs_core.places import home
+
 _TICKET = re.compile(r"(?P<when>\d{20})-(?P<pid>\d+)-(?P<device>[a-z0-9_]+)\.ticket")
+
+
+def turns_folder() -> Path:
+    """What the runs that pages start have in common, those that train and those that certify."""
+    return home().absolute() / "turns"
 
 
 class Turn:

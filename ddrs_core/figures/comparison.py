@@ -1,0 +1,172 @@
+"""Results side by side: certified accuracy against the radius, and two sets image by image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+
+import numpy as np
+
+from ddrs_core.figures.palette import (
+    AMBER,
+    BLUE,
+    GREEN,
+    MUTED,
+    ORANGE,
+    PINK,
+    SKY,
+    TEXT,
+    Figure,
+    axis,
+    layout,
+)
+from ddrs_core.runs.comparison import (
+    RHO,
+    Curve,
+    Envelope,
+    certified_curve,
+    radius_cap,
+)
+from ddrs_core.runs.paired import Pairs
+from ddrs_core.runs.published import PublishedResult
+from ddrs_core.runs.results import UNKNOWN, ResultSet
+
+_HUES = {"gaussian": BLUE, "smoothadv": ORANGE, "macer": GREEN, UNKNOWN: PINK}
+_OTHER_HUES = (AMBER, SKY)
+_WIDTHS = (2.5, 1.75, 1.25)  # of lines with the same hue and dashes
+_DASHES = {"ds": "solid", "ds-memory": "solid"}  # everything else is dashed
+_RADIUS = "certified radius r (l2, pixels in [0, 1])"
+
+
+def certified_accuracy_figure(
+    sets: Sequence[ResultSet],
+    *,
+    envelope: Envelope | None = None,
+    references: Sequence[PublishedResult] = (),
+    rho: float = RHO,
+) -> Figure:
+    """Certified accuracy against the radius: exact steps, with the part that is sure with
+    probability 1 - rho shaded below them.
+
+    The hue tells the training method; solid lines have a sigma for each image, dashed ones one
+    for all. The envelope is dotted, published figures are thin lines with dots.
+    """
+    curves = [certified_curve(results, rho) for results in sets]
+    ends = [float(c.radii[-1]) for c in curves] + [max(p.radii) for p in references]
+    end = 1.04 * max([*ends, 0.25])
+    data: list[Figure] = []
+    used: dict[tuple[str, str], count[int]] = {}
+    for results, curve in zip(sets, curves, strict=True):
+        colour, dash = _hue(results.training, sets), _DASHES.get(results.method, "dash")
+        rank = next(used.setdefault((colour, dash), count()))
+        width = _WIDTHS[min(rank, len(_WIDTHS) - 1)]
+        data += _band(curve, results.title, colour, end)
+        data.append(
+            _steps(
+                curve.radii, curve.accuracy, end, results.title,
+                {"color": colour, "width": width, "dash": dash},
+            )
+        )  # fmt: skip
+    if envelope is not None:
+        line = {"color": TEXT, "width": 2, "dash": "dot"}
+        data.append(_steps(envelope.radii, envelope.accuracy, end, envelope.title, line))
+    data += [_reference(result, _hue(result.training, sets)) for result in references]
+    return {
+        "data": data,
+        "layout": layout(
+            margin={"l": 56, "r": 16, "t": 30, "b": 46},
+            xaxis=axis(_RADIUS, range=[0, end]),
+            yaxis=axis("certified accuracy (% of images)", range=[0, 1.02], tickformat=".0%"),
+        ),
+    }
+
+
+def radius_against_radius_figure(pairs: Pairs, a: ResultSet, b: ResultSet) -> Figure:
+    """One point an image: its radius in b across, in a upwards; wrong answers count as 0.
+
+    ``customdata`` holds the image numbers. Above the dotted line a proves more. Dashed lines are
+    the largest radii that N samples could prove.
+    """
+    groups = (
+        ("both right", pairs.correct_a & pairs.correct_b, BLUE, "circle"),
+        (f"right in {a.title} only", pairs.correct_a & ~pairs.correct_b, GREEN, "triangle-up"),
+        (f"right in {b.title} only", ~pairs.correct_a & pairs.correct_b, ORANGE, "triangle-down"),
+        ("neither right", ~pairs.correct_a & ~pairs.correct_b, PINK, "x"),
+    )
+    caps = (radius_cap(b), radius_cap(a))  # across, upwards
+    radii = np.concatenate([pairs.radii_a, pairs.radii_b, [c for c in caps if c is not None]])
+    end = 1.05 * max(0.1, float(np.max(radii, initial=0.0)))
+    return {
+        "data": [
+            {
+                "type": "scattergl", "mode": "markers", "name": name, "x": pairs.radii_b[held],
+                "y": pairs.radii_a[held], "customdata": pairs.indices[held],
+                "marker": {"color": colour, "symbol": symbol, "size": 6, "opacity": 0.6},
+                "hovertemplate": "image %{customdata}: %{y:.3f} against %{x:.3f}<extra></extra>",
+            }
+            for name, held, colour, symbol in groups
+        ],
+        "layout": layout(
+            xaxis=axis(f"radius in {b.title} (l2)", range=[-0.02 * end, end]),
+            yaxis=axis(f"radius in {a.title} (l2)", range=[-0.02 * end, end]),
+            shapes=[
+                _rule(0, 0, end, end, "dot"),
+                *([] if caps[0] is None else [_rule(caps[0], 0, caps[0], end, "dash")]),
+                *([] if caps[1] is None else [_rule(0, caps[1], end, caps[1], "dash")]),
+            ],
+        ),
+    }  # fmt: skip
+
+
+def _hue(training: str, sets: Sequence[ResultSet]) -> str:
+    if training in _HUES:
+        return _HUES[training]
+    others = dict.fromkeys(s.training for s in sets if s.training not in _HUES)
+    place = list(others).index(training) if training in others else len(others)
+    return _OTHER_HUES[place % len(_OTHER_HUES)]
+
+
+def _steps(radii: np.ndarray, accuracy: np.ndarray, end: float, name: str, line: Figure) -> Figure:
+    """A line that falls to 0 after the last radius."""
+    return {
+        "type": "scatter", "mode": "lines", "x": np.append(radii, end),
+        "y": np.append(accuracy, 0.0), "name": name, "line": {**line, "shape": "vh"},
+        "hovertemplate": "%{fullData.name}<br>r = %{x:.3f}: %{y:.1%}<extra></extra>",
+    }  # fmt: skip
+
+
+def _band(curve: Curve, name: str, colour: str, end: float) -> list[Figure]:
+    """The shaded part between the curve and what is sure."""
+    if curve.lower is None:
+        return []
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    quiet = {"hoverinfo": "skip", "showlegend": False, "legendgroup": f"band {name}"}
+    line = {"color": colour, "width": 0}
+    upper = _steps(curve.radii, curve.accuracy, end, f"{name}: upper edge", line)
+    lower = _steps(curve.radii, curve.lower, end, f"{name}: sure", line)
+    for edge in (upper, lower):
+        del edge["hovertemplate"]
+    return [
+        {**upper, **quiet},
+        {
+            **lower, **quiet, "fill": "tonexty",
+            "fillcolor": f"rgba({red},{green},{blue},0.22)",
+        },
+    ]  # fmt: skip
+
+
+def _reference(result: PublishedResult, colour: str) -> Figure:
+    return {
+        "type": "scatter", "mode": "lines+markers", "name": result.title,
+        "x": np.array(result.radii), "y": np.array(result.accuracy),
+        "line": {"color": colour, "width": 1}, "marker": {"size": 4},
+        "text": [result.source] * len(result.radii),
+        "hovertemplate": "%{fullData.name}<br>r = %{x:.2f}: %{y:.1%}<br>%{text}<extra></extra>",
+    }  # fmt: skip
+
+
+def _rule(x0: float, y0: float, x1: float, y1: float, dash: str) -> Figure:
+    return {
+        "type": "line", "x0": x0, "y0": y0, "x1": x1, "y1": y1, "layer": "below",
+        "line": {"color": MUTED, "width": 1.5, "dash": dash},
+    }  # fmt: skip

@@ -1,0 +1,119 @@
+"""The noise levels that images chose: by class, by correctness, and against their radii."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ddrs_core.figures.palette import (
+    BLUE,
+    ORANGE,
+    PINK,
+    RADIUS_COLOUR,
+    SIGMA_COLOUR,
+    START_COLOUR,
+    Figure,
+    axis,
+    layout,
+)
+from ddrs_core.runs.comparison import cap_slope
+from ddrs_core.runs.results import ResultSet
+
+_SIGMA = "noise level sigma* (pixels in [0, 1])"
+_FEW = 30  # boxes that are named on an axis
+
+
+def sigma_by_class_figure(results: ResultSet, class_names: Sequence[str] = ()) -> Figure:
+    """A box of sigma* for every true class that has an image."""
+    known = ~np.isnan(results.sigmas)
+    boxes = []
+    for label in np.unique(results.labels[known & (results.labels >= 0)]):
+        held = known & (results.labels == label)
+        name = class_names[label] if label < len(class_names) else f"class {label}"
+        boxes.append(_box(results, held, name, SIGMA_COLOUR))
+    return _boxes(results, boxes, "true class")
+
+
+def sigma_by_correctness_figure(results: ResultSet) -> Figure:
+    """A box of sigma* for the images that were right, wrong, and abstained."""
+    known = ~np.isnan(results.sigmas)
+    boxes = [
+        _box(results, known & held, name, colour)
+        for name, held, colour, _ in _outcomes(results)
+        if (known & held).any()
+    ]
+    return _boxes(results, boxes, "answer")
+
+
+def radius_against_sigma_figure(results: ResultSet) -> Figure:
+    """One point an image; ``customdata`` holds the image numbers. The line is the largest radius
+    that N samples can prove at a sigma."""
+    known = ~np.isnan(results.sigmas)
+    top = 1.05 * float(np.max(results.sigmas[known], initial=0.1))
+    high = 1.05 * float(np.max(results.radii, initial=0.1))
+    data: list[Figure] = [
+        {
+            "type": "scattergl", "mode": "markers", "name": name, "x": results.sigmas[known & held],
+            "y": results.radii[known & held], "customdata": results.indices[known & held],
+            "marker": {"color": colour, "symbol": symbol, "size": 6, "opacity": 0.6},
+            "hovertemplate": "image %{customdata}: radius %{y:.3f} at sigma %{x:.3f}"
+            "<extra></extra>",
+        }
+        for name, held, colour, symbol in _outcomes(results)
+    ]  # fmt: skip
+    slope = cap_slope(results)
+    if slope is not None:
+        data.append(
+            {
+                "type": "scatter", "mode": "lines", "x": np.array([0.0, top]),
+                "y": np.array([0.0, slope * top]), "name": "cap for N", "hoverinfo": "skip",
+                "line": {"color": RADIUS_COLOUR, "width": 1.5, "dash": "dash"},
+            }
+        )  # fmt: skip
+    return {
+        "data": data,
+        "layout": layout(
+            xaxis=axis(_SIGMA, range=[0, top]),
+            yaxis=axis("certified radius (l2, pixels in [0, 1])", range=[-0.02 * high, high]),
+        ),
+    }
+
+
+def _outcomes(results: ResultSet) -> tuple[tuple[str, np.ndarray, str, str], ...]:
+    """Name, images, colour and symbol of each kind of answer."""
+    answered = ~results.abstained
+    return (
+        ("right", answered & results.correct, BLUE, "circle"),
+        ("wrong", answered & results.labelled & ~results.correct, ORANGE, "triangle-down"),
+        ("without label", answered & ~results.labelled, SIGMA_COLOUR, "square"),
+        ("abstained", results.abstained, PINK, "x"),
+    )
+
+
+def _box(results: ResultSet, held: np.ndarray, name: str, colour: str) -> Figure:
+    return {
+        "type": "box", "name": name, "y": results.sigmas[held], "boxpoints": "outliers",
+        "customdata": results.indices[held], "line": {"color": colour, "width": 1.5},
+        "marker": {"color": colour, "size": 4}, "showlegend": False,
+        "hovertemplate": "image %{customdata}: sigma %{y:.3f}<extra></extra>",
+    }  # fmt: skip
+
+
+def _boxes(results: ResultSet, boxes: list[Figure], title: str) -> Figure:
+    start = results.sigma if results.method != "fixed" else None
+    shapes = [
+        {
+            "type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": start, "y1": start,
+            "line": {"color": START_COLOUR, "width": 1.5, "dash": "dot"},
+        }
+    ]  # fmt: skip
+    return {
+        "data": boxes,
+        "layout": layout(
+            showlegend=False,
+            shapes=[] if start is None else shapes,
+            xaxis=axis(title, type="category", showticklabels=len(boxes) <= _FEW),
+            yaxis=axis(_SIGMA, rangemode="tozero"),
+        ),
+    }

@@ -1,0 +1,68 @@
+"""From the bytes of a log to its lines, within bounds of time and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ddrs_core.runs.log import LogError
+
+MOST_BYTES = 64 * 2**20
+MOST_ROWS = 200_000
+_LONGEST_LINE = 200_000  # characters; votes of very many classes
+_BOM = "\ufeff"
+
+
+class Findings:
+    """What was met on the way, how often, and where first."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[int]] = {}
+
+    def add(self, what: str, line: int | None = None) -> None:
+        """Note ``what``, which may hold ``{rows}``: the lines in words."""
+        self._found.setdefault(what, []).append(line or 0)
+
+    def sentences(self) -> Iterator[str]:
+        for what, lines in self._found.items():
+            where = f"line {lines[0]}"
+            if len(lines) > 1:
+                where = f"{len(lines):,} lines (the first is {where})"
+            yield what.format(rows=where)
+
+
+def decode_log(data: bytes, name: str, findings: Findings) -> str:
+    if not data:
+        raise LogError(f"{name} is empty.")
+    if len(data) > MOST_BYTES:
+        raise LogError(
+            f"{name} is larger than {MOST_BYTES >> 20} MB; a log of 10,000 images has 1 to 10 MB."
+        )
+    if b"\0" in data:
+        raise LogError(f"{name} is not a certification log: it is no text (UTF-8).")
+    if data.count(b"\n") > MOST_ROWS + 1:
+        raise LogError(f"{name} has more than {MOST_ROWS:,} lines, too many for a log.")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.end >= len(data) > 3 and error.reason == "unexpected end of data":
+            text = data[: error.start].decode("utf-8")  # cut within a character
+        else:
+            raise LogError(f"{name} is not a certification log: it is no text (UTF-8).") from None
+    if text.startswith(_BOM):
+        findings.add("The file starts with a byte order mark, which was skipped.")
+    return text.removeprefix(_BOM)
+
+
+def split_lines(text: str, name: str, findings: Findings) -> tuple[list[str], bool]:
+    """The lines, and whether the last one lacks its end."""
+    lines = text.split("\n")
+    cut = lines[-1] != ""
+    if not cut:
+        lines.pop()
+    if any(line.endswith("\r") for line in lines):
+        findings.add("The lines end as on Windows (CR LF).")
+        lines = [line.removesuffix("\r") for line in lines]
+    for number, line in enumerate(lines, start=1):
+        if len(line) > _LONGEST_LINE:
+            raise LogError(f"Line {number} of {name} is too long for a certification log.")
+    return lines, cut

@@ -1,0 +1,199 @@
+"""Certification runs that are kept in the database: made, worked on, paused and resumed.
+
+Each certificate is stored as soon as it is made. Whoever goes on with a run certifies what is
+missing, and gets what an undisturbed run would have got.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import psutil
+
+import ddrs_core
+from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
+from ddrs_core.models import resolve_device
+from ddrs_core.runs.certify import CertifyConfig, CertifyRun, RunStep, interleave, open_plan
+from ddrs_core.runs.training import check_folder
+from ddrs_core.runs.turns import Turn, turns_folder
+from ddrs_core.smoothing import Certificate
+from ddrs_core.store import RunProgress, RunRecord, RunState, Store
+
+SETTING_FIELDS = ("method", "sigma", "strategy")  # in which the settings of one run may differ
+_BEAT_SECONDS = 1.0
+_LOOK_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class RecordedStep:
+    """A step of one setting of a run, and how far the whole run is."""
+
+    setting: int
+    step: RunStep | None  # None: it waits for its turn
+    done: int  # certificates stored, of all settings
+    total: int
+    ahead: int = 0  # runs that come first on this device
+
+
+def record_run(
+    store: Store, configs: Sequence[CertifyConfig], *, title: str = "", owner: str = ""
+) -> RunRecord:
+    """Keep a run in the database, which then waits for somebody to work on it.
+
+    Args:
+        store: the database.
+        configs: what to certify; they may differ in method, sigma and strategy only.
+        title: what people call it; default: model and methods.
+        owner: who may steer it.
+
+    Raises:
+        DDRSError: if the settings make no sense, or it cannot be stored.
+    """
+    _, plan = open_plan(configs[0])  # refuses what would fail later
+    device = str(resolve_device(configs[0].device))
+    plain = [replace(config.check(), device=device).to_dict() for config in configs]
+    common, *others = [{k: v for k, v in data.items() if k not in SETTING_FIELDS} for data in plain]
+    if any(other != common for other in others):
+        raise InvalidParameterError(
+            "The settings of one run may differ in method, sigma and strategy only."
+        )
+    return store.create_run(
+        title=title or default_title(configs),
+        owner=owner,
+        config=common,
+        settings=[{name: data[name] for name in SETTING_FIELDS} for data in plain],
+        total=len(plan) * len(configs),
+        code_version=ddrs_core.__version__,
+        device=device,
+    )
+
+
+def default_title(configs: Sequence[CertifyConfig]) -> str:
+    """Such as ``digits-gaussian-0.50: fixed 0.5, ds 0.5``."""
+    return f"{configs[0].model}: {', '.join(setting_title(c) for c in configs)}"
+
+
+def setting_title(config: CertifyConfig) -> str:
+    """Such as ``ds 0.5``."""
+    return f"{config.method} {config.sigma:g}"
+
+
+def recorded_configs(run: RunRecord) -> list[CertifyConfig]:
+    """The settings of a run that is in the database.
+
+    Raises:
+        InvalidParameterError: if they cannot be read.
+    """
+    return [CertifyConfig.from_dict({**run.config, **setting}) for setting in run.settings]
+
+
+def work_on(store: Store, run_id: str) -> Iterator[RecordedStep]:
+    """Certify what a run still lacks, and store each certificate as it is made.
+
+    A request to pause or cancel is obeyed within about a second, and ends the generator. A
+    generator that is closed, or interrupted, leaves the run paused.
+
+    Args:
+        store: the database.
+        run_id: which run; this process takes it.
+
+    Yields:
+        :class:`RecordedStep`, several a second.
+
+    Raises:
+        DDRSError: if the run is taken, finished, or fails; the database then says why.
+    """
+    record = store.claim(run_id)
+    leaving = RunState.PAUSED
+    error = ""
+    try:
+        with Turn(check_folder(turns_folder()), record.device, _born()) as turn:
+            asked = yield from _wait(store, record, turn)
+            if asked is None:
+                asked = yield from _work(store, record)
+        leaving = RunState.FINISHED if asked is None else asked
+    except DDRSError as complaint:
+        leaving, error = RunState.FAILED, str(complaint)
+        raise
+    except Exception as complaint:
+        leaving, error = RunState.FAILED, f"{type(complaint).__name__}: {complaint}"
+        raise
+    finally:
+        store.leave(run_id, leaving, error)
+
+
+def _born() -> float:
+    """When this process began, so that the time of its imports costs nobody their place."""
+    return psutil.Process().create_time()
+
+
+def _wait(
+    store: Store, record: RunRecord, turn: Turn
+) -> Generator[RecordedStep, None, RunState | None]:
+    """Wait for the turn; returns what was asked for meanwhile."""
+    done = record.stored
+    while not turn.take():
+        ahead = turn.ahead()
+        progress = RunProgress("waiting", done, 0.0)
+        wanted = store.beat(record.id, progress, state=RunState.WAITING)
+        if wanted is not None:
+            return wanted.state
+        yield RecordedStep(0, None, done, record.total, ahead)
+        time.sleep(_LOOK_SECONDS)
+    return None
+
+
+def _work(store: Store, record: RunRecord) -> Generator[RecordedStep, None, RunState | None]:
+    runs: list[CertifyRun] = []
+    for config in recorded_configs(record):
+        runs.append(CertifyRun(config, like=runs[0] if runs else None))
+    check_same_classifier(store, record.id, runs[0])
+    done: list[set[int]] = [set() for _ in runs]
+    for setting, place in store.places(record.id):
+        done[setting].add(place)
+    count = sum(len(places) for places in done)
+    meter = _Meter(count, record.total)
+    said = 0.0
+    for setting, step in interleave(runs, done):
+        if step.certificate is not None:
+            store.add_certificates(record.id, [(setting, step.place, step.certificate)])
+            count += 1
+        if time.monotonic() - said >= _BEAT_SECONDS:
+            wanted = store.beat(record.id, meter.progress(step.stage, count))
+            if wanted is not None:
+                return wanted.state
+            said = time.monotonic()
+        yield RecordedStep(setting, step, count, record.total)
+    return None
+
+
+def check_same_classifier(store: Store, run_id: str, run: CertifyRun) -> None:
+    """Make sure that a run goes on with the classifier and the kind of device it began with.
+
+    Raises:
+        MismatchError: if not.
+    """
+    earlier = store.certificates(run_id)[:1]
+    forward = run.smoothed.forward
+    for stored in earlier:
+        before: Certificate = stored.certificate
+        if (before.model, before.precision) != (forward.digest, forward.precision):
+            raise MismatchError(
+                "The model has changed since this run began (its weights or its number format), "
+                "so the run cannot go on with it. Start a new one."
+            )
+
+
+class _Meter:
+    """Speed and time left, from what was done in this session."""
+
+    def __init__(self, done: int, total: int) -> None:
+        self._first, self._total, self._started = done, total, time.monotonic()
+
+    def progress(self, stage: str, done: int) -> RunProgress:
+        seconds = time.monotonic() - self._started
+        rate = (done - self._first) / seconds if seconds > 0 else 0.0
+        left = (self._total - done) / rate if rate > 0 else None
+        return RunProgress(stage, done, rate, left)

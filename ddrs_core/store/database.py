@@ -1,0 +1,43 @@
+"""What all parts of the store have in common: transactions and the clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Double, Engine, cast, extract, func, literal
+from sqlalchemy.sql import ColumnElement
+
+from ddrs_core.store.address import shown_address
+from ddrs_core.store.complaints import explained
+from ddrs_core.store.engines import writing
+
+
+class Database:
+    """Access to one database; any number of threads may use it.
+
+    Args:
+        engine: of a database whose tables are up to date.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._place = shown_address(engine.url)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with explained(self._place), self._engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        """A transaction: all of it is kept, or nothing."""
+        with explained(self._place), writing(self._engine) as connection:
+            yield connection
+
+    def _now(self) -> ColumnElement[float]:
+        """The clock that all who use the database share, in seconds since 1970."""
+        if self._engine.dialect.name == "sqlite":
+            return literal(time.time(), Double)
+        return cast(extract("epoch", func.clock_timestamp()), Double)

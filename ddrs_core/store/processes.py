@@ -1,0 +1,60 @@
+"""Which process works on a run, and whether it still lives."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+
+import psutil
+
+FRESH_SECONDS = 60.0  # a process of another host that was heard of so recently is taken to live
+SAME_START = 2.0  # seconds; the clock that times of birth are computed from may be adjusted
+
+
+@dataclass(frozen=True)
+class WorkerProcess:
+    """A process, told from later ones of the same number by the time of its birth."""
+
+    pid: int
+    host: str
+    started: float  # seconds since 1970
+
+    @classmethod
+    def of(cls, pid: int) -> WorkerProcess:
+        """A living process of this host.
+
+        Raises:
+            ProcessLookupError: if there is none of that number.
+        """
+        try:
+            return cls(pid, socket.gethostname(), psutil.Process(pid).create_time())
+        except psutil.NoSuchProcess:
+            raise ProcessLookupError(f"There is no process {pid}.") from None
+
+    @classmethod
+    def current(cls) -> WorkerProcess:
+        """The process that asks."""
+        return cls.of(os.getpid())
+
+    def is_same_as(self, other: WorkerProcess) -> bool:
+        """Whether both describe one process."""
+        same_start = abs(self.started - other.started) < SAME_START
+        return (self.pid, self.host) == (other.pid, other.host) and same_start
+
+    def lives(self, silent: float) -> bool:
+        """Whether it is there; one of another host counts as such unless it has been silent.
+
+        Args:
+            silent: seconds since it last gave a sign of life.
+        """
+        if self.host != socket.gethostname():
+            return silent < FRESH_SECONDS
+        try:
+            process = psutil.Process(self.pid)
+            same_start = abs(process.create_time() - self.started) < SAME_START
+            return same_start and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+        except psutil.AccessDenied:  # it is there, but is it the same one?
+            return silent < FRESH_SECONDS

@@ -1,0 +1,287 @@
+"""The runs: made, claimed by a process, watched, steered and left."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select, update
+
+from ddrs_core.errors import InvalidParameterError, require_count
+from ddrs_core.store.complaints import StoreError, TakenError, UnknownEntryError
+from ddrs_core.store.database import Database
+from ddrs_core.store.processes import SAME_START, WorkerProcess
+from ddrs_core.store.records import RunProgress, RunRecord, RunState, Wanted
+from ddrs_core.store.tables import runs
+
+LAUNCH_SECONDS = 60.0  # a new run that no process has taken by then never will be
+_LONGEST_TITLE, _LONGEST_ERROR = 300, 4000  # letters
+_PLAIN = (  # columns that a record has as they are
+    "id", "title", "owner", "kind", "created", "started", "ended", "config", "total", "stored",
+    "code_version", "device", "heartbeat", "error",
+)  # fmt: skip
+_NOBODY = {"pid": None, "host": None, "process_started": None}
+
+
+class RunStore(Database):
+    """The part of the store that knows the runs."""
+
+    def create_run(
+        self,
+        *,
+        title: str,
+        config: dict[str, Any],
+        settings: Sequence[dict[str, Any]],
+        total: int,
+        kind: str = "certify",
+        owner: str = "",
+        code_version: str = "",
+        device: str = "",
+    ) -> RunRecord:
+        """Make a run, which then waits for a process to claim it.
+
+        Args:
+            title: what people call it.
+            config: its whole configuration, as plain data for JSON.
+            settings: what its certificates differ in; each certifies the same images.
+            total: number of certificates planned, over all settings.
+            kind: what sort of run it is.
+            owner: who may steer it.
+            code_version: of the program.
+            device: where it shall work.
+
+        Raises:
+            InvalidParameterError: if the configuration is no plain data, or nothing is planned.
+        """
+        try:
+            json.dumps([config, list(settings)], allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InvalidParameterError(f"The run cannot be stored: {error}.") from None
+        run_id = f"{time.strftime('%Y%m%d-%H%M')}-{secrets.token_hex(8)}"
+        values = {
+            "id": run_id, "title": title[:_LONGEST_TITLE], "owner": owner, "kind": kind,
+            "config": config, "settings": list(settings), "stored": 0,
+            "total": require_count("total", total), "code_version": code_version,
+            "device": device, "state": RunState.WAITING.value, "error": "",
+        }  # fmt: skip
+        with self._writing() as connection:
+            connection.execute(insert(runs).values(**values, created=self._now()))
+        return self.run(run_id)
+
+    def run(self, run_id: str) -> RunRecord:
+        """The run of that id, whoever made it.
+
+        Raises:
+            UnknownEntryError: if there is none (any more).
+        """
+        with self._reading() as connection:
+            return _record(_find(connection, run_id, self._select()))
+
+    def runs(self, owner: str | None = None) -> list[RunRecord]:
+        """All runs, or those of one owner, newest first."""
+        chosen = self._select().order_by(runs.c.created.desc(), runs.c.id.desc())
+        if owner is not None:
+            chosen = chosen.where(runs.c.owner == owner)
+        with self._reading() as connection:
+            rows = connection.execute(chosen).mappings().all()
+        return [_record(row) for row in rows]
+
+    def delete_run(self, run_id: str) -> None:
+        """Remove a run and its certificates.
+
+        Raises:
+            UnknownEntryError: if there is none (any more).
+            StoreError: if it is under way.
+        """
+        with self._writing() as connection:
+            if self._locked(connection, run_id).state.is_moving:
+                raise StoreError("This run is under way. Pause or cancel it first.")
+            connection.execute(delete(runs).where(runs.c.id == run_id))
+
+    def claim(self, run_id: str, process: WorkerProcess | None = None) -> RunRecord:
+        """Take a run to work on it; again by the same process changes nothing.
+
+        A program that launches the worker may claim the run in the worker's name, so that
+        the run is never without one.
+
+        Args:
+            run_id: which run.
+            process: who takes it; default: this process.
+
+        Raises:
+            TakenError: if another living process works on it.
+            StoreError: if it has finished.
+            UnknownEntryError: if there is none (any more).
+        """
+        process = process or WorkerProcess.current()
+        with self._writing() as connection:
+            run = self._locked(connection, run_id)
+            if run.state is RunState.FINISHED:
+                raise StoreError("This run is finished, so there is nothing left to do.")
+            if run.state.is_moving and run.process is not None:
+                if run.process.is_same_as(process):
+                    return run
+                raise TakenError(
+                    f"Process {run.process.pid} on {run.process.host} works on this run. Pause or "
+                    "cancel it there first."
+                )
+            values: dict[str, Any] = {
+                "state": RunState.WAITING.value, "pid": process.pid, "host": process.host,
+                "process_started": process.started, "heartbeat": self._now(), "ended": None,
+                "progress": None, "error": "",
+            }  # fmt: skip
+            if not run.state.is_moving:  # else what was asked of a run on its way still counts
+                values["wanted"] = None
+            connection.execute(update(runs).where(runs.c.id == run_id).values(values))
+        return self.run(run_id)
+
+    def beat(
+        self,
+        run_id: str,
+        progress: RunProgress,
+        *,
+        state: RunState = RunState.RUNNING,
+        process: WorkerProcess | None = None,
+    ) -> Wanted | None:
+        """Say that the work goes on and how far it is; returns what somebody asked for meanwhile.
+
+        Args:
+            run_id: which run.
+            progress: how far it is.
+            state: ``RUNNING``, or ``WAITING`` for a turn.
+            process: who works on it; default: this process.
+
+        Raises:
+            TakenError: if the run is not this process's (any more); then stop working on it.
+            UnknownEntryError: if there is none (any more).
+        """
+        values: dict[str, Any] = {
+            "state": _one_of(state, RunState.RUNNING, RunState.WAITING),
+            "heartbeat": self._now(), "progress": asdict(progress),
+        }  # fmt: skip
+        if state is RunState.RUNNING:
+            values["started"] = func.coalesce(runs.c.started, self._now())
+        wanted = self._update_own(run_id, process, values)
+        return None if wanted is None else Wanted(wanted)
+
+    def leave(
+        self,
+        run_id: str,
+        state: RunState,
+        error: str = "",
+        *,
+        process: WorkerProcess | None = None,
+    ) -> None:
+        """Stop working on a run.
+
+        Args:
+            run_id: which run.
+            state: ``PAUSED``, ``CANCELLED``, ``FAILED`` or ``FINISHED``.
+            error: why it failed, in the user's words.
+            process: who worked on it; default: this process.
+
+        Raises:
+            TakenError: if the run is not this process's (any more).
+            UnknownEntryError: if there is none (any more).
+        """
+        allowed = (RunState.PAUSED, RunState.CANCELLED, RunState.FAILED, RunState.FINISHED)
+        values = {
+            "state": _one_of(state, *allowed), "ended": self._now(), "wanted": None, **_NOBODY,
+            "error": error[:_LONGEST_ERROR],
+        }  # fmt: skip
+        self._update_own(run_id, process, values)
+
+    def ask(self, run_id: str, wanted: Wanted | None) -> RunRecord:
+        """Ask a run to pause or to end; ``None`` takes it back while it is under way.
+
+        A run that nobody works on is cancelled at once; one that has finished stays as it is.
+
+        Raises:
+            UnknownEntryError: if there is none (any more).
+        """
+        with self._writing() as connection:
+            run = self._locked(connection, run_id)
+            values: dict[str, Any] = {}
+            if run.state.is_moving:
+                values = {"wanted": wanted}
+            elif run.state.can_resume and wanted is Wanted.CANCEL:
+                values = {"state": RunState.CANCELLED.value, "ended": self._now(), **_NOBODY}
+            if values:
+                connection.execute(update(runs).where(runs.c.id == run_id).values(values))
+        return self.run(run_id)
+
+    def _select(self) -> Select[Any]:
+        return select(runs, self._now().label("now"))
+
+    def _locked(self, connection: Connection, run_id: str) -> RunRecord:
+        """The run, which nobody else changes until the transaction ends."""
+        return _record(_find(connection, run_id, self._select().with_for_update(of=runs)))
+
+    def _update_own(
+        self, run_id: str, process: WorkerProcess | None, values: dict[str, Any]
+    ) -> str | None:
+        """Change a run that the process holds; returns what was asked of it."""
+        me = process or WorkerProcess.current()
+        early, late = me.started - SAME_START, me.started + SAME_START
+        mine = update(runs).where(
+            runs.c.id == run_id, runs.c.pid == me.pid, runs.c.host == me.host,
+            runs.c.process_started.between(early, late),
+        )  # fmt: skip
+        with self._writing() as connection:
+            changed = connection.execute(mine.values(values).returning(runs.c.wanted)).all()
+            if not changed:
+                _find(connection, run_id, self._select())
+                raise TakenError("This run is no longer this process's: another may have taken it.")
+        return None if changed[0][0] is None else str(changed[0][0])
+
+
+def unknown_run(run_id: str) -> UnknownEntryError:
+    """The error for a run that is not there."""
+    return UnknownEntryError(f"There is no run {str(run_id)[:60]!r} here (any more).")
+
+
+def _one_of(state: RunState, *allowed: RunState) -> str:
+    if state not in allowed:
+        raise InvalidParameterError(f"Expected one of {', '.join(allowed)}, not {state}.")
+    return state.value
+
+
+def _find(connection: Connection, run_id: str, query: Select[Any]) -> RowMapping:
+    row = connection.execute(query.where(runs.c.id == run_id)).mappings().first()
+    if row is None:
+        raise unknown_run(run_id)
+    return row
+
+
+def _record(row: RowMapping) -> RunRecord:
+    data = {name: row[name] for name in _PLAIN}
+    progress = row["progress"]
+    process = None
+    if row["pid"] is not None:
+        process = WorkerProcess(row["pid"], row["host"], row["process_started"])
+    return RunRecord(
+        **data,
+        settings=tuple(row["settings"]),
+        state=_standing(row, process),
+        wanted=None if row["wanted"] is None else Wanted(row["wanted"]),
+        process=process,
+        progress=None if progress is None else RunProgress(**progress),
+    )
+
+
+def _standing(row: RowMapping, process: WorkerProcess | None) -> RunState:
+    """Where a run stands, given that its process may have ended without a word."""
+    state = RunState(row["state"])
+    if not state.is_moving:
+        return state
+    if process is None:
+        moves = row["now"] - row["created"] < LAUNCH_SECONDS
+    else:
+        moves = process.lives(row["now"] - (row["heartbeat"] or row["created"]))
+    if moves:
+        return state
+    return RunState.INTERRUPTED if row["wanted"] is None else Wanted(row["wanted"]).state

@@ -1,0 +1,47 @@
+"""The store as a whole, and how it is opened."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine
+
+from ddrs_core.store.address import database_file, default_address, parse_address, shown_address
+from ddrs_core.store.certificates import CertificateStore
+from ddrs_core.store.complaints import explained
+from ddrs_core.store.engines import engine_for
+from ddrs_core.store.logs import LogStore
+from ddrs_core.store.runs import RunStore
+from ddrs_core.store.schema import bring_up_to_date
+
+_ready: set[Engine] = set()  # whose tables this process knows to be up to date
+
+
+class Store(RunStore, CertificateStore, LogStore):
+    """Runs, their certificates and imported logs in one database.
+
+    Nothing is kept in memory, so every process and every reload sees the same. Threads may share
+    a store, and a forked process may go on using it.
+    """
+
+
+def open_store(url: str | None = None) -> Store:
+    """Open the database, and make it or bring its tables up to date where that is needed.
+
+    Args:
+        url: such as ``sqlite:////folder/file.sqlite3`` or ``postgresql://user:password@host/name``;
+            default: what ``DDRS_DATABASE_URL`` names, else a file in the user's data folder.
+
+    Raises:
+        InvalidParameterError: if the address is none.
+        UnavailableError: if the database cannot be reached, read or written, or is damaged.
+        NewerDatabaseError: if a newer version of the program made it.
+    """
+    address = default_address() if url is None else parse_address(url)
+    with explained(shown_address(address)):
+        engine, file = engine_for(address), database_file(address)
+        if file is not None and not file.exists():  # or no longer: somebody has removed it
+            engine.dispose()
+            _ready.discard(engine)
+        if engine not in _ready:
+            bring_up_to_date(engine)  # threads and processes wait for each other there
+            _ready.add(engine)
+    return Store(engine)

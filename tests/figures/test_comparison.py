@@ -1,0 +1,153 @@
+"""Figures of results are valid Plotly, and points lead back to their images."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from ddrs_core.figures.comparison import (
+    certified_accuracy_figure,
+    radius_against_radius_figure,
+)
+from ddrs_core.figures.palette import Figure, encode_figure
+from ddrs_core.figures.sigma_choices import (
+    radius_against_sigma_figure,
+    sigma_by_class_figure,
+    sigma_by_correctness_figure,
+)
+from ddrs_core.runs.comparison import certified_accuracy, envelope
+from ddrs_core.runs.paired import pair
+from ddrs_core.runs.published import list_published
+from ddrs_core.runs.results import ResultRow, ResultSet
+
+
+def validate(figure: Figure) -> None:
+    """Plotly's own validation, with the theme's placeholders filled in."""
+    text = encode_figure(figure).replace('"@text"', '"#000"').replace('"@muted"', '"#888"')
+    go.Figure(json.loads(text))
+    for name in ("xaxis", "yaxis"):
+        assert figure["layout"][name]["title"]["text"]
+
+
+def results_of(m: int, seed: int = 0, **facts: object) -> ResultSet:
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i in range(m):
+        abstained = rng.random() < 0.1
+        radius = 0.0 if abstained else float(rng.gamma(2.0, 0.2))
+        label, prediction = int(rng.integers(0, 10)), int(rng.integers(0, 3))
+        prediction = -1 if abstained else (label if prediction else (label + 1) % 10)
+        sigma = float(rng.uniform(0.1, 0.7))
+        rows.append(ResultRow(3 * i, label, prediction, radius, prediction == label, 1.0, sigma))
+    known = {"alpha": 0.001, "n": 10_000, "training": "gaussian", "method": "ds", "sigma": 0.25}
+    return ResultSet(f"s{seed}", f"set {seed}", tuple(rows), **{**known, **facts})  # type: ignore[arg-type]
+
+
+def named(figure: Figure) -> dict[str, Figure]:
+    return {trace["name"]: trace for trace in figure["data"]}
+
+
+def test_the_curve_shows_certified_accuracy() -> None:
+    sets = [results_of(200, 0), results_of(200, 1, method="fixed", training="macer")]
+    figure = certified_accuracy_figure(
+        sets, envelope=envelope(sets), references=list_published("cifar10")[:2]
+    )
+    validate(figure)
+    traces = named(figure)
+    for results in sets:
+        trace = traces[results.title]
+        np.testing.assert_allclose(trace["y"][:-1], certified_accuracy(results, trace["x"][:-1]))
+        assert trace["y"][-1] == 0
+    assert traces["set 0"]["line"]["dash"] == "solid"
+    assert traces["set 1"]["line"]["dash"] == "dash"
+    assert traces["set 0"]["line"]["color"] != traces["set 1"]["line"]["color"]
+    assert traces["envelope (not a classifier)"]["line"]["dash"] == "dot"
+    published = [t for name, t in traces.items() if "published" in name]
+    assert len(published) == 2
+    assert all(t["line"]["width"] < 1.25 for t in published)
+
+
+def test_a_training_method_keeps_its_hue() -> None:
+    one = certified_accuracy_figure([results_of(20, 0, training="macer")])
+    two = certified_accuracy_figure([results_of(20, 1), results_of(20, 0, training="macer")])
+    assert named(one)["set 0"]["line"]["color"] == named(two)["set 0"]["line"]["color"]
+
+
+def test_the_band_lies_below_its_curve_and_is_left_out_where_it_does_not_hold() -> None:
+    traces = named(certified_accuracy_figure([results_of(200, 0, alpha=0.01)]))
+    assert (traces["set 0: sure"]["y"] <= traces["set 0"]["y"]).all()
+    assert (traces["set 0: sure"]["y"] < traces["set 0"]["y"]).any()
+    assert len(certified_accuracy_figure([results_of(200, 0, alpha=None)])["data"]) == 1
+
+
+def test_a_point_leads_back_to_its_image() -> None:
+    a, b = results_of(100, 0), results_of(100, 1)
+    labels = {row.index: row.label for row in a.rows}
+    b = replace(b, rows=tuple(replace(r, label=labels[r.index]) for r in b.rows))
+    pairs = pair(a, b)
+    figure = radius_against_radius_figure(pairs, a, b)
+    validate(figure)
+    shown = np.concatenate([trace["customdata"] for trace in figure["data"]])
+    assert sorted(shown) == sorted(pairs.indices)
+    rows_a = {row.index: row for row in a.rows}
+    rows_b = {row.index: row for row in b.rows}
+    for trace in figure["data"]:
+        for index, x, y in zip(trace["customdata"], trace["x"], trace["y"], strict=True):
+            assert y == (rows_a[index].radius if rows_a[index].correct else 0)
+            assert x == (rows_b[index].radius if rows_b[index].correct else 0)
+
+
+def test_caps_are_drawn_where_they_are_known() -> None:
+    ds, fixed = results_of(50, 0), results_of(50, 0, method="fixed", sigma=0.25)
+    assert len(radius_against_radius_figure(pair(ds, ds), ds, ds)["layout"]["shapes"]) == 1
+    shapes = radius_against_radius_figure(pair(ds, fixed), ds, fixed)["layout"]["shapes"]
+    assert len(shapes) == 2
+    assert shapes[1]["x0"] == pytest.approx(0.25 * 3.199, abs=0.001)
+
+
+def test_noise_levels_by_class_and_by_answer() -> None:
+    results = results_of(300)
+    by_class = sigma_by_class_figure(results, [f"name {c}" for c in range(10)])
+    validate(by_class)
+    assert [box["name"] for box in by_class["data"]] == [f"name {c}" for c in range(10)]
+    by_answer = sigma_by_correctness_figure(results)
+    validate(by_answer)
+    assert [box["name"] for box in by_answer["data"]] == ["right", "wrong", "abstained"]
+    for figure in (by_class, by_answer):
+        assert sum(len(box["y"]) for box in figure["data"]) == 300
+
+
+def test_radius_against_sigma() -> None:
+    results = results_of(300)
+    figure = radius_against_sigma_figure(results)
+    validate(figure)
+    shown = np.concatenate([t["customdata"] for t in figure["data"] if "customdata" in t])
+    assert sorted(shown) == sorted(results.indices)
+
+
+def test_logs_without_sigma_and_without_rows_give_empty_figures() -> None:
+    rows = tuple(replace(row, sigma=None) for row in results_of(10).rows)
+    for results in (replace(results_of(10), rows=rows), results_of(0)):
+        for figure in (
+            certified_accuracy_figure([results]),
+            sigma_by_class_figure(results),
+            sigma_by_correctness_figure(results),
+            radius_against_sigma_figure(results),
+            radius_against_radius_figure(pair(results, results), results, results),
+        ):
+            validate(figure)
+
+
+def test_ten_thousand_images_are_fast() -> None:
+    a = results_of(10_000)
+    started = time.perf_counter()
+    encode_figure(certified_accuracy_figure([a, a]))
+    encode_figure(radius_against_radius_figure(pair(a, a), a, a))
+    encode_figure(sigma_by_class_figure(a))
+    encode_figure(radius_against_sigma_figure(a))
+    assert time.perf_counter() - started < 5

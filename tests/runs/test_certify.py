@@ -1,0 +1,108 @@
+"""A run as a generator: what is missing is made, and comes out as if nothing had been missing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from ddrs_core.errors import DDRSError, InvalidParameterError
+from ddrs_core.runs.certify import (
+    BLOCK,
+    CertifyConfig,
+    CertifyRun,
+    Method,
+    images_together,
+    interleave,
+)
+from ddrs_core.smoothing import (
+    AdaptiveSamples,
+    AscentConfig,
+    Certificate,
+    FixedSamples,
+    Looks,
+    SearchConfig,
+    UntilNarrow,
+    UntilPlaced,
+)
+
+FIXED = CertifyConfig("digits", "digits-gaussian-0.50", Method.FIXED, 0.5, n=300, limit=70)
+SEARCH = SearchConfig(steps=2, samples=20, guard=30)
+CONFIGS = [
+    FIXED,
+    replace(FIXED, method=Method.DS, strategy=SEARCH),
+    replace(FIXED, method=Method.DS, strategy=AscentConfig(steps=2, samples=2), limit=40),
+    replace(FIXED, n=3000, until=UntilPlaced((0.0, 0.5)), limit=40),
+    replace(FIXED, n=3000, until=UntilNarrow(0.2), indices=(5, 3, 400)),
+]
+
+
+def certificates(run: CertifyRun, done: set[int] | None = None) -> dict[int, Certificate]:
+    """By place in the plan, without the time it took."""
+    found = {}
+    for first in run.blocks:
+        for step in run.block(first, done or set()):
+            if step.certificate is not None:
+                assert step.place not in found
+                found[step.place] = replace(step.certificate, seconds=0.0)
+    return found
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_whatever_is_there_already_the_rest_is_the_same(config: CertifyConfig) -> None:
+    run = CertifyRun(config)
+    whole = certificates(run)
+    assert sorted(whole) == list(range(len(run.plan)))
+    assert [whole[place].index for place in sorted(whole)] == run.plan
+    last = len(run.plan) - 1
+    for done in ({0}, {last}, set(range(last)), set(range(0, last, 3)), set(range(BLOCK + 1))):
+        rest = certificates(run, done)
+        assert rest == {place: whole[place] for place in whole if place not in done}
+    assert certificates(run, set(whole)) == {}
+
+
+def test_several_settings_grow_together() -> None:
+    runs = [CertifyRun(CONFIGS[0])]
+    runs.append(CertifyRun(CONFIGS[1], like=runs[0]))
+    assert runs[1].smoothed is runs[0].smoothed
+    order = [
+        (step.place // BLOCK, number)
+        for number, step in interleave(runs, [(), ()])
+        if step.certificate is not None
+    ]
+    assert order == sorted(order)
+    assert len(order) == 140
+
+
+def test_votes_are_counted_as_they_are_drawn() -> None:
+    run = CertifyRun(replace(FIXED, limit=5))
+    steps = list(run.steps())
+    assert sum(step.votes for step in steps) == 5 * (300 + FIXED.n0)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_configuration_survives_json(config: CertifyConfig) -> None:
+    assert CertifyConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"method": "fixd"}, {"until": {"radii": []}}, {"n": 3}, {"sigma": -1}, {"surprise": 1},
+     {"strategy": {"bounds": [1, 2], "ratio": 1.1, "what": 2}}],
+)  # fmt: skip
+def test_a_damaged_configuration_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(DDRSError):
+        CertifyConfig.from_dict({**FIXED.to_dict(), **change})
+    with pytest.raises(InvalidParameterError):
+        CertifyConfig.from_dict({})
+
+
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+def test_the_smaller_the_first_look_the_more_images_share_batches(kind: str) -> None:
+    sizes = [images_together(FixedSamples(n), kind) for n in (1, 100, 1000, 10_000, 10**6)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert all(BLOCK % size == 0 for size in sizes)
+    assert sizes[0] == BLOCK
+    assert sizes[-1] == 1
+    assert images_together(AdaptiveSamples(Looks(100_000)), kind) >= 4

@@ -1,0 +1,118 @@
+"""Our own logs: the schedule column, and files from before it was there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ddrs_core.runs.log import COLUMNS, HEADER, OLDER_COLUMNS, SETTINGS, LogError, LogFile, LogRow
+from ddrs_core.runs.log_reading import read_log
+from ddrs_core.smoothing import Bound, Certificate, Grade
+from ddrs_core.smoothing.certificate import prove_radius
+from ddrs_core.smoothing.looks import Looks
+
+SETTINGS_TEXT = {
+    "dataset": "digits", "split": "test", "model": "0123456789abcdef", "sigma_0": "0.5",
+    "strategy": "fixed", "n0": "100", "n": "1000", "alpha": "0.001", "bound": "one-sided",
+    "seed": "0", "precision": "fp32", "device": "cpu", "schedule": "",
+}  # fmt: skip
+LOOKS = Looks(n_max=1000, first=128, growth=50)
+ADAPTIVE = {**SETTINGS_TEXT, "schedule": f"{LOOKS.to_text()} radii=0,0.25 reach=0.9 doubt=0.01"}
+
+
+def certificate(index: int, schedule: str = "", n: int = 1000) -> Certificate:
+    alpha = LOOKS.spent(n, 0.001) if schedule else 0.001
+    counts = (n - 20, 20)
+    proof = prove_radius(counts, 0, 0.5, alpha, Bound.ONE_SIDED)
+    return Certificate(
+        "digits", index, 0, 0, proof.radius, 0.5, Grade.UNCONDITIONAL, counts, 100, n, 0.001,
+        Bound.ONE_SIDED, proof.p_lower, 0, "fp32", "0123456789abcdef", 1.5, 0, schedule,
+    )  # fmt: skip
+
+
+def write_older(path: Path, count: int) -> str:
+    """A file as it was written before the last column was there."""
+    lines = ["\t".join(OLDER_COLUMNS)]
+    lines += [LogRow(certificate(i), SETTINGS_TEXT).to_line(OLDER_COLUMNS) for i in range(count)]
+    path.write_text("".join(f"{line}\n" for line in lines))
+    return path.read_text()
+
+
+def test_the_first_columns_are_those_that_everybody_reads() -> None:
+    assert COLUMNS[:6] == ("idx", "label", "predict", "radius", "correct", "time")
+    assert COLUMNS[-1] == "schedule"
+    assert set(SETTINGS) <= set(COLUMNS)
+
+
+@pytest.mark.parametrize("schedule", ["", LOOKS.to_text()])
+def test_a_row_gives_back_its_certificate(schedule: str) -> None:
+    n = LOOKS.places[1] if schedule else 1000
+    settings = ADAPTIVE if schedule else SETTINGS_TEXT
+    row = LogRow.from_line(LogRow(certificate(3, schedule, n), settings).to_line())
+    assert row.certificate == certificate(3, schedule, n)
+    assert row.certificate.recompute_radius() == row.certificate.radius
+    assert row.settings["schedule"] == settings["schedule"]
+
+
+def test_a_number_of_samples_without_a_look_is_damage() -> None:
+    line = LogRow(certificate(3, LOOKS.to_text(), LOOKS.places[1]), ADAPTIVE).to_line()
+    cells = line.split("\t")
+    cells[COLUMNS.index("n")] = "129"
+    with pytest.raises(ValueError, match="no look"):
+        LogRow.from_line("\t".join(cells))
+
+
+def test_an_older_file_goes_on_in_its_own_columns(tmp_path: Path) -> None:
+    path = tmp_path / "older.tsv"
+    before = write_older(path, 2)
+    with LogFile.resume(path, SETTINGS_TEXT, range(4)) as log:
+        log.append(LogRow(certificate(2), SETTINGS_TEXT))
+    text = path.read_text()
+    assert text.startswith(before)
+    assert len({line.count("\t") for line in text.splitlines()}) == 1
+    results = read_log(path)
+    assert [row.index for row in results.rows] == [0, 1, 2]
+    assert results.notes == ()
+
+
+def test_an_older_file_without_rows_gets_all_columns(tmp_path: Path) -> None:
+    path = tmp_path / "older.tsv"
+    write_older(path, 0)
+    with LogFile.resume(path, ADAPTIVE, range(4)):
+        pass
+    assert path.read_text() == HEADER + "\n"
+
+
+def test_a_fixed_number_of_samples_does_not_go_on_adaptively(tmp_path: Path) -> None:
+    path = tmp_path / "older.tsv"
+    before = write_older(path, 2)
+    with pytest.raises(LogError, match="schedule"):
+        LogFile.resume(path, ADAPTIVE, range(4))
+    assert path.read_text() == before
+
+
+def test_adaptive_rows_may_differ_in_n_but_not_in_the_schedule(tmp_path: Path) -> None:
+    path = tmp_path / "adaptive.tsv"
+    with LogFile.create(path) as log:
+        for index, n in enumerate(LOOKS.places[:3]):
+            log.append(LogRow(certificate(index, LOOKS.to_text(), n), ADAPTIVE))
+    with LogFile.resume(path, ADAPTIVE, range(5)) as log:
+        assert [row.certificate.n for row in log.rows] == list(LOOKS.places[:3])
+    other = {**ADAPTIVE, "schedule": replace(LOOKS, growth=40).to_text()}
+    for settings in (other, SETTINGS_TEXT):
+        with pytest.raises(LogError, match="schedule"):
+            LogFile.resume(path, settings, range(5))
+    results = read_log(path)
+    assert results.n == 1000
+    assert results.acr_is_floor
+
+
+def test_votes_for_impossible_classes_are_damage() -> None:
+    line = LogRow(certificate(0), SETTINGS_TEXT).to_line()
+    for counts in ("200 classes,200:5", "200 classes,-1:5", "100000000 classes,0:5", "a,b"):
+        cells = line.split("\t")
+        cells[COLUMNS.index("counts")] = counts
+        with pytest.raises(ValueError):  # noqa: PT011 (several kinds of damage)
+            LogRow.from_line("\t".join(cells))

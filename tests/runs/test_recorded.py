@@ -1,0 +1,182 @@
+"""Runs in the database: killed at any moment they lose, double and change nothing."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
+from ddrs_core.runs.certify import CertifyConfig, Method
+from ddrs_core.runs.recorded import record_run, recorded_configs, work_on
+from ddrs_core.smoothing import Certificate, SearchConfig, UntilPlaced
+from ddrs_core.store import RunState, Store, TakenError, Wanted, open_store
+
+FIXED = CertifyConfig(
+    "digits", "digits-gaussian-0.50", Method.FIXED, 0.5, n=2000, limit=45, device="cpu"
+)
+DS = replace(FIXED, method=Method.DS, strategy=SearchConfig(steps=2, samples=30, guard=30))
+_KILLS = 6
+
+
+@pytest.fixture
+def store(url: str) -> Store:
+    return open_store(url)
+
+
+def results(store: Store, run_id: str) -> dict[tuple[int, int], Certificate]:
+    """By setting and place, without the time it took; each place once."""
+    stored = store.certificates(run_id)
+    found = {(s.setting, s.position): replace(s.certificate, seconds=0.0) for s in stored}
+    assert len(found) == len(stored) == store.count(run_id)
+    return found
+
+
+def finish(store: Store, configs: list[CertifyConfig]) -> str:
+    run = record_run(store, configs)
+    for _ in work_on(store, run.id):
+        pass
+    return run.id
+
+
+def test_a_run_is_kept_whole(store: Store) -> None:
+    run = record_run(store, [FIXED, DS], title="Both", owner="me")
+    assert recorded_configs(run) == [FIXED, DS]
+    assert (run.total, run.state, run.title, run.owner) == (90, RunState.WAITING, "Both", "me")
+    steps = list(work_on(store, run.id))
+    run = store.run(run.id)
+    assert run.state is RunState.FINISHED
+    assert run.stored == steps[-1].done == steps[-1].total == 90
+    found = results(store, run.id)
+    assert set(found) == {(s, p) for s in (0, 1) for p in range(45)}
+    assert all(c.recompute_radius() == c.radius for c in found.values())
+    with pytest.raises(DDRSError, match="finished"):
+        next(work_on(store, run.id))
+
+
+def test_a_request_to_pause_is_obeyed_and_the_rest_is_made_later(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ddrs_core.runs.recorded._BEAT_SECONDS", 0.0)
+    whole = results(store, finish(store, [FIXED, DS]))
+    run = record_run(store, [FIXED, DS])
+    for step in work_on(store, run.id):
+        if step.done == 7:
+            store.ask(run.id, Wanted.PAUSE)
+    assert store.run(run.id).state is RunState.PAUSED
+    assert 7 <= store.count(run.id) < 90
+    for step in work_on(store, run.id):
+        if step.done == 60:
+            store.ask(run.id, Wanted.CANCEL)
+    assert store.run(run.id).state is RunState.CANCELLED
+    for _ in work_on(store, run.id):  # somebody has thought better of it
+        pass
+    assert store.run(run.id).state is RunState.FINISHED
+    assert results(store, run.id) == whole
+
+
+def test_whoever_stops_listening_leaves_the_run_paused(store: Store) -> None:
+    run = record_run(store, [FIXED])
+    steps = work_on(store, run.id)
+    next(steps)
+    steps.close()
+    assert store.run(run.id).state is RunState.PAUSED
+
+
+def test_a_failure_is_kept_in_words(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = record_run(store, [FIXED])
+
+    def fail(*_: object, **__: object) -> None:
+        raise InvalidParameterError("The sky has fallen.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ddrs_core.runs.certify.certify_together", fail)
+        with pytest.raises(InvalidParameterError):
+            list(work_on(store, run.id))
+    assert store.run(run.id).error == "The sky has fallen."
+    assert store.run(run.id).state is RunState.FAILED
+    assert len(list(work_on(store, run.id))) > 45
+
+
+def test_a_run_does_not_go_on_with_another_classifier(store: Store) -> None:
+    run = record_run(store, [FIXED])
+    steps = work_on(store, run.id)
+    while next(steps).done < 3:
+        pass
+    steps.close()
+    (first, *_) = store.certificates(run.id)
+    other = record_run(store, [replace(FIXED, model="digits-gaussian-0.25")])
+    store.add_certificates(other.id, [(0, 0, first.certificate)])
+    with pytest.raises(MismatchError, match="model has changed"):
+        list(work_on(store, other.id))
+
+
+def test_settings_of_one_run_share_images_and_budget(store: Store) -> None:
+    with pytest.raises(InvalidParameterError, match="differ in method"):
+        record_run(store, [FIXED, replace(DS, limit=3)])
+    with pytest.raises(DDRSError):
+        record_run(store, [replace(FIXED, model="nothing")])
+    assert store.runs() == []
+
+
+def start(url: str, run_id: str) -> subprocess.Popen[bytes]:
+    words = [sys.executable, "-m", "ddrs_core", "certify", "--run", run_id, "--quiet"]
+    environment = {**os.environ, "DDRS_DATABASE_URL": url, "OMP_NUM_THREADS": "1"}
+    root = Path(__file__).parents[2]
+    return subprocess.Popen(
+        words, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+
+
+@pytest.mark.timeout(600)
+def test_killed_at_random_moments_nothing_is_lost_doubled_or_changed(url: str) -> None:
+    store = open_store(url)
+    adaptive = replace(FIXED, n=4000, until=UntilPlaced())
+    configs = [adaptive, replace(adaptive, method=Method.DS, strategy=DS.strategy)]
+    whole = results(store, finish(store, configs))
+    run = record_run(store, configs)
+    moments = random.Random(5)
+    seen: dict[tuple[int, int], Certificate] = {}
+    for _ in range(_KILLS):
+        process = start(url, run.id)
+        goal = len(seen) + moments.randint(0, 15)
+        deadline = time.monotonic() + 120
+        while store.count(run.id) <= goal and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        time.sleep(moments.random() * 0.05)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        now = results(store, run.id)
+        assert seen.items() <= now.items()  # what was there has stayed as it was
+        assert now.items() <= whole.items()
+        seen = now
+        if store.run(run.id).state is RunState.FINISHED:
+            break
+        assert store.run(run.id).state is RunState.INTERRUPTED
+    assert len(seen) > 0
+    for _ in work_on(store, run.id):
+        pass
+    assert results(store, run.id) == whole
+
+
+@pytest.mark.timeout(200)
+def test_two_processes_do_not_share_a_run(url: str) -> None:
+    store = open_store(url)
+    run = record_run(store, [FIXED])
+    steps = work_on(store, run.id)
+    next(steps)
+    other = start(url, run.id)
+    said, _ = other.communicate(timeout=120)
+    assert other.returncode == 2
+    assert b"works on this run" in said
+    with pytest.raises(TakenError):
+        store.claim(run.id, replace(store.run(run.id).process, pid=1))  # type: ignore[type-var]
+    steps.close()
