@@ -22,6 +22,7 @@ _COMMANDS: dict[str, str] = {  # command -> module of this package
     "datasets": "datasets",
     "models": "models",
     "certify": "certify",
+    "runs": "runs",
     "report": "report",
     "train": "train",
     "bench": "bench",

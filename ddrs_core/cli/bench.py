@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from ddrs_core.cli.options import add_command, add_device, add_json, add_quiet, print_json
 from ddrs_core.cli.progress import progress_bar
+from ddrs_core.errors import InvalidParameterError, require_number, unknown_name
 
 if TYPE_CHECKING:
     from ddrs_core.runs.bench import BenchResult
+    from ddrs_core.runs.bench_adaptive import AdaptiveBench
     from ddrs_core.runs.bench_training import TrainingBench
 
 _COLUMNS = (
@@ -30,16 +32,34 @@ _TRAINING_COLUMNS = (
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser = add_command(commands, "bench", "measure the speed of this machine")
     parser.add_argument(
+        "what", nargs="?", default="votes", metavar="WHAT",
+        help="votes; training; or adaptive: the samples that adaptive certification saves",
+    )  # fmt: skip
+    parser.add_argument(
         "--seconds", type=float, default=15.0, metavar="S", help="for each network and precision"
     )
     parser.add_argument(
-        "--all-precisions", action="store_true", help="bf16 also where it is emulated (slow)"
+        "--all-precisions", action="store_true", help="votes: bf16 also where it is emulated (slow)"
     )
-    parser.add_argument("--training", action="store_true", help="measure training instead")
+    _add_adaptive(parser.add_argument_group("adaptive"))
     add_device(parser)
     add_json(parser)
     add_quiet(parser)
     parser.set_defaults(run=_run)
+
+
+def _add_adaptive(group: Any) -> None:
+    group.add_argument("--dataset", default="digits", metavar="D", help="see: datasets")
+    group.add_argument("--model", default="digits-gaussian-0.50", metavar="M", help="see: models")
+    group.add_argument("--sigma", type=float, metavar="S", help="default: the model's")
+    group.add_argument("--n", type=int, default=100_000, metavar="N", help="fixed N, and the most")
+    group.add_argument("--skip", type=int, default=1, metavar="K", help="every K-th image")
+    group.add_argument("--limit", type=int, metavar="L", help="at most L images; default: all")
+    group.add_argument(
+        "--sure", type=float, default=0.0, metavar="P",
+        help="do not draw an image to the end once its place among the radii is known but for this "
+        "probability; 0: always draw all",
+    )  # fmt: skip
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -47,18 +67,25 @@ def _run(options: argparse.Namespace) -> None:
     from ddrs_core.runs.bench import bench_steps, machine
     from ddrs_core.runs.bench_training import bench_training
 
+    if options.what not in _PRINTERS:
+        raise unknown_name("bench", options.what, _PRINTERS)
     results: list[Any] = []
     steps: Iterator[Any]
-    if options.training:
+    total = 0
+    if options.what == "training":
         steps = bench_training(options.device, seconds=options.seconds)
+    elif options.what == "adaptive":
+        total, steps = _adaptive(options)
     else:
         steps = bench_steps(
             options.device, seconds=options.seconds, all_precisions=options.all_precisions
         )
-    with progress_bar(options, total=0, unit="measurement") as bar:
+    unit = "image" if total else "measurement"
+    with progress_bar(options, total=total, unit=unit) as bar:
         for result in steps:
             results.append(result)
             bar.update()
+    results = [result for result in results if is_dataclass(result)]
     about = machine(resolve_device(options.device))
     if options.json:
         print_json({**about, "results": [asdict(result) for result in results]})
@@ -67,7 +94,28 @@ def _run(options: argparse.Namespace) -> None:
         f"{about['device']}: {about['device_title']}, torch {about['torch']}, "
         f"native bf16: {'yes' if about['native_bf16'] else 'no'}"
     )
-    _print_training(results) if options.training else _print_votes(results)
+    _PRINTERS[options.what](results)
+
+
+def _adaptive(options: argparse.Namespace) -> tuple[int, Iterator[Any]]:
+    """Number of images, and the comparison as a generator."""
+    from ddrs_core.models import get_card
+    from ddrs_core.runs.bench_adaptive import AdaptiveBench, bench_adaptive
+    from ddrs_core.runs.certify_config import CertifyConfig, Method, open_plan
+
+    sigma = options.sigma or get_card(options.model).sigma
+    if sigma is None:
+        raise InvalidParameterError(
+            f"Model {options.model!r} does not tell its noise level: add --sigma."
+        )
+    require_number("--sure", options.sure, above=-1e-12, below=0.5)
+    config = CertifyConfig(
+        options.dataset, options.model, Method.FIXED, sigma, n=options.n, skip=options.skip,
+        limit=options.limit, device=options.device,
+    )  # fmt: skip
+    _, plan = open_plan(config)
+    steps = bench_adaptive(config, options.sure)
+    return len(plan), (s if isinstance(s, AdaptiveBench) else None for s in steps)
 
 
 def _print_votes(results: list[BenchResult]) -> None:
@@ -107,3 +155,38 @@ def _cells(r: BenchResult) -> tuple[str, ...]:
         f"{r.plain:,.0f}", f"{r.votes_over_bare:.2f}", f"{r.votes_over_plain:.2f}",
         f"{r.ascent_steps:.2f}", f"{r.ascent_over_bare:.2f}", f"{r.agreement.p_value:.3f}",
     )  # fmt: skip
+
+
+def _print_adaptive(results: list[AdaptiveBench]) -> None:
+    for r in results:
+        print(
+            f"{r.model} on {r.images} images of {r.dataset}, sigma {r.sigma:g}, alpha {r.alpha:g}; "
+            f"fixed N = {r.n:,}, of which {100 * r.drawn:.1f} % were drawn"
+        )
+        _print_table(
+            (("certified accuracy", 20), ("samples", 9), ("worst", 7),
+             *((f"{radius:g}", 7) for radius in r.radii)),
+            [
+                _adaptive_cells("fixed", 1.0, 0.0, r.table_fixed),
+                _adaptive_cells("adaptive", r.share_adaptive, r.worst_adaptive, r.table_adaptive),
+                _adaptive_cells("mixture", r.share_mixture, r.worst_mixture, r.table_mixture),
+            ],
+        )  # fmt: skip
+    print(
+        "samples: share of those of fixed N; worst: largest difference of an entry, in points; "
+        "mixture:\nthe same rule with a beta-binomial mixture, as a yardstick. Radii beyond 80 % "
+        "of what N samples\ncan prove are left out."
+    )
+
+
+def _adaptive_cells(
+    name: str, share: float, worst: float, table: tuple[float, ...]
+) -> tuple[str, ...]:
+    return (name, f"{100 * share:.1f} %", f"{worst:.2f}", *(f"{entry:.3f}" for entry in table))
+
+
+_PRINTERS: dict[str, Callable[[list[Any]], None]] = {
+    "votes": _print_votes,
+    "training": _print_training,
+    "adaptive": _print_adaptive,
+}

@@ -14,7 +14,8 @@ from ddrs_core.cli.progress import progress_bar
 from ddrs_core.errors import DDRSError, InvalidParameterError
 
 if TYPE_CHECKING:
-    from ddrs_core.runs.certify import CertifyConfig, CertifyRun
+    from ddrs_core.runs.certify import CertifyRun
+    from ddrs_core.runs.certify_config import CertifyConfig
     from ddrs_core.runs.log import LogFile, LogRow
     from ddrs_core.store import RunRecord, Store
 

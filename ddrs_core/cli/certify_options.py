@@ -12,7 +12,7 @@ from ddrs_core.cli.options import add_device, add_json, add_quiet, add_seed
 from ddrs_core.errors import InvalidParameterError
 
 if TYPE_CHECKING:
-    from ddrs_core.runs.certify import CertifyConfig, Method
+    from ddrs_core.runs.certify_config import CertifyConfig, Method
     from ddrs_core.smoothing import Preset, StopRule, StrategyConfig
 
 _STRATEGY_OPTIONS: dict[str, tuple[type, str]] = {  # field of a strategy's configuration -> kind
@@ -110,7 +110,7 @@ def certify_configs(options: argparse.Namespace) -> list[CertifyConfig]:
     Raises:
         DDRSError: if a name is unknown or options contradict each other.
     """
-    from ddrs_core.runs.certify import Method
+    from ddrs_core.runs.certify_config import Method
 
     for name in ("dataset", "model", "method"):
         if not getattr(options, name):
@@ -127,7 +127,7 @@ def certify_configs(options: argparse.Namespace) -> list[CertifyConfig]:
 
 def _config(options: argparse.Namespace, method: Method, sigma: float | None) -> CertifyConfig:
     from ddrs_core.models import get_card
-    from ddrs_core.runs.certify import CertifyConfig, Method
+    from ddrs_core.runs.certify_config import CertifyConfig, Method
     from ddrs_core.smoothing import Bound
 
     dataset = find_dataset(options.dataset)

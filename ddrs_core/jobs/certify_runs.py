@@ -15,7 +15,7 @@ from filelock import FileLock
 from ddrs_core.errors import BusyError, DDRSError
 from ddrs_core.jobs.processes import launch_command
 from ddrs_core.places import home
-from ddrs_core.runs.certify import CertifyConfig
+from ddrs_core.runs.certify_config import CertifyConfig
 from ddrs_core.runs.recorded import record_run
 from ddrs_core.store import RunRecord, Store, StoreError, Wanted, WorkerProcess, open_store
 

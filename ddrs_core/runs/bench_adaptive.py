@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from scipy.special import betaln
 
 from ddrs_core.models import NoiseStream, noise_generator
-from ddrs_core.runs.certify import CertifyConfig, CertifyRun
+from ddrs_core.runs.certify import CertifyRun
+from ddrs_core.runs.certify_config import CertifyConfig
 from ddrs_core.smoothing import AdaptiveSamples, Bound, Looks, UntilPlaced
 from ddrs_core.smoothing.certificate import prove_radius
 from ddrs_core.smoothing.confidence import Floats, radius_cap, radius_one_sided

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from ddrs_core.models import NoisyForward, noise_generator
-from ddrs_core.runs.certify import CertifyConfig
+from ddrs_core.runs.certify_config import CertifyConfig
 from ddrs_core.smoothing import AscentConfig, StrategyConfig
 
 _ADAPTIVE_SHARE = 0.12  # of N: 0.10 on the published ResNet-20 log, a little more on others

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import IO, Self
 
 from ddrs_core.errors import DDRSError, InvalidParameterError
-from ddrs_core.runs.certify import CertifyConfig, CertifyRun
+from ddrs_core.runs.certify import CertifyRun
+from ddrs_core.runs.certify_config import CertifyConfig
 from ddrs_core.smoothing import Certificate
 
 COLUMNS = (

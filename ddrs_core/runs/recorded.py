@@ -15,7 +15,8 @@ import psutil
 import ddrs_core
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
 from ddrs_core.models import resolve_device
-from ddrs_core.runs.certify import CertifyConfig, CertifyRun, RunStep, interleave, open_plan
+from ddrs_core.runs.certify import CertifyRun, RunStep, interleave
+from ddrs_core.runs.certify_config import CertifyConfig, open_plan
 from ddrs_core.runs.training import check_folder
 from ddrs_core.runs.turns import Turn, turns_folder
 from ddrs_core.smoothing import Certificate

@@ -8,8 +8,7 @@ alpha is kept for the last look, whose bound is then nearly that of a fixed numb
 
 Compare Howard, Ramdas, McAuliffe and Sekhon, "Time-uniform, nonparametric, nonasymptotic
 confidence sequences" (2021); Voracek, "Treatment of Statistical Estimation Problems in Randomized
-Smoothing for Adversarial Robustness" (2024). On the published vote counts of a ResNet-20 on
-CIFAR-10 this needs half the samples of a beta-binomial mixture (``bench --adaptive``).
+Smoothing for Adversarial Robustness" (2024); ``bench adaptive`` measures what it saves.
 """
 
 from __future__ import annotations

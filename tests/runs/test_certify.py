@@ -8,14 +8,8 @@ from dataclasses import replace
 import pytest
 
 from ddrs_core.errors import DDRSError, InvalidParameterError
-from ddrs_core.runs.certify import (
-    BLOCK,
-    CertifyConfig,
-    CertifyRun,
-    Method,
-    images_together,
-    interleave,
-)
+from ddrs_core.runs.certify import BLOCK, CertifyRun, images_together, interleave
+from ddrs_core.runs.certify_config import CertifyConfig, Method
 from ddrs_core.smoothing import (
     AdaptiveSamples,
     AscentConfig,

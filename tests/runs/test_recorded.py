@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
-from ddrs_core.runs.certify import CertifyConfig, Method
+from ddrs_core.runs.certify_config import CertifyConfig, Method
 from ddrs_core.runs.recorded import record_run, recorded_configs, work_on
 from ddrs_core.smoothing import Certificate, SearchConfig, UntilPlaced
 from ddrs_core.store import RunState, Store, TakenError, Wanted, open_store

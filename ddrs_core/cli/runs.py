@@ -1,0 +1,104 @@
+"""``runs``: the certification runs in the database."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ddrs_core.cli.options import add_command, add_json, add_json_below, print_json
+from ddrs_core.errors import DDRSError, InvalidParameterError
+
+if TYPE_CHECKING:
+    from ddrs_core.store import RunRecord
+
+_STEERING = {
+    "pause": "ask a run to end for now; `resume` or `certify --run ID` goes on",
+    "cancel": "ask a run to end; what it has certified stays",
+    "resume": "let a run go on in the background",
+    "delete": "remove a run and its certificates",
+}
+
+
+def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
+    parser = add_command(commands, "runs", "list and steer the certification runs in the database")
+    add_json(parser)
+    parser.set_defaults(run=_list)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION")
+    for name, summary in _STEERING.items():
+        action = add_command(actions, name, summary)
+        action.add_argument("id", metavar="ID")
+        add_json_below(action)
+        action.set_defaults(run=_steer, action=name)
+    export = add_command(actions, "export", "write a run's certificates as a log")
+    export.add_argument("id", metavar="ID")
+    export.add_argument("--out", type=Path, required=True, metavar="FILE.tsv")
+    export.add_argument(
+        "--setting", type=int, default=1, metavar="K", help="which, if the run has several"
+    )
+    export.add_argument("--overwrite", action="store_true", help="replace the file")
+    add_json_below(export)
+    export.set_defaults(run=_export)
+
+
+def _list(options: argparse.Namespace) -> None:
+    from ddrs_core.store import open_store
+
+    runs = open_store().runs()
+    if options.json:
+        print_json([_plain(run) for run in runs])
+        return
+    if not runs:
+        print("No runs yet. `certify --record` makes one, and so does the dashboard.")
+    for run in runs:
+        begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.created))
+        print(f"{run.id}  {begun}  {run.state:<11}  {run.stored:>6} of {run.total:<6}  {run.title}")
+
+
+def _steer(options: argparse.Namespace) -> None:
+    from ddrs_core.jobs.certify_runs import cancel_run, pause_run, resume_run
+    from ddrs_core.store import open_store
+
+    store = open_store()
+    if options.action == "delete":
+        store.delete_run(options.id)
+        if options.json:
+            print_json({"deleted": options.id})
+        else:
+            print(f"Run {options.id} is deleted.")
+        return
+    act = {"pause": pause_run, "cancel": cancel_run, "resume": resume_run}[options.action]
+    run = act(options.id)
+    if options.json:
+        print_json(_plain(run))
+    else:
+        asked = f", asked to {run.wanted}" if run.wanted else ""
+        print(f"Run {run.id} is {run.state}{asked}: {run.stored} of {run.total} certificates.")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from ddrs_core.runs.recorded_results import recorded_log
+    from ddrs_core.store import open_store
+
+    store = open_store()
+    run = store.run(options.id)
+    if not 1 <= options.setting <= len(run.settings):
+        raise InvalidParameterError(
+            f"Run {run.id} has settings 1 to {len(run.settings)}, not {options.setting}."
+        )
+    out: Path = options.out
+    if out.exists() and not options.overwrite:
+        raise DDRSError(f"{out} is there already: add --overwrite to replace it.")
+    text = recorded_log(store, run, options.setting - 1)
+    out.write_text(text, encoding="utf-8")
+    rows = text.count("\n") - 1
+    if options.json:
+        print_json({"file": str(out), "rows": rows})
+    else:
+        print(f"{rows} certificates are in {out}.")
+
+
+def _plain(run: RunRecord) -> dict[str, Any]:
+    return asdict(run)
