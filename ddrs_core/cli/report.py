@@ -56,7 +56,12 @@ def _run(options: argparse.Namespace) -> None:
     print(render(comparison_table(sets, radii), form))
     if against is not None:
         print()
-        print(render(paired_table(list(zip(sets, pairs, strict=True)), against), form))
+        others = [
+            (results, comparison)
+            for path, results, comparison in zip(options.files, sets, pairs, strict=True)
+            if path != options.against  # with itself there is nothing to compare
+        ]
+        print(render(paired_table(others, against), form))
 
 
 def _say(name: object, sentences: tuple[str, ...]) -> None:
