@@ -33,6 +33,11 @@ def _run(options: argparse.Namespace) -> None:
         raise InvalidParameterError("--resume and --overwrite need a file: add --out FILE.tsv.")
     if options.run_id is not None or options.record is not None:
         _run_recorded(options)
+    elif options.cluster is not None:
+        raise InvalidParameterError(
+            "A run on a cluster is kept in the database: add --record, and write it to a file "
+            "afterwards with `runs export`."
+        )
     else:
         _run_to_files(options, certify_configs(options))
 
@@ -122,6 +127,7 @@ def _file_name(run: CertifyRun) -> str:
 
 def _run_recorded(options: argparse.Namespace) -> None:
     """Certify, storing each certificate in the database."""
+    from ddrs_core.runs.cluster_connection import check_address, require_ray
     from ddrs_core.runs.recorded import record_run
     from ddrs_core.store import open_store
 
@@ -129,9 +135,14 @@ def _run_recorded(options: argparse.Namespace) -> None:
         raise InvalidParameterError(
             "A run of the database is written to a file afterwards: see `runs export`."
         )
+    if options.cluster is not None:
+        require_ray()
+        check_address(options.cluster)
     store = open_store()
     if options.run_id is None:
-        run = record_run(store, certify_configs(options), title=options.record)
+        device = None if options.cluster is None else options.device
+        configs = certify_configs(options)
+        run = record_run(store, configs, title=options.record, device=device)
         print(f"Run {run.id}: {run.title}", file=sys.stderr)
     else:
         run = store.run(options.run_id)
@@ -147,7 +158,7 @@ def _work(options: argparse.Namespace, store: Store, run: RunRecord) -> None:
     from ddrs_core.runs.recorded import recorded_configs, work_on
 
     with progress_bar(options, total=run.total, unit="image", done=run.stored) as bar:
-        for step in work_on(store, run.id):
+        for step in work_on(store, run.id, options.cluster or ""):
             if step.step is None:
                 note = f"waiting for {step.ahead} other runs"
             else:

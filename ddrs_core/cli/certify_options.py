@@ -64,6 +64,11 @@ def add_certify_options(parser: argparse.ArgumentParser) -> None:
         "--run", metavar="ID", dest="run_id",
         help="go on with a run that is in the database; nothing else is asked for",
     )  # fmt: skip
+    parser.add_argument(
+        "--cluster", metavar="ADDRESS",
+        help="let the workers of a Ray cluster do it: HOST:PORT, ray://HOST:PORT, or auto for the "
+        "one that this machine belongs to, else for all of this machine; with --record or --run",
+    )  # fmt: skip
     add_seed(parser)
     add_device(parser)
     add_json(parser)

@@ -14,12 +14,12 @@ import psutil
 
 import ddrs_core
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
-from ddrs_core.models import resolve_device
+from ddrs_core.models import get_card, resolve_device
 from ddrs_core.runs.certify import CertifyRun, RunStep, interleave
 from ddrs_core.runs.certify_config import CertifyConfig, open_plan
+from ddrs_core.runs.cluster import cluster_steps
 from ddrs_core.runs.training import check_folder
 from ddrs_core.runs.turns import Turn, turns_folder
-from ddrs_core.smoothing import Certificate
 from ddrs_core.store import RunProgress, RunRecord, RunState, Store
 
 SETTING_FIELDS = ("method", "sigma", "strategy")  # in which the settings of one run may differ
@@ -39,7 +39,12 @@ class RecordedStep:
 
 
 def record_run(
-    store: Store, configs: Sequence[CertifyConfig], *, title: str = "", owner: str = ""
+    store: Store,
+    configs: Sequence[CertifyConfig],
+    *,
+    title: str = "",
+    owner: str = "",
+    device: str | None = None,
 ) -> RunRecord:
     """Keep a run in the database, which then waits for somebody to work on it.
 
@@ -48,12 +53,14 @@ def record_run(
         configs: what to certify; they may differ in method, sigma and strategy only.
         title: what people call it; default: model and methods.
         owner: who may steer it.
+        device: where it works, as workers of a cluster will understand it; default: what the
+            first configuration's device means on this machine.
 
     Raises:
         DDRSError: if the settings make no sense, or it cannot be stored.
     """
     _, plan = open_plan(configs[0])  # refuses what would fail later
-    device = str(resolve_device(configs[0].device))
+    device = str(resolve_device(configs[0].device)) if device is None else device
     plain = [replace(config.check(), device=device).to_dict() for config in configs]
     common, *others = [{k: v for k, v in data.items() if k not in SETTING_FIELDS} for data in plain]
     if any(other != common for other in others):
@@ -90,7 +97,7 @@ def recorded_configs(run: RunRecord) -> list[CertifyConfig]:
     return [CertifyConfig.from_dict({**run.config, **setting}) for setting in run.settings]
 
 
-def work_on(store: Store, run_id: str) -> Iterator[RecordedStep]:
+def work_on(store: Store, run_id: str, cluster: str = "") -> Iterator[RecordedStep]:
     """Certify what a run still lacks, and store each certificate as it is made.
 
     A request to pause or cancel is obeyed within about a second, and ends the generator. A
@@ -99,6 +106,9 @@ def work_on(store: Store, run_id: str) -> Iterator[RecordedStep]:
     Args:
         store: the database.
         run_id: which run; this process takes it.
+        cluster: address of a Ray cluster whose workers do the work, see
+            :func:`~ddrs_core.runs.cluster.cluster_steps`; default: this process, when it is its
+            turn on the device.
 
     Yields:
         :class:`RecordedStep`, several a second.
@@ -110,10 +120,13 @@ def work_on(store: Store, run_id: str) -> Iterator[RecordedStep]:
     leaving = RunState.PAUSED
     error = ""
     try:
-        with Turn(check_folder(turns_folder()), record.device, _born()) as turn:
-            asked = yield from _wait(store, record, turn)
-            if asked is None:
-                asked = yield from _work(store, record)
+        if cluster:
+            asked = yield from _work(store, record, cluster)
+        else:
+            with Turn(check_folder(turns_folder()), record.device, _born()) as turn:
+                asked = yield from _wait(store, record, turn)
+                if asked is None:
+                    asked = yield from _work(store, record, cluster)
         leaving = RunState.FINISHED if asked is None else asked
     except DDRSError as complaint:
         leaving, error = RunState.FAILED, str(complaint)
@@ -146,18 +159,16 @@ def _wait(
     return None
 
 
-def _work(store: Store, record: RunRecord) -> Generator[RecordedStep, None, RunState | None]:
-    runs: list[CertifyRun] = []
-    for config in recorded_configs(record):
-        runs.append(CertifyRun(config, like=runs[0] if runs else None))
-    check_same_classifier(store, record.id, runs[0])
-    done: list[set[int]] = [set() for _ in runs]
+def _work(
+    store: Store, record: RunRecord, cluster: str
+) -> Generator[RecordedStep, None, RunState | None]:
+    done: list[set[int]] = [set() for _ in record.settings]
     for setting, place in store.places(record.id):
         done[setting].add(place)
     count = sum(len(places) for places in done)
     meter = _Meter(count, record.total)
     said = 0.0
-    for setting, step in interleave(runs, done):
+    for setting, step in _steps(store, record, done, cluster):
         if step.certificate is not None:
             store.add_certificates(record.id, [(setting, step.place, step.certificate)])
             count += 1
@@ -170,21 +181,28 @@ def _work(store: Store, record: RunRecord) -> Generator[RecordedStep, None, RunS
     return None
 
 
-def check_same_classifier(store: Store, run_id: str, run: CertifyRun) -> None:
-    """Make sure that a run goes on with the classifier and the kind of device it began with.
+def _steps(
+    store: Store, record: RunRecord, done: list[set[int]], cluster: str
+) -> Iterator[tuple[int, RunStep]]:
+    configs = recorded_configs(record)
+    earlier = next((s.certificate for s in store.certificates(record.id)), None)
+    if earlier is not None and earlier.model != get_card(configs[0].model).digest:
+        raise _changed()
+    if cluster:
+        return cluster_steps(configs, done, cluster)
+    runs: list[CertifyRun] = []
+    for config in configs:
+        runs.append(CertifyRun(config, like=runs[0] if runs else None))
+    if earlier is not None and earlier.precision != runs[0].smoothed.forward.precision:
+        raise _changed()
+    return interleave(runs, done)
 
-    Raises:
-        MismatchError: if not.
-    """
-    earlier = store.certificates(run_id)[:1]
-    forward = run.smoothed.forward
-    for stored in earlier:
-        before: Certificate = stored.certificate
-        if (before.model, before.precision) != (forward.digest, forward.precision):
-            raise MismatchError(
-                "The model has changed since this run began (its weights or its number format), "
-                "so the run cannot go on with it. Start a new one."
-            )
+
+def _changed() -> MismatchError:
+    return MismatchError(
+        "The model has changed since this run began (its weights or its number format), so the "
+        "run cannot go on with it. Start a new one."
+    )
 
 
 class _Meter:

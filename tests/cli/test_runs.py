@@ -82,6 +82,8 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(command, monkeypatch):
         ((*RECORD[:-1], "--adaptive", "wide"), "--adaptive takes"),
         ((*RECORD[:-1], "--adaptive", "width=2"), "relative width"),
         ((*RECORD[:-1], "--sigma", 0.5, 0.5), "twice"),
+        ((*RECORD[:-1], "--cluster", "auto"), "--record"),
+        ((*RECORD, "", "--cluster", "no where"), "cluster"),
         (("bench", "everything"), "bench"),
         (("bench", "adaptive", "--model", "nothing"), "no model"),
     ],
