@@ -5,7 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from ddrs_core.dashboard.navigation import explorer_page, library_page, training_page
+from ddrs_core.dashboard.navigation import (
+    compare_page,
+    explorer_page,
+    library_page,
+    training_page,
+)
 from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.data import list_datasets, list_downloads
 from ddrs_core.jobs import Job, get_manager
@@ -54,6 +59,9 @@ def main() -> None:
             st.markdown(f"**{icon} {title}**")
             st.markdown(text)
     st.page_link(explorer_page(), label="**Open the explorer**", icon=":material/arrow_forward:")
+    st.page_link(
+        compare_page(), label="**Certify a data set and compare**", icon=":material/arrow_forward:"
+    )
     st.page_link(training_page(), label="**Train a model**", icon=":material/arrow_forward:")
     for info in list_downloads():
         st.page_link(

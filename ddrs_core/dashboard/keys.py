@@ -56,3 +56,28 @@ TRAINING_PROBLEM = "training_problem"
 # query parameters of the training page
 RUN = "run"
 LOG = "log"
+
+# widgets of the comparison page; choices of a certification follow the prefix
+CERTIFY_FORM = "certify_form_"
+COMPARE_SHOWN = "compare_shown"
+COMPARE_A = "compare_a"
+COMPARE_B = "compare_b"
+COMPARE_SIGMAS = "compare_sigmas"  # the set whose noise levels are shown
+COMPARE_IMAGE = "compare_image"
+COMPARE_ENVELOPE = "compare_envelope"
+COMPARE_PUBLISHED = "compare_published"
+COMPARE_UPLOAD = "compare_upload"
+
+# kept while other pages are shown
+CERTIFY_SAVED = "certify_saved"  # the choices of the form
+COMPARE_SAVED = "compare_saved"  # the view
+COMPARE_PROBLEMS = "compare_problems"
+COMPARE_READ = "compare_read"  # what became of the uploads
+
+# query parameters of the comparison page; it also takes RUN
+SHOW = "show"
+PAIR = "pair"
+SIGMAS = "sigmas"
+IMAGE = "image"
+ENVELOPE = "envelope"
+PUBLISHED = "published"

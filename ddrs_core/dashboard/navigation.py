@@ -25,6 +25,11 @@ def training_page() -> StreamlitPage:
     return st.Page(_PAGES / "training.py", title="Training", icon=":material/model_training:")
 
 
+def compare_page() -> StreamlitPage:
+    """Certify data sets, and compare what came out."""
+    return st.Page(_PAGES / "compare.py", title="Certify & compare", icon=":material/monitoring:")
+
+
 def library_page() -> StreamlitPage:
     """Data sets and models: what is at hand, and adding more."""
     return st.Page(_PAGES / "library.py", title="Library", icon=":material/library_books:")
@@ -32,4 +37,4 @@ def library_page() -> StreamlitPage:
 
 def all_pages() -> list[StreamlitPage]:
     """Every page, in the order of the menu."""
-    return [home_page(), explorer_page(), training_page(), library_page()]
+    return [home_page(), explorer_page(), compare_page(), training_page(), library_page()]

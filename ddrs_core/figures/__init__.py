@@ -5,18 +5,32 @@ ten times a second for every visitor, and validation would cost more than the co
 """
 
 from ddrs_core.figures.certification import interval_figure
+from ddrs_core.figures.comparison import (
+    certified_accuracy_figure,
+    radius_against_radius_figure,
+)
 from ddrs_core.figures.curve import curve_figure
 from ddrs_core.figures.palette import Figure, encode_figure
+from ddrs_core.figures.sigma_choices import (
+    radius_against_sigma_figure,
+    sigma_by_class_figure,
+    sigma_by_correctness_figure,
+)
 from ddrs_core.figures.training import quantiles, sigmas_figure, training_figure
 from ddrs_core.figures.trajectory import trajectory_figure
 from ddrs_core.figures.votes import votes_figure
 
 __all__ = [
     "Figure",
+    "certified_accuracy_figure",
     "curve_figure",
     "encode_figure",
     "interval_figure",
     "quantiles",
+    "radius_against_radius_figure",
+    "radius_against_sigma_figure",
+    "sigma_by_class_figure",
+    "sigma_by_correctness_figure",
     "sigmas_figure",
     "training_figure",
     "trajectory_figure",

@@ -1,0 +1,80 @@
+"""The command lines that do the same as a certification run."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from ddrs_core.dashboard.explorer_state import config_changes
+from ddrs_core.runs.certify_config import CertifyConfig
+from ddrs_core.smoothing import (
+    AscentConfig,
+    Bound,
+    StopRule,
+    StrategyConfig,
+    UntilPlaced,
+    list_presets,
+)
+
+_START = ("python", "-m", "ddrs_core", "certify")
+
+
+def certify_commands(configs: Sequence[CertifyConfig]) -> str:
+    """One line where every method goes with every sigma, else a line a setting."""
+    methods = list(dict.fromkeys(config.method.value for config in configs))
+    sigmas = list(dict.fromkeys(config.sigma for config in configs))
+    if len(methods) * len(sigmas) == len(configs):
+        return shlex.join(_words(configs, methods, sigmas))
+    return "\n".join(shlex.join(_words([c], [c.method.value], [c.sigma])) for c in configs)
+
+
+def _words(
+    configs: Sequence[CertifyConfig], methods: Sequence[str], sigmas: Sequence[float]
+) -> list[str]:
+    first = configs[0]
+    words = [
+        *_START, "--dataset", first.dataset, "--model", first.model, "--method", *methods,
+        "--sigma", *(repr(float(sigma)) for sigma in sigmas),
+    ]  # fmt: skip
+    strategy = next((c.strategy for c in configs if c.strategy is not None), None)
+    if strategy is not None:
+        words += _strategy_words(strategy)
+    words += ["--n0", str(first.n0), "--n", str(first.n)]
+    if first.until is not None:
+        words += ["--adaptive", *_rule_words(first.until)]
+    words += ["--alpha", repr(float(first.alpha)), "--bound", first.bound.value]
+    if first.indices is not None:
+        words += ["--index", *(str(index) for index in first.indices)]
+    else:
+        words += ["--split", first.split, "--start", str(first.start), "--skip", str(first.skip)]
+        words += [] if first.limit is None else ["--limit", str(first.limit)]
+    words += ["--precision", first.precision, "--device", first.device, "--seed", str(first.seed)]
+    words += [] if first.batch_size is None else ["--batch-size", str(first.batch_size)]
+    defaults = {("--bound", Bound.ONE_SIDED.value), ("--split", "test"), ("--start", "0"),
+                ("--skip", "1"), ("--precision", "auto"), ("--device", "auto")}  # fmt: skip
+    return [*_without(words, defaults), "--record"]
+
+
+def _without(words: Sequence[str], defaults: set[tuple[str, str]]) -> list[str]:
+    """The words, but for options that say what would be so anyway."""
+    pairs = list(zip(words, [*words[1:], ""], strict=True))
+    left_out = {i for i, pair in enumerate(pairs) if pair in defaults}
+    return [w for i, w in enumerate(words) if i not in left_out and i - 1 not in left_out]
+
+
+def _strategy_words(config: StrategyConfig) -> list[str]:
+    """The preset that is nearest, and what differs from it."""
+    kind = "ascent" if isinstance(config, AscentConfig) else "search"
+    nearest = min(list_presets(kind), key=lambda p: len(config_changes(p.name, config)))
+    words = ["--preset", nearest.name]
+    for name, value in config_changes(nearest.name, config).items():
+        words += [f"--{name.replace('_', '-')}", repr(value)]
+    return words
+
+
+def _rule_words(until: StopRule) -> list[str]:
+    if not isinstance(until, UntilPlaced):
+        return [f"width={until.width!r}"]
+    if until.radii == UntilPlaced().radii:
+        return []
+    return [",".join(repr(radius) for radius in until.radii)]

@@ -1,0 +1,146 @@
+"""The results that can be compared, by the names that stand in links: settings of runs, imported
+logs, and the references that come with the program."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from ddrs_core.dashboard.compare_following import run_set
+from ddrs_core.dashboard.visitor import visitor
+from ddrs_core.data import list_datasets
+from ddrs_core.errors import DDRSError, unknown_name
+from ddrs_core.runs.log_reading import parse_log
+from ddrs_core.runs.recorded import recorded_configs, setting_title
+from ddrs_core.runs.recorded_results import result_id
+from ddrs_core.runs.references import reference_files, reference_results
+from ddrs_core.runs.results import ResultSet
+from ddrs_core.store import LogRecord, RunRecord, open_store
+
+RUN, LOG, REFERENCE = "run.", "log.", "reference."
+MOST_SETS = 10  # that are compared at once
+_MOST_RUNS = 60  # that are offered
+_EXAMPLES = (("cifar10", "cifar10-resnet20-gaussian-0.25"), ("digits", "digits-gaussian-0.50"))
+
+
+def default_shown() -> tuple[str, ...]:
+    """What the page opens with: one network at a fixed sigma and with data-dependent ones."""
+    at_hand = {info.name for info in list_datasets()}
+    files = reference_files()
+    for dataset, model in _EXAMPLES:
+        pair = [name for end in ("-fixed", "-ds") for name in files if name.endswith(model + end)]
+        if dataset in at_hand and len(pair) == 2:
+            return tuple(pair)
+    return tuple(files)[:2]
+
+
+def offered_sets() -> dict[str, str]:
+    """What a visitor can choose from, as titles by name: own runs and logs, and references."""
+    store, me = open_store(), visitor()
+    titles: dict[str, str] = {}
+    for run in store.runs(me)[:_MOST_RUNS]:
+        titles |= run_titles(run)
+    titles |= {LOG + log.id: log_title(log) for log in store.logs(me)}
+    return titles | {name: f"Reference: {_stem(name)}" for name in reference_files()}
+
+
+def title_of_set(name: str) -> str:
+    """The title under which a picker shows results, also of other visitors.
+
+    Raises:
+        DDRSError: if they are not there (any more).
+    """
+    if name.startswith(LOG):
+        return log_title(open_store().log(name.removeprefix(LOG)))
+    if name.startswith(RUN):
+        run, _ = find_setting(name)
+        return run_titles(run)[name]
+    if name not in reference_files():
+        raise unknown_name("set of results", name, reference_files())
+    return f"Reference: {_stem(name)}"
+
+
+def run_titles(run: RunRecord) -> dict[str, str]:
+    """The settings of a run for a picker."""
+    return {
+        result_id(run.id, i): f"{run_title(run)}, {setting_title(config)}"
+        for i, config in enumerate(recorded_configs(run))
+    }
+
+
+def run_title(run: RunRecord) -> str:
+    """A run, told from others of the same model by when it was started."""
+    started = time.strftime("%d %b %H:%M", time.localtime(run.created))
+    return f"Run {started}: {run.title}"
+
+
+def log_title(log: LogRecord) -> str:
+    """An imported log for a picker."""
+    return f"Log: {log.title}"
+
+
+def find_setting(name: str) -> tuple[RunRecord, int]:
+    """The run and the number of the setting that ``run.<id>.<number>`` names.
+
+    Raises:
+        DDRSError: if there is no such thing (any more).
+    """
+    run_id, _, number = name.removeprefix(RUN).rpartition(".")
+    run = open_store().run(run_id)
+    if not number.isascii() or not number.isdigit() or int(number) >= len(run.settings):
+        raise unknown_name("setting of that run", number, map(str, range(len(run.settings))))
+    return run, int(number)
+
+
+def find_set(name: str) -> ResultSet | None:
+    """The results of that name as they stand now; None of a run that has none yet.
+
+    Raises:
+        DDRSError: if they are not there (any more), or cannot be read.
+    """
+    if name.startswith(RUN):
+        return run_set(*find_setting(name))
+    if name.startswith(LOG):
+        log = open_store().log(name.removeprefix(LOG))
+        return _log_set(log.id, log.title)
+    if name not in reference_files():
+        raise unknown_name("set of results", name, reference_files())
+    return reference_results(name)
+
+
+def find_sets(names: Sequence[str]) -> tuple[list[ResultSet], list[str]]:
+    """All results that are there, under titles that differ; and a sentence for each other."""
+    found, sentences = [], []
+    for name in names:
+        try:
+            results = find_set(name)
+            if results is None:
+                sentences.append(f"{title_of_set(name)} has no certificate yet.")
+            else:
+                found.append(results)
+        except DDRSError as error:
+            sentences.append(str(error))
+    return with_own_titles(found), sentences
+
+
+def with_own_titles(sets: Sequence[ResultSet]) -> list[ResultSet]:
+    """The sets, numbered where several have the same title."""
+    titles = [results.title for results in sets]
+    made = []
+    for i, results in enumerate(sets):
+        twice = titles.count(results.title) > 1
+        number = titles[: i + 1].count(results.title)
+        made.append(replace(results, title=f"{results.title} #{number}") if twice else results)
+    return made
+
+
+@lru_cache(maxsize=12)
+def _log_set(log_id: str, title: str) -> ResultSet:
+    results = parse_log(open_store().log_content(log_id), title)
+    return replace(results, id=LOG + log_id, title=title)
+
+
+def _stem(name: str) -> str:
+    return reference_files()[name].stem

@@ -1,0 +1,98 @@
+"""The cost of the chosen certification, and the button that starts it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import streamlit as st
+
+from ddrs_core.dashboard.compare_command import certify_commands
+from ddrs_core.dashboard.compare_sets import run_titles
+from ddrs_core.dashboard.compare_state import show_sets
+from ddrs_core.dashboard.compare_ticking import draw_each_second
+from ddrs_core.dashboard.engines import get_forward
+from ddrs_core.dashboard.messages import show_error
+from ddrs_core.dashboard.training_texts import duration
+from ddrs_core.dashboard.visitor import visitor
+from ddrs_core.errors import BusyError, DDRSError
+from ddrs_core.jobs import Job, JobRequest, get_manager
+from ddrs_core.jobs.certify_runs import start_run
+from ddrs_core.models import resolve_device
+from ddrs_core.runs.certify_config import CertifyConfig, open_plan
+from ddrs_core.runs.certify_cost import expected_votes, measure_rate
+
+_CERTIFY, _ICON = "Certify", ":material/verified:"
+
+
+def show_no_start(error: DDRSError) -> None:
+    """Why the chosen run cannot be started."""
+    st.button(_CERTIFY, type="primary", icon=_ICON, width="stretch", disabled=True)
+    show_error(error)
+
+
+def show_start(configs: Sequence[CertifyConfig]) -> None:
+    """What the run will cost, the button that starts it, and its command line."""
+    images = len(open_plan(configs[0])[1])
+    job = _measurement(configs[0])
+    moving = job is not None and not job.state.is_over
+
+    def draw() -> bool:
+        over = job is None or job.state.is_over
+        _show_cost(configs, images, job)
+        return moving and over
+
+    draw_each_second(draw, moving=moving)
+    if st.button(_CERTIFY, type="primary", icon=_ICON, width="stretch"):
+        try:
+            run = start_run(configs, visitor(), title=configs[0].model)
+        except DDRSError as error:
+            show_error(error)
+        else:
+            show_sets(list(run_titles(run)))
+            st.rerun()
+    with st.expander("Command line", icon=":material/terminal:"):
+        st.code(certify_commands(configs), language="bash", wrap_lines=True)
+
+
+def _measurement(config: CertifyConfig) -> Job | None:
+    """Votes a second, measured once for all visitors; None where that cannot be."""
+    device = str(resolve_device(config.device))
+    key = f"votes|{config.model}|{device}"
+    mine = [j for j in get_manager().jobs(visitor()) if j.request.kind == "votes"]
+    for job in mine:
+        if job.request.key == key:
+            job.touch()
+            return job
+        get_manager().drop(job)
+
+    def start() -> Iterator[float]:
+        forward = get_forward(config.model, device)
+        assert forward.shape is not None
+        yield measure_rate(forward, forward.shape)
+
+    request = JobRequest(key, f"speed of {config.model}", "votes", device, start, 1.0, "trials")
+    try:
+        return get_manager().submit(request, visitor())
+    except BusyError:
+        return None
+
+
+def _show_cost(configs: Sequence[CertifyConfig], images: int, job: Job | None) -> None:
+    votes = sum(expected_votes(config, images) for config in configs)
+    settings = "1 setting" if len(configs) == 1 else f"{len(configs)} settings"
+    said = f"{images:,} images in {settings}: about {_rounded(votes):,.0f} forward passes."
+    if job is not None and job.state.is_over and job.latest:
+        rate = float(job.latest)
+        seconds = duration(_rounded(max(1.0, votes / rate)))
+        said += (
+            f" At {_rounded(rate):,.0f} a second, measured here, that takes **about {seconds}** "
+            "while nobody else uses this machine."
+        )
+    elif job is not None and not job.state.is_over:
+        said += " Measuring how fast this machine is."
+    st.caption(said)
+
+
+def _rounded(number: float) -> float:
+    """Two digits; the rest would be a false promise."""
+    return float(f"{number:.1e}")

@@ -1,0 +1,29 @@
+"""Parts of the comparison page that are drawn again about once a second while something moves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import streamlit as st
+
+TICK_SECONDS = 1.0
+# A run of the page that follows too soon on another can replace widgets before the browser has
+# taken the values that the page gave them; they would then be empty.
+_REST_SECONDS = 2.5
+
+
+def draw_each_second(draw: Callable[[], bool], *, moving: bool) -> None:
+    """Draw a part now, and every second while it moves.
+
+    Args:
+        draw: draws it, without widgets; whether the rest of the page has to follow.
+        moving: whether anything is to be expected.
+    """
+    drawn = time.monotonic()
+
+    def tick() -> None:
+        if draw() and time.monotonic() - drawn > _REST_SECONDS:
+            st.rerun()
+
+    st.fragment(tick, run_every=TICK_SECONDS if moving else None)()

@@ -1,0 +1,75 @@
+"""Certify & compare: certify a data set, and see side by side what came out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.assignments import complete_assignments, repeat_assignments
+from ddrs_core.dashboard.compare_board import show_live_comparison
+from ddrs_core.dashboard.compare_exports import show_exports
+from ddrs_core.dashboard.compare_form import pick_settings, pick_source, read_form
+from ddrs_core.dashboard.compare_pair import show_pair
+from ddrs_core.dashboard.compare_picker import pick_extras, pick_sets
+from ddrs_core.dashboard.compare_runs import show_runs
+from ddrs_core.dashboard.compare_sigmas import show_sigmas
+from ddrs_core.dashboard.compare_start import show_no_start, show_start
+from ddrs_core.dashboard.compare_state import enter_compare, write_url
+from ddrs_core.dashboard.messages import literal
+from ddrs_core.errors import DDRSError
+
+_STYLE = Path(__file__).resolve().parents[1] / "assets" / "compare.css"
+
+
+def main() -> None:
+    """Draw the page; what ticks lives in fragments without any widget."""
+    st.html(_STYLE)
+    enter_compare()
+    repeat_assignments()
+    with st.sidebar:
+        show_form()
+    st.title("Certify & compare", anchor=False)
+    st.html(
+        '<p class="ddrs-lead">Certify many images, and see side by side what fixed and '
+        "data-dependent noise can prove. Bring logs of other programs; a link shares the view.</p>"
+    )
+    show_comparison()
+    complete_assignments()
+
+
+def show_form() -> None:
+    """What to certify next."""
+    st.subheader("Certify a data set", anchor=False)
+    pick_source()
+    start = st.container()  # above the many settings
+    pick_settings()
+    with start:
+        try:
+            show_start(read_form())
+        except DDRSError as error:
+            show_no_start(error)
+
+
+def show_comparison() -> None:
+    """Runs, and what is compared."""
+    problems = st.container()
+    show_runs()
+    names = pick_sets()
+    for problem in st.session_state.get(keys.COMPARE_PROBLEMS, []):
+        problems.warning(literal(problem), icon=":material/link_off:")
+    if not names:
+        st.info("Choose sets of results above, import a log, or certify a data set.")
+        write_url()
+        return
+    pick_extras()
+    sets = show_live_comparison(names)
+    if sets:
+        show_pair(sets)
+        show_sigmas(sets)
+        show_exports(sets)
+    write_url()
+
+
+main()

@@ -1,0 +1,195 @@
+"""Certifying and comparing as a visitor does: a run that is left, found again, cancelled, resumed
+and compared with somebody else's log, down to one image in the explorer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from ddrs_core.data import load_dataset
+from ddrs_core.models import NoisyForward, load_model
+from ddrs_core.places import HOME_VARIABLE
+from ddrs_core.runs.certify_cost import measure_rate
+from ddrs_core.store import DATABASE_VARIABLE, open_store
+from tests.browser.conftest import start_server
+
+MODEL = "digits-gaussian-0.50"
+IMAGES, SECONDS = 16, 8.0  # of the run, about
+FIXED, DS = (f"reference.first.{MODEL}-{end}" for end in ("fixed", "ds"))
+
+
+class Server(NamedTuple):
+    url: str
+    database: str
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a data folder of its own."""
+    folder = tmp_path_factory.mktemp("compare")
+    database = f"sqlite:///{folder}/ddrs.sqlite3"
+    environment = {HOME_VARIABLE: str(folder / "home"), DATABASE_VARIABLE: database}
+    process, url = start_server(folder, environment)
+    yield Server(url, database)
+    for run in open_store(database).runs():
+        if run.state.is_moving and run.process is not None:
+            with suppress(psutil.Error):
+                psutil.Process(run.process.pid).kill()
+    process.terminate()
+    process.wait(20)
+    assert "Traceback" not in (folder / "server.log").read_text(errors="replace")
+
+
+def button(page: Page, name: str) -> Locator:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def progress(page: Page) -> Locator:
+    return page.locator(".ddrs-progress").first
+
+
+def fill(page: Page, label: str, value: int) -> None:
+    field = page.get_by_role("spinbutton", name=label, exact=True)
+    field.fill(str(value))
+    field.press("Enter")
+
+
+def stand_still(page: Page, part: Locator) -> None:
+    """Wait until the page is drawn, and bring a part of it into view."""
+    page.wait_for_timeout(300)
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    part.evaluate("part => part.scrollIntoView({block: 'center', behavior: 'instant'})")
+    page.wait_for_timeout(500)
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    """Pick from a list; scrolling would close it again, so it has to stand still before."""
+    field = page.get_by_role("combobox", name=label, exact=True)
+    stand_still(page, field)
+    field.click()
+    page.get_by_role("option", name=option).click()
+
+
+def open_page(page: Page, server: Server, query: str = "") -> None:
+    page.goto(f"{server.url}/compare{query}")
+    expect(page.get_by_role("heading", name="Certify & compare", level=1)).to_be_visible()
+    expect(page.locator("[data-figure] .main-svg").first).to_be_visible()
+    expect(button(page, "Certify")).to_be_enabled()
+
+
+def votes_for(seconds: float) -> int:
+    """N with which the run takes about so long on this machine."""
+    forward = NoisyForward(load_model(MODEL))
+    assert forward.shape is not None
+    return max(1000, int(measure_rate(forward, forward.shape) * seconds / (2 * IMAGES)))
+
+
+def cohens_log() -> bytes:
+    """A log of the first images in the six columns of Cohen et al., with the data set's labels."""
+    labels = load_dataset("digits").labels
+    rows = [
+        f"{i}\t{labels[i]}\t{labels[i]}\t{0.1 + 0.03 * (i % 9):.3}\t1\t0:00:14.{i:06d}"
+        for i in range(IMAGES)
+    ]
+    return "\n".join(["idx\tlabel\tpredict\tradius\tcorrect\ttime", *rows, ""]).encode()
+
+
+def click_a_point(page: Page) -> None:
+    """Click on the point that is furthest up in the chart of radii against radii."""
+    chart = page.locator("[data-testid='stPlotlyChart'] .js-plotly-plot").first
+    stand_still(page, chart)
+    place = """gd => {
+      const points = gd._fullData.flatMap(t => [...(t.y || [])].map((y, i) => [y, t.x[i]]));
+      const [y, x] = points.sort((a, b) => b[0] - a[0])[0], l = gd._fullLayout;
+      const box = gd.getBoundingClientRect();
+      return [box.x + l.xaxis._offset + l.xaxis.c2p(x), box.y + l.yaxis._offset + l.yaxis.c2p(y)];
+    }"""
+    page.mouse.click(*chart.evaluate(place))
+
+
+def test_a_run_from_its_start_to_one_image_in_the_explorer(
+    page: Page, browser: Browser, server: Server
+) -> None:
+    n = votes_for(SECONDS)
+    open_page(page, server)
+    expect(page.get_by_text(re.compile("measured here, that takes about"))).to_be_visible()
+    fill(page, "At most", IMAGES)
+    page.get_by_text("Exactly N", exact=True).click()
+    fill(page, "N", n)
+    expect(page.get_by_text(re.compile(f"^{IMAGES} images in 2 settings"))).to_be_visible()
+    button(page, "Certify").click()
+    expect(page).to_have_url(re.compile("show=run"))
+    expect(progress(page)).to_contain_text(re.compile(rf"[1-9]\d* of {2 * IMAGES} certificates"))
+    points = "() => document.querySelector('[data-figure]')?._fullData?.[0]?._length || 0"
+    page.wait_for_function(f"({points})() >= 1")  # the curve comes by itself
+
+    page.reload()
+    expect(progress(page)).to_contain_text(f"of {2 * IMAGES} certificates")
+    button(page, "Cancel").click()
+    expect(progress(page)).to_contain_text("cancelled")
+    other = browser.new_context().new_page()
+    other.goto(page.url)  # somebody else may look at it, and no more
+    expect(progress(other)).to_contain_text("cancelled")
+    expect(other.get_by_text("Somebody else started this run")).to_be_visible()
+    expect(button(other, "Resume")).to_have_count(0)
+    other.context.close()
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Home").click()
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Certify & compare").click()
+    expect(progress(page)).to_contain_text("cancelled")
+    button(page, "Resume").click()
+    expect(progress(page)).to_contain_text(f"{2 * IMAGES} of {2 * IMAGES} certificates")
+    expect(progress(page)).to_contain_text("finished")
+    stored = open_store(server.database).runs()[0]
+    assert stored.stored == 2 * IMAGES
+
+    page.get_by_text("Import logs").first.click()
+    page.locator("input[type=file]").set_input_files(
+        [
+            {"name": "nonsense.tsv", "mimeType": "text/plain", "buffer": b"\x00\xff not a log"},
+            {"name": "theirs.tsv", "mimeType": "text/plain", "buffer": cohens_log()},
+        ]
+    )
+    expect(page.get_by_text("the six columns of Cohen et al.'s certify.py").first).to_be_visible()
+    expect(page.get_by_text("nonsense.tsv is not a certification log")).to_be_visible()
+    expect(page.locator(".ddrs-table").first).to_contain_text("theirs")
+    choose(page, "B", "theirs")
+    expect(page.locator(".ddrs-outcome").last).to_contain_text(f"On {IMAGES} images")
+    click_a_point(page)
+    link = page.get_by_role("link", name=re.compile(r"Open image \d+ in the explorer"))
+    expect(link).to_be_visible()
+    image = re.search(r"image (\d+)", link.inner_text())
+    assert image is not None
+    expect(page).to_have_url(re.compile(f"image={image.group(1)}"))
+    link.click()
+    expect(page.get_by_role("heading", name="Explorer", level=1)).to_be_visible()
+    sidebar = page.get_by_test_id("stSidebar")
+    expect(sidebar.get_by_role("spinbutton", name="Image (0 to 499)")).to_have_value(image.group(1))
+    expect(sidebar.get_by_role("combobox", name="Model")).to_have_value(MODEL)
+
+
+def test_a_shared_link_opens_the_same_view_on_a_fresh_server(
+    browser: Browser, tmp_path: Path
+) -> None:
+    process, url = start_server(tmp_path, {HOME_VARIABLE: str(tmp_path / "home")})
+    page = browser.new_page(viewport={"width": 1400, "height": 2600})
+    try:
+        open_page(page, Server(url, ""), f"?show={DS},{FIXED}&pair=2-1&image=10&envelope=1")
+        table = page.locator(".ddrs-table").first
+        expect(table).to_contain_text(f"{MODEL}-ds")
+        expect(page.get_by_role("combobox", name="A", exact=True)).to_have_value(f"{MODEL}-fixed")
+        expect(page.get_by_role("spinbutton", name="Image", exact=True)).to_have_value("10")
+        expect(page.locator(".ddrs-image img")).to_have_attribute("alt", re.compile("image 10,"))
+        expect(page.get_by_text("envelope (not a classifier)").first).to_be_visible()
+        size = page.locator(".ddrs-image img").evaluate("i => i.complete && i.naturalWidth")
+        assert size == 8
+    finally:
+        page.close()
+        process.terminate()
+        process.wait(20)

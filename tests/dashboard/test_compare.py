@@ -1,0 +1,362 @@
+"""The comparison page's script, run without a browser."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shlex
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ddrs_core.cli.certify_options import add_certify_options, certify_configs
+from ddrs_core.dashboard import (
+    compare_defaults,
+    compare_runs,
+    compare_sets,
+    compare_start,
+    compare_uploads,
+    keys,
+)
+from ddrs_core.dashboard.compare_charts import picked_image
+from ddrs_core.dashboard.compare_command import certify_commands
+from ddrs_core.dashboard.compare_form import read_sigmas
+from ddrs_core.dashboard.compare_sets import default_shown, find_set, find_sets
+from ddrs_core.dashboard.compare_state import CompareView, parse_query
+from ddrs_core.dashboard.compare_texts import table_html, table_radii, verdict_html
+from ddrs_core.errors import InvalidParameterError
+from ddrs_core.jobs.certify_runs import cancel_run
+from ddrs_core.runs.certify_config import CertifyConfig
+from ddrs_core.runs.paired import compare
+from ddrs_core.runs.recorded import record_run, recorded_configs, work_on
+from ddrs_core.runs.references import reference_results
+from ddrs_core.runs.tables import Table
+from ddrs_core.store import MAX_LOG_BYTES, open_store
+
+ROOT = Path(__file__).resolve().parents[2]
+FIXED, DS = "reference.first.digits-gaussian-0.50-fixed", "reference.first.digits-gaussian-0.50-ds"
+FORM = keys.CERTIFY_FORM
+COHEN = "idx\tlabel\tpredict\tradius\tcorrect\ttime\n"
+FIRST = "python -m ddrs_core certify "
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("DDRS_HOME", str(tmp_path))
+    for module in (compare_sets, compare_start, compare_runs, compare_uploads):
+        monkeypatch.setattr(module, "visitor", lambda: "me")  # an AppTest's cookie changes
+    yield
+    for run in open_store().runs():
+        if run.state.is_moving:
+            cancel_run(run.id)
+
+
+@pytest.fixture
+def app() -> AppTest:
+    return AppTest.from_file(str(ROOT / "ddrs_core/dashboard/main.py"), default_timeout=60)
+
+
+def open_page(app: AppTest, **query: str) -> AppTest:
+    app.run()
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.switch_page(str(ROOT / "pages/compare.py")).run()
+    assert not app.exception
+    return app
+
+
+def query(app: AppTest, name: str) -> str:
+    value = app.query_params[name]
+    return value[0] if isinstance(value, list) else value
+
+
+def button(app: AppTest, label: str) -> object:
+    return next(b for b in app.button if b.label == label)
+
+
+def html_of(app: AppTest) -> str:
+    return " ".join(part.proto.body for part in app.get("html"))
+
+
+def config(*words: str) -> list[CertifyConfig]:
+    parser = argparse.ArgumentParser()
+    add_certify_options(parser)
+    start = ["--dataset", "digits", "--model", "digits-gaussian-0.50"]
+    return certify_configs(parser.parse_args([*start, *words]))
+
+
+SMALL = ("--method", "fixed", "ds", "--sigma", "0.5", "--preset", "qcrs", "--n", "100",
+         "--limit", "3", "--device", "cpu")  # fmt: skip
+
+
+def finished_run(owner: str) -> str:
+    store = open_store()
+    run = record_run(store, config(*SMALL), title="digits-gaussian-0.50", owner=owner)
+    for _ in work_on(store, run.id):
+        pass
+    return run.id
+
+
+def test_it_opens_on_one_network_with_fixed_and_with_data_dependent_sigma(app: AppTest) -> None:
+    open_page(app)
+    fixed, own = (reference_results(name) for name in default_shown())
+    assert fixed.model == own.model
+    assert (fixed.method, own.method) == ("fixed", "ds")
+    assert app.multiselect(key=keys.COMPARE_SHOWN).value == [fixed.id, own.id]
+    assert app.selectbox(key=keys.COMPARE_A).value == own.id
+    assert app.selectbox(key=keys.COMPARE_B).value == fixed.id
+    assert query(app, "show") == f"{fixed.id},{own.id}"
+    assert query(app, "pair") == "2-1"
+    assert not button(app, "Certify").disabled  # type: ignore[attr-defined]
+
+
+def test_the_paired_differences_of_the_page_are_those_of_the_comparison(app: AppTest) -> None:
+    open_page(app, show=f"{FIXED},{DS}")
+    a, b = reference_results(DS), reference_results(FIXED)
+    at = next(d for d in compare(a, b).radii if d.radius == 0.5)
+    assert (at.gained, at.lost) == (  # counted by hand, from the rows
+        sum(
+            bool(x.correct) and x.radius >= 0.5 and not (bool(y.correct) and y.radius >= 0.5)
+            for x, y in zip(a.rows, b.rows, strict=True)
+        ),
+        sum(
+            bool(y.correct) and y.radius >= 0.5 and not (bool(x.correct) and x.radius >= 0.5)
+            for x, y in zip(a.rows, b.rows, strict=True)
+        ),
+    )
+    assert f"{at.gained} gained, {at.lost} lost" in html_of(app)
+
+
+def test_a_link_restores_the_view(app: AppTest) -> None:
+    open_page(app, show=f"{DS},{FIXED}", pair="2-1", image="5", envelope="1", published="1")
+    assert app.multiselect(key=keys.COMPARE_SHOWN).value == [DS, FIXED]
+    assert app.selectbox(key=keys.COMPARE_A).value == FIXED
+    assert app.number_input(key=keys.COMPARE_IMAGE).value == 5
+    assert app.toggle(key=keys.COMPARE_ENVELOPE).value
+    assert app.toggle(key=keys.COMPARE_PUBLISHED).value
+    for name, value in (("pair", "2-1"), ("image", "5"), ("envelope", "1"), ("published", "1")):
+        assert query(app, name) == value
+
+
+def test_the_view_and_the_form_outlive_a_page_switch(app: AppTest) -> None:
+    open_page(app)
+    app.multiselect(key=keys.COMPARE_SHOWN).set_value([DS]).run()
+    app.number_input(key=FORM + "n").set_value(4321)
+    app.checkbox(key=FORM + "fixed").set_value(False).run()
+    app.switch_page(str(ROOT / "pages/home.py")).run()
+    app.query_params.clear()
+    app.switch_page(str(ROOT / "pages/compare.py")).run()
+    assert not app.exception
+    assert app.multiselect(key=keys.COMPARE_SHOWN).value == [DS]
+    assert app.number_input(key=FORM + "n").value == 4321
+    assert not app.checkbox(key=FORM + "fixed").value
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"show": "../../etc/passwd"},
+        {"show": "run.x.0,log.<b>"},
+        {"show": "reference.first.none"},
+        {"run": "' OR 1=1 --"},
+        {"show": f"{FIXED},{DS}", "pair": "9-x", "image": "-3", "sigmas": "99999999999"},
+    ],
+)
+def test_a_hostile_link_gets_a_sentence_and_a_working_page(
+    link: dict[str, str], app: AppTest
+) -> None:
+    open_page(app, **link)
+    shown = app.multiselect(key=keys.COMPARE_SHOWN).value
+    assert set(shown) <= {*default_shown(), FIXED, DS}
+    if "pair" not in link:
+        assert any("could not be used" in w.value for w in app.warning)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("sigmas", "0.5, abc", "number"),
+        ("sigmas", "", "fixed sigma"),
+        ("sigmas", "0.5 0.5", "twice"),
+        ("sigmas", "-1", "above 0"),
+        ("n", 3, "alpha"),
+        ("n", None, "Give a number"),
+        ("alpha", 2.0, "alpha"),
+        ("skip", 0, "skip"),
+        ("limit", 0, "limit"),
+        ("sigma_0", 0.0, "sigma"),
+        ("sigma_max", -1.0, "sigma"),
+    ],
+)
+def test_choices_that_make_no_sense_are_refused_in_words(
+    name: str, value: object, said: str, app: AppTest
+) -> None:
+    open_page(app)
+    kind = app.text_input if name == "sigmas" else app.number_input
+    kind(key=FORM + name).set_value(value).run()
+    assert not app.exception
+    assert any(said in error.value.replace("\\", "") for error in app.error), app.error
+    assert button(app, "Certify").disabled  # type: ignore[attr-defined]
+    assert kind(key=FORM + name).value == (value or value)  # nothing is lost
+
+
+def test_the_command_lines_give_the_same_settings_back() -> None:
+    cases = [
+        config(*SMALL),
+        config("--method", "ds", "--sigma", "0.4", "--sigma-max", "0.6", "--adaptive", "width=0.1"),
+        config("--method", "fixed", "--sigma", "0.25", "0.5", "--adaptive", "--skip", "7"),
+        config("--method", "fixed", "--sigma", "0.25", "--index", "3", "9", "--bound", "two-sided"),
+        [
+            *config("--method", "fixed", "--sigma", "0.25"),
+            *config("--method", "ds", "--sigma", "1"),
+        ],
+    ]
+    for configs in cases:
+        parser = argparse.ArgumentParser()
+        add_certify_options(parser)
+        made: list[CertifyConfig] = []
+        for line in certify_commands(configs).splitlines():
+            assert line.startswith(FIRST)
+            made += certify_configs(parser.parse_args(shlex.split(line.removeprefix(FIRST))))
+        assert sorted(made, key=repr) == sorted(configs, key=repr)
+
+
+def test_a_run_is_started_shown_and_named_in_the_link(app: AppTest) -> None:
+    open_page(app)
+    app.number_input(key=FORM + "limit").set_value(4)
+    app.number_input(key=FORM + "n").set_value(200).run()
+    button(app, "Certify").click().run()  # type: ignore[attr-defined]
+    assert not app.exception
+    (run,) = open_store().runs("me")
+    names = [f"run.{run.id}.0", f"run.{run.id}.1"]
+    assert query(app, "show") == ",".join(names)
+    assert [c.method for c in recorded_configs(run)] == ["fixed", "ds"]
+    assert run.total == 8
+    deadline = time.monotonic() + 60
+    while open_store().run(run.id).state.is_moving:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    app.run()
+    assert not app.exception
+    sets, missing = find_sets(names)
+    assert [len(s.rows) for s in sets] == [4, 4]
+    assert missing == []
+    button(app, "Delete it for good").click().run()  # type: ignore[attr-defined]
+    assert not app.exception
+    assert open_store().runs() == []
+
+
+def test_a_run_of_somebody_else_can_be_watched_but_not_steered(app: AppTest) -> None:
+    run_id = finished_run("somebody")
+    open_page(app, run=run_id)
+    assert app.multiselect(key=keys.COMPARE_SHOWN).value == [f"run.{run_id}.0", f"run.{run_id}.1"]
+    assert any("Somebody else" in c.value for c in app.caption)
+    assert not [b for b in app.button if b.label in ("Resume", "Cancel", "Delete it for good")]
+
+
+def test_certificates_are_followed_as_they_come_in() -> None:
+    store = open_store()
+    run = record_run(store, config(*SMALL), owner="me")
+    name = f"run.{run.id}.0"
+    assert find_set(name) is None
+    seen = set()
+    for step in work_on(store, run.id):
+        if step.step is not None and step.step.certificate is not None:
+            found = find_set(name)
+            seen.add(0 if found is None else len(found.rows))
+    assert {1, 2, 3} <= seen
+    found = find_set(name)
+    assert found is not None
+    stored = store.certificates(run.id, 0)
+    assert [row.certificate for row in found.rows] == [s.certificate for s in stored]
+
+
+def test_a_log_is_kept_and_compared(app: AppTest) -> None:
+    rows = "".join(f"{i}\t{i % 10}\t{i % 10}\t0.3\t1\t0:00:14.2\n" for i in range(20))
+    open_page(app)
+    app.file_uploader[0].upload("theirs.tsv", (COHEN + rows).encode()).run()
+    assert not app.exception
+    (log,) = open_store().logs("me")
+    assert app.multiselect(key=keys.COMPARE_SHOWN).value[-1] == f"log.{log.id}"
+    assert "Cohen" in app.success[0].value
+    app.button(key=f"compare_remove_{log.id}").click().run()
+    assert not app.exception
+    assert open_store().logs() == []
+    assert app.multiselect(key=keys.COMPARE_SHOWN).value == list(default_shown())
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\0\1\2" * 999, b"hello\nworld\n", COHEN.encode(), b"x" * (MAX_LOG_BYTES + 1)]
+)
+def test_what_is_no_log_gets_a_sentence_and_nothing_is_lost(content: bytes, app: AppTest) -> None:
+    open_page(app)
+    app.file_uploader[0].upload("it.tsv", content).run()
+    assert not app.exception
+    assert "it.tsv" in app.error[0].value
+    assert app.multiselect(key=keys.COMPARE_SHOWN).value == list(default_shown())
+    assert open_store().logs() == []
+
+
+def test_published_figures_are_off_until_asked_for(app: AppTest) -> None:
+    open_page(app)
+    assert not app.toggle(key=keys.COMPARE_PUBLISHED).value
+    assert not app.toggle(key=keys.COMPARE_ENVELOPE).value
+
+
+def test_a_chosen_image_leads_to_the_explorer(app: AppTest) -> None:
+    open_page(app, show=f"{FIXED},{DS}", image="10")
+    (link,) = [part for part in app.get("page_link") if "image 10" in part.proto.label]
+    text = link.proto.query_string
+    assert "dataset=digits" in text
+    assert "model=digits-gaussian-0.50" in text
+    assert "image=10" in text
+
+
+def test_a_click_on_a_point_chooses_its_image() -> None:
+    for data in (7, [7], {"0": 7}):
+        assert picked_image({"selection": {"points": [{"customdata": data}]}}) == 7
+    assert picked_image({"selection": {"points": []}}) is None
+
+
+def test_points_carry_the_numbers_of_their_images(app: AppTest) -> None:
+    open_page(app, show=f"{FIXED},{DS}")
+    traces = [json.loads(c.proto.spec)["data"] for c in app.get("plotly_chart")]
+    scatter = next(t for t in traces if t[0].get("name") == "both right")
+    assert all("customdata" in trace for trace in scatter)
+
+
+def test_the_radii_of_the_table_reach_the_largest_that_is_proved() -> None:
+    sets = [reference_results(name) for name in (FIXED, DS)]
+    radii = table_radii(sets)
+    largest = max(float(s.radii[s.correct].max()) for s in sets)
+    assert radii[:5] == (0.0, 0.25, 0.5, 0.75, 1.0)
+    assert radii[-1] <= max(1.0, largest) < radii[-1] + 0.25 + (largest < 1)
+
+
+def test_what_comes_from_files_is_no_markup() -> None:
+    table = Table(("log", "<b>"), (("<script>", "1"),))
+    assert "<script>" not in table_html(table, '"><i>')
+    assert "<i>" not in table_html(table, '"><i>')
+    a, b = reference_results(FIXED), reference_results(DS)
+    assert re.search(r"points</b> at r = 0\.5", verdict_html(b, a, compare(b, a)))
+
+
+def test_links_and_views_are_each_others_inverse() -> None:
+    view = CompareView((DS, FIXED), FIXED, DS, DS, 3, True, False)
+    assert parse_query(view.to_query()) == (view, [])
+
+
+def test_sigmas_are_read_from_text() -> None:
+    assert read_sigmas(" 0.25,0.5; 1 ") == [0.25, 0.5, 1.0]
+    with pytest.raises(InvalidParameterError):
+        read_sigmas("0.1 0.2 0.3 0.4 0.5 0.6 0.7")
+
+
+def test_what_is_proposed_is_over_in_minutes() -> None:
+    size = compare_defaults.default_size("digits", "digits-gaussian-0.50", "cpu", "test")
+    assert size.n == 100_000  # a small network
+    assert size.limit is None or size.limit * size.skip <= 500
