@@ -4,12 +4,21 @@ They are dictionaries and not ``plotly.graph_objects`` because a live page makes
 ten times a second for every visitor, and validation would cost more than the computation.
 """
 
+from ddrs_core.figures.bank import (
+    bank_growth_figure,
+    bank_map_figure,
+    bank_radii_figure,
+    bank_sigmas_figure,
+    changing_images_figure,
+    order_study_figure,
+)
 from ddrs_core.figures.certification import interval_figure
 from ddrs_core.figures.comparison import (
     certified_accuracy_figure,
     radius_against_radius_figure,
 )
 from ddrs_core.figures.curve import curve_figure
+from ddrs_core.figures.memory import plane_figure, ruler_figure, walk_figure
 from ddrs_core.figures.palette import Figure, encode_figure
 from ddrs_core.figures.sigma_choices import (
     radius_against_sigma_figure,
@@ -22,17 +31,26 @@ from ddrs_core.figures.votes import votes_figure
 
 __all__ = [
     "Figure",
+    "bank_growth_figure",
+    "bank_map_figure",
+    "bank_radii_figure",
+    "bank_sigmas_figure",
     "certified_accuracy_figure",
+    "changing_images_figure",
     "curve_figure",
     "encode_figure",
     "interval_figure",
+    "order_study_figure",
+    "plane_figure",
     "quantiles",
     "radius_against_radius_figure",
     "radius_against_sigma_figure",
+    "ruler_figure",
     "sigma_by_class_figure",
     "sigma_by_correctness_figure",
     "sigmas_figure",
     "training_figure",
     "trajectory_figure",
     "votes_figure",
+    "walk_figure",
 ]

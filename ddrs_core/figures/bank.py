@@ -1,0 +1,200 @@
+"""A whole memory bank: its map, growth, radii and noise levels, and the order of arrival."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ddrs_core.figures.memory import OUTCOME_HUES, class_hue, class_symbol, class_title
+from ddrs_core.figures.palette import (
+    BLUE,
+    CHOSEN_COLOUR,
+    MUTED,
+    ORANGE,
+    RADIUS_COLOUR,
+    SIGMA_COLOUR,
+    TEXT,
+    Figure,
+    axis,
+    layout,
+)
+from ddrs_core.smoothing.geometry import Embedding
+from ddrs_core.smoothing.memory import Outcome
+from ddrs_core.smoothing.orders import OrderStudy
+
+_RADIUS = "radius (l2, pixels in [0, 1])"
+_BINS = 40
+_SIZES = (5.0, 15.0)  # of markers, pixels
+
+
+def bank_map_figure(
+    embedding: Embedding,
+    predictions: ArrayLike,
+    radii: ArrayLike,
+    ids: ArrayLike,
+    class_names: Sequence[str] = (),
+) -> Figure:
+    """The centres of a bank on a flat map; larger markers are larger balls, not their extent.
+
+    ``customdata`` holds the ids [m], beside the radii and how wrong the map is around each point.
+    """
+    classes, held = np.asarray(predictions, dtype=np.int64), np.asarray(radii, dtype=np.float64)
+    numbers = np.asarray(ids, dtype=np.int64)
+    largest = float(np.max(held, initial=0.0)) or 1.0
+    size = _SIZES[0] + (_SIZES[1] - _SIZES[0]) * held / largest
+    data: list[Figure] = []
+    for prediction in np.unique(classes).tolist():
+        of = np.flatnonzero(classes == prediction)
+        wrong = embedding.distortion.by_point[of]
+        data.append(
+            {
+                "type": "scattergl", "mode": "markers",
+                "name": class_title(prediction, class_names),
+                "x": embedding.points[of, 0], "y": embedding.points[of, 1],
+                "customdata": np.stack([numbers[of], held[of], wrong], axis=1).tolist(),
+                "marker": {
+                    "color": class_hue(prediction), "symbol": class_symbol(prediction),
+                    "size": size[of], "opacity": 0.7, "line": {"color": MUTED, "width": 0.5},
+                },
+                "hovertemplate": "ball %{customdata[0]}: radius %{customdata[1]:.3f}<br>distances "
+                "from here deviate by %{customdata[2]:.0%} on this map<extra>%{fullData.name}"
+                "</extra>",
+            }
+        )  # fmt: skip
+    return {
+        "data": data,
+        "layout": layout(
+            xaxis=axis("first principal component (l2)"),
+            yaxis=axis("second principal component (l2)", scaleanchor="x", scaleratio=1),
+        ),
+    }
+
+
+def bank_growth_figure(outcomes: Sequence[str]) -> Figure:
+    """How many certificates met which fate, after each arrival.
+
+    ``outcomes`` are in the order of arrival; anything but the known ones is drawn as a line of its
+    own, such as abstentions that stayed.
+    """
+    known = [outcome.value for outcome in Outcome]
+    kinds = [*known, *sorted({str(o) for o in outcomes} - set(known))]
+    arrived = np.arange(1, len(outcomes) + 1, dtype=np.int32)
+    data: list[Figure] = []
+    for kind in kinds:
+        hits = np.array([str(o) == kind for o in outcomes], dtype=bool)
+        if not hits.any():
+            continue
+        hue = OUTCOME_HUES[Outcome(kind)] if kind in known else MUTED
+        data.append(
+            {
+                "type": "scatter", "mode": "lines", "name": kind, "x": arrived,
+                "y": np.cumsum(hits).astype(np.int32), "line": {"color": hue, "shape": "hv"},
+                "hovertemplate": "after %{x} arrivals: %{y} " + kind + "<extra></extra>",
+            }
+        )  # fmt: skip
+    return {
+        "data": data,
+        "layout": layout(
+            xaxis=axis("arrivals", rangemode="tozero"),
+            yaxis=axis("certificates so far", rangemode="tozero"),
+        ),
+    }
+
+
+def bank_radii_figure(claimed: ArrayLike, settled: ArrayLike) -> Figure:
+    """How many balls have which radius: as claimed (dashed), and as settled."""
+    before, after = np.asarray(claimed, dtype=np.float64), np.asarray(settled, dtype=np.float64)
+    end = 1.02 * max(float(np.max(before, initial=0.0)), float(np.max(after, initial=0.0)), 0.1)
+    edges = np.linspace(0.0, end, _BINS + 1)
+    return {
+        "data": [
+            _histogram(after, edges, "settled", RADIUS_COLOUR, "solid"),
+            _histogram(before, edges, "claimed", TEXT, "dash"),
+        ],
+        "layout": layout(
+            xaxis=axis(_RADIUS, range=[0, end]), yaxis=axis("balls", rangemode="tozero")
+        ),
+    }
+
+
+def bank_sigmas_figure(sigmas: ArrayLike) -> Figure:
+    """How many balls were certified at which noise level."""
+    found = np.asarray(sigmas, dtype=np.float64)
+    end = 1.05 * max(float(np.max(found, initial=0.0)), 0.1)
+    edges = np.linspace(0.0, end, _BINS + 1)
+    return {
+        "data": [_histogram(found, edges, "sigma", SIGMA_COLOUR, "solid")],
+        "layout": layout(
+            showlegend=False,
+            xaxis=axis("noise level sigma (pixels in [0, 1])", range=[0, end]),
+            yaxis=axis("balls", rangemode="tozero"),
+        ),
+    }
+
+
+def order_study_figure(study: OrderStudy) -> Figure:
+    """One point an order of arrival: its mean radius, and how many classes it changes."""
+    first, rest = study.mean_radius[:1], study.mean_radius[1:]
+    return {
+        "data": [
+            _orders(rest, study.changed_share[1:], "shuffled", BLUE, "circle", 7),
+            _orders(first, study.changed_share[:1], "as given", CHOSEN_COLOUR, "star", 14),
+        ],
+        "layout": layout(
+            xaxis=axis("mean settled " + _RADIUS),
+            yaxis=axis(
+                "classes that differ from the first order", tickformat=".1%", rangemode="tozero"
+            ),
+        ),
+    }
+
+
+def changing_images_figure(study: OrderStudy, ids: Sequence[int], most: int = 30) -> Figure:
+    """Images whose class depends on the order: the share of orders that give each answer.
+
+    ``ids`` [m] names the images; those whose answer is most evenly divided come first.
+    """
+    worst = sorted(study.changing, key=lambda image: (image.answers[0][1], image.row))[:most]
+    names = [f"image {ids[image.row]}" for image in worst]
+    data: list[Figure] = []
+    for prediction in sorted({c for image in worst for c, _ in image.answers}):
+        shares = [dict(image.answers).get(prediction, 0) / study.orders for image in worst]
+        title = class_title(prediction, ())
+        data.append(
+            {
+                "type": "bar", "name": title, "x": names, "y": shares,
+                "marker": {"color": class_hue(prediction) if prediction >= 0 else ORANGE},
+                "hovertemplate": "%{x}: " + title + " in %{y:.0%} of the orders<extra></extra>",
+            }
+        )  # fmt: skip
+    return {
+        "data": data,
+        "layout": layout(
+            barmode="stack",
+            xaxis=axis("images that change", type="category"),
+            yaxis=axis("share of orders", range=[0, 1], tickformat=".0%"),
+        ),
+    }
+
+
+def _histogram(values: np.ndarray, edges: np.ndarray, name: str, hue: str, dash: str) -> Figure:
+    counts, _ = np.histogram(values, edges)
+    return {
+        "type": "scatter", "mode": "lines", "name": name, "x": edges,
+        "y": np.append(counts, 0).astype(np.int32),
+        "line": {"color": hue, "width": 2, "dash": dash, "shape": "hv"},
+        "fill": "tozeroy" if dash == "solid" else "none",
+        "hovertemplate": "from %{x:.3f}: %{y} " + name + "<extra></extra>",
+    }  # fmt: skip
+
+
+def _orders(
+    radii: np.ndarray, changed: np.ndarray, name: str, hue: str, symbol: str, size: int
+) -> Figure:
+    return {
+        "type": "scatter", "mode": "markers", "name": name, "x": radii, "y": changed,
+        "marker": {"color": hue, "symbol": symbol, "size": size, "opacity": 0.7},
+        "hovertemplate": name + ": mean radius %{x:.4f}, %{y:.1%} changed<extra></extra>",
+    }  # fmt: skip

@@ -1,0 +1,308 @@
+"""One settlement of the memory: the balls in their plane, and the same on a ruler of distances."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ddrs_core.figures.palette import (
+    AMBER,
+    BLUE,
+    GREEN,
+    MUTED,
+    ORANGE,
+    PINK,
+    SKY,
+    TEXT,
+    Figure,
+    axis,
+    layout,
+)
+from ddrs_core.smoothing.certificate import ABSTAIN, round_down
+from ddrs_core.smoothing.collisions import WalkPoint
+from ddrs_core.smoothing.geometry import Plane, Section
+from ddrs_core.smoothing.memory import Ball, Outcome, Part, Settlement
+
+_HUES = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY)
+_SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "triangle-down", "star")
+_UNIT = "l2 distance (pixels in [0, 1])"
+_TURN = np.linspace(0, 2 * np.pi, 181)
+
+OUTCOME_HUES = {
+    Outcome.UNTOUCHED: BLUE, Outcome.TRIMMED: AMBER, Outcome.ADOPTED: ORANGE,
+    Outcome.ENLARGED: GREEN, Outcome.RESCUED: PINK,
+}  # fmt: skip
+
+
+def class_hue(prediction: int) -> str:
+    """The colour of a class; six colours take turns, and :func:`class_symbol` tells them apart."""
+    return MUTED if prediction == ABSTAIN else _HUES[prediction % len(_HUES)]
+
+
+def class_symbol(prediction: int) -> str:
+    """The marker of a class."""
+    return "x" if prediction == ABSTAIN else _SYMBOLS[prediction // len(_HUES) % len(_SYMBOLS)]
+
+
+def class_title(prediction: int, class_names: Sequence[str]) -> str:
+    """A class by name where it has one."""
+    if prediction == ABSTAIN:
+        return "abstention"
+    known = prediction < len(class_names)
+    return class_names[prediction] if known else f"class {prediction}"
+
+
+def plane_figure(
+    settlement: Settlement,
+    plane: Plane,
+    parts: Sequence[Part],
+    dimmed: Sequence[tuple[Ball, Section]] = (),
+    class_names: Sequence[str] = (),
+) -> Figure:
+    """The query and the balls that decided, true to scale in the plane through their centres.
+
+    The settled ball is solid, the claimed one dashed. The bold line runs from the query to the
+    surface that decided.
+
+    Args:
+        settlement: what became of the query.
+        plane: through the query and the centres of ``parts``, in this order.
+        parts: up to two balls, from :func:`~ddrs_core.smoothing.geometry.deciding_parts`.
+        dimmed: further balls, by their sections with the plane.
+        class_names: for the hover text.
+    """
+    data: list[Figure] = []
+    for ball, section in dimmed:
+        if section.is_cut:
+            data.append(_dimmed(ball, section, class_names))
+    for part, point in zip(parts, plane.points[1:].tolist(), strict=True):
+        data += _part(part, point, class_names)
+    title = class_title(settlement.claimed, class_names)
+    if settlement.claimed_radius > 0:
+        data.append(
+            _circle(
+                (0.0, 0.0), settlement.claimed_radius, settlement.claimed, f"claimed: {title}",
+                f"claimed: {title} within {round_down(settlement.claimed_radius, 4)}", dash="dash",
+            )
+        )  # fmt: skip
+    if settlement.radius > 0:
+        answer = class_title(settlement.prediction, class_names)
+        data.append(
+            _filled(_circle(
+                (0.0, 0.0), settlement.radius, settlement.prediction,
+                f"{settlement.outcome}: {answer}",
+                f"{settlement.outcome}: {answer} within {round_down(settlement.radius, 4)}",
+                width=3.0,
+            ))
+        )  # fmt: skip
+    data += _reason(settlement, parts, plane)
+    data.append(_centre((0.0, 0.0), settlement.prediction, "query", "the query"))
+    return {"data": data, "layout": _true_to_scale("in the plane, ")}
+
+
+def ruler_figure(settlement: Settlement, class_names: Sequence[str] = ()) -> Figure:
+    """All balls that were considered, a row each, by their distance from the query.
+
+    A bar reaches from the nearest to the farthest point of a ball, seen along the line through its
+    centre; left of 0 lies what is beyond the query. The shaded band is the claimed ball, the solid
+    lines are the settled one. Where a ball of another class reaches into the claimed one, the
+    overlap is marked.
+    """
+    parts = sorted(settlement.parts, key=lambda part: (-part.slack, -part.ball.id))  # upwards
+    names = [_ball_title(part.ball, class_names) for part in parts]
+    data: list[Figure] = []
+    for name, part in zip(names, parts, strict=True):
+        d, r = part.distance.high, part.ball.radius
+        hue = class_hue(part.ball.prediction)
+        overlap = settlement.claimed_radius + r - d
+        said = _part_text(part, class_names)
+        data.append(
+            {
+                "type": "scatter", "mode": "lines+markers", "x": [d - r, d, d + r], "y": [name] * 3,
+                "line": {"color": hue, "width": 7}, "showlegend": False,
+                "marker": {
+                    "color": hue, "size": [1, 13, 1], "symbol": class_symbol(part.ball.prediction),
+                    "line": {"color": TEXT, "width": 1},
+                },
+                "hovertemplate": said + "<extra></extra>",
+            }
+        )  # fmt: skip
+        if part.conflicts:
+            start = max(d - r, -settlement.claimed_radius)
+            data.append(
+                {
+                    "type": "scatter", "mode": "lines", "y": [name] * 2,
+                    "x": [start, min(d + r, settlement.claimed_radius)],
+                    "line": {"color": TEXT, "width": 3, "dash": "dot"}, "showlegend": False,
+                    "hovertemplate": f"overlap {max(0.0, overlap):.4f}<extra></extra>",
+                }
+            )  # fmt: skip
+    shapes = [_upright(0.0, TEXT, "solid", 1.0), *_band(settlement)]
+    return {
+        "data": data,
+        "layout": layout(
+            showlegend=False,
+            shapes=shapes,
+            xaxis=axis(_UNIT + " from the query"),
+            yaxis=axis(
+                "balls considered", type="category", categoryorder="array", categoryarray=names
+            ),
+        ),
+    }
+
+
+def walk_figure(
+    points: Sequence[WalkPoint], length: float, class_names: Sequence[str] = ()
+) -> Figure:
+    """Balls along the segment between two images, whose centres lie on one line: true to scale.
+
+    Args:
+        points: those settled so far.
+        length: distance of the two images.
+    """
+    data: list[Figure] = []
+    for number, point in enumerate(points):
+        s, centre = point.settlement, (point.t * length, 0.0)
+        claimed, answer = class_title(s.claimed, class_names), class_title(
+            s.prediction, class_names
+        )  # fmt: skip
+        said = (
+            f"arrival {number + 1}, t = {point.t:.3f}, sigma {point.certificate.sigma:.3f}<br>"
+            f"claimed: {claimed} within {round_down(s.claimed_radius, 4)}<br>"
+            f"{s.outcome}: {answer} within {round_down(s.radius, 4)}"
+        )
+        if s.claimed_radius > s.radius or s.claimed != s.prediction:
+            data.append(_quiet(_circle(centre, s.claimed_radius, s.claimed, "", said, dash="dash")))
+        if s.radius > 0:
+            data.append(_quiet(_filled(_circle(centre, s.radius, s.prediction, "", said))))
+        data.append(_quiet(_centre(centre, s.prediction, "", said)))
+    end = max(length, 1e-9)
+    figure_layout = _true_to_scale("along the way, ")
+    figure_layout["showlegend"] = False
+    figure_layout["xaxis"]["range"] = [-0.25 * end, 1.25 * end]
+    return {"data": data, "layout": figure_layout}
+
+
+def _true_to_scale(where: str) -> Figure:
+    return layout(
+        xaxis=axis(where + _UNIT),
+        yaxis=axis(_UNIT, scaleanchor="x", scaleratio=1),
+    )
+
+
+def _circle(
+    centre: tuple[float, float],
+    radius: float,
+    prediction: int,
+    name: str,
+    said: str,
+    *,
+    dash: str = "solid",
+    width: float = 2.0,
+) -> Figure:
+    return {
+        "type": "scatter", "mode": "lines", "name": name,
+        "x": centre[0] + radius * np.cos(_TURN), "y": centre[1] + radius * np.sin(_TURN),
+        "line": {"color": class_hue(prediction), "width": width, "dash": dash},
+        "hovertemplate": said + "<extra></extra>",
+    }  # fmt: skip
+
+
+def _filled(circle: Figure) -> Figure:
+    return circle | {"fill": "toself", "fillcolor": _see_through(circle["line"]["color"])}
+
+
+def _part(part: Part, point: list[float], class_names: Sequence[str]) -> list[Figure]:
+    at, said = (point[0], point[1]), _part_text(part, class_names)
+    name = _ball_title(part.ball, class_names)
+    circle = _filled(_circle(at, part.ball.radius, part.ball.prediction, name, said))
+    return [circle, _quiet(_centre(at, part.ball.prediction, "", said))]
+
+
+def _dimmed(ball: Ball, section: Section, class_names: Sequence[str]) -> Figure:
+    said = (
+        f"{_ball_title(ball, class_names)}: radius {round_down(ball.radius, 4)}, its centre "
+        f"{section.height:.4f} off this plane, which cuts a circle of {section.radius:.4f}"
+    )
+    circle = _circle(section.centre, section.radius, ball.prediction, "", said, width=1.0)
+    return _quiet(circle | {"opacity": 0.4})
+
+
+def _centre(at: tuple[float, float], prediction: int, name: str, said: str) -> Figure:
+    return {
+        "type": "scatter", "mode": "markers", "name": name, "x": [at[0]], "y": [at[1]],
+        "marker": {
+            "color": class_hue(prediction), "symbol": class_symbol(prediction), "size": 11,
+            "line": {"color": TEXT, "width": 1.5},
+        },
+        "hovertemplate": said + "<extra></extra>",
+    }  # fmt: skip
+
+
+def _reason(settlement: Settlement, parts: Sequence[Part], plane: Plane) -> list[Figure]:
+    """The line from the query to the nearest point of the surface that decided."""
+    for part, point in zip(parts, plane.points[1:], strict=True):
+        if settlement.by is None or part.ball.id != settlement.by.id:
+            continue
+        d = float(np.hypot(*point))
+        way = point / d if d > 0 else np.array([1.0, 0.0])
+        end = (d - part.ball.radius) * way  # inside the ball: away from its centre
+        return [
+            {
+                "type": "scatter", "mode": "lines", "x": [0.0, float(end[0])],
+                "y": [0.0, float(end[1])], "name": "to the surface that decided",
+                "line": {"color": TEXT, "width": 3},
+                "hovertemplate": f"slack {part.slack:.4f}<extra></extra>",
+            }
+        ]  # fmt: skip
+    return []
+
+
+def _part_text(part: Part, class_names: Sequence[str]) -> str:
+    where = "outside" if part.slack > 0 else "inside"
+    return (
+        f"{_ball_title(part.ball, class_names)}: radius {round_down(part.ball.radius, 4)}<br>"
+        f"distance {part.distance.high:.4f}, slack {part.slack:.4f} ({where})"
+    )
+
+
+def _ball_title(ball: Ball, class_names: Sequence[str]) -> str:
+    return f"ball {ball.id}: {class_title(ball.prediction, class_names)}"
+
+
+def _band(settlement: Settlement) -> list[Figure]:
+    claimed, held = settlement.claimed_radius, settlement.radius
+    shown = []
+    if claimed > 0:
+        hue = class_hue(settlement.claimed)
+        shown.append(
+            {
+                "type": "rect", "x0": -claimed, "x1": claimed, "yref": "paper", "y0": 0, "y1": 1,
+                "fillcolor": _see_through(hue), "layer": "below",
+                "line": {"color": hue, "width": 1.5, "dash": "dash"},
+            }
+        )  # fmt: skip
+    if held > 0:
+        hue = class_hue(settlement.prediction)
+        shown += [_upright(side * held, hue, "solid", 2.5) for side in (-1, 1)]
+    return shown
+
+
+def _upright(x: float, colour: str, dash: str, width: float) -> Figure:
+    return {
+        "type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1,
+        "line": {"color": colour, "width": width, "dash": dash},
+    }  # fmt: skip
+
+
+def _see_through(hue: str) -> str:
+    if hue == MUTED:
+        return "rgba(0,0,0,0)"
+    red, green, blue = (int(hue[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.15)"
+
+
+def _quiet(trace: Figure) -> Figure:
+    """Without a place in the legend."""
+    return trace | {"showlegend": False}
