@@ -31,6 +31,7 @@ from ddrs_core.runs.paired import Pairs
 from ddrs_core.runs.published import PublishedResult
 from ddrs_core.runs.results import UNKNOWN, ResultSet
 
+_NEAR_CAP = 1.3  # times the largest radius: farther caps would squeeze the points
 _HUES = {"gaussian": BLUE, "smoothadv": ORANGE, "macer": GREEN, UNKNOWN: PINK}
 _OTHER_HUES = (AMBER, SKY)
 _WIDTHS = (2.5, 1.75, 1.25)  # of lines with the same hue and dashes
@@ -85,7 +86,7 @@ def radius_against_radius_figure(pairs: Pairs, a: ResultSet, b: ResultSet) -> Fi
     """One point an image: its radius in b across, in a upwards; wrong answers count as 0.
 
     ``customdata`` holds the image numbers. Above the dotted line a proves more. Dashed lines are
-    the largest radii that N samples could prove.
+    the largest radii that N samples could prove, where they are not far beyond the points.
     """
     groups = (
         ("both right", pairs.correct_a & pairs.correct_b, BLUE, "circle"),
@@ -93,15 +94,20 @@ def radius_against_radius_figure(pairs: Pairs, a: ResultSet, b: ResultSet) -> Fi
         (f"right in {b.title} only", ~pairs.correct_a & pairs.correct_b, ORANGE, "triangle-down"),
         ("neither right", ~pairs.correct_a & ~pairs.correct_b, PINK, "x"),
     )
-    caps = (radius_cap(b), radius_cap(a))  # across, upwards
-    radii = np.concatenate([pairs.radii_a, pairs.radii_b, [c for c in caps if c is not None]])
-    end = 1.05 * max(0.1, float(np.max(radii, initial=0.0)))
+    largest = max(
+        0.1, float(np.max(np.concatenate([pairs.radii_a, pairs.radii_b]), initial=0.0))
+    )
+    caps = [
+        cap if cap is not None and cap <= _NEAR_CAP * largest else None
+        for cap in (radius_cap(b), radius_cap(a))  # across, upwards
+    ]
+    end = 1.05 * max([largest, *(cap for cap in caps if cap is not None)])
     return {
         "data": [
             {
                 "type": "scattergl", "mode": "markers", "name": name, "x": pairs.radii_b[held],
                 "y": pairs.radii_a[held], "customdata": pairs.indices[held],
-                "marker": {"color": colour, "symbol": symbol, "size": 6, "opacity": 0.6},
+                "marker": {"color": colour, "symbol": symbol, "size": 7, "opacity": 0.8},
                 "hovertemplate": "image %{customdata}: %{y:.3f} against %{x:.3f}<extra></extra>",
             }
             for name, held, colour, symbol in groups

@@ -56,7 +56,7 @@ def radius_against_sigma_figure(results: ResultSet) -> Figure:
         {
             "type": "scattergl", "mode": "markers", "name": name, "x": results.sigmas[known & held],
             "y": results.radii[known & held], "customdata": results.indices[known & held],
-            "marker": {"color": colour, "symbol": symbol, "size": 6, "opacity": 0.6},
+            "marker": {"color": colour, "symbol": symbol, "size": 7, "opacity": 0.8},
             "hovertemplate": "image %{customdata}: radius %{y:.3f} at sigma %{x:.3f}"
             "<extra></extra>",
         }

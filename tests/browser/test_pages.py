@@ -13,6 +13,7 @@ from tests.browser.conftest import start_server
 PAGES = {
     "": "Data-dependent randomized smoothing",
     "explorer": "Explorer",
+    "compare": "Certify & compare",
     "training": "Training",
     "library": "Library",
 }
