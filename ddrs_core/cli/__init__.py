@@ -23,6 +23,7 @@ _COMMANDS: dict[str, str] = {  # command -> module of this package
     "models": "models",
     "certify": "certify",
     "runs": "runs",
+    "memory": "memory",
     "report": "report",
     "train": "train",
     "bench": "bench",

@@ -14,6 +14,7 @@ from ddrs_core.errors import InvalidParameterError, require_number, unknown_name
 if TYPE_CHECKING:
     from ddrs_core.runs.bench import BenchResult
     from ddrs_core.runs.bench_adaptive import AdaptiveBench
+    from ddrs_core.runs.bench_memory import MemoryBench
     from ddrs_core.runs.bench_training import TrainingBench
 
 _COLUMNS = (
@@ -33,7 +34,8 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser = add_command(commands, "bench", "measure the speed of this machine")
     parser.add_argument(
         "what", nargs="?", default="votes", metavar="WHAT",
-        help="votes; training; or adaptive: the samples that adaptive certification saves",
+        help="votes; training; adaptive: the samples that adaptive certification saves; or memory: "
+        "look-up in a large memory bank",
     )  # fmt: skip
     parser.add_argument(
         "--seconds", type=float, default=15.0, metavar="S", help="for each network and precision"
@@ -42,6 +44,9 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         "--all-precisions", action="store_true", help="votes: bf16 also where it is emulated (slow)"
     )
     _add_adaptive(parser.add_argument_group("adaptive"))
+    parser.add_argument_group("memory").add_argument(
+        "--balls", type=int, default=100_000, metavar="N", help="images in the bank"
+    )
     add_device(parser)
     add_json(parser)
     add_quiet(parser)
@@ -76,6 +81,8 @@ def _run(options: argparse.Namespace) -> None:
         steps = bench_training(options.device, seconds=options.seconds)
     elif options.what == "adaptive":
         total, steps = _adaptive(options)
+    elif options.what == "memory":
+        total, steps = options.balls, _memory(options)
     else:
         steps = bench_steps(
             options.device, seconds=options.seconds, all_precisions=options.all_precisions
@@ -116,6 +123,16 @@ def _adaptive(options: argparse.Namespace) -> tuple[int, Iterator[Any]]:
     _, plan = open_plan(config)
     steps = bench_adaptive(config, options.sure)
     return len(plan), (s if isinstance(s, AdaptiveBench) else None for s in steps)
+
+
+def _memory(options: argparse.Namespace) -> Iterator[Any]:
+    from ddrs_core.runs.bench_memory import MemoryProgress, bench_memory
+
+    for step in bench_memory(options.balls):
+        if isinstance(step, MemoryProgress):
+            yield from [None] * step.images
+        else:
+            yield step
 
 
 def _print_votes(results: list[BenchResult]) -> None:
@@ -185,8 +202,24 @@ def _adaptive_cells(
     return (name, f"{100 * share:.1f} %", f"{worst:.2f}", *(f"{entry:.3f}" for entry in table))
 
 
+def _print_memory(results: list[MemoryBench]) -> None:
+    for r in results:
+        print(
+            f"{r.balls:,} balls, {r.indexed:,} of them indexed in {r.index_megabytes:.1f} MB; "
+            f"filled with {r.settled_per_second:,.0f} a second, index loaded in "
+            f"{r.load_seconds:.2f} s\n"
+            f"look-up: median {r.lookup_median_ms:.2f} ms, 95 % below {r.lookup_p95_ms:.2f} ms; "
+            f"settled and stored: median {r.settle_median_ms:.2f} ms\n"
+            f"all balls compared: median {r.brute_median_ms:,.0f} ms, "
+            f"{r.brute_over_lookup:,.0f} times as long\n"
+            f"exactly compared: {r.measured_mean:.2f} balls a query, at most {r.measured_most}; "
+            f"the same settlement in {r.agreeing} of {r.compared}"
+        )
+
+
 _PRINTERS: dict[str, Callable[[list[Any]], None]] = {
     "votes": _print_votes,
     "training": _print_training,
     "adaptive": _print_adaptive,
+    "memory": _print_memory,
 }

@@ -1,9 +1,15 @@
-"""The database: certification runs, their certificates, and logs of other programs.
+"""The database: certification runs, their certificates, memory banks, and logs of other programs.
 
 SQLite by default, PostgreSQL by ``DDRS_DATABASE_URL``.
 """
 
 from ddrs_core.store.address import DATABASE_VARIABLE, database_url
+from ddrs_core.store.bank import MemoryBank, import_bank, list_banks
+from ddrs_core.store.bank_budget import AlphaBudget, BankConfidence, BudgetKind
+from ddrs_core.store.bank_check import BankCheck
+from ddrs_core.store.bank_import import BankFileError, ImportedBank
+from ddrs_core.store.bank_pairs import Pair
+from ddrs_core.store.bank_records import BankKind, BankRecord, BankSettlement, Lookup, StoredBall
 from ddrs_core.store.certificates import Place
 from ddrs_core.store.complaints import (
     DoubledError,
@@ -28,15 +34,28 @@ from ddrs_core.store.store import Store, open_store
 __all__ = [
     "DATABASE_VARIABLE",
     "MAX_LOG_BYTES",
+    "AlphaBudget",
+    "BankCheck",
+    "BankConfidence",
+    "BankFileError",
+    "BankKind",
+    "BankRecord",
+    "BankSettlement",
+    "BudgetKind",
     "DoubledError",
+    "ImportedBank",
     "LogRecord",
+    "Lookup",
+    "MemoryBank",
     "NewerDatabaseError",
+    "Pair",
     "Place",
     "RunProgress",
     "RunRecord",
     "RunState",
     "Store",
     "StoreError",
+    "StoredBall",
     "StoredCertificate",
     "TakenError",
     "UnavailableError",
@@ -44,5 +63,7 @@ __all__ = [
     "Wanted",
     "WorkerProcess",
     "database_url",
+    "import_bank",
+    "list_banks",
     "open_store",
 ]

@@ -8,9 +8,11 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -101,4 +103,58 @@ logs = Table(
     Column("created", Double, nullable=False),
     Column("size", Integer, nullable=False),  # bytes of the content
     Column("content", LargeBinary, nullable=False),  # zlib
+)
+
+banks = Table(
+    "banks",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("name", Words, nullable=False),
+    Column("owner", Words, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("model", Words, nullable=False),  # digest of the weights
+    Column("num_classes", Integer, nullable=False),
+    Column("class_names", JSON, nullable=False),
+    Column("shape", JSON, nullable=False),
+    Column("pixels", Words, nullable=False),  # their scale
+    Column("budget", JSON, nullable=False),
+    # What follows is changed in the transaction that settles; who does so holds the row.
+    Column("settled", Integer, nullable=False),  # certificates and abstentions
+    Column("stored", Integer, nullable=False),  # balls
+    Column("alpha_sum", Double, nullable=False),
+    Column("tallies", JSON, nullable=False),  # what became of them
+    Column("fingerprint", Words, nullable=False),  # of the last ball
+    Index("banks_by_name", "owner", "name", unique=True),
+)
+
+balls = Table(
+    "balls",
+    metadata,
+    Column("bank_id", Words, ForeignKey("banks.id", ondelete="CASCADE"), primary_key=True),
+    Column("serial", Integer, primary_key=True, autoincrement=False),  # 1, 2, ... in each bank
+    Column("indexed", Boolean, nullable=False),  # whether later settlements look at it
+    Column("prediction", Integer, nullable=False),
+    Column("radius", Double, nullable=False),
+    Column("projection", LargeBinary, nullable=False),  # float32, see bank_projection.py
+    Column("fingerprint", Words, nullable=False),  # of this ball and all before it
+    Column("outcome", Words, nullable=False),
+    Column("claimed", Integer, nullable=False),  # class of the certificate
+    Column("claimed_radius", Double, nullable=False),
+    Column("decided_by", Integer),  # serial of the ball that decided
+    Column("sigma", Double, nullable=False),
+    Column("alpha", Double, nullable=False),
+    Column("digest", Words, nullable=False),  # of the image
+    Column("created", Double, nullable=False),
+)
+
+ball_images = Table(  # apart: most look-ups need none of them
+    "ball_images",
+    metadata,
+    Column("bank_id", Words, primary_key=True),
+    Column("serial", Integer, primary_key=True, autoincrement=False),
+    Column("image", LargeBinary, nullable=False),  # see bank_images.py
+    Column("certificate", Words, nullable=False),  # JSON
+    ForeignKeyConstraint(
+        ["bank_id", "serial"], ["balls.bank_id", "balls.serial"], ondelete="CASCADE"
+    ),
 )

@@ -1,0 +1,83 @@
+"""A bank as one file: a zip of a header, one line of JSON for each ball, and their pixels."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from ddrs_core.store.bank_images import BYTES, unpack_image
+from ddrs_core.store.bank_records import ABSTAINED, BankRecord
+from ddrs_core.store.bank_store import BankStore
+
+FORMAT = "ddrs memory bank"
+VERSION = 1
+HEADER, ENTRIES, IMAGES = "bank.json", "balls.jsonl", "images.bin"
+
+
+def export_bank(store: BankStore, connection: Connection, bank_id: str, path: Path) -> BankRecord:
+    """Write a bank to a file, which is replaced once the new one is complete.
+
+    Raises:
+        UnknownEntryError: if the bank is not there (any more).
+        StoreError: if a stored image is damaged.
+    """
+    bank = store.bank(bank_id)
+    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(
+            file, "w", zipfile.ZIP_DEFLATED, compresslevel=6
+        ) as archive:  # fmt: skip
+            with archive.open(ENTRIES, "w", force_zip64=True) as lines:
+                alpha = 0.0
+                for page in store.pages(connection, bank):
+                    for row in page:
+                        lines.write(_entry(row).encode() + b"\n")
+                        alpha += row.alpha
+            with archive.open(IMAGES, "w", force_zip64=True) as images:
+                for page in store.pages(connection, bank):
+                    for row in page:
+                        images.write(_raw(row, bank))
+            archive.writestr(HEADER, json.dumps(_header(bank, alpha), indent=2))
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(unfinished, 0o666 & ~umask)
+        os.replace(unfinished, path)
+    except BaseException:
+        os.unlink(unfinished)
+        raise
+    return bank
+
+
+def _header(bank: BankRecord, alpha: float) -> dict[str, Any]:
+    abstained = bank.tallies[ABSTAINED]
+    return {
+        "format": FORMAT, "version": VERSION, "name": bank.name, "model": bank.kind.model,
+        "num_classes": bank.kind.num_classes, "class_names": list(bank.kind.class_names),
+        "shape": list(bank.kind.shape), "pixels": bank.kind.pixels,
+        "budget": bank.budget.to_dict(), "balls": bank.stored, "fingerprint": bank.fingerprint,
+        # What the abstentions spent of which no ball tells.
+        "abstained": {"count": abstained, "alpha": max(0.0, bank.alpha_sum - alpha)},
+    }  # fmt: skip
+
+
+def _entry(row: Row[Any]) -> str:
+    data = {
+        "outcome": row.outcome, "prediction": row.prediction, "radius": row.radius,
+        "image": "uint8" if row.image[:1] == BYTES else "float32", "digest": row.digest,
+        "certificate": json.loads(row.certificate),
+    }  # fmt: skip
+    return json.dumps(data, allow_nan=False, separators=(",", ":"))
+
+
+def _raw(row: Row[Any], bank: BankRecord) -> bytes:
+    """The bytes of an image, uncompressed: the file compresses them."""
+    pixels = unpack_image(row.image, bank.kind.shape)
+    if row.image[:1] == BYTES:
+        return (pixels * 255).round().astype("u1").tobytes()
+    return pixels.astype("<f4").tobytes()
