@@ -47,6 +47,11 @@ def _run_to_files(options: argparse.Namespace, configs: list[CertifyConfig]) -> 
     from ddrs_core.runs.certify import CertifyRun, interleave
     from ddrs_core.runs.log import HEADER, LogRow, run_settings
 
+    if any(config.bank for config in configs):
+        raise InvalidParameterError(
+            "A run with a memory bank is kept in the database, where the bank is: add --record, "
+            "and write it to a file afterwards with `runs export`."
+        )
     runs: list[CertifyRun] = []
     for config in configs:
         runs.append(CertifyRun(config, like=runs[0] if runs else None))

@@ -39,11 +39,18 @@ def add_certify_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="M", help="see: models; or the path of a checkpoint")
     add_foreign_options(parser)
     parser.add_argument(
-        "--method", nargs="+", metavar="M", help="fixed or ds (data-dependent), or both"
+        "--method",
+        nargs="+",
+        metavar="M",
+        help="fixed, ds (data-dependent) or ds-memory (with a bank), or several",
     )
     parser.add_argument(
         "--sigma", type=float, nargs="+", metavar="S",
         help="noise level, where ds starts, or several; default: the preset's or the model's",
+    )  # fmt: skip
+    parser.add_argument(
+        "--bank", metavar="NAME",
+        help="ds-memory: the memory bank that certificates are settled against; new or your own",
     )  # fmt: skip
     _add_strategy(parser.add_argument_group("data-dependent sigma (--method ds)"))
     _add_samples(parser.add_argument_group("certification"))
@@ -124,7 +131,9 @@ def certify_configs(options: argparse.Namespace) -> list[CertifyConfig]:
     for name, values in (("method", methods), ("sigma", options.sigma or [])):
         if len(set(values)) < len(values):
             raise InvalidParameterError(f"--{name} names the same twice.")
-    if Method.DS not in methods:
+    if Method.DS_MEMORY in methods and not options.bank:
+        raise InvalidParameterError("Method ds-memory needs a memory bank: add --bank NAME.")
+    if methods == [Method.FIXED]:
         _refuse_strategy(options)
     sigmas = options.sigma or [None]
     return [_config(options, method, sigma) for method in methods for sigma in sigmas]
@@ -137,7 +146,7 @@ def _config(options: argparse.Namespace, method: Method, sigma: float | None) ->
 
     dataset = find_dataset(options.dataset)
     card = get_card(find_model(options, dataset))
-    preset = _preset(options) if method is Method.DS else None
+    preset = None if method is Method.FIXED else _preset(options)
     strategy = None if preset is None else _strategy(options, preset)
     if sigma is None:
         sigma = preset.sigma_0 if preset is not None and preset.sigma_0 else card.sigma
@@ -159,6 +168,7 @@ def _config(options: argparse.Namespace, method: Method, sigma: float | None) ->
         method=method,
         sigma=sigma,
         strategy=strategy,
+        bank=options.bank if method is Method.DS_MEMORY else "",
         n0=options.n0,
         n=options.n,
         until=_until(options.adaptive),

@@ -29,6 +29,7 @@ class Method(StrEnum):
 
     FIXED = "fixed"  # the same sigma for every image
     DS = "ds"  # data-dependent sigma, starting from sigma_0
+    DS_MEMORY = "ds-memory"  # the same, settled against a memory bank in the order of the plan
 
     @classmethod
     def _missing_(cls, value: object) -> NoReturn:
@@ -44,6 +45,7 @@ class CertifyConfig:
     method: Method
     sigma: float  # sigma_0 for a data-dependent method
     strategy: StrategyConfig | None = None  # data-dependent methods only
+    bank: str = ""  # name of the memory bank, with that method only
     n0: int = 100
     n: int = 100_000  # samples that bound the probability; the most of them with ``until``
     until: StopRule | None = None  # stop voting as soon as this is settled
@@ -72,6 +74,10 @@ class CertifyConfig:
             raise InvalidParameterError(f"Method {self.method} and its strategy do not fit.")
         if self.strategy is not None:
             self.strategy.check()
+        if bool(self.bank) != (self.method is Method.DS_MEMORY):
+            raise InvalidParameterError(
+                "A memory bank goes with the method ds-memory, and that needs one."
+            )
         self.samples.check()
         return self
 
@@ -84,7 +90,7 @@ class CertifyConfig:
 
     @property
     def grade(self) -> Grade:
-        """What the radii are worth."""
+        """What the radii are worth before they are settled against a bank, if they are."""
         return Grade.UNCONDITIONAL if self.method is Method.FIXED else Grade.CONDITIONAL
 
     def to_dict(self) -> dict[str, Any]:

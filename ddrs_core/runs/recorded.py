@@ -7,7 +7,7 @@ missing, and gets what an undisturbed run would have got.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import psutil
@@ -20,9 +20,16 @@ from ddrs_core.runs.certify_config import CertifyConfig, open_plan
 from ddrs_core.runs.cluster import cluster_steps
 from ddrs_core.runs.training import check_folder
 from ddrs_core.runs.turns import Turn, turns_folder
-from ddrs_core.store import RunProgress, RunRecord, RunState, Store
+from ddrs_core.smoothing import Certificate, Grade
+from ddrs_core.store import MemoryBank, RunProgress, RunRecord, RunState, Store
 
-SETTING_FIELDS = ("method", "sigma", "strategy")  # in which the settings of one run may differ
+SETTING_FIELDS = (
+    "method",
+    "sigma",
+    "strategy",
+    "bank",
+)  # in which the settings of one run may differ
+_SETTLED = Grade.FOR_QUERIES_AFTER
 _BEAT_SECONDS = 1.0
 _LOOK_SECONDS = 0.5
 
@@ -168,9 +175,14 @@ def _work(
     count = sum(len(places) for places in done)
     meter = _Meter(count, record.total)
     said = 0.0
-    for setting, step in _steps(store, record, done, cluster):
+    configs = recorded_configs(record)
+    earlier = next((s.certificate for s in store.certificates(record.id)), None)
+    if earlier is not None and earlier.model != get_card(configs[0].model).digest:
+        raise _changed()
+    keepers = [_keeper(store, record, config) for config in configs]
+    for setting, step in _steps(configs, done, cluster, earlier):
         if step.certificate is not None:
-            store.add_certificates(record.id, [(setting, step.place, step.certificate)])
+            keepers[setting](setting, step.place, step.certificate)
             count += 1
         if time.monotonic() - said >= _BEAT_SECONDS:
             wanted = store.beat(record.id, meter.progress(step.stage, count))
@@ -182,13 +194,14 @@ def _work(
 
 
 def _steps(
-    store: Store, record: RunRecord, done: list[set[int]], cluster: str
+    configs: list[CertifyConfig], done: list[set[int]], cluster: str, earlier: Certificate | None
 ) -> Iterator[tuple[int, RunStep]]:
-    configs = recorded_configs(record)
-    earlier = next((s.certificate for s in store.certificates(record.id)), None)
-    if earlier is not None and earlier.model != get_card(configs[0].model).digest:
-        raise _changed()
     if cluster:
+        if any(config.bank for config in configs):
+            raise InvalidParameterError(
+                "Certificates are settled against a memory bank in the order of the images, which "
+                "a cluster does not keep. Leave the cluster or the method ds-memory out."
+            )
         return cluster_steps(configs, done, cluster)
     runs: list[CertifyRun] = []
     for config in configs:
@@ -203,6 +216,36 @@ def _changed() -> MismatchError:
         "The model has changed since this run began (its weights or its number format), so the "
         "run cannot go on with it. Start a new one."
     )
+
+
+Keeper = Callable[[int, int, Certificate], None]  # setting, place, certificate
+
+
+def _keeper(store: Store, record: RunRecord, config: CertifyConfig) -> Keeper:
+    """How the certificates of a setting are stored: as they are, or settled against a bank in the
+    same transaction."""
+
+    def keep(setting: int, place: int, certificate: Certificate) -> None:
+        store.add_certificates(record.id, [(setting, place, certificate)])
+
+    if not config.bank:
+        return keep
+    dataset, plan = open_plan(config)
+    card = get_card(config.model)
+    bank = MemoryBank.open(
+        store.url, config.bank, model=card.digest, num_classes=card.num_classes, shape=card.shape,
+        owner=record.owner, class_names=dataset.info.class_names if
+        len(dataset.info.class_names) == card.num_classes else (),
+    )  # fmt: skip
+
+    def settle(setting: int, place: int, certificate: Certificate) -> None:
+        image = dataset[plan[place]][0]
+        with bank.transaction() as connection:
+            (settlement,) = bank.settle_within(connection, [image], [certificate])
+            settled = settlement.certificate or replace(certificate, grade=_SETTLED)
+            store.add_certificate_within(connection, record.id, (setting, place), settled)
+
+    return settle
 
 
 class _Meter:

@@ -35,10 +35,7 @@ class CertificateStore(Database):
             InvalidParameterError: if a certificate holds numbers that are none.
             UnknownEntryError: if there is no such run (any more).
         """
-        rows = [
-            {**to_row(certificate), "run_id": run_id, "setting": setting, "position": position}
-            for setting, position, certificate in batch
-        ]
+        rows = _rows(run_id, batch)
         if not rows:
             return
         try:
@@ -47,6 +44,22 @@ class CertificateStore(Database):
         except _RefusedError:
             places = [(row["setting"], row["position"]) for row in rows]
             raise self._refused(run_id, places) from None
+
+    def add_certificate_within(
+        self, connection: Connection, run_id: str, place: Place, certificate: Certificate
+    ) -> None:
+        """Store one certificate as part of a larger transaction of this database.
+
+        Raises:
+            DoubledError: if the place has a certificate already; the transaction is lost then.
+            UnknownEntryError: if there is no such run (any more).
+        """
+        try:
+            self._insert(connection, run_id, _rows(run_id, [(*place, certificate)]))
+        except _RefusedError:
+            raise DoubledError(
+                f"Image {place[1]} of setting {place[0]} of this run has a certificate already."
+            ) from None
 
     def certificates(
         self, run_id: str, setting: int | None = None, *, after: int = 0
@@ -128,6 +141,13 @@ class CertificateStore(Database):
                 )
             seen.add((setting, position))
         return InvalidParameterError("A certificate lacks a value, so its batch is not stored.")
+
+
+def _rows(run_id: str, batch: Iterable[tuple[int, int, Certificate]]) -> list[dict[str, Any]]:
+    return [
+        {**to_row(certificate), "run_id": run_id, "setting": setting, "position": position}
+        for setting, position, certificate in batch
+    ]
 
 
 class _RefusedError(Exception):

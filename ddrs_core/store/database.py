@@ -25,6 +25,11 @@ class Database:
         self._engine = engine
         self._place = shown_address(engine.url)
 
+    @property
+    def url(self) -> str:
+        """The address of the database, password included."""
+        return self._engine.url.render_as_string(hide_password=False)
+
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         with explained(self._place), self._engine.connect() as connection:

@@ -83,6 +83,8 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(command, monkeypatch):
         ((*RECORD[:-1], "--adaptive", "width=2"), "relative width"),
         ((*RECORD[:-1], "--sigma", 0.5, 0.5), "twice"),
         ((*RECORD[:-1], "--cluster", "auto"), "--record"),
+        ((*RECORD[:5], "--method", "ds-memory"), "--bank"),
+        ((*RECORD[:5], "--method", "ds-memory", "--bank", "b"), "--record"),
         ((*RECORD, "", "--cluster", "no where"), "cluster"),
         (("bench", "everything"), "bench"),
         (("bench", "adaptive", "--model", "nothing"), "no model"),

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
-from ddrs_core.runs.certify_config import CertifyConfig, Method
+from ddrs_core.runs.certify_config import CertifyConfig, Method, open_plan
 from ddrs_core.runs.recorded import record_run, recorded_configs, work_on
-from ddrs_core.smoothing import Certificate, SearchConfig, UntilPlaced
-from ddrs_core.store import RunState, Store, TakenError, Wanted, open_store
+from ddrs_core.smoothing import Certificate, Grade, SearchConfig, UntilPlaced
+from ddrs_core.store import MemoryBank, RunState, Store, TakenError, Wanted, open_store
 
 FIXED = CertifyConfig(
     "digits", "digits-gaussian-0.50", Method.FIXED, 0.5, n=2000, limit=45, device="cpu"
@@ -124,6 +124,35 @@ def test_settings_of_one_run_share_images_and_budget(store: Store) -> None:
     with pytest.raises(DDRSError):
         record_run(store, [replace(FIXED, model="nothing")])
     assert store.runs() == []
+
+
+def test_with_a_memory_certificates_are_settled_in_the_order_of_the_plan(store: Store) -> None:
+    memory = replace(DS, method=Method.DS_MEMORY, bank="mine")
+    run = record_run(store, [DS, memory], owner="me")
+    steps = work_on(store, run.id)
+    while next(steps).done < 60:
+        pass
+    steps.close()
+    for _ in work_on(store, run.id):
+        pass
+    found = results(store, run.id)
+    bank = MemoryBank.find(store.url, "mine", owner="me")
+    dataset, plan = open_plan(DS)
+    again = MemoryBank.open(
+        store.url, "again", model=found[0, 0].model, num_classes=10, shape=(1, 8, 8)
+    )
+    for place in range(45):
+        own, settled = found[0, place], found[1, place]
+        settlement = again.settle(dataset[plan[place]][0], own)
+        assert settled.grade is Grade.FOR_QUERIES_AFTER
+        assert (settled.prediction, settled.radius) == (settlement.prediction, settlement.radius)
+        assert (own.sigma, own.counts) == (settled.sigma, settled.counts)
+    assert [ball.radius for ball in bank.balls()] == [ball.radius for ball in again.balls()]
+    assert bank.check().holds
+    with pytest.raises(InvalidParameterError, match="memory bank"):
+        replace(memory, bank="").check()
+    with pytest.raises(InvalidParameterError, match="cluster"):
+        list(work_on(store, record_run(store, [memory]).id, "auto"))
 
 
 def start(url: str, run_id: str) -> subprocess.Popen[bytes]:
