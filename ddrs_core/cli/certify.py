@@ -25,6 +25,10 @@ _SAMPLES = "choosing sigma"
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser = add_command(commands, "certify", "certify images of a data set")
     add_certify_options(parser)
+    parser.add_argument(
+        "--bank", metavar="NAME",
+        help="ds-memory: the memory bank that certificates are settled against; new or your own",
+    )  # fmt: skip
     parser.set_defaults(run=_run)
 
 

@@ -48,10 +48,6 @@ def add_certify_options(parser: argparse.ArgumentParser) -> None:
         "--sigma", type=float, nargs="+", metavar="S",
         help="noise level, where ds starts, or several; default: the preset's or the model's",
     )  # fmt: skip
-    parser.add_argument(
-        "--bank", metavar="NAME",
-        help="ds-memory: the memory bank that certificates are settled against; new or your own",
-    )  # fmt: skip
     _add_strategy(parser.add_argument_group("data-dependent sigma (--method ds)"))
     _add_samples(parser.add_argument_group("certification"))
     _add_selection(parser.add_argument_group("images"))
