@@ -30,6 +30,11 @@ def compare_page() -> StreamlitPage:
     return st.Page(_PAGES / "compare.py", title="Certify & compare", icon=":material/monitoring:")
 
 
+def memory_page() -> StreamlitPage:
+    """Look into the memory bank, settle images against it, and see balls meet."""
+    return st.Page(_PAGES / "memory.py", title="Memory", icon=":material/bubble_chart:")
+
+
 def library_page() -> StreamlitPage:
     """Data sets and models: what is at hand, and adding more."""
     return st.Page(_PAGES / "library.py", title="Library", icon=":material/library_books:")
@@ -37,4 +42,7 @@ def library_page() -> StreamlitPage:
 
 def all_pages() -> list[StreamlitPage]:
     """Every page, in the order of the menu."""
-    return [home_page(), explorer_page(), compare_page(), training_page(), library_page()]
+    return [
+        home_page(), explorer_page(), compare_page(), memory_page(), training_page(),
+        library_page(),
+    ]  # fmt: skip

@@ -10,6 +10,7 @@ from ddrs_core.figures.palette import (
     AMBER,
     BLUE,
     GREEN,
+    MORE_HUES,
     MUTED,
     ORANGE,
     PINK,
@@ -24,7 +25,7 @@ from ddrs_core.smoothing.collisions import WalkPoint
 from ddrs_core.smoothing.geometry import Plane, Section
 from ddrs_core.smoothing.memory import Ball, Outcome, Part, Settlement
 
-_HUES = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY)
+_HUES = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, *MORE_HUES)
 _SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "triangle-down", "star")
 _UNIT = "l2 distance (pixels in [0, 1])"
 _TURN = np.linspace(0, 2 * np.pi, 181)
@@ -36,7 +37,7 @@ OUTCOME_HUES = {
 
 
 def class_hue(prediction: int) -> str:
-    """The colour of a class; six colours take turns, and :func:`class_symbol` tells them apart."""
+    """The colour of a class; ten colours take turns, and :func:`class_symbol` tells them apart."""
     return MUTED if prediction == ABSTAIN else _HUES[prediction % len(_HUES)]
 
 

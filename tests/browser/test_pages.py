@@ -14,6 +14,7 @@ PAGES = {
     "": "Data-dependent randomized smoothing",
     "explorer": "Explorer",
     "compare": "Certify & compare",
+    "memory": "Memory",
     "training": "Training",
     "library": "Library",
 }
@@ -45,6 +46,8 @@ def test_pages_meet_accessibility_rules(path: str, scheme: str, browser: Browser
     if path == "explorer":
         expect(page.locator("[data-figure] .main-svg").first).to_be_visible()
         expect(page.locator(".ddrs-gallery img[src]").first).to_be_visible()
+    if path == "memory":
+        expect(page.locator("[data-figure] .main-svg").first).to_be_visible()
     if path == "training":
         expect(page.get_by_role("button", name="Train", exact=True)).to_be_enabled()
     if path == "library":

@@ -1,0 +1,210 @@
+"""The memory banks of this visitor: everybody works on copies, so that no query of one changes the
+answers of another.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from ddrs_core.dashboard.explorer_state import own_models
+from ddrs_core.dashboard.visitor import visitor
+from ddrs_core.data import Dataset, load_dataset
+from ddrs_core.errors import DDRSError
+from ddrs_core.models import ModelCard, get_card, list_models, open_for_model
+from ddrs_core.runs.references import reference_results
+from ddrs_core.smoothing import Certificate
+from ddrs_core.store import BankRecord, MemoryBank, UnknownEntryError, import_bank, list_banks
+
+DEMO = "demo"  # how links call a visitor's copy of the demo bank
+SHARED = ""  # owner of the banks that the command line makes
+_DEMO_NAME = "Demo: 100 digits"
+_DEMO_LOG = "reference.first.digits-smoothadv-ds2-0.50-ds"
+_DEMO_DATASET = "digits"
+_PROGRAM = "the dashboard"  # owner of what all copies of the demo bank are made from
+_MOST_BANKS = 20  # of one visitor
+_ID = re.compile(r"[0-9a-f]{16}")
+_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class BankContext:
+    """A bank that is looked at, and what is at hand of its model and its images."""
+
+    bank: MemoryBank
+    record: BankRecord
+    card: ModelCard | None  # None: the model is not here
+    dataset: Dataset | None  # None: the model, or the images that it was trained on, are not here
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in words, where a bare number becomes ``class 9``; empty: nobody knows."""
+        names = self.record.kind.class_names
+        if not names and self.dataset is not None:
+            names = self.dataset.info.class_names
+        return tuple(f"class {name}" if name.isdigit() else name for name in names)
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether it is the demo bank, or the visitor's copy of it."""
+        return self.is_untouched_demo or self.record.name == _DEMO_NAME
+
+    @property
+    def is_untouched_demo(self) -> bool:
+        """Whether it is the demo bank itself, which nobody changes."""
+        return self.record.owner == _PROGRAM
+
+    @property
+    def token(self) -> str:
+        """How a link calls it."""
+        return DEMO if self.is_demo else self.record.id
+
+    def own_bank(self) -> MemoryBank:
+        """The visitor's copy, to store something in; made when it is first needed."""
+        return _own_demo() if self.is_untouched_demo else self.bank
+
+
+def choosable_banks() -> dict[str, BankRecord]:
+    """What the visitor may choose from, by token: the demo bank, their own, and shared ones, of
+    which choosing makes a copy."""
+    demo = _demo().record()
+    own = [b for b in list_banks(owner=visitor()) if b.id != demo.id]
+    return {DEMO: demo} | {b.id: b for b in [*own, *list_banks(owner=SHARED)]}
+
+
+def open_context(token: str) -> BankContext:
+    """The bank that a link or a picker names; of somebody else's bank, a copy of one's own.
+
+    Raises:
+        UnknownEntryError: if there is no such bank.
+        StoreError: if the database cannot be used, or the visitor has too many banks.
+    """
+    bank = _demo() if token == DEMO else _own_copy(token)
+    record = bank.record()
+    card = _card_of(record.kind.model)
+    return BankContext(bank, record, card, _dataset_of(card))
+
+
+def start_over() -> None:
+    """Give up the visitor's copy of the demo bank."""
+    with suppress(UnknownEntryError):
+        MemoryBank.find(None, _DEMO_NAME, owner=visitor()).delete()
+
+
+def copy_bank(bank: MemoryBank, name: str) -> str:
+    """A further copy for the visitor; returns its token.
+
+    Raises:
+        InvalidParameterError, StoreError: if it cannot be called so, or there are too many.
+    """
+    _require_room()
+    return bank.copy(name.strip(), owner=visitor()).id
+
+
+def import_own(content: bytes, name: str) -> str:
+    """A bank from an exported file, for the visitor; returns its token.
+
+    Raises:
+        BankFileError, StoreError, InvalidParameterError: if it is no such file, or there are too
+            many, or another is called so.
+    """
+    _require_room()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bank.zip"
+        path.write_bytes(content)
+        return import_bank(None, path, name.strip() or None, owner=visitor()).bank.id
+
+
+def export_bytes(bank: MemoryBank) -> bytes:
+    """A bank as a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bank.zip"
+        bank.export(path)
+        return path.read_bytes()
+
+
+def _own_copy(bank_id: str) -> MemoryBank:
+    if not _ID.fullmatch(bank_id):  # names are not unique among visitors
+        raise UnknownEntryError(f"There is no memory bank {bank_id[:40]!r} here.")
+    bank = MemoryBank.find(None, bank_id)
+    if bank.owner == visitor() or bank.owner == _PROGRAM:
+        return bank
+    name = f"{bank.name[:80]} (copy of {bank.id[:6]})"
+    with _LOCK:  # two tabs of one visitor
+        with suppress(UnknownEntryError):
+            return MemoryBank.find(None, name, owner=visitor())
+        _require_room()
+        return bank.copy(name, owner=visitor())
+
+
+def _require_room() -> None:
+    if len(list_banks(owner=visitor())) >= _MOST_BANKS:
+        raise DDRSError(f"You have {_MOST_BANKS} memory banks already: delete one first.")
+
+
+def _demo() -> MemoryBank:
+    """The visitor's copy of the demo bank, as long as there is none the bank itself."""
+    with suppress(UnknownEntryError):
+        return MemoryBank.find(None, _DEMO_NAME, owner=visitor())
+    with _LOCK:
+        return _demo_template()
+
+
+def _own_demo() -> MemoryBank:
+    with _LOCK:
+        with suppress(UnknownEntryError):
+            return MemoryBank.find(None, _DEMO_NAME, owner=visitor())
+        return _demo_template().copy(_DEMO_NAME, owner=visitor())
+
+
+def _demo_template() -> MemoryBank:
+    """What a shipped certification log makes of an empty bank; filled in one transaction."""
+    certificates = demo_certificates()
+    bank = _open_template(certificates[0].model)
+    settled = bank.record().settled
+    if settled not in (0, len(certificates)):  # two servers filled it at once
+        bank.delete()
+        bank = _open_template(certificates[0].model)
+        settled = 0
+    if not settled:
+        data = load_dataset(_DEMO_DATASET)
+        bank.settle_many([_image(data, c) for c in certificates], certificates)
+    return bank
+
+
+def _open_template(model: str) -> MemoryBank:
+    info = load_dataset(_DEMO_DATASET).info
+    return MemoryBank.open(
+        None, f"{_DEMO_NAME} ({model})", model=model, num_classes=info.num_classes,
+        shape=info.shape, owner=_PROGRAM, class_names=info.class_names,
+    )  # fmt: skip
+
+
+def demo_certificates() -> list[Certificate]:
+    """The certificates of the demo bank in the order of their arrival."""
+    rows = reference_results(_DEMO_LOG).rows
+    return [row.certificate for row in rows if row.certificate is not None]
+
+
+def _image(data: Dataset, certificate: Certificate) -> Tensor:
+    assert certificate.index is not None
+    return data[certificate.index][0]
+
+
+def _card_of(digest: str) -> ModelCard | None:
+    cards = [*list_models(), *own_models()]
+    return next((card for card in cards if card.digest == digest), None)
+
+
+def _dataset_of(card: ModelCard | None) -> Dataset | None:
+    if card is None:
+        return None
+    with suppress(DDRSError):
+        return open_for_model(card.dataset, get_card(card.name))
+    return None

@@ -1,0 +1,140 @@
+"""Which bank is looked at, its copies, and which part of the page."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.assignments import assign
+from ddrs_core.dashboard.memory_banks import (
+    DEMO,
+    SHARED,
+    BankContext,
+    choosable_banks,
+    copy_bank,
+    export_bytes,
+    import_own,
+    open_context,
+    start_over,
+)
+from ddrs_core.dashboard.memory_state import Section, widget
+from ddrs_core.dashboard.memory_texts import grades_html
+from ddrs_core.dashboard.messages import show_error
+from ddrs_core.errors import DDRSError
+from ddrs_core.store import BankRecord, MemoryBank
+
+_TITLES = {
+    Section.BANK: "Bank",
+    Section.QUERY: "Query",
+    Section.COLLISIONS: "Collisions",
+    Section.ORDER: "Order",
+}
+
+
+def pick_bank() -> BankContext:
+    """The sidebar: the bank, and what can be done with it."""
+    st.subheader("Memory bank", anchor=False)
+    field, state = widget("bank"), st.session_state
+    try:
+        context = open_context(state[field])
+    except DDRSError as error:
+        show_error(error)
+        context = open_context(DEMO)
+    if context.token != state[field]:  # somebody else's was chosen: a copy was made
+        assign(field, context.token)
+    banks = choosable_banks()
+    st.selectbox(
+        "Bank", list(banks), key=field,
+        format_func=lambda token: _title(token, banks[token]),
+        help="You work on copies of your own: what you store changes nobody else's answers. "
+        "`memory add` on the command line makes banks that everybody may copy.",
+    )  # fmt: skip
+    st.caption(f"{context.record.stored:,} balls. {_standing(context)}")
+    _show_actions(context)
+    st.html(f"<h3>What a radius is worth</h3>{grades_html()}")
+    return context
+
+
+def _title(token: str, record: BankRecord) -> str:
+    """Without anything that changes: the browser remembers what was chosen by its title."""
+    if token == DEMO:
+        return "Demo: 100 digits"
+    return f"{record.name} (shared)" if record.owner == SHARED else record.name
+
+
+def _standing(context: BankContext) -> str:
+    made_of = (
+        "The demo bank holds the shipped certificates of 100 test digits by the model "
+        "digits-smoothadv-ds2-0.50, settled in their order."
+    )
+    if context.is_untouched_demo:
+        return f"{made_of} Once you store something, you work on a copy of your own."
+    if context.is_demo:
+        return f"Your own copy, which nobody else changes. {made_of}"
+    return "Your own copy, which nobody else changes."
+
+
+def pick_section() -> Section:
+    """The part of the page that is shown; the link keeps it."""
+    chosen = st.segmented_control(
+        "Part of the page", list(Section), key=widget("section"), format_func=_TITLES.__getitem__,
+        label_visibility="collapsed", required=True,
+    )  # fmt: skip
+    return Section(chosen or Section.BANK)
+
+
+def _show_actions(context: BankContext) -> None:
+    if context.is_demo:
+        st.button(
+            "Start over", icon=":material/restart_alt:", width="stretch", on_click=start_over,
+            disabled=context.is_untouched_demo,
+            help="A fresh copy of the demo bank; what you stored in it is lost.",
+        )  # fmt: skip
+    else:
+        st.button(
+            "Delete", icon=":material/delete:", width="stretch", on_click=_delete,
+            args=(context.bank,), help="Removes this copy of yours.",
+        )  # fmt: skip
+    with st.popover("Copy, download, open", icon=":material/content_copy:", width="stretch"):
+        name = st.text_input("Name of the new bank", key=keys.MEMORY_NAME, max_chars=80)
+        st.button(
+            "Make a copy", width="stretch", on_click=_copy, args=(context.bank, name),
+            disabled=not name.strip(),
+        )  # fmt: skip
+        st.download_button(
+            "Download as a file", lambda: export_bytes(context.bank), "memory-bank.zip",
+            "application/zip", width="stretch", on_click="ignore",
+            help="With all images; `memory import` settles it anew somewhere else.",
+        )  # fmt: skip
+        given = st.file_uploader("Open a file of a bank", type=["zip"], key=keys.MEMORY_UPLOAD)
+        st.button(
+            "Open it", width="stretch", on_click=_import, args=(given, name),
+            disabled=given is None, help="All its entries are settled anew, in their order.",
+        )  # fmt: skip
+    problem = st.session_state.pop(keys.MEMORY_ACTION_PROBLEM, None)
+    if problem is not None:
+        show_error(problem)
+
+
+def _copy(bank: MemoryBank, name: str) -> None:
+    try:
+        assign(widget("bank"), copy_bank(bank, name))
+    except DDRSError as error:
+        st.session_state[keys.MEMORY_ACTION_PROBLEM] = error
+
+
+def _delete(bank: MemoryBank) -> None:
+    try:
+        bank.delete()
+    except DDRSError as error:
+        st.session_state[keys.MEMORY_ACTION_PROBLEM] = error
+        return
+    assign(widget("bank"), DEMO)
+
+
+def _import(given: UploadedFile, name: str) -> None:
+    try:
+        assign(widget("bank"), import_own(given.getvalue(), name))
+    except DDRSError as error:
+        st.session_state[keys.MEMORY_ACTION_PROBLEM] = error

@@ -1,0 +1,57 @@
+"""The memory: what is in a bank, queries that are settled, balls that meet, and the order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.assignments import complete_assignments, repeat_assignments
+from ddrs_core.dashboard.memory_bank import show_bank
+from ddrs_core.dashboard.memory_collisions import show_collisions
+from ddrs_core.dashboard.memory_order import show_order
+from ddrs_core.dashboard.memory_picker import pick_bank, pick_section
+from ddrs_core.dashboard.memory_query import show_query
+from ddrs_core.dashboard.memory_state import Section, enter_memory, write_url
+from ddrs_core.dashboard.messages import literal, show_error
+from ddrs_core.errors import DDRSError
+
+_STYLE = Path(__file__).resolve().parents[1] / "assets" / "memory.css"
+
+
+def main() -> None:
+    """Draw the page; what ticks lives in fragments without any widget."""
+    st.html(_STYLE)
+    st.title("Memory", anchor=False)
+    st.html(
+        '<p class="ddrs-lead">The paper\'s classifier is sound because it remembers: certified '
+        "balls never overlap a ball of another class. Look into a bank, and watch balls meet.</p>"
+    )
+    try:
+        enter_memory()
+        repeat_assignments()
+        show_memory()
+    except DDRSError as error:
+        show_error(error)
+        return
+    write_url()
+    complete_assignments()
+
+
+def show_memory() -> None:
+    """The bank and the section that were chosen."""
+    with st.sidebar:
+        context = pick_bank()
+    for problem in st.session_state.get(keys.MEMORY_PROBLEMS, []):
+        st.warning(literal(problem), icon=":material/link_off:")
+    show = {
+        Section.BANK: show_bank,
+        Section.QUERY: show_query,
+        Section.COLLISIONS: show_collisions,
+        Section.ORDER: show_order,
+    }
+    show[pick_section()](context)
+
+
+main()

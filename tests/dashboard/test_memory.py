@@ -1,0 +1,488 @@
+"""The memory page's script, run without a browser."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ddrs_core.dashboard import keys, memory_banks, memory_jobs
+from ddrs_core.dashboard.memory_bank import search_balls
+from ddrs_core.dashboard.memory_banks import DEMO, open_context
+from ddrs_core.dashboard.memory_content import read_content
+from ddrs_core.dashboard.memory_order import replayed
+from ddrs_core.dashboard.memory_settlement import settlement_figures
+from ddrs_core.dashboard.memory_state import MemoryView, Section, Way, parse_query, widget
+from ddrs_core.dashboard.memory_texts import place_text, settlement_text
+from ddrs_core.dashboard.messages import literal
+from ddrs_core.data import load_dataset
+from ddrs_core.errors import DDRSError
+from ddrs_core.jobs import JobState
+from ddrs_core.smoothing import ABSTAIN
+from ddrs_core.smoothing.memory import Ball, Outcome, settle
+from ddrs_core.smoothing.rounding import Distance, distance
+from ddrs_core.store import AlphaBudget, BudgetKind, MemoryBank, UnknownEntryError, list_banks
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = tuple(f"class {i}" for i in range(10))
+
+
+@pytest.fixture(autouse=True)
+def me(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """Who is at the page; an AppTest's own cookie changes."""
+    monkeypatch.setenv("DDRS_HOME", str(tmp_path))
+    who = SimpleNamespace(name="me")
+    for module in (memory_banks, memory_jobs):
+        monkeypatch.setattr(module, "visitor", lambda: who.name)
+    yield who
+    manager = memory_jobs.get_manager()
+    for job in manager.jobs():
+        if job.owner in ("me", "you"):
+            manager.drop(job)
+
+
+@pytest.fixture
+def app() -> AppTest:
+    return AppTest.from_file(str(ROOT / "ddrs_core/dashboard/main.py"), default_timeout=120)
+
+
+def open_page(app: AppTest, **query: str) -> AppTest:
+    app.run()
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.switch_page(str(ROOT / "pages/memory.py")).run()
+    assert not app.exception
+    return app
+
+
+def query(app: AppTest) -> dict[str, str]:
+    return {k: v[0] if isinstance(v, list) else v for k, v in app.query_params.items()}
+
+
+def button(app: AppTest, label: str) -> Any:
+    return next(b for b in app.button if b.label == label)
+
+
+def board(app: AppTest, key: str) -> dict[str, Any]:
+    """The figures and texts of a board."""
+    found = [e for e in app.get("bidi_component") if key in e.proto.id]
+    assert found, f"no board {key}"
+    data = json.loads(found[0].proto.json)
+    return {
+        "texts": data["texts"],
+        "figures": {k: json.loads(v) for k, v in data["figures"].items()},
+    }
+
+
+def finish(kind: str) -> Any:
+    """Wait for this visitor's job of a kind."""
+    deadline = time.monotonic() + 120
+    while True:
+        job = next(j for j in memory_jobs.get_manager().jobs("me") if j.request.kind == kind)
+        if job.state.is_over:
+            assert job.state is JobState.DONE, job.error
+            return job
+        assert time.monotonic() < deadline, "the job did not end"
+        time.sleep(0.05)
+
+
+def numbers(packed: dict[str, str]) -> np.ndarray:
+    """An array as a figure carries it."""
+    kind = {"f4": "<f4", "i4": "<i4"}[packed["dtype"]]
+    return np.frombuffer(base64.b64decode(packed["bdata"]), kind).astype(np.float64)
+
+
+def test_the_demo_bank_is_what_the_shipped_log_makes_of_an_empty_one() -> None:
+    record = open_context(DEMO).record
+    certificates = memory_banks.demo_certificates()
+    assert record.settled == len(certificates) == 100
+    assert record.stored == sum(not c.abstained for c in certificates)
+    assert record.alpha_sum == pytest.approx(sum(c.alpha for c in certificates))
+    assert record.tallies[Outcome.TRIMMED] > 0  # else there would be nothing to see
+    content = read_content(open_context(DEMO).bank, record.fingerprint)
+    data = load_dataset("digits")
+    for ball, image in zip(content.balls, content.images, strict=True):
+        assert ball.certificate.index is not None
+        np.testing.assert_array_equal(image, data[ball.certificate.index][0].numpy())
+
+
+def test_everybody_works_on_a_copy(me: SimpleNamespace) -> None:
+    demo = open_context(DEMO)
+    assert list_banks(owner="me") == []  # looking makes no copy
+    demo.own_bank().settle(demo.bank.image(1), demo.bank.balls(limit=1)[0].certificate)
+    mine = open_context(DEMO)
+    assert mine.bank.owner == "me"
+    assert mine.own_bank().id == mine.bank.id
+    assert mine.record.stored == demo.record.stored + 1
+    assert demo.bank.record() == demo.record
+    me.name = "you"
+    yours = open_context(DEMO)
+    assert yours.record == demo.record
+    copied = open_context(mine.bank.id)  # somebody else's link
+    assert copied.bank.owner == "you"
+    assert copied.record.stored == mine.record.stored
+    assert open_context(mine.bank.id).bank.id == copied.bank.id  # once is enough
+    with pytest.raises(UnknownEntryError):  # by name one would learn of others
+        open_context(mine.bank.name)
+    copied.bank.delete()
+    assert MemoryBank.find(None, mine.bank.id).record() == mine.record
+    memory_banks.start_over()
+    me.name = "me"
+    assert open_context(DEMO).bank.id == mine.bank.id
+    memory_banks.start_over()
+    assert open_context(DEMO).record == demo.record
+
+
+def test_a_visitor_cannot_fill_the_database_with_copies(me: SimpleNamespace) -> None:
+    bank = open_context(DEMO).bank
+    for number in range(20):
+        memory_banks.copy_bank(bank, f"copy {number}")
+    with pytest.raises(Exception, match="delete one first"):
+        memory_banks.copy_bank(bank, "one more")
+    assert len(list_banks(owner="me")) == 20
+
+
+def test_the_bank_in_figures_and_words(app: AppTest) -> None:
+    open_page(app)
+    record = open_context(DEMO).record
+    shown = board(app, "memory_bank_board")
+    assert f"<b>{record.stored}</b>" in shown["texts"]["record"]
+    assert f"{record.tallies['trimmed']} trimmed" in shown["texts"]["record"]
+    assert "at most 0.1" in shown["texts"]["confidence"]
+    last = {t["name"]: numbers(t["y"])[-1] for t in shown["figures"]["growth"]["data"]}
+    assert last == {k: v for k, v in record.tallies.items() if v and k != "abstained"}
+    settled = next(t for t in shown["figures"]["radii"]["data"] if t["name"] == "settled")
+    assert numbers(settled["y"]).sum() == record.stored
+    assert any("of the distances on this map" in c.value for c in app.caption)
+    button(app, "Check").click().run()
+    assert "no two of 96 balls" in app.success[0].value
+    app.text_input(key=keys.MEMORY_SEARCH).set_value("trimmed 9").run()
+    assert not app.exception
+
+
+def test_searching_balls() -> None:
+    context = open_context(DEMO)
+    content = read_content(context.bank, context.record.fingerprint)
+
+    def found(asked: str) -> list[int]:
+        return [b.serial for b in search_balls(content, asked, context.class_names)]
+
+    everything = [b.serial for b in content.balls]
+    assert found("") == everything
+    assert found("trimmed") == [b.serial for b in content.balls if b.outcome is Outcome.TRIMMED]
+    assert found("9, untouched") == [
+        b.serial for b in content.balls if b.prediction == 9 and b.outcome is Outcome.UNTOUCHED
+    ]
+    assert found("class 9") == found("9")
+    assert found("ball 12") == [12]
+    assert found("Image 45") == [b.serial for b in content.balls if b.certificate.index == 45]
+    assert found("by 9") == [b.serial for b in content.balls if b.decided_by == 9]
+    assert found("no such thing") == []
+
+
+def test_a_query_is_looked_at_without_storing_and_stored_on_demand(app: AppTest) -> None:
+    open_page(app, section="query", n="100", far="25")
+    before = open_context(DEMO).record
+    said = board(app, "memory_query_board")["texts"]["said"]
+    inside = re.search(r"ball (\d+) of class (\d): ([\d.]+) below", said)
+    assert inside is not None, said
+    ball = next(b for b in open_context(DEMO).bank.balls() if b.serial == int(inside[1]))
+    data = load_dataset("digits")
+    x = data[345][0].double() + 0.25 * (data[45][0].double() - data[345][0].double())
+    depth = ball.radius - float(
+        np.linalg.norm(x.numpy() - open_context(DEMO).bank.image(ball.serial))
+    )
+    assert float(inside[3]) == pytest.approx(depth, abs=2e-3)
+    assert ball.prediction == int(inside[2])
+
+    button(app, "Certify").click().run()
+    certificate = finish("memory-certify").latest.certificate
+    app.run()
+    assert open_context(DEMO).record == before  # looking changes nothing
+    found = open_context(DEMO).bank.lookup(x.numpy().astype(np.float32), certificate).settlement
+    said = board(app, "memory_query_board")["texts"]["said"]
+    assert settlement_text(found, NAMES).split(":")[0] in said
+    button(app, "Store it in my copy").click().run()
+    assert not app.exception
+    after = open_context(DEMO).record
+    assert after.settled == before.settled + 1
+    assert after.stored == before.stored + found.is_stored
+    assert button(app, "Store it in my copy").disabled
+
+
+@pytest.mark.parametrize("way", list(Way))
+def test_every_way_leads_from_the_image(way: Way, app: AppTest) -> None:
+    open_page(app, section="query", way=way.value, far="0")
+    assert "not moved" in html_of(app)
+    app.slider(key=widget("far")).set_value(50).run()
+    assert not app.exception
+    moved = re.search(r"([\d.]+) from image 345", html_of(app))
+    assert moved is not None
+    assert 0.2 < float(moved[1]) < 2.1
+    assert query(app)["far"] == "50"
+
+
+def html_of(app: AppTest) -> str:
+    return " ".join(part.proto.body for part in app.get("html"))
+
+
+def test_the_plane_shows_true_distances() -> None:
+    rng = np.random.default_rng(0)
+    images = {i: rng.random((1, 4, 4)) for i in range(5)}
+    x = rng.random((1, 4, 4))
+    near = [
+        (Ball(i, i % 2, 0.9 * distance(x, image).low), distance(x, image))
+        for i, image in images.items()
+    ]
+    settlement = settle(0, 1.0, near)
+    figures = settlement_figures(settlement, x, images.__getitem__, (), NAMES)
+    named = {t["name"]: t for t in figures["plane"]["data"] if t.get("name", "").startswith("ball")}
+    assert len(named) == 2
+    for name, trace in named.items():
+        serial = int(name.split(":")[0].removeprefix("ball "))
+        xs, ys = np.asarray(trace["x"]), np.asarray(trace["y"])
+        centre = (xs.max() + xs.min()) / 2, (ys.max() + ys.min()) / 2
+        assert math.hypot(*centre) == pytest.approx(np.linalg.norm(images[serial] - x), abs=1e-6)
+        assert (xs.max() - xs.min()) / 2 == pytest.approx(near[serial][0].radius, abs=1e-6)
+    assert len(figures["ruler"]["data"]) >= len(settlement.parts)
+
+
+def test_a_replay_leads_to_what_is_stored() -> None:
+    context = open_context(DEMO)
+    content = read_content(context.bank, context.record.fingerprint)
+    settlements = replayed(context.record.fingerprint, content)
+    assert len(settlements) == len(content.balls)
+    for ball, settlement in zip(content.balls, settlements, strict=True):
+        assert settlement.outcome is ball.outcome
+        assert (settlement.prediction, settlement.radius) == (ball.prediction, ball.radius)
+        assert (settlement.by.id if settlement.by else None) == ball.decided_by
+
+
+def test_replay_and_shuffles(app: AppTest) -> None:
+    open_page(app, section="order", shuffles="5", arrival="1")
+    assert "Arrival 1 of 96: image 0." in board(app, "memory_replay_board")["texts"]["said"]
+    button(app, "Next that changed").click().run()
+    at = app.slider(key=widget("arrival")).value
+    first = next(b for b in open_context(DEMO).bank.balls() if b.outcome is not Outcome.UNTOUCHED)
+    assert at == first.serial
+    assert query(app)["arrival"] == str(at)
+    said = board(app, "memory_replay_board")["texts"]["said"]
+    assert f"ball {first.decided_by}" in said
+    button(app, "Shuffle").click().run()
+    finish("memory-orders")
+    app.run()
+    assert "In 6 orders" in board(app, "memory_orders_board")["texts"]["said"]
+
+
+def test_a_walk_meets_in_the_middle(app: AppTest) -> None:
+    open_page(app, section="collisions", points="5", walk_n="100")
+    assert "22 pairs" in " ".join(c.value for c in app.caption)  # counted for the log
+    button(app, "Walk").click().run()
+    job = finish("memory-walk")
+    app.run()
+    assert not app.exception
+    points = [p.point for p in job.history if p.point is not None]
+    assert [p.t for p in points] == [0, 1, 0.25, 0.75, 0.5]
+    texts = board(app, "memory_walk_board")["texts"]
+    assert "of 5 points stand as claimed" in texts["said"]
+    for point in points:
+        assert f"{point.certificate.sigma:.3f}" in texts["points"]
+
+
+def test_outcomes_in_words() -> None:
+    nine = Ball(7, 9, 1.0)
+    near, inside = Distance(1.5, 1.5), Distance(0.25, 0.25)
+    said = {
+        Outcome.UNTOUCHED: settle(3, 0.25, [(nine, near)]),
+        Outcome.TRIMMED: settle(3, 0.75, [(nine, near)]),
+        Outcome.ADOPTED: settle(3, 0.75, [(nine, inside)]),
+        Outcome.ENLARGED: settle(9, 0.25, [(nine, inside)]),
+        Outcome.RESCUED: settle(ABSTAIN, 0.0, [(nine, inside)]),
+    }
+    for outcome, settlement in said.items():
+        assert settlement.outcome is outcome
+        text = settlement_text(settlement, NAMES)
+        assert text.lower().startswith(outcome.value)
+        if outcome is not Outcome.UNTOUCHED:
+            assert "ball 7 (class 9)" in text
+    assert "begins 0.5" in settlement_text(said[Outcome.TRIMMED], NAMES)
+    assert "class 9 within 0.75" in settlement_text(said[Outcome.ADOPTED], NAMES)
+    assert "no ball" in place_text([], [], NAMES)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        MemoryView(),
+        MemoryView(
+            section=Section.QUERY, image=7, way=Way.NOISE, far=3, noise=12, sigma=0.3, n=100
+        ),
+        MemoryView(section=Section.COLLISIONS, first=1, second=2, points=5, walk_n=100, hunted=9),
+        MemoryView(section=Section.ORDER, arrival=12, shuffles=5),
+    ],
+)
+def test_a_link_restores_the_view(view: MemoryView, app: AppTest) -> None:
+    assert parse_query(view.to_query()) == (view, [])
+    open_page(app, **view.to_query())
+    assert {k: v for k, v in query(app).items() if k != "arrival"} == {
+        k: v for k, v in view.to_query().items() if k != "arrival"
+    }
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"bank": "../../etc/passwd"},
+        {"bank": "' OR 1=1 --", "section": "query"},
+        {"bank": "0123456789abcdef", "section": "<b>"},
+        {"section": "query", "image": "-3", "far": "101", "n": "7", "sigma": "nan"},
+        {"section": "query", "image": "9999999", "target": "8888888"},
+        {"section": "order", "arrival": "999999", "shuffles": "1e9"},
+        {"section": "collisions", "first": "9999", "hunted": "x", "points": "3"},
+    ],
+)
+def test_a_hostile_link_gets_a_sentence_and_a_working_page(
+    link: dict[str, str], app: AppTest
+) -> None:
+    open_page(app, **link)
+    assert not app.error
+    view, problems = parse_query(link)
+    assert [w.value for w in app.warning] == [literal(p) for p in problems]
+    assert query(app)["bank"] == DEMO
+    assert view.bank == DEMO
+
+
+def test_choices_outlive_other_sections_and_pages(app: AppTest) -> None:
+    open_page(app, section="query", far="70", image="3")
+    app.button_group(key=widget("section")).set_value(Section.ORDER).run()
+    assert query(app)["section"] == "order"
+    app.switch_page(str(ROOT / "pages/home.py")).run()
+    app.query_params.clear()
+    app.switch_page(str(ROOT / "pages/memory.py")).run()
+    assert not app.exception
+    assert query(app)["section"] == "order"
+    app.button_group(key=widget("section")).set_value(Section.QUERY).run()
+    assert app.slider(key=widget("far")).value == 70
+
+
+def test_copying_deleting_and_starting_over(app: AppTest) -> None:
+    open_page(app)
+    app.text_input(key=keys.MEMORY_NAME).set_value("mine").run()
+    button(app, "Make a copy").click().run()
+    copied = app.selectbox(key=widget("bank")).value
+    assert MemoryBank.find(None, copied).name == "mine"
+    assert query(app)["bank"] == copied
+    app.text_input(key=keys.MEMORY_NAME).set_value("mine").run()
+    button(app, "Make a copy").click().run()
+    assert "already" in app.error[0].value
+    button(app, "Delete").click().run()
+    assert not app.exception
+    assert app.selectbox(key=widget("bank")).value == DEMO
+    assert "mine" not in {b.name for b in list_banks(owner="me")}
+
+
+def test_a_bank_whose_model_is_not_here_can_still_be_looked_into(app: AppTest) -> None:
+    other = MemoryBank.open(
+        None, "foreign", model="e3b0c442", num_classes=4, shape=(1, 4, 4), owner="me"
+    )
+    for section in Section:
+        open_page(app, bank=other.id, section=section.value)
+        assert not app.exception
+        if section in (Section.QUERY, Section.COLLISIONS):
+            assert "is not here" in app.error[0].value
+        app.switch_page(str(ROOT / "pages/home.py")).run()
+
+
+def test_a_bank_file_makes_the_same_bank_again(me: SimpleNamespace) -> None:
+    context = open_context(DEMO)
+    content = memory_banks.export_bytes(context.bank)
+    me.name = "you"
+    again = open_context(memory_banks.import_own(content, "theirs"))
+    assert (again.record.name, again.bank.owner) == ("theirs", "you")
+    assert again.record.stored == context.record.stored
+    for one, other in zip(context.bank.balls(), again.bank.balls(), strict=True):
+        assert (one.prediction, one.radius, one.outcome) == (
+            other.prediction, other.radius, other.outcome,
+        )  # fmt: skip
+    with pytest.raises(DDRSError):
+        memory_banks.import_own(content[:1000], "broken")
+    assert len(list_banks(owner="you")) == 1
+
+
+def test_a_bank_that_vanishes_gets_a_sentence_and_the_demo_bank(app: AppTest) -> None:
+    copied = memory_banks.copy_bank(open_context(DEMO).bank, "mine")
+    open_page(app, bank=copied)
+    MemoryBank.find(None, copied).delete()
+    app.run()
+    assert not app.exception
+    assert len(app.error) == 1
+    assert query(app)["bank"] == DEMO
+
+
+def test_an_empty_bank_is_shown_and_takes_its_first_ball(app: AppTest) -> None:
+    kind = open_context(DEMO).record.kind
+    empty = MemoryBank.open(
+        None, "empty", model=kind.model, num_classes=10, shape=kind.shape, owner="me"
+    )
+    for section in Section:
+        open_page(app, bank=empty.id, section=section.value, n="100")
+        assert not app.exception
+        assert not app.error
+        app.switch_page(str(ROOT / "pages/home.py")).run()
+    open_page(app, bank=empty.id, section="query", n="100", image="0", far="0")
+    assert "The bank is empty" in board(app, "memory_query_board")["texts"]["said"]
+    button(app, "Certify").click().run()
+    finish("memory-certify")
+    app.run()
+    button(app, "Store it in my copy").click().run()
+    assert empty.record().settled == 1
+
+
+@pytest.mark.parametrize(
+    ("link", "sentence"),
+    [
+        ({"strategy": "fixed", "hunted": "45"}, "there is no gap to find"),
+        ({"hunted": "15"}, "this image abstained"),  # as in the shipped log
+    ],
+)
+def test_a_search_that_cannot_be_says_why(
+    link: dict[str, str], sentence: str, app: AppTest
+) -> None:
+    open_page(app, section="collisions", **link)
+    button(app, "Search").click().run()
+    deadline = time.monotonic() + 120
+    while not any(j.state.is_over for j in memory_jobs.get_manager().jobs("me")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    app.run()
+    assert not app.exception
+    assert sentence in board(app, "memory_hunt_progress")["texts"]["progress"]
+    assert button(app, "Store x and x'").disabled
+
+
+def test_certificates_keep_to_the_budget_of_their_bank(app: AppTest) -> None:
+    kind = open_context(DEMO).record.kind
+    bank = MemoryBank.open(
+        None, "decaying", model=kind.model, num_classes=10, shape=kind.shape, owner="me",
+        budget=AlphaBudget(BudgetKind.DECAYING, 0.001),
+    )  # fmt: skip
+    open_page(app, bank=bank.id, section="query", n="100", image="0", far="0")
+    button(app, "Certify").click().run()
+    certificate = finish("memory-certify").latest.certificate
+    assert certificate.alpha == pytest.approx(0.006 / math.pi**2)
+    app.run()
+    button(app, "Store it in my copy").click().run()
+    assert not app.error
+    assert bank.record().alpha_sum == pytest.approx(certificate.alpha)
+    assert not button(app, "Certify").disabled  # the next one has another alpha
+    assert bank.confidence().next_alpha == pytest.approx(certificate.alpha / 4)
