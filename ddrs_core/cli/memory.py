@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ddrs_core.smoothing import Certificate
     from ddrs_core.store import AlphaBudget, BankKind, MemoryBank
 
-_FOREIGN = ("out", "resume", "overwrite", "record", "run_id", "cluster")  # of certify, without meaning here
+_FOREIGN = ("out", "resume", "overwrite", "record", "run_id", "cluster")  # of certify alone
 _ALPHA = 0.001  # where the bank does not say which
 
 

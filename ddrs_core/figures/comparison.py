@@ -94,9 +94,7 @@ def radius_against_radius_figure(pairs: Pairs, a: ResultSet, b: ResultSet) -> Fi
         (f"right in {b.title} only", ~pairs.correct_a & pairs.correct_b, ORANGE, "triangle-down"),
         ("neither right", ~pairs.correct_a & ~pairs.correct_b, PINK, "x"),
     )
-    largest = max(
-        0.1, float(np.max(np.concatenate([pairs.radii_a, pairs.radii_b]), initial=0.0))
-    )
+    largest = max(0.1, float(np.max(np.concatenate([pairs.radii_a, pairs.radii_b]), initial=0.0)))
     caps = [
         cap if cap is not None and cap <= _NEAR_CAP * largest else None
         for cap in (radius_cap(b), radius_cap(a))  # across, upwards

@@ -35,3 +35,34 @@ def test_what_a_link_asks_for_outlives_an_interrupted_first_run() -> None:
     app = AppTest.from_function(page).run()
     assert app.run().markdown[0].value == "digits-macer-0.25 3"
     assert app.run().markdown[0].value == "digits-gaussian-0.25 3"  # completed: no more repeated
+
+
+def quick() -> None:
+    """A page whose second run follows at once, before any browser can have shown the first."""
+    import streamlit as st
+
+    from ddrs_core.dashboard.assignments import assign, complete_assignments, repeat_assignments
+
+    state = st.session_state
+    if "runs" not in state:
+        assign("choice", "b")
+    state["runs"] = state.get("runs", 0) + 1
+    repeat_assignments()
+    st.selectbox("Choice", ["a", "b", "c"], key="choice")
+    complete_assignments()
+
+
+def test_the_browser_is_told_again_by_a_run_that_follows_at_once() -> None:
+    app = AppTest.from_function(quick).run()
+    assert app.selectbox[0].proto.set_value
+    app.run()
+    assert app.selectbox[0].proto.set_value
+    assert app.selectbox[0].value == "b"
+
+
+def test_what_the_visitor_chooses_meanwhile_counts() -> None:
+    app = AppTest.from_function(quick).run()
+    app.selectbox[0].set_value("c").run()
+    assert app.selectbox[0].value == "c"
+    app.run()
+    assert app.selectbox[0].value == "c"

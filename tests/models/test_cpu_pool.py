@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
 from ddrs_core.models import NoisyForward, noise_generator
-from ddrs_core.models.cpu_pool import cpu_pool
+from ddrs_core.models.cpu_pool import _make_pool, cpu_pool
 
 
 def count(forward: NoisyForward, x: Tensor, n: int, seed: int = 0) -> np.ndarray:
@@ -21,12 +22,21 @@ def test_the_pool_leaves_the_callers_thread_count_alone() -> None:
     before = torch.get_num_threads()
     pool = cpu_pool()
     assert torch.get_num_threads() == before
-    if pool is None:
-        assert before == 1
-    else:
-        assert cpu_pool() is pool
+    assert (pool is None) == (before == 1)
+    assert cpu_pool() is pool
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_the_workers_share_the_callers_threads(threads: int) -> None:
+    before = torch.get_num_threads()
+    try:
+        pool = _make_pool.__wrapped__(threads)  # a new one, whatever other tests have done
+        assert pool is not None
+        assert torch.get_num_threads() == threads
         inside = pool.executor.submit(torch.get_num_threads).result()
-        assert inside == max(1, before // pool.workers)
+        assert inside == max(1, threads // pool.workers)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_side_by_side_equals_one_after_the_other(network: nn.Module, images: Tensor) -> None:
