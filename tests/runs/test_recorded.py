@@ -23,7 +23,7 @@ FIXED = CertifyConfig(
     "digits", "digits-gaussian-0.50", Method.FIXED, 0.5, n=2000, limit=45, device="cpu"
 )
 DS = replace(FIXED, method=Method.DS, strategy=SearchConfig(steps=2, samples=30, guard=30))
-_KILLS = 6
+_KILLS = 4
 
 
 @pytest.fixture

@@ -155,7 +155,7 @@ def sequences(draw: st.DrawFn) -> Points:
     return found
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(sequences())
 def test_random_sequences(points: Points) -> None:
     run_checked(points)
@@ -182,7 +182,7 @@ def hard_sequences(draw: st.DrawFn) -> Points:
     return found
 
 
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(hard_sequences())
 @example([(np.array([0.1]), 0, 0.2), (np.array([0.1]), 1, 0.2), (np.array([0.3]), 1, 0.1)])
 @example([(np.array([0.0]), 0, 0.1), (np.array([0.3]), 1, 0.2), (np.array([0.1]), -1, 0.0)])
