@@ -48,7 +48,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _run_to_files(options: argparse.Namespace, configs: list[CertifyConfig]) -> None:
     """Certify, writing each row to a file, or to the standard output, as soon as it is there."""
-    from ddrs_core.runs.certify import CertifyRun, interleave
+    from ddrs_core.runs.certify import interleave, open_runs
     from ddrs_core.runs.log import HEADER, LogRow, run_settings
 
     if any(config.bank for config in configs):
@@ -56,9 +56,7 @@ def _run_to_files(options: argparse.Namespace, configs: list[CertifyConfig]) -> 
             "A run with a memory bank is kept in the database, where the bank is: add --record, "
             "and write it to a file afterwards with `runs export`."
         )
-    runs: list[CertifyRun] = []
-    for config in configs:
-        runs.append(CertifyRun(config, like=runs[0] if runs else None))
+    runs = open_runs(configs)
     settings = [run_settings(run) for run in runs]
     table = options.out is None and not options.json
     with ExitStack() as stack:

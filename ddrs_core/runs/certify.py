@@ -166,6 +166,18 @@ class CertifyRun:
                     votes = 0
 
 
+def open_runs(configs: Sequence[CertifyConfig]) -> list[CertifyRun]:
+    """A run for each configuration; those that can share a loaded model and images.
+
+    Raises:
+        DDRSError: as :class:`CertifyRun`.
+    """
+    runs: list[CertifyRun] = []
+    for config in configs:
+        runs.append(CertifyRun(config, like=runs[0] if runs else None))
+    return runs
+
+
 def interleave(
     runs: Sequence[CertifyRun], done: Sequence[Container[int]]
 ) -> Iterator[tuple[int, RunStep]]:

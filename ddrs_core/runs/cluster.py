@@ -17,7 +17,7 @@ from typing import Any
 
 from ddrs_core.errors import DeviceError, InvalidParameterError
 from ddrs_core.models import load_model, resolve_device
-from ddrs_core.runs.certify import BLOCK, CertifyRun, RunStep, images_together
+from ddrs_core.runs.certify import BLOCK, CertifyRun, RunStep, images_together, open_runs
 from ddrs_core.runs.certify_config import CertifyConfig
 from ddrs_core.runs.cluster_connection import check_address, connected, require_ray
 from ddrs_core.runs.cluster_crew import Crew, Task
@@ -53,10 +53,9 @@ def cluster_steps(
     """
     require_ray()
     check_address(address)
-    runs: list[CertifyRun] = []
     for config in configs:
         _check_device(config.device)
-        runs.append(CertifyRun(replace(config, device="cpu"), like=runs[0] if runs else None))
+    runs = open_runs([replace(config, device="cpu") for config in configs])
     if len({tuple(getattr(c, name) for name in _SHARED) for c in configs}) > 1:
         raise InvalidParameterError(
             f"The settings of a run on a cluster must have the same {', '.join(_SHARED)}."

@@ -15,7 +15,7 @@ import psutil
 import ddrs_core
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
 from ddrs_core.models import get_card, resolve_device
-from ddrs_core.runs.certify import CertifyRun, RunStep, interleave
+from ddrs_core.runs.certify import RunStep, interleave, open_runs
 from ddrs_core.runs.certify_config import CertifyConfig, open_plan
 from ddrs_core.runs.cluster import cluster_steps
 from ddrs_core.runs.training import check_folder
@@ -203,9 +203,7 @@ def _steps(
                 "a cluster does not keep. Leave the cluster or the method ds-memory out."
             )
         return cluster_steps(configs, done, cluster)
-    runs: list[CertifyRun] = []
-    for config in configs:
-        runs.append(CertifyRun(config, like=runs[0] if runs else None))
+    runs = open_runs(configs)
     if earlier is not None and earlier.precision != runs[0].smoothed.forward.precision:
         raise _changed()
     return interleave(runs, done)
