@@ -13,9 +13,10 @@ from ddrs_core.dashboard.compare_ticking import draw_each_second
 from ddrs_core.dashboard.engines import get_forward
 from ddrs_core.dashboard.messages import show_error
 from ddrs_core.dashboard.training_texts import duration
+from ddrs_core.dashboard.trials import measured_once
 from ddrs_core.dashboard.visitor import visitor
-from ddrs_core.errors import BusyError, DDRSError
-from ddrs_core.jobs import Job, JobRequest, get_manager
+from ddrs_core.errors import DDRSError
+from ddrs_core.jobs import Job
 from ddrs_core.jobs.certify_runs import start_run
 from ddrs_core.models import resolve_device
 from ddrs_core.runs.certify_config import CertifyConfig, open_plan
@@ -58,23 +59,13 @@ def _measurement(config: CertifyConfig) -> Job | None:
     """Votes a second, measured once for all visitors; None where that cannot be."""
     device = str(resolve_device(config.device))
     key = f"votes|{config.model}|{device}"
-    mine = [j for j in get_manager().jobs(visitor()) if j.request.kind == "votes"]
-    for job in mine:
-        if job.request.key == key:
-            job.touch()
-            return job
-        get_manager().drop(job)
 
     def start() -> Iterator[float]:
         forward = get_forward(config.model, device)
         assert forward.shape is not None
         yield measure_rate(forward, forward.shape)
 
-    request = JobRequest(key, f"speed of {config.model}", "votes", device, start, 1.0, "trials")
-    try:
-        return get_manager().submit(request, visitor())
-    except BusyError:
-        return None
+    return measured_once(key, f"speed of {config.model}", "votes", device, start)
 
 
 def _show_cost(configs: Sequence[CertifyConfig], images: int, job: Job | None) -> None:

@@ -15,10 +15,11 @@ from ddrs_core.dashboard.ticking import draw_while_moving
 from ddrs_core.dashboard.training_replay import end_replay, is_replayed, replay
 from ddrs_core.dashboard.training_shown import Shown, show_another, show_run
 from ddrs_core.dashboard.training_texts import duration
+from ddrs_core.dashboard.trials import measured_once
 from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.data import get_dataset_info, load_dataset
 from ddrs_core.errors import DDRSError
-from ddrs_core.jobs import Job, JobRequest, get_manager
+from ddrs_core.jobs import Job
 from ddrs_core.jobs.training_runs import (
     RunState,
     TrainingRun,
@@ -72,23 +73,12 @@ def _trial(config: TrainConfig) -> Job | None:
     device = resolve_device(st.session_state[keys.TRAINING_DEVICE])
     info = get_dataset_info(config.dataset)
     key = f"passes|{config.architecture}|{info.shape}|{info.num_classes}|{device}"
-    mine = [j for j in get_manager().jobs(visitor()) if j.request.kind == "passes"]
-    for job in mine:
-        if job.request.key == key:
-            job.touch()
-            return job
-        get_manager().drop(job)
 
     def start() -> Iterator[float]:
         return time_passes(config.architecture, info, device)
 
-    request = JobRequest(
-        key, f"speed of {config.architecture}", "passes", str(device), start, 1.0, "trials"
-    )
-    try:
-        return get_manager().submit(request, visitor())
-    except DDRSError:
-        return None
+    title = f"speed of {config.architecture}"
+    return measured_once(key, title, "passes", str(device), start)
 
 
 def _show_cost(config: TrainConfig, job: Job | None) -> None:
