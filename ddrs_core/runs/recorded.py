@@ -176,7 +176,8 @@ def _work(
     meter = _Meter(count, record.total)
     said = 0.0
     configs = recorded_configs(record)
-    earlier = next((s.certificate for s in store.certificates(record.id)), None)
+    newest = store.certificates(record.id, after=count - 1)  # serials run from 1 to count
+    earlier = newest[0].certificate if newest else None
     if earlier is not None and earlier.model != get_card(configs[0].model).digest:
         raise _changed()
     keepers = [_keeper(store, record, config) for config in configs]
