@@ -4,7 +4,8 @@
 #     assets/results/study.sh digits|cifar10 [MODEL...]
 # Votes are drawn until the place among the radii 0, 0.25, ... is settled. An own sigma stays within
 # 1.5 times the training sigma. EVERY sets which of the first 1,000 CIFAR-10 test images are taken
-# (2: 500 images). Logs go to assets/results/study; may be stopped and started again.
+# (2: 500 images), LIMIT how many of those at most. Logs go to assets/results/study; may be stopped and
+# started again, also with a larger LIMIT.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 dataset=$1
@@ -13,7 +14,7 @@ python=${PYTHON:-.venv/bin/python}
 every=${EVERY:-2}
 case $dataset in
 digits) images="--skip 1" ;;                                              # the 500 test images
-cifar10) images="--skip $every --limit $(((1000 + every - 1) / every))" ;; # lossless ones
+cifar10) images="--skip $every --limit ${LIMIT:-$(((1000 + every - 1) / every))}" ;; # lossless ones
 *) echo "digits or cifar10, not $dataset" >&2 && exit 2 ;;
 esac
 if [ $# -eq 0 ]; then
