@@ -38,6 +38,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from ddrs_core.runs.log_reading import read_log
+    from ddrs_core.runs.memory_effect import memory_effect
     from ddrs_core.runs.paired import compare
     from ddrs_core.runs.tables import TableFormat, comparison_table, paired_table, render
 
@@ -53,6 +54,9 @@ def _run(options: argparse.Namespace) -> None:
     if options.json:
         print_json(_as_data(options, sets, pairs, radii))
         return
+    for path, results in zip(options.files, sets, strict=True):
+        effect = memory_effect(results)
+        _say(path, () if effect is None else (str(effect),))
     print(render(comparison_table(sets, radii), form))
     if against is not None:
         print()
@@ -76,6 +80,7 @@ def _as_data(
     radii: tuple[float, ...],
 ) -> list[dict[str, Any]]:
     from ddrs_core.runs.comparison import figures_of
+    from ddrs_core.runs.memory_effect import memory_effect
 
     listed = []
     for i, (path, results) in enumerate(zip(options.files, sets, strict=True)):
@@ -89,6 +94,9 @@ def _as_data(
             "method": results.method,
             "notes": results.notes,
         }
+        effect = memory_effect(results)
+        if effect is not None:
+            data["memory"] = effect.to_dict()
         if pairs:
             data["against"] = {"file": str(options.against), **asdict(pairs[i])}
         listed.append(data)

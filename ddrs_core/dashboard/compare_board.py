@@ -13,6 +13,7 @@ from ddrs_core.dashboard.compare_runs import compared_runs
 from ddrs_core.dashboard.compare_sets import find_sets
 from ddrs_core.dashboard.compare_texts import (
     cached_table,
+    memory_html,
     sets_html,
     table_html,
     table_note,
@@ -34,7 +35,8 @@ _BOARD = Board(
   <section class="ddrs-wide">
     <h2>Certified accuracy</h2>
     <p>Share of images that are right and proved so for every change of the image up to l2 norm r.
-      Colour: training method. Dashed: one sigma for all; solid: an own sigma for every image.
+      Colour: training method. Dashed: one sigma for all; solid: an own sigma for every image;
+      dots and dashes: the same with a memory.
       Shaded: what the noise of the votes may have added; below it all is sure with probability
       99.9 %, for these images.</p>
     <div data-figure="accuracy" style="height:440px" role="group"
@@ -46,6 +48,7 @@ _BOARD = Board(
     <p>Columns r = ... hold the share of all images that are right with a radius of at least r.</p>
     <div data-text="table"></div>
     <p class="ddrs-note" data-text="note"></p>
+    <div data-text="memory"></div>
     <div data-text="sets"></div>
   </section>
 </div>
@@ -91,7 +94,7 @@ def _show(sets: Sequence[ResultSet], sentences: Sequence[str]) -> None:
         table = cached_table(version_of(*sets), sets)
         texts |= {
             "table": table_html(table, "Comparison table"), "note": table_note(table, sets),
-            "sets": sets_html(sets),
+            "memory": memory_html(sets), "sets": sets_html(sets),
         }  # fmt: skip
     _BOARD.show(
         key="compare_board",

@@ -36,6 +36,8 @@ def _words(
         *_START, "--dataset", first.dataset, "--model", first.model, "--method", *methods,
         "--sigma", *(repr(float(sigma)) for sigma in sigmas),
     ]  # fmt: skip
+    bank = next((c.bank for c in configs if c.bank), None)
+    words += [] if bank is None else ["--bank", bank]
     strategy = next((c.strategy for c in configs if c.strategy is not None), None)
     if strategy is not None:
         words += _strategy_words(strategy)

@@ -10,7 +10,7 @@ from ddrs_core.dashboard.engines import get_forward
 from ddrs_core.data import get_dataset_info, load_dataset
 from ddrs_core.models import ModelCard, affordable
 from ddrs_core.runs.certify_config import CertifyConfig, Method
-from ddrs_core.runs.certify_cost import expected_votes
+from ddrs_core.runs.certify_cost import expected_votes_of_all
 from ddrs_core.smoothing import DEFAULT_PRESET, UntilPlaced, get_preset
 
 _SECONDS = 180.0  # by an optimistic guess of the speed
@@ -45,8 +45,8 @@ def default_size(dataset: str, model: str, device: str, split: str) -> Size:
     own = replace(fixed, method=Method.DS, strategy=get_preset(DEFAULT_PRESET).config)
     for n, wanted in _SIZES:
         count = min(wanted, images)
-        both = (replace(config, n=n) for config in (fixed, own))
-        if sum(expected_votes(config, count) for config in both) <= fits:
+        both = [replace(config, n=n) for config in (fixed, own)]
+        if expected_votes_of_all(both, count) <= fits:
             break
     skip = max(1, images // count)
     return Size(n, skip, count if -(-images // skip) > count else None)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.compare_defaults import default_model, default_size
+from ddrs_core.dashboard.compare_fields import get, given, key, number, put, remember
 from ddrs_core.dashboard.explorer_state import default_dataset, fitting_models, start_sigma
+from ddrs_core.dashboard.memory_banks import banks_of_model, new_bank_name
 from ddrs_core.dashboard.pickers import describe_model, title_of
 from ddrs_core.data import get_dataset_info, list_datasets
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError, require_number
@@ -28,13 +27,9 @@ from ddrs_core.smoothing import (
     list_presets,
 )
 
-_LARGEST = 2**31 - 1
 _MOST_SIGMAS = 6
 _LIMIT_SHARE = 1.5  # of sigma_0, as in the shipped results
-_FIELDS = (
-    "dataset", "model", "fixed", "sigmas", "ds", "sigma_0", "preset", "sigma_max", "skip", "limit",
-    "split", "adaptive", "n", "n0", "alpha", "bound", "seed", "device",
-)  # fmt: skip
+_NEW_BANK = "A new one for this run"
 _BUDGETS = {True: "Adaptive", False: "Exactly N"}
 _BUDGET_NOTES = {
     True: "Stops voting on an image once it is settled which of the radii 0, 0.25, 0.5, ... it "
@@ -47,64 +42,71 @@ def pick_source() -> None:
     """Data set and model."""
     _enter()
     infos = {info.name: info for info in list_datasets()}
-    if _get("dataset") not in infos:
-        _assign("dataset", next(iter(infos)))
+    if get("dataset") not in infos:
+        put("dataset", next(iter(infos)))
         _dataset_changed()
     st.selectbox(
-        "Data set", list(infos), key=_key("dataset"), on_change=_dataset_changed,
+        "Data set", list(infos), key=key("dataset"), on_change=_dataset_changed,
         format_func=lambda name: infos[name].title,
     )  # fmt: skip
-    cards = {card.name: card for card in judged_models(_get("dataset"))}
-    if _get("model") not in cards:
-        _assign("model", next(iter(cards), None))
+    cards = {card.name: card for card in judged_models(get("dataset"))}
+    if get("model") not in cards:
+        put("model", next(iter(cards), None))
         _model_changed()
     st.selectbox(
-        "Model", list(cards), key=_key("model"), on_change=_model_changed,
+        "Model", list(cards), key=key("model"), on_change=_model_changed,
         format_func=lambda name: title_of(cards[name]),
     )  # fmt: skip
-    if _get("model"):
-        st.caption(describe_model(cards[_get("model")]))
+    if get("model"):
+        st.caption(describe_model(cards[get("model")]))
 
 
 def pick_settings() -> None:
     """Where sigma comes from, which images, how many votes; the rest behind a fold."""
-    st.checkbox("Fixed sigma", key=_key("fixed"), help="The same noise for every image.")
-    if _get("fixed"):
+    st.checkbox("Fixed sigma", key=key("fixed"), help="The same noise for every image.")
+    if get("fixed"):
         st.text_input(
-            "Sigmas", key=_key("sigmas"), max_chars=200,
+            "Sigmas", key=key("sigmas"), max_chars=200,
             help="One noise level or several, such as 0.25, 0.5. The model's own is filled in.",
         )  # fmt: skip
     st.checkbox(
-        "Data-dependent sigma", key=_key("ds"), help="Every image finds a noise level of its own."
+        "Data-dependent sigma", key=key("ds"), help="Every image finds a noise level of its own."
     )
-    if _get("ds"):
+    st.checkbox(
+        "Data-dependent, with a memory", key=key("memory"),
+        help="Each of these certificates is also settled against a memory of certified balls, in "
+        "the order of the images. Beside data-dependent sigma that takes no further votes.",
+    )  # fmt: skip
+    if get("memory"):
+        _pick_bank()
+    if get("ds") or get("memory"):
         presets = {preset.name: preset for preset in list_presets()}
         st.selectbox(
-            "Preset", list(presets), key=_key("preset"), on_change=_preset_changed,
+            "Preset", list(presets), key=key("preset"), on_change=_preset_changed,
             format_func=lambda name: presets[name].title,
         )  # fmt: skip
         left, right = st.columns(2)
         with left:
-            _number("sigma_0", float, "Start sigma_0", "Where each image's sigma begins.",
+            number("sigma_0", float, "Start sigma_0", "Where each image's sigma begins.",
                     _start_changed)  # fmt: skip
         with right:
-            _number("sigma_max", float, "Largest sigma",
+            number("sigma_max", float, "Largest sigma",
                     "Under much stronger noise than in training some networks see one class "
                     "everywhere, and its radii mean nothing.")  # fmt: skip
     left, right = st.columns(2)
     with left:
-        _number("skip", int, "Every K-th", "Image of the data set; 1 takes all of them, in order.")
+        number("skip", int, "Every K-th", "Image of the data set; 1 takes all of them, in order.")
     with right:
-        _number("limit", int, "At most", "So many images; empty for all.")
+        number("limit", int, "At most", "So many images; empty for all.")
     st.radio(
-        "Votes", list(_BUDGETS), key=_key("adaptive"), format_func=_BUDGETS.__getitem__,
+        "Votes", list(_BUDGETS), key=key("adaptive"), format_func=_BUDGETS.__getitem__,
         horizontal=True,
     )  # fmt: skip
-    _number("n", int, "N, at most" if _get("adaptive") else "N",
-            _BUDGET_NOTES[bool(_get("adaptive"))])  # fmt: skip
+    number("n", int, "N, at most" if get("adaptive") else "N",
+            _BUDGET_NOTES[bool(get("adaptive"))])  # fmt: skip
     with st.expander("More settings", icon=":material/tune:"):
         _pick_more()
-    _remember()
+    remember()
 
 
 def read_form() -> list[CertifyConfig]:
@@ -113,24 +115,28 @@ def read_form() -> list[CertifyConfig]:
     Raises:
         DDRSError: if they make no sense; nothing is lost.
     """
-    if not _get("model"):
-        title = get_dataset_info(_get("dataset")).title
+    if not get("model"):
+        title = get_dataset_info(get("dataset")).title
         raise MismatchError(f"No model here knows the images and classes of {title}.")
-    if not (_get("fixed") or _get("ds")):
+    if not (get("fixed") or get("ds") or get("memory")):
         raise InvalidParameterError("Choose a fixed sigma, data-dependent ones, or both.")
     common = CertifyConfig(
-        dataset=_get("dataset"), model=_get("model"), method=Method.FIXED, sigma=1.0,
-        n0=_given("n0", "N0"), n=_given("n", "N"),
-        until=UntilPlaced() if _get("adaptive") else None, alpha=_given("alpha", "alpha"),
-        bound=Bound(_get("bound")), split=_get("split"), skip=_given("skip", "every K-th image"),
-        limit=_get("limit"), device=_get("device"), seed=_given("seed", "the seed"),
+        dataset=get("dataset"), model=get("model"), method=Method.FIXED, sigma=1.0,
+        n0=given("n0", "N0"), n=given("n", "N"),
+        until=UntilPlaced() if get("adaptive") else None, alpha=given("alpha", "alpha"),
+        bound=Bound(get("bound")), split=get("split"), skip=given("skip", "every K-th image"),
+        limit=get("limit"), device=get("device"), seed=given("seed", "the seed"),
     )  # fmt: skip
     configs = []
-    if _get("fixed"):
-        configs += [replace(common, sigma=sigma) for sigma in read_sigmas(_get("sigmas"))]
-    if _get("ds"):
-        start = _given("sigma_0", "sigma_0")
-        configs.append(replace(common, method=Method.DS, sigma=start, strategy=_strategy()))
+    if get("fixed"):
+        configs += [replace(common, sigma=sigma) for sigma in read_sigmas(get("sigmas"))]
+    if get("ds") or get("memory"):
+        start = given("sigma_0", "sigma_0")
+        own = replace(common, method=Method.DS, sigma=start, strategy=_strategy())
+        configs += [own] if get("ds") else []
+        if get("memory"):
+            bank = get("bank") or new_bank_name(get_card(common.model))
+            configs.append(replace(own, method=Method.DS_MEMORY, bank=bank))
     for config in configs:
         config.check()
     open_plan(configs[0])
@@ -165,109 +171,78 @@ def judged_models(dataset: str) -> list[ModelCard]:
     return found
 
 
+def _pick_bank() -> None:
+    names = ["", *banks_of_model(get_card(get("model")))] if get("model") else [""]
+    if get("bank") not in names:
+        put("bank", "")
+    st.selectbox(
+        "Memory bank", names, key=key("bank"), format_func=lambda name: name or _NEW_BANK,
+        help="What it holds already takes part. The memory page shows and copies banks.",
+    )  # fmt: skip
+
+
 def _strategy() -> StrategyConfig:
-    config = get_preset(_get("preset")).config
-    return replace(config, bounds=(config.bounds[0], _given("sigma_max", "the largest sigma")))
+    config = get_preset(get("preset")).config
+    return replace(config, bounds=(config.bounds[0], given("sigma_max", "the largest sigma")))
 
 
 def _pick_more() -> None:
-    _number("alpha", float, "Failure probability alpha", "Of each certificate.")
-    _number("n0", int, "N0", "Votes that choose the class; they are not used again.")
-    st.selectbox("Bound", [b.value for b in Bound], key=_key("bound"))
-    splits = list(get_dataset_info(_get("dataset")).splits)
-    if _get("split") not in splits:
-        _assign("split", "test" if "test" in splits else splits[0])
-    st.selectbox("Images of", splits, key=_key("split"))
-    _number("seed", int, "Seed", "Same seed, same machine: same votes.")
+    number("alpha", float, "Failure probability alpha", "Of each certificate.")
+    number("n0", int, "N0", "Votes that choose the class; they are not used again.")
+    st.selectbox("Bound", [b.value for b in Bound], key=key("bound"))
+    splits = list(get_dataset_info(get("dataset")).splits)
+    if get("split") not in splits:
+        put("split", "test" if "test" in splits else splits[0])
+    st.selectbox("Images of", splits, key=key("split"))
+    number("seed", int, "Seed", "Same seed, same machine: same votes.")
     devices = {"auto": f"automatic ({resolve_device('auto')})"}
     devices |= {d.name: f"{d.name}: {d.title}" for d in list_devices()}
-    if _get("device") not in devices:
-        _assign("device", "auto")
-    st.selectbox("Device", list(devices), key=_key("device"), format_func=devices.__getitem__)
+    if get("device") not in devices:
+        put("device", "auto")
+    st.selectbox("Device", list(devices), key=key("device"), format_func=devices.__getitem__)
 
 
 def _enter() -> None:
     """Fill the widgets on a first visit, or as they were before a page switch."""
-    if _key("dataset") in st.session_state:
+    if key("dataset") in st.session_state:
         return
     saved = st.session_state.get(keys.CERTIFY_SAVED)
     if saved is not None:
         for name, value in saved.items():
-            _assign(name, value)
+            put(name, value)
         return
     for name, value in {
-        "dataset": default_dataset().name, "fixed": True, "ds": True, "preset": DEFAULT_PRESET,
-        "adaptive": True, "n0": 100, "alpha": 0.001, "bound": Bound.ONE_SIDED.value,
-        "split": "test", "seed": 0, "device": "auto",
+        "dataset": default_dataset().name, "fixed": True, "ds": True, "memory": False, "bank": "",
+        "preset": DEFAULT_PRESET, "adaptive": True, "n0": 100, "alpha": 0.001,
+        "bound": Bound.ONE_SIDED.value, "split": "test", "seed": 0, "device": "auto",
     }.items():  # fmt: skip
-        _assign(name, value)
+        put(name, value)
     _dataset_changed()
 
 
-def _remember() -> None:
-    state = st.session_state
-    now = {name: state[_key(name)] for name in _FIELDS if _key(name) in state}
-    state[keys.CERTIFY_SAVED] = {**state.get(keys.CERTIFY_SAVED, {}), **now}
-
-
 def _dataset_changed() -> None:
-    card = default_model(_get("dataset"), judged_models(_get("dataset")))
-    _assign("model", card.name if card is not None else None)
+    card = default_model(get("dataset"), judged_models(get("dataset")))
+    put("model", card.name if card is not None else None)
     _model_changed()
 
 
 def _model_changed() -> None:
-    if not _get("model"):
+    if not get("model"):
         return
-    card = get_card(_get("model"))
-    _assign("sigmas", f"{card.sigma or 0.25:g}")
-    size = default_size(_get("dataset"), card.name, _get("device"), _get("split"))
+    card = get_card(get("model"))
+    put("sigmas", f"{card.sigma or 0.25:g}")
+    size = default_size(get("dataset"), card.name, get("device"), get("split"))
     for name, value in (("n", size.n), ("skip", size.skip), ("limit", size.limit)):
-        _assign(name, value)
+        put(name, value)
     _preset_changed()
 
 
 def _preset_changed() -> None:
-    _assign("sigma_0", start_sigma(get_card(_get("model")), _get("preset")))
+    put("sigma_0", start_sigma(get_card(get("model")), get("preset")))
     _start_changed()
 
 
 def _start_changed() -> None:
-    start = _get("sigma_0")
+    start = get("sigma_0")
     if start:
-        _assign("sigma_max", round(_LIMIT_SHARE * start, 6))
-
-
-def _number(
-    name: str, kind: type, label: str, meaning: str, changed: Callable[[], None] | None = None
-) -> None:
-    """A number without limits: what makes no sense is answered in words, not cut off."""
-    least, most, step, form = (-_LARGEST, _LARGEST, 1, "%d")
-    if kind is float:
-        least, most, step, form = (-1e9, 1e9, 0.01, "%.4g")  # type: ignore[assignment]
-    st.number_input(
-        label, least, most, None, step, form, _key(name), help=meaning, on_change=changed
-    )
-
-
-def _given(name: str, said: str) -> Any:
-    value = _get(name)
-    if value is None:
-        raise InvalidParameterError(f"Give a number for {said}.")
-    return value
-
-
-def _get(name: str) -> Any:
-    """A choice, also of a widget that is not drawn at the moment."""
-    state = st.session_state
-    if _key(name) in state:
-        return state[_key(name)]
-    return state.get(keys.CERTIFY_SAVED, {}).get(name)
-
-
-def _assign(name: str, value: Any) -> None:
-    assign(_key(name), value)
-
-
-def _key(name: str) -> str:
-    return keys.CERTIFY_FORM + name
+        put("sigma_max", round(_LIMIT_SHARE * start, 6))

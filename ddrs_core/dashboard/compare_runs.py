@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import streamlit as st
 
@@ -14,12 +15,13 @@ from ddrs_core.dashboard.compare_sets import RUN, find_setting, run_title, run_t
 from ddrs_core.dashboard.compare_state import show_sets
 from ddrs_core.dashboard.compare_ticking import draw_each_second
 from ddrs_core.dashboard.messages import show_error
+from ddrs_core.dashboard.navigation import memory_page
 from ddrs_core.dashboard.training_texts import duration
 from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs.certify_runs import cancel_run, pause_run, resume_run
 from ddrs_core.runs.recorded import recorded_configs
-from ddrs_core.store import RunRecord, RunState, Wanted, open_store
+from ddrs_core.store import MemoryBank, RunRecord, RunState, Wanted, open_store
 
 _MOST_EARLIER = 20
 _BOARD = Board("ddrs_certify_run", '<div data-text="progress"></div>')
@@ -161,6 +163,13 @@ def _show_more(run: RunRecord, *, is_mine: bool) -> None:
     else:
         st.markdown("The same from the command line:")
         st.code(commands, language="bash", wrap_lines=True)
+    for name in {setting["bank"] for setting in run.settings if setting.get("bank")}:
+        with suppress(DDRSError):  # it makes its bank with its first certificate
+            bank = MemoryBank.find(None, name, owner=run.owner)
+            st.page_link(
+                memory_page(), label=f"Memory bank {name}", icon=":material/bubble_chart:",
+                query_params={"bank": bank.id},
+            )  # fmt: skip
     st.caption(f"Made by version {run.code_version} on {run.device}. Id: {run.id}")
     if is_mine and not run.state.is_moving:
         st.markdown("Deleting a run removes its certificates for good.")

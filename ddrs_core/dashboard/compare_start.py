@@ -20,7 +20,7 @@ from ddrs_core.jobs import Job
 from ddrs_core.jobs.certify_runs import start_run
 from ddrs_core.models import resolve_device
 from ddrs_core.runs.certify_config import CertifyConfig, open_plan
-from ddrs_core.runs.certify_cost import expected_votes, measure_rate
+from ddrs_core.runs.certify_cost import expected_votes_of_all, measure_rate
 
 _CERTIFY, _ICON = "Certify", ":material/verified:"
 
@@ -69,7 +69,7 @@ def _measurement(config: CertifyConfig) -> Job | None:
 
 
 def _show_cost(configs: Sequence[CertifyConfig], images: int, job: Job | None) -> None:
-    votes = sum(expected_votes(config, images) for config in configs)
+    votes = expected_votes_of_all(configs, images)
     settings = "1 setting" if len(configs) == 1 else f"{len(configs)} settings"
     said = f"{images:,} images in {settings}: about {_rounded(votes):,.0f} forward passes."
     if job is not None and job.state.is_over and job.latest:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from ddrs_core.runs.comparison import high_probability_loss, mismatches
 from ddrs_core.runs.log_dialect import Dialect
+from ddrs_core.runs.memory_effect import memory_effect
 from ddrs_core.runs.paired import PairedComparison, RadiusDifference
 from ddrs_core.runs.results import ResultSet, Source, images_text
 from ddrs_core.runs.tables import Table, comparison_table
@@ -79,6 +80,16 @@ def table_note(table: Table, sets: Sequence[ResultSet]) -> str:
     return ". ".join(notes) + "."
 
 
+def memory_html(sets: Sequence[ResultSet]) -> str:
+    """What the memory changed, a sentence for each set that was made with one."""
+    effects = [(s, memory_effect(s)) for s in sets if s.rows]
+    return "".join(
+        f'<div class="ddrs-outcome"><b>{html.escape(s.title)}</b>. {html.escape(str(effect))}</div>'
+        for s, effect in effects
+        if effect is not None
+    )
+
+
 def sets_html(sets: Sequence[ResultSet]) -> str:
     """What each set is, its grade of guarantee, and what was found when it was read."""
     items = "".join(
@@ -139,9 +150,10 @@ def _noise(s: ResultSet) -> str:
     if s.data_dependent_training:
         training += " with data-dependent sigma"
     at = "" if s.sigma is None else f" {s.sigma:g}"
-    noise = {"fixed": f"fixed sigma{at}", "ds": f"an own sigma for every image, from{at}"}.get(
-        s.method, f"sigma{at or ' unknown'}"
-    )
+    own = f"an own sigma for every image, from{at}"
+    noise = {
+        "fixed": f"fixed sigma{at}", "ds": own, "ds-memory": f"settled against a memory, {own}",
+    }.get(s.method, f"sigma{at or ' unknown'}")  # fmt: skip
     votes = "N unknown" if s.n is None else f"N {'at most ' if s.schedule else ''}{s.n:,}"
     alpha = "alpha unknown" if s.alpha is None else f"alpha {s.alpha:g}"
     parts = [training, noise.removesuffix(", from"), votes, alpha]
@@ -150,6 +162,8 @@ def _noise(s: ResultSet) -> str:
 
 
 def _sure(s: ResultSet) -> str:
+    if s.method == "ds-memory":
+        return "No band: with a memory answers depend on each other. "
     loss = high_probability_loss(s)
     if loss is None:
         return "No band: alpha is not recorded. "

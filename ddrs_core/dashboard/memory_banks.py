@@ -9,6 +9,7 @@ import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from torch import Tensor
@@ -20,7 +21,14 @@ from ddrs_core.errors import DDRSError
 from ddrs_core.models import ModelCard, get_card, list_models, open_for_model
 from ddrs_core.runs.references import reference_results
 from ddrs_core.smoothing import Certificate
-from ddrs_core.store import BankRecord, MemoryBank, UnknownEntryError, import_bank, list_banks
+from ddrs_core.store import (
+    BankRecord,
+    MemoryBank,
+    UnknownEntryError,
+    import_bank,
+    list_banks,
+    open_store,
+)
 
 DEMO = "demo"  # how links call a visitor's copy of the demo bank
 SHARED = ""  # owner of the banks that the command line makes
@@ -89,6 +97,26 @@ def open_context(token: str) -> BankContext:
     record = bank.record()
     card = _card_of(record.kind.model)
     return BankContext(bank, record, card, _dataset_of(card))
+
+
+def banks_of_model(card: ModelCard) -> list[str]:
+    """Names of the visitor's own banks that take certificates of a model, the newest first."""
+    return [b.name for b in list_banks(owner=visitor()) if b.kind.model == card.digest]
+
+
+def new_bank_name(card: ModelCard) -> str:
+    """A name for a new bank of a model, such as ``digits-gaussian-0.50, run 2``, which no bank of
+    the visitor has and none of their runs will make.
+
+    Raises:
+        DDRSError: if the visitor has too many banks.
+    """
+    _require_room()
+    runs = open_store().runs(visitor())
+    taken = {b.name for b in list_banks(owner=visitor())}
+    taken |= {setting.get("bank", "") for run in runs for setting in run.settings}
+    names = (f"{card.name[:80]}, run {number}" for number in count(1))
+    return next(name for name in names if name not in taken)
 
 
 def start_over() -> None:

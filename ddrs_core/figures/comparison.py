@@ -35,7 +35,7 @@ _NEAR_CAP = 1.3  # times the largest radius: farther caps would squeeze the poin
 _HUES = {"gaussian": BLUE, "smoothadv": ORANGE, "macer": GREEN, UNKNOWN: PINK}
 _OTHER_HUES = (AMBER, SKY)
 _WIDTHS = (2.5, 1.75, 1.25)  # of lines with the same hue and dashes
-_DASHES = {"ds": "solid", "ds-memory": "solid"}  # everything else is dashed
+_DASHES = {"ds": "solid", "ds-memory": "longdashdot"}  # everything else is dashed
 _RADIUS = "certified radius r (l2, pixels in [0, 1])"
 
 
@@ -50,7 +50,8 @@ def certified_accuracy_figure(
     probability 1 - rho shaded below them.
 
     The hue tells the training method; solid lines have a sigma for each image, dashed ones one
-    for all. The envelope is dotted, published figures are thin lines with dots.
+    for all, those with dots and dashes a memory. The envelope is dotted, published figures are
+    thin lines with dots.
     """
     curves = [certified_curve(results, rho) for results in sets]
     ends = [float(c.radii[-1]) for c in curves] + [max(p.radii) for p in references]

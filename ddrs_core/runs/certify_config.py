@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, NoReturn
 
@@ -120,6 +121,18 @@ class CertifyConfig:
             raise InvalidParameterError(
                 f"The settings of the run cannot be read: {error}."
             ) from None
+
+
+def shared_votes(configs: Sequence[CertifyConfig]) -> dict[int, int]:
+    """Which settings of a run need no votes of their own: one with a memory takes the certificates
+    of the data-dependent setting that is the same but for the memory, and settles those.
+
+    Returns:
+        The number of the setting that votes, by that of the setting with a memory.
+    """
+    voting = {c: i for i, c in reversed(list(enumerate(configs))) if c.method is Method.DS}
+    without = [replace(c, method=Method.DS, bank="") if c.bank else None for c in configs]
+    return {i: voting[c] for i, c in enumerate(without) if c in voting}
 
 
 def open_plan(config: CertifyConfig) -> tuple[Dataset, list[int]]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from ddrs_core.models import NoisyForward, noise_generator
-from ddrs_core.runs.certify_config import CertifyConfig
+from ddrs_core.runs.certify_config import CertifyConfig, shared_votes
 from ddrs_core.smoothing import AscentConfig, StrategyConfig
 
 _ADAPTIVE_SHARE = 0.12  # of N: 0.10 on the published ResNet-20 log, a little more on others
@@ -35,6 +35,12 @@ def measure_rate(forward: NoisyForward, shape: Sequence[int]) -> float:
         rate = n / max(time.perf_counter() - started, 1e-9)
         n = max(n, min(1 << 20, int(rate * _MEASURE_SECONDS / 3)))
     return rate
+
+
+def expected_votes_of_all(configs: Sequence[CertifyConfig], images: int) -> float:
+    """Forward passes that all settings of a run take together, about."""
+    takers = shared_votes(configs)
+    return sum(expected_votes(c, images) for i, c in enumerate(configs) if i not in takers)
 
 
 def expected_votes(config: CertifyConfig, images: int) -> float:

@@ -7,8 +7,9 @@ missing, and gets what an undisturbed run would have got.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Container, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import psutil
 
@@ -16,7 +17,7 @@ import ddrs_core
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
 from ddrs_core.models import get_card, resolve_device
 from ddrs_core.runs.certify import RunStep, interleave, open_runs
-from ddrs_core.runs.certify_config import CertifyConfig, open_plan
+from ddrs_core.runs.certify_config import CertifyConfig, open_plan, shared_votes
 from ddrs_core.runs.cluster import cluster_steps
 from ddrs_core.runs.training import check_folder
 from ddrs_core.runs.turns import Turn, turns_folder
@@ -181,7 +182,9 @@ def _work(
     if earlier is not None and earlier.model != get_card(configs[0].model).digest:
         raise _changed()
     keepers = [_keeper(store, record, config) for config in configs]
-    for setting, step in _steps(configs, done, cluster, earlier):
+    sources = shared_votes(configs)
+    made = _steps(configs, done, cluster, earlier)
+    for setting, step in chain(_left_over(store, record, sources, done), _shared(made, sources)):
         if step.certificate is not None:
             keepers[setting](setting, step.place, step.certificate)
             count += 1
@@ -194,6 +197,28 @@ def _work(
     return None
 
 
+def _left_over(
+    store: Store, record: RunRecord, sources: dict[int, int], done: Sequence[Container[int]]
+) -> Iterator[tuple[int, RunStep]]:
+    """What was certified but not yet settled against a memory when the run was stopped."""
+    for setting, source in sources.items():
+        for stored in store.certificates(record.id, source):
+            if stored.position not in done[setting]:
+                yield setting, RunStep("certify", stored.position, stored.certificate)
+
+
+def _shared(
+    steps: Iterator[tuple[int, RunStep]], sources: dict[int, int]
+) -> Iterator[tuple[int, RunStep]]:
+    """The steps, and each certificate once more for the settings that only settle it."""
+    for setting, step in steps:
+        yield setting, step
+        if step.certificate is not None:
+            for taker, source in sources.items():
+                if source == setting:
+                    yield taker, replace(step, votes=0)
+
+
 def _steps(
     configs: list[CertifyConfig], done: list[set[int]], cluster: str, earlier: Certificate | None
 ) -> Iterator[tuple[int, RunStep]]:
@@ -204,10 +229,13 @@ def _steps(
                 "a cluster does not keep. Leave the cluster or the method ds-memory out."
             )
         return cluster_steps(configs, done, cluster)
-    runs = open_runs(configs)
+    takers = shared_votes(configs)
+    voting = [i for i in range(len(configs)) if i not in takers]
+    runs = open_runs([configs[i] for i in voting])
     if earlier is not None and earlier.precision != runs[0].smoothed.forward.precision:
         raise _changed()
-    return interleave(runs, done)
+    steps = interleave(runs, [done[i] for i in voting])
+    return ((voting[number], step) for number, step in steps)
 
 
 def _changed() -> MismatchError:

@@ -8,6 +8,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,21 +22,23 @@ from ddrs_core.dashboard import (
     compare_start,
     compare_uploads,
     keys,
+    memory_banks,
 )
 from ddrs_core.dashboard.compare_charts import picked_image
 from ddrs_core.dashboard.compare_command import certify_commands
 from ddrs_core.dashboard.compare_form import read_sigmas
 from ddrs_core.dashboard.compare_sets import default_shown, find_set, find_sets
 from ddrs_core.dashboard.compare_state import CompareView, parse_query
-from ddrs_core.dashboard.compare_texts import table_html, table_radii, verdict_html
+from ddrs_core.dashboard.compare_texts import memory_html, table_html, table_radii, verdict_html
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.jobs.certify_runs import cancel_run
-from ddrs_core.runs.certify_config import CertifyConfig
+from ddrs_core.runs.certify_config import CertifyConfig, Method
+from ddrs_core.runs.memory_effect import memory_effect
 from ddrs_core.runs.paired import compare
 from ddrs_core.runs.recorded import record_run, recorded_configs, work_on
 from ddrs_core.runs.references import reference_results
 from ddrs_core.runs.tables import Table
-from ddrs_core.store import MAX_LOG_BYTES, open_store
+from ddrs_core.store import MAX_LOG_BYTES, MemoryBank, open_store
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXED, DS = "reference.first.digits-gaussian-0.50-fixed", "reference.first.digits-gaussian-0.50-ds"
@@ -47,7 +50,7 @@ FIRST = "python -m ddrs_core certify "
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("DDRS_HOME", str(tmp_path))
-    for module in (compare_sets, compare_start, compare_runs, compare_uploads):
+    for module in (compare_sets, compare_start, compare_runs, compare_uploads, memory_banks):
         monkeypatch.setattr(module, "visitor", lambda: "me")  # an AppTest's cookie changes
     yield
     for run in open_store().runs():
@@ -85,6 +88,7 @@ def html_of(app: AppTest) -> str:
 def config(*words: str) -> list[CertifyConfig]:
     parser = argparse.ArgumentParser()
     add_certify_options(parser)
+    parser.add_argument("--bank")
     start = ["--dataset", "digits", "--model", "digits-gaussian-0.50"]
     return certify_configs(parser.parse_args([*start, *words]))
 
@@ -214,10 +218,15 @@ def test_the_command_lines_give_the_same_settings_back() -> None:
             *config("--method", "fixed", "--sigma", "0.25"),
             *config("--method", "ds", "--sigma", "1"),
         ],
+        [
+            *config("--method", "fixed", "ds", "--sigma", "0.5"),
+            *config("--method", "ds-memory", "--sigma", "0.5", "--bank", "digits, run 1"),
+        ],
     ]
     for configs in cases:
         parser = argparse.ArgumentParser()
         add_certify_options(parser)
+        parser.add_argument("--bank")
         made: list[CertifyConfig] = []
         for line in certify_commands(configs).splitlines():
             assert line.startswith(FIRST)
@@ -248,6 +257,42 @@ def test_a_run_is_started_shown_and_named_in_the_link(app: AppTest) -> None:
     button(app, "Delete it for good").click().run()  # type: ignore[attr-defined]
     assert not app.exception
     assert open_store().runs() == []
+
+
+def test_a_memory_is_the_third_setting_of_a_run_and_its_effect_is_told(app: AppTest) -> None:
+    open_page(app)
+    app.checkbox(key=FORM + "memory").set_value(True)
+    app.number_input(key=FORM + "limit").set_value(4)
+    app.number_input(key=FORM + "n").set_value(200).run()
+    said = next(c.value for c in app.caption if "forward passes" in c.value)
+    assert "4 images in 3 settings" in said
+    app.checkbox(key=FORM + "memory").set_value(False).run()
+    votes = re.compile("about (.*) forward")
+    two = next(c.value for c in app.caption if "forward passes" in c.value)
+    assert votes.findall(two) == votes.findall(said)  # the memory votes on nothing
+    app.checkbox(key=FORM + "memory").set_value(True).run()
+    assert app.selectbox(key=FORM + "bank").options == ["A new one for this run"]
+    button(app, "Certify").click().run()  # type: ignore[attr-defined]
+    assert not app.exception
+    (run,) = open_store().runs("me")
+    _, own, memory = recorded_configs(run)
+    assert memory == replace(own, method=Method.DS_MEMORY, bank="digits-gaussian-0.50, run 1")
+    deadline = time.monotonic() + 60
+    while open_store().run(run.id).state.is_moving:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    app.run()
+    assert not app.exception
+    sets, missing = find_sets([f"run.{run.id}.{i}" for i in range(3)])
+    assert [len(s.rows) for s in sets] == [4, 4, 4]
+    assert missing == []
+    assert str(memory_effect(sets[2])) in memory_html(sets)
+    bank = MemoryBank.find(None, memory.bank, owner="me")
+    assert bank.record().settled == 4
+    app.selectbox(key=FORM + "bank").select(memory.bank).run()
+    assert memory.bank in app.sidebar.code[0].value  # the next run would go on with it
+    app.selectbox(key=FORM + "bank").select("").run()
+    assert "digits-gaussian-0.50, run 2" in app.sidebar.code[0].value
 
 
 def test_a_run_of_somebody_else_can_be_watched_but_not_steered(app: AppTest) -> None:

@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Container, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
-from ddrs_core.runs.certify_config import CertifyConfig, Method, open_plan
+from ddrs_core.runs.certify import CertifyRun, RunStep
+from ddrs_core.runs.certify_config import CertifyConfig, Method, open_plan, shared_votes
 from ddrs_core.runs.recorded import record_run, recorded_configs, work_on
 from ddrs_core.smoothing import Certificate, Grade, SearchConfig, UntilPlaced
 from ddrs_core.store import MemoryBank, RunState, Store, TakenError, Wanted, open_store
@@ -153,6 +155,52 @@ def test_with_a_memory_certificates_are_settled_in_the_order_of_the_plan(store: 
         replace(memory, bank="").check()
     with pytest.raises(InvalidParameterError, match="cluster"):
         list(work_on(store, record_run(store, [memory]).id, "auto"))
+
+
+def test_a_memory_beside_own_sigmas_takes_their_certificates_and_loses_none(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = replace(DS, method=Method.DS_MEMORY, bank="whole")
+    whole = results(store, finish(store, [memory]))  # on its own
+    alone = finish(store, [DS])
+    voting: set[Method] = set()
+    certify = CertifyRun.block
+
+    def block(run: CertifyRun, first: int, done: Container[int] = ()) -> Iterator[RunStep]:
+        voting.add(run.config.method)
+        return certify(run, first, done)
+
+    monkeypatch.setattr(CertifyRun, "block", block)
+    run = record_run(store, [DS, FIXED, replace(memory, bank="shared")])
+    assert shared_votes(recorded_configs(run)) == {2: 0}
+    add, deaths = Store.add_certificates, [5, 20, 40]
+
+    def die(self: Store, run_id: str, batch: list[tuple[int, int, Certificate]]) -> None:
+        add(self, run_id, batch)
+        if batch[0][:2] == (0, deaths[0]):  # certified and stored, not yet settled
+            deaths[0] = -1
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "add_certificates", die)
+    while deaths:
+        with pytest.raises(KeyboardInterrupt):
+            list(work_on(store, run.id))
+        found = results(store, run.id)
+        assert len([place for place in found if place[0] == 2]) < len(
+            [place for place in found if place[0] == 0]
+        )
+        deaths.pop(0)
+    monkeypatch.setattr(Store, "add_certificates", add)
+    for _ in work_on(store, run.id):
+        pass
+    found = results(store, run.id)
+    assert {place: c for (setting, place), c in found.items() if setting == 2} == {
+        place: c for (_, place), c in whole.items()
+    }
+    assert {place: c for (setting, place), c in found.items() if setting == 0} == {
+        place: c for (_, place), c in results(store, alone).items()
+    }
+    assert voting == {Method.DS, Method.FIXED}
 
 
 def start(url: str, run_id: str) -> subprocess.Popen[bytes]:
