@@ -143,13 +143,13 @@ def _config(options: argparse.Namespace, method: Method, sigma: float | None) ->
     dataset = find_dataset(options.dataset)
     card = get_card(find_model(options, dataset))
     preset = None if method is Method.FIXED else _preset(options)
-    strategy = None if preset is None else _strategy(options, preset)
     if sigma is None:
         sigma = preset.sigma_0 if preset is not None and preset.sigma_0 else card.sigma
     if sigma is None:
         raise InvalidParameterError(
             f"Model {card.name!r} does not tell its noise level: add --sigma."
         )
+    strategy = None if preset is None else _strategy(options, preset, sigma)
     if options.index is not None and any(
         getattr(options, name) is not None for name in (*_SELECTION, "limit")
     ):
@@ -220,13 +220,14 @@ def _refuse_strategy(options: argparse.Namespace) -> None:
             raise InvalidParameterError(f"{_flag(name)} goes with --method ds only.")
 
 
-def _strategy(options: argparse.Namespace, preset: Preset) -> StrategyConfig:
+def _strategy(options: argparse.Namespace, preset: Preset, sigma_0: float) -> StrategyConfig:
     given = {
         name: getattr(options, name)
         for name in (*_STRATEGY_OPTIONS, *_BOUND_OPTIONS)
         if getattr(options, name) is not None
     }
-    low, high = preset.config.bounds
+    usual = preset.at(sigma_0)
+    low, high = usual.bounds
     bounds = (given.pop("sigma_min", low), given.pop("sigma_max", high))
     changes = {name: value for name, value in given.items() if name in _STRATEGY_OPTIONS}
     known = {field.name for field in fields(preset.config)}
@@ -235,7 +236,7 @@ def _strategy(options: argparse.Namespace, preset: Preset) -> StrategyConfig:
             raise InvalidParameterError(
                 f"{_flag(name)} means nothing to strategy {preset.strategy!r}."
             )
-    return replace(preset.config, bounds=bounds, **changes)
+    return replace(usual, bounds=bounds, **changes)
 
 
 def _flag(name: str) -> str:

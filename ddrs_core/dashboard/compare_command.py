@@ -23,7 +23,8 @@ def certify_commands(configs: Sequence[CertifyConfig]) -> str:
     """One line where every method goes with every sigma, else a line a setting."""
     methods = list(dict.fromkeys(config.method.value for config in configs))
     sigmas = list(dict.fromkeys(config.sigma for config in configs))
-    if len(methods) * len(sigmas) == len(configs):
+    strategies = {config.strategy for config in configs if config.strategy is not None}
+    if len(methods) * len(sigmas) == len(configs) and len(strategies) <= 1:
         return shlex.join(_words(configs, methods, sigmas))
     return "\n".join(shlex.join(_words([c], [c.method.value], [c.sigma])) for c in configs)
 
@@ -40,7 +41,7 @@ def _words(
     words += [] if bank is None else ["--bank", bank]
     strategy = next((c.strategy for c in configs if c.strategy is not None), None)
     if strategy is not None:
-        words += _strategy_words(strategy)
+        words += _strategy_words(strategy, sigmas)
     words += ["--n0", str(first.n0), "--n", str(first.n)]
     if first.until is not None:
         words += ["--adaptive", *_rule_words(first.until)]
@@ -64,12 +65,19 @@ def _without(words: Sequence[str], defaults: set[tuple[str, str]]) -> list[str]:
     return [w for i, w in enumerate(words) if i not in left_out and i - 1 not in left_out]
 
 
-def _strategy_words(config: StrategyConfig) -> list[str]:
+def _strategy_words(config: StrategyConfig, sigmas: Sequence[float]) -> list[str]:
     """The preset that is nearest, and what differs from it."""
     kind = "ascent" if isinstance(config, AscentConfig) else "search"
-    nearest = min(list_presets(kind), key=lambda p: len(config_changes(p.name, config)))
+
+    def changes(preset: str) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for sigma in sigmas:  # each would give the preset bounds of its own
+            found |= config_changes(preset, config, sigma)
+        return found
+
+    nearest = min(list_presets(kind), key=lambda p: len(changes(p.name)))
     words = ["--preset", nearest.name]
-    for name, value in config_changes(nearest.name, config).items():
+    for name, value in changes(nearest.name).items():
         words += [f"--{name.replace('_', '-')}", repr(value)]
     return words
 

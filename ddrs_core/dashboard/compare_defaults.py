@@ -42,7 +42,7 @@ def default_size(dataset: str, model: str, device: str, split: str) -> Size:
     images = len(load_dataset(dataset, split))
     fits = affordable(forward, forward.shape, 10**12, _SECONDS, 1)
     fixed = CertifyConfig(dataset, model, Method.FIXED, 0.25, until=UntilPlaced())
-    own = replace(fixed, method=Method.DS, strategy=get_preset(DEFAULT_PRESET).config)
+    own = replace(fixed, method=Method.DS, strategy=get_preset(DEFAULT_PRESET).at(0.25))
     for n, wanted in _SIZES:
         count = min(wanted, images)
         both = [replace(config, n=n) for config in (fixed, own)]

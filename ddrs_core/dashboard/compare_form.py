@@ -28,7 +28,6 @@ from ddrs_core.smoothing import (
 )
 
 _MOST_SIGMAS = 6
-_LIMIT_SHARE = 1.5  # of sigma_0, as in the shipped results
 _NEW_BANK = "A new one for this run"
 _BUDGETS = {True: "Adaptive", False: "Exactly N"}
 _BUDGET_NOTES = {
@@ -182,7 +181,7 @@ def _pick_bank() -> None:
 
 
 def _strategy() -> StrategyConfig:
-    config = get_preset(get("preset")).config
+    config = get_preset(get("preset")).at(given("sigma_0", "sigma_0"))
     return replace(config, bounds=(config.bounds[0], given("sigma_max", "the largest sigma")))
 
 
@@ -245,4 +244,4 @@ def _preset_changed() -> None:
 def _start_changed() -> None:
     start = get("sigma_0")
     if start:
-        put("sigma_max", round(_LIMIT_SHARE * start, 6))
+        put("sigma_max", get_preset(get("preset")).at(start).bounds[1])

@@ -22,17 +22,25 @@ from ddrs_core.store import LogRecord, RunRecord, open_store
 RUN, LOG, REFERENCE = "run.", "log.", "reference."
 MOST_SETS = 10  # that are compared at once
 _MOST_RUNS = 60  # that are offered
-_EXAMPLES = (("cifar10", "cifar10-resnet20-gaussian-0.25"), ("digits", "digits-gaussian-0.50"))
+_STUDY = REFERENCE + "study."
+_OPENS_ON = (("cifar10", "cifar10-resnet20-", 0.25), ("digits", "digits-", 0.5))
+_TRAININGS, _METHODS = ("gaussian", "smoothadv", "macer"), ("fixed", "ds")
 
 
 def default_shown() -> tuple[str, ...]:
-    """What the page opens with: one network at a fixed sigma and with data-dependent ones."""
+    """What the page opens with: the study of a data set that is at hand, each training method at a
+    fixed sigma and with data-dependent ones."""
     at_hand = {info.name for info in list_datasets()}
     files = reference_files()
-    for dataset, model in _EXAMPLES:
-        pair = [name for end in ("-fixed", "-ds") for name in files if name.endswith(model + end)]
-        if dataset in at_hand and len(pair) == 2:
-            return tuple(pair)
+    for dataset, models, sigma in _OPENS_ON:
+        names = [
+            f"{_STUDY}{models}{training}-{sigma:.2f}-{method}-{sigma:g}"
+            for training in _TRAININGS
+            for method in _METHODS
+        ]
+        there = tuple(name for name in names if name in files)
+        if dataset in at_hand and there:
+            return there
     return tuple(files)[:2]
 
 

@@ -16,6 +16,7 @@ from ddrs_core.dashboard.explorer_state import (
     config_changes,
     parameters,
     start_sigma,
+    started_at,
     with_parameters,
 )
 from ddrs_core.dashboard.picture_picker import PICTURES, picture_of
@@ -96,7 +97,7 @@ def seed_widgets(view: ExplorerView) -> None:
 def read_widgets() -> ExplorerView:
     """The view that the widgets show."""
     state = st.session_state
-    preset = get_preset(state[keys.PRESET])
+    preset, sigma_0 = get_preset(state[keys.PRESET]), float(state[keys.SIGMA_0])
     numbers = {
         name: state[keys.PARAMETER + name]
         for name in parameters(preset.config)
@@ -110,8 +111,8 @@ def read_widgets() -> ExplorerView:
         device=state[keys.DEVICE],
         index=int(state[keys.INDEX]),
         preset=preset.name,
-        config=with_parameters(preset.config, numbers),
-        sigma_0=float(state[keys.SIGMA_0]),
+        config=with_parameters(preset.at(sigma_0), numbers),
+        sigma_0=sigma_0,
         seed=int(state[keys.SEED]),
         n=int(state[keys.N]),
         n0=int(state[keys.N0]),
@@ -135,6 +136,7 @@ def pick_strategy() -> None:
     )  # fmt: skip
     third.number_input(
         "Start sigma_0", 0.001, 50.0, key=keys.SIGMA_0, step=0.05, format="%.4g",
+        on_change=bounds_follow_start,
         help="Noise level where the search starts, in units of pixels from 0 to 1. The noise that "
         "the model was trained with is a good start.",
     )  # fmt: skip
@@ -143,7 +145,8 @@ def pick_strategy() -> None:
     with fifth.popover("Certification", icon=":material/verified:", width="stretch"):
         _budget_form()
     preset = presets[state[keys.PRESET]]
-    changed = config_changes(preset.name, read_widgets().config)
+    view = read_widgets()
+    changed = config_changes(preset.name, view.config, view.sigma_0)
     note = ", ".join(f"{_FIELDS[name].label} = {value:g}" for name, value in changed.items())
     st.caption(preset.description + (f" Changed: {note}." if note else ""))
 
@@ -190,9 +193,20 @@ def _strategy_changed() -> None:
 def _preset_changed() -> None:
     state = st.session_state
     preset = get_preset(state[keys.PRESET])
-    for name, value in parameters(preset.config).items():
+    sigma_0 = start_sigma(get_card(state[keys.MODEL]), preset.name)
+    assign(keys.SIGMA_0, sigma_0)
+    for name, value in parameters(preset.at(sigma_0)).items():
         assign(keys.PARAMETER + name, _typed(name, value))
-    assign(keys.SIGMA_0, start_sigma(get_card(state[keys.MODEL]), preset.name))
+
+
+def bounds_follow_start() -> None:
+    """After another sigma_0 was given: its bounds, unless the visitor has chosen others."""
+    state = st.session_state
+    saved: ExplorerView | None = state.get(keys.SAVED_VIEW)
+    if saved is not None and saved.preset == state[keys.PRESET]:
+        bounds = started_at(saved, float(state[keys.SIGMA_0])).config.bounds
+        for name, value in zip(("sigma_min", "sigma_max"), bounds, strict=True):
+            assign(keys.PARAMETER + name, value)
 
 
 def _typed(name: str, value: float) -> float:

@@ -1,16 +1,15 @@
-"""All choices of the explorer as one value, and its way into the URL and back."""
+"""All choices of the explorer as one value, and its way into the URL."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ddrs_core.dashboard.belongings import belongings
 from ddrs_core.dashboard.engines import get_forward
-from ddrs_core.dashboard.picture_picker import PICTURES, example_picture
 from ddrs_core.data import (
     Dataset,
     DatasetInfo,
@@ -18,7 +17,7 @@ from ddrs_core.data import (
     is_picture_name,
     list_datasets,
 )
-from ddrs_core.errors import DDRSError, InvalidParameterError, unknown_name
+from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.models import (
     ModelCard,
     affordable,
@@ -31,15 +30,11 @@ from ddrs_core.models import (
 )
 from ddrs_core.smoothing import (
     DEFAULT_PRESET,
-    AscentConfig,
     Bound,
-    SearchConfig,
     StrategyConfig,
     get_preset,
 )
 from ddrs_core.smoothing.confidence import check_budget, check_sigma
-
-Reader = Callable[["ExplorerView", str], "ExplorerView"]
 
 DEFAULT_INDEX = 0
 DEFAULT_N, DEFAULT_N_SLOW = 10_000, 1_000  # the latter where a network takes long on this device
@@ -101,8 +96,8 @@ class ExplorerView:
                 f"so the label cannot be {self.label}."
             )
         resolve_device(self.device)
-        self.config.check()
         check_sigma(self.sigma_0)
+        self.config.check()
         check_budget(self.n0, self.n, self.alpha, parts=self.bound.parts)
         return self
 
@@ -116,7 +111,8 @@ class ExplorerView:
         }  # fmt: skip
         if self.is_picture and self.label is not None:
             query["label"] = str(self.label)
-        return query | {k: repr(v) for k, v in config_changes(self.preset, self.config).items()}
+        changes = config_changes(self.preset, self.config, self.sigma_0)
+        return query | {k: repr(v) for k, v in changes.items()}
 
 
 def fitting_models(dataset: DatasetInfo) -> list[ModelCard]:
@@ -174,9 +170,10 @@ def default_view(dataset: str | None = None, model: str | None = None) -> Explor
     info = get_dataset_info(dataset) if dataset else default_dataset()
     card = get_card(model) if model else default_model(info)
     preset = get_preset(DEFAULT_PRESET)
+    sigma_0 = start_sigma(card, preset.name)
     return ExplorerView(
         dataset=info.name, model=card.name, device="auto", index=DEFAULT_INDEX,
-        preset=preset.name, config=preset.config, sigma_0=start_sigma(card, preset.name),
+        preset=preset.name, config=preset.at(sigma_0), sigma_0=sigma_0,
         n=default_n(card.name, "auto"),
     )  # fmt: skip
 
@@ -218,94 +215,15 @@ def with_parameters(config: StrategyConfig, changes: Mapping[str, float]) -> Str
     return replace(config, **known)
 
 
-def config_changes(preset: str, config: StrategyConfig) -> dict[str, float]:
-    """The numbers in which a configuration differs from its preset."""
-    usual = parameters(get_preset(preset).config)
+def config_changes(preset: str, config: StrategyConfig, sigma_0: float) -> dict[str, float]:
+    """The numbers in which a configuration differs from its preset for that start."""
+    usual = parameters(get_preset(preset).at(sigma_0))
     return {k: v for k, v in parameters(config).items() if v != usual.get(k)}
 
 
-def parse_query(query: Mapping[str, str]) -> tuple[ExplorerView, list[str]]:
-    """Read a view from query parameters, which may come from anywhere.
-
-    What cannot be used is replaced by its default, and a sentence says so.
-
-    Returns:
-        A valid view, and the sentences.
-    """
-    problems: list[str] = []
-    view = default_view()
-    for name, read in _READERS.items():
-        text = query.get(name)
-        if text is None or (name in _PARAMETERS and name not in parameters(view.config)):
-            continue
-        try:
-            changed = read(view, text[:200])
-            view = changed.check()
-        except DDRSError as error:
-            problems.append(f"The link's {name} could not be used: {error}")
-    return view, problems
-
-
-def _dataset(view: ExplorerView, text: str) -> ExplorerView:
-    if text == view.dataset:
-        return view
-    name = example_picture() if text == PICTURES else text
-    return default_view(get_dataset_info(name).name)
-
-
-def _model(view: ExplorerView, text: str) -> ExplorerView:
-    card = get_card(text)
-    check_shape(card, get_dataset_info(view.dataset))
-    sigma_0, n = start_sigma(card, view.preset), default_n(card.name, view.device)
-    return replace(view, model=card.name, sigma_0=sigma_0, n=n)
-
-
-def _preset(view: ExplorerView, text: str) -> ExplorerView:
-    preset = get_preset(text)
-    sigma_0 = start_sigma(view.card, preset.name)
-    return replace(view, preset=preset.name, config=preset.config, sigma_0=sigma_0)
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise InvalidParameterError(f"{text[:40]!r} is not a number.") from None
-
-
-def _whole(text: str, largest: int) -> int:
-    number = _number(text)
-    if not number.is_integer() or not 0 <= number <= largest:
-        raise InvalidParameterError(f"{text[:40]!r} is not a whole number from 0 to {largest:,}.")
-    return int(number)
-
-
-def _bound(text: str) -> Bound:
-    if text not in list(Bound):
-        raise unknown_name("bound", text, list(Bound))
-    return Bound(text)
-
-
-def _parameter_reader(name: str) -> Reader:
-    def read(view: ExplorerView, text: str) -> ExplorerView:
-        return replace(view, config=with_parameters(view.config, {name: _number(text)}))
-
-    return read
-
-
-_PARAMETERS = {**parameters(AscentConfig()), **parameters(SearchConfig())}
-_READERS: dict[str, Reader] = {
-    "dataset": _dataset,
-    "model": _model,
-    "device": lambda view, text: replace(view, device=text),
-    "label": lambda view, text: replace(view, label=_whole(text, 10**6)),
-    "image": lambda view, text: replace(view, index=_whole(text, 10**9)),
-    "preset": _preset,
-    "sigma0": lambda view, text: replace(view, sigma_0=_number(text)),
-    "seed": lambda view, text: replace(view, seed=_whole(text, MAX_SEED)),
-    "alpha": lambda view, text: replace(view, alpha=_number(text)),
-    "n": lambda view, text: replace(view, n=_whole(text, MAX_N)),
-    "n0": lambda view, text: replace(view, n0=_whole(text, MAX_N)),
-    "bound": lambda view, text: replace(view, bound=_bound(text)),
-    **{name: _parameter_reader(name) for name in _PARAMETERS},
-}  # fmt: skip
+def started_at(view: ExplorerView, sigma_0: float) -> ExplorerView:
+    """The view with another start; bounds that are the preset's follow it."""
+    preset, config = get_preset(view.preset), view.config
+    if config.bounds == preset.at(view.sigma_0).bounds:
+        config = replace(config, bounds=preset.at(sigma_0).bounds)
+    return replace(view, sigma_0=sigma_0, config=config)

@@ -7,7 +7,8 @@ import streamlit as st
 from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.belongings import add_belonging
 from ddrs_core.dashboard.controls import seed_widgets
-from ddrs_core.dashboard.explorer_state import ExplorerView, default_view, parse_query
+from ddrs_core.dashboard.explorer_query import parse_query
+from ddrs_core.dashboard.explorer_state import ExplorerView, default_view
 from ddrs_core.jobs import Job
 from ddrs_core.models import UPLOAD_PREFIX
 

@@ -63,7 +63,7 @@ def command_line(view: ExplorerView) -> str:
     ]  # fmt: skip
     preset = get_preset(view.preset)
     chosen = ["--strategy", preset.strategy, "--preset", preset.name]
-    for key, value in config_changes(view.preset, view.config).items():
+    for key, value in config_changes(view.preset, view.config, view.sigma_0).items():
         chosen += [f"--{key.replace('_', '-')}", repr(value)]
     start = ["python", "-m", "ddrs_core", "certify"]
     fixed = shlex.join([*start, *common, "--method", "fixed"])
@@ -72,12 +72,12 @@ def command_line(view: ExplorerView) -> str:
 
 def python_snippet(view: ExplorerView) -> str:
     """Python that chooses sigma and certifies, with the same numbers."""
-    changed = config_changes(view.preset, view.config)
+    changed = config_changes(view.preset, view.config, view.sigma_0)
     bounds = {"sigma_min", "sigma_max"}
     changes = "".join(f", {k}={v!r}" for k, v in changed.items() if k not in bounds)
     if bounds & set(changed):
         changes += f", bounds={view.config.bounds!r}"
-    config = f'get_preset("{view.preset}").config'
+    config = f'get_preset("{view.preset}").at({view.sigma_0!r})'
     if changes:
         config = f"replace({config}{changes})"
     bound = "" if view.bound is Bound.ONE_SIDED else f', bound="{view.bound.value}"'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import streamlit as st
 import torch
@@ -40,7 +40,6 @@ from ddrs_core.smoothing.orders import OrderResult, replay_orders
 _DEVICE = "auto"
 _ALPHA = 0.001
 _N0 = 100
-_MOST_OVER_SIGMA = 1.5  # sigma stays below so many times sigma_0, as in the shipped logs
 _HUNT_N = 10_000
 _MOST_TARGETS = 500
 _SLOPE_COPIES = 32
@@ -108,10 +107,7 @@ def open_tools(context: BankContext, view: MemoryView) -> Tools:
 def _strategy(name: str, sigma_0: float) -> StrategyConfig | None:
     if name == FIXED:
         return None
-    config = get_preset(name).config
-    low, high = config.bounds
-    top = min(high, _MOST_OVER_SIGMA * sigma_0)
-    return replace(config, bounds=(min(low, top / 2), top)).check()
+    return get_preset(name).at(sigma_0).check()
 
 
 def certify_request(tools: Tools, x: Tensor, n: int, index: int | None) -> JobRequest:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.assignments import assign
+from ddrs_core.dashboard.controls import bounds_follow_start
 from ddrs_core.dashboard.explorer_state import (
     default_dataset,
     default_model,
@@ -159,6 +160,7 @@ def _dataset_changed() -> None:
 def _model_changed() -> None:
     state = st.session_state
     assign(keys.SIGMA_0, start_sigma(get_card(state[keys.MODEL]), state[keys.PRESET]))
+    bounds_follow_start()
     assign(keys.N, default_n(state[keys.MODEL], state[keys.DEVICE]))
     assign(keys.LABEL, None)
 

@@ -7,7 +7,7 @@ A new strategy is one file with a configuration and a generator of ``SigmaBatch`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -36,19 +36,35 @@ class Preset:
     description: str
     config: StrategyConfig
     sigma_0: float | None = None  # the start that the source used; None: the model's sigma
+    rise: float | None = None  # largest sigma, in sigma_0; None: as ``config`` has it
+
+    def at(self, sigma_0: float) -> StrategyConfig:
+        """The configuration for a start: with ``rise``, the largest sigma follows it.
+
+        Under noise far beyond that of their training, networks give one class to everything, and
+        the large radii of that class then say nothing about an image.
+        """
+        if self.rise is None or not sigma_0 > 0:
+            return self.config
+        largest = round(self.rise * sigma_0, 6)
+        smallest = min(self.config.bounds[0], largest / 2)
+        return replace(self.config, bounds=(smallest, largest))
 
 
+_RISE = 1.5
 _PRESETS = (
     Preset(
         "guarded",
         "ascent",
         "Guarded ascent",
         "Algorithm 1 on a sharper softmax, with a falling step size, averaged last iterates and a "
-        "guard: sigma moves only if fresh votes promise a larger radius for the same class.",
+        "guard: sigma moves only if fresh votes promise a larger radius for the same class, and "
+        "to 1.5 sigma_0 at most.",
         AscentConfig(
             lr=0.05, steps=60, samples=16, clamp=0.001, bounds=(0.05, 1.5),
             final_lr=0.05, average=0.25, beta=3.0, guard=400,
         ),
+        rise=_RISE,
     ),
     Preset(
         "fast",
@@ -83,8 +99,10 @@ _PRESETS = (
         "qcrs",
         "search",
         "Guarded bisection",
-        "Halves the interval of sigma by comparing votes on both sides; no gradients.",
+        "Halves the interval of sigma by comparing votes on both sides; no gradients. At most 1.5 "
+        "sigma_0.",
         SearchConfig(),
+        rise=_RISE,
     ),
 )  # fmt: skip
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _PRESETS}

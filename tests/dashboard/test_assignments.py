@@ -13,7 +13,7 @@ def page() -> None:
     from ddrs_core.dashboard import keys
     from ddrs_core.dashboard.assignments import complete_assignments, repeat_assignments
     from ddrs_core.dashboard.controls import seed_widgets
-    from ddrs_core.dashboard.explorer_state import parse_query
+    from ddrs_core.dashboard.explorer_query import parse_query
 
     state = st.session_state
     state["runs"] = state.get("runs", 0) + 1

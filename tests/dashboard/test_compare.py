@@ -211,7 +211,9 @@ def test_choices_that_make_no_sense_are_refused_in_words(
 def test_the_command_lines_give_the_same_settings_back() -> None:
     cases = [
         config(*SMALL),
-        config("--method", "ds", "--sigma", "0.4", "--sigma-max", "0.6", "--adaptive", "width=0.1"),
+        config("--method", "ds", "--sigma", "0.4", "--sigma-max", "0.7", "--adaptive", "width=0.1"),
+        config("--method", "ds", "--sigma", "0.4", "--sigma-max", "0.6"),
+        config("--method", "fixed", "ds", "--sigma", "0.04", "0.4"),  # the bounds follow sigma_0
         config("--method", "fixed", "--sigma", "0.25", "0.5", "--adaptive", "--skip", "7"),
         config("--method", "fixed", "--sigma", "0.25", "--index", "3", "9", "--bound", "two-sided"),
         [

@@ -71,6 +71,13 @@ def test_choosing_a_model_sets_its_sigma(app: AppTest) -> None:
     explorer(app, image="6")
     app.selectbox(key=keys.MODEL).select("digits-gaussian-0.25").run()
     assert app.number_input(key=keys.SIGMA_0).value == pytest.approx(0.25)
+    assert app.number_input(key=keys.PARAMETER + "sigma_max").value == pytest.approx(0.375)
+    app.number_input(key=keys.SIGMA_0).set_value(0.4).run()
+    assert app.number_input(key=keys.PARAMETER + "sigma_max").value == pytest.approx(0.6)
+    app.number_input(key=keys.PARAMETER + "sigma_max").set_value(1.0).run()
+    app.number_input(key=keys.SIGMA_0).set_value(0.3).run()
+    assert app.number_input(key=keys.PARAMETER + "sigma_max").value == pytest.approx(1.0)
+    assert first(app.query_params["sigma_max"]) == "1.0"
 
 
 def test_a_budget_that_cannot_prove_anything_is_refused_in_words(app: AppTest) -> None:

@@ -10,11 +10,12 @@ import pytest
 from ddrs_core.cli import main
 from ddrs_core.dashboard.certify_panel import certificate_card, compare, explain_abstention
 from ddrs_core.dashboard.explorer_jobs import certify_request, sigma_request
+from ddrs_core.dashboard.explorer_query import parse_query
 from ddrs_core.dashboard.explorer_state import (
     ExplorerView,
     config_changes,
     default_view,
-    parse_query,
+    started_at,
     with_parameters,
 )
 from ddrs_core.dashboard.exports import command_line, python_snippet
@@ -38,6 +39,9 @@ def views() -> list[ExplorerView]:
         replace(
             start, config=with_parameters(start.config, {"lr": 0.007, "steps": 9, "sigma_max": 0.9})
         ),
+        started_at(start, 2.0),
+        replace(start, sigma_0=0.1, config=replace(start.config, bounds=(1.5, 2.5))),
+        replace(start, sigma_0=2.0, config=replace(start.config, bounds=(0.001, 0.002))),
     ]
 
 
@@ -81,6 +85,17 @@ def test_bad_links_get_a_sentence_and_the_default(query: dict[str, str], words: 
     assert len(problems[0]) < 400
 
 
+def test_the_largest_sigma_follows_the_start_until_somebody_chooses_it() -> None:
+    view, _ = parse_query({"sigma0": "0.2"})
+    assert view.config == get_preset("guarded").at(0.2)
+    assert view.config.bounds == (0.05, 0.3)
+    assert "sigma_max" not in view.to_query()
+    own, _ = parse_query({"sigma0": "0.2", "sigma_max": "0.8"})
+    assert own.config.bounds == (0.05, 0.8)
+    assert started_at(own, 0.4).config.bounds == (0.05, 0.8)
+    assert started_at(view, 0.4).config.bounds == pytest.approx((0.05, 0.6))
+
+
 def test_one_bad_part_does_not_spoil_the_others() -> None:
     view, problems = parse_query({"image": "12", "sigma0": "no", "seed": "9"})
     assert (view.index, view.seed, view.sigma_0) == (12, 9, default_view().sigma_0)
@@ -94,7 +109,7 @@ def test_the_command_line_names_what_differs_from_the_preset() -> None:
     assert fixed[:4] == chosen[:4] == ["python", "-m", "ddrs_core", "certify"]
     assert "--lr" not in fixed
     assert chosen[chosen.index("--lr") + 1] == "0.5"
-    assert config_changes(view.preset, view.config) == {"lr": 0.5}
+    assert config_changes(view.preset, view.config, view.sigma_0) == {"lr": 0.5}
     assert get_preset(view.preset).config != view.config
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ddrs_core.data import Dataset
 from ddrs_core.errors import InvalidParameterError, UnknownNameError
-from ddrs_core.models import Classifier, NoisyForward
+from ddrs_core.models import Classifier, NoisyForward, load_model
 from ddrs_core.smoothing import (
     AscentConfig,
     Budget,
@@ -350,6 +350,32 @@ def test_the_papers_presets_have_nothing_of_ours(name: str) -> None:
     for field in ("final_lr", "average", "guard"):
         assert getattr(config, field) == getattr(plain, field)
     assert dataclasses.replace(plain).guard == 0
+
+
+def test_our_presets_keep_sigma_near_its_start_and_the_papers_do_not() -> None:
+    for preset in list_presets():
+        ours = preset.name in ("guarded", "qcrs")
+        for sigma_0 in (0.02, 0.25, 2.0):
+            config = preset.at(sigma_0)
+            low, high = config.bounds
+            assert config.check() is config
+            assert (config == preset.config) != ours
+            assert dataclasses.replace(config, bounds=preset.config.bounds) == preset.config
+            if ours:
+                assert low < sigma_0 < high == pytest.approx(1.5 * sigma_0)
+
+
+@pytest.mark.parametrize("preset", ["guarded", "qcrs"])
+def test_a_network_that_sees_one_class_in_strong_noise_is_not_asked_there(
+    preset: str, test_split: Dataset
+) -> None:
+    """Class 9 of this network has radii above 2 at sigma 1.5, whatever is in the image."""
+    forward = NoisyForward(load_model("digits-smoothadv-ds2-0.50", "cpu"))
+    image, label = test_split[45]
+    assert label == 9
+    *_, last = choose_sigmas(forward, image[None], [0.5], get_preset(preset).at(0.5))
+    assert last.chosen is not None
+    assert 0.5 <= last.chosen[0] <= 0.75
 
 
 def test_unknown_presets_and_strategies() -> None:
