@@ -12,18 +12,15 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from torch import Tensor
-
 from ddrs_core.dashboard.explorer_state import own_models
 from ddrs_core.dashboard.visitor import visitor
-from ddrs_core.data import Dataset, load_dataset
+from ddrs_core.data import Dataset
 from ddrs_core.errors import DDRSError
 from ddrs_core.models import ModelCard, get_card, list_models, open_for_model
-from ddrs_core.runs.references import reference_results
-from ddrs_core.smoothing import Certificate
 from ddrs_core.store import (
     BankRecord,
     MemoryBank,
+    StoreError,
     UnknownEntryError,
     import_bank,
     list_banks,
@@ -32,9 +29,8 @@ from ddrs_core.store import (
 
 DEMO = "demo"  # how links call a visitor's copy of the demo bank
 SHARED = ""  # owner of the banks that the command line makes
-_DEMO_NAME = "Demo: 100 digits"
-_DEMO_LOG = "reference.first.digits-smoothadv-ds2-0.50-ds"
-_DEMO_DATASET = "digits"
+DEMO_TITLE = "Demo: 500 digits"
+DEMO_FILE = Path(__file__).resolve().parents[2] / "assets/banks/digits-smoothadv-ds2-0.50.zip"
 _PROGRAM = "the dashboard"  # owner of what all copies of the demo bank are made from
 _MOST_BANKS = 20  # of one visitor
 _ID = re.compile(r"[0-9a-f]{16}")
@@ -61,7 +57,7 @@ class BankContext:
     @property
     def is_demo(self) -> bool:
         """Whether it is the demo bank, or the visitor's copy of it."""
-        return self.is_untouched_demo or self.record.name == _DEMO_NAME
+        return self.is_untouched_demo or self.record.name == DEMO_TITLE
 
     @property
     def is_untouched_demo(self) -> bool:
@@ -122,7 +118,7 @@ def new_bank_name(card: ModelCard) -> str:
 def start_over() -> None:
     """Give up the visitor's copy of the demo bank."""
     with suppress(UnknownEntryError):
-        MemoryBank.find(None, _DEMO_NAME, owner=visitor()).delete()
+        MemoryBank.find(None, DEMO_TITLE, owner=visitor()).delete()
 
 
 def copy_bank(bank: MemoryBank, name: str) -> str:
@@ -179,7 +175,7 @@ def _require_room() -> None:
 def _demo() -> MemoryBank:
     """The visitor's copy of the demo bank, as long as there is none the bank itself."""
     with suppress(UnknownEntryError):
-        return MemoryBank.find(None, _DEMO_NAME, owner=visitor())
+        return MemoryBank.find(None, DEMO_TITLE, owner=visitor())
     with _LOCK:
         return _demo_template()
 
@@ -187,42 +183,17 @@ def _demo() -> MemoryBank:
 def _own_demo() -> MemoryBank:
     with _LOCK:
         with suppress(UnknownEntryError):
-            return MemoryBank.find(None, _DEMO_NAME, owner=visitor())
-        return _demo_template().copy(_DEMO_NAME, owner=visitor())
+            return MemoryBank.find(None, DEMO_TITLE, owner=visitor())
+        return _demo_template().copy(DEMO_TITLE, owner=visitor())
 
 
 def _demo_template() -> MemoryBank:
-    """What a shipped certification log makes of an empty bank; filled in one transaction."""
-    certificates = demo_certificates()
-    bank = _open_template(certificates[0].model)
-    settled = bank.record().settled
-    if settled not in (0, len(certificates)):  # two servers filled it at once
-        bank.delete()
-        bank = _open_template(certificates[0].model)
-        settled = 0
-    if not settled:
-        data = load_dataset(_DEMO_DATASET)
-        bank.settle_many([_image(data, c) for c in certificates], certificates)
-    return bank
-
-
-def _open_template(model: str) -> MemoryBank:
-    info = load_dataset(_DEMO_DATASET).info
-    return MemoryBank.open(
-        None, f"{_DEMO_NAME} ({model})", model=model, num_classes=info.num_classes,
-        shape=info.shape, owner=_PROGRAM, class_names=info.class_names,
-    )  # fmt: skip
-
-
-def demo_certificates() -> list[Certificate]:
-    """The certificates of the demo bank in the order of their arrival."""
-    rows = reference_results(_DEMO_LOG).rows
-    return [row.certificate for row in rows if row.certificate is not None]
-
-
-def _image(data: Dataset, certificate: Certificate) -> Tensor:
-    assert certificate.index is not None
-    return data[certificate.index][0]
+    """The shipped bank, which all visitors copy."""
+    with suppress(UnknownEntryError):
+        return MemoryBank.find(None, DEMO_TITLE, owner=_PROGRAM)
+    with suppress(StoreError):  # another server was quicker
+        import_bank(None, DEMO_FILE, DEMO_TITLE, owner=_PROGRAM)
+    return MemoryBank.find(None, DEMO_TITLE, owner=_PROGRAM)
 
 
 def _card_of(digest: str) -> ModelCard | None:

@@ -12,7 +12,7 @@ import streamlit as st
 from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.board import Board
 from ddrs_core.dashboard.memory_banks import BankContext
-from ddrs_core.dashboard.memory_content import BankContent, read_content
+from ddrs_core.dashboard.memory_content import MOST_SHOWN, BankContent, read_content
 from ddrs_core.dashboard.memory_hunt import show_hunt
 from ddrs_core.dashboard.memory_jobs import Tools, find_job, open_tools, start_job, walk_request
 from ddrs_core.dashboard.memory_query import (
@@ -75,10 +75,15 @@ def show_collisions(context: BankContext) -> None:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _pairs(fingerprint: str, _content: BankContent) -> list[Pair]:
-    balls = _content.balls[: _content.replayed]
+    balls = _content.balls
     return find_collisions(
         _content.between, [b.claimed for b in balls], [b.claimed_radius for b in balls]
     )
+
+
+def _first(count: int) -> str:
+    """How many balls are looked at, in words."""
+    return f"first {count:,}" if count == MOST_SHOWN else f"{count:,}"
 
 
 def _show_pairs(fingerprint: str, content: BankContent, names: Sequence[str]) -> None:
@@ -87,13 +92,14 @@ def _show_pairs(fingerprint: str, content: BankContent, names: Sequence[str]) ->
     pairs = _pairs(fingerprint, content)
     if not pairs:
         st.caption(
-            f"No two of the first {content.replayed} certificates contradict each other: no "
-            "claimed balls of different class overlap."
+            f"No two of the {_first(len(balls))} certificates contradict each other: no claimed "
+            "balls of different class overlap."
         )
         return
     st.caption(
-        f"{len(pairs)} pairs of certificates of different class contradict each other: the balls "
-        "that they claimed overlap, which one sigma for all could not do. The deepest:"
+        f"{len(pairs):,} pairs of the {_first(len(balls))} certificates contradict each other: "
+        "the balls of different class that they claimed overlap, which one sigma for all could not "
+        "do. The deepest:"
     )
     rows = "".join(
         f"<tr><th scope='row'>ball {balls[p.first].serial} and ball {balls[p.second].serial}</th>"

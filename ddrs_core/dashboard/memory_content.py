@@ -16,7 +16,6 @@ from ddrs_core.smoothing.rounding import distances, subtract_down
 from ddrs_core.store import MemoryBank, StoredBall
 
 MOST_SHOWN = 1_000  # balls that the page looks at closely, the first to arrive
-_MOST_REPLAYED = 400
 
 
 @dataclass(frozen=True)
@@ -32,14 +31,9 @@ class BankContent:
         return embed(self.images)
 
     @cached_property
-    def replayed(self) -> int:
-        """How many arrivals a replay looks at."""
-        return min(len(self.balls), _MOST_REPLAYED)
-
-    @cached_property
     def between(self) -> Distances:
-        """Distances of the first ``replayed`` centres."""
-        return Distances.between(self.images[: self.replayed])
+        """Distances of all centres."""
+        return Distances.between(self.images)
 
     @cached_property
     def _rows(self) -> dict[int, int]:

@@ -167,7 +167,7 @@ def hunt_request(tools: Tools, index: int) -> JobRequest:
 
 def orders_request(content: BankContent, fingerprint: str, shuffles: int) -> JobRequest:
     """The bank's certificates in many orders of arrival."""
-    balls = content.balls[: content.replayed]
+    balls = content.balls
     classes, radii = [b.claimed for b in balls], [b.claimed_radius for b in balls]
 
     def start() -> Iterator[OrderResult]:

@@ -72,7 +72,7 @@ _STUDY = Board(
 def show_order(context: BankContext) -> None:
     """Replay the bank's history; shuffle it."""
     content = read_content(context.bank, context.record.fingerprint)
-    if content.replayed < 2:
+    if len(content.balls) < 2:
         st.info("A replay needs two balls at least. Store some in the section Query.")
         return
     _show_replay(context, content)
@@ -83,7 +83,7 @@ def show_order(context: BankContext) -> None:
 def replayed(fingerprint: str, _content: BankContent) -> tuple[Settlement, ...]:
     """The bank's certificates settled once more, in the order in which they came; balls are called
     by their serials."""
-    balls = _content.balls[: _content.replayed]
+    balls = _content.balls
     arrivals = replay(
         _content.between, [b.claimed for b in balls], [b.claimed_radius for b in balls]
     )
@@ -106,7 +106,7 @@ def _show_replay(context: BankContext, content: BankContent) -> None:
         "Move through the bank's history: every certificate as it met the balls that were there "
         "before it."
     )
-    total, state = content.replayed, st.session_state
+    total, state = len(content.balls), st.session_state
     if not 1 <= int(state[widget("arrival")]) <= total:
         assign(widget("arrival"), total)
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -116,8 +116,8 @@ def _show_replay(context: BankContext, content: BankContent) -> None:
             args=(context.record.fingerprint, content),
             help="The next certificate that did not stay as it was claimed.",
         )  # fmt: skip
-    if len(content.balls) > total:
-        st.caption(f"The first {total} arrivals are replayed.")
+    if context.record.stored > total:
+        st.caption(f"The first {total:,} arrivals are replayed.")
     settlements = replayed(context.record.fingerprint, content)
     settlement, names = settlements[at - 1], context.class_names
     which = image_name(content.balls[at - 1].certificate)
@@ -204,7 +204,7 @@ def _changing_text(study: OrderStudy) -> str:
 def ids_of(content: BankContent) -> list[int]:
     """What the images of a replay are called: their numbers in the data set, where all have one,
     else the serials of their balls."""
-    balls = content.balls[: content.replayed]
+    balls = content.balls
     known = [b.certificate.index for b in balls if b.certificate.dataset is not None]
     numbers = [n for n in known if n is not None]
     return numbers if len(numbers) == len(balls) else [b.serial for b in balls]

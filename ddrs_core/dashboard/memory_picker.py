@@ -9,6 +9,7 @@ from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.memory_banks import (
     DEMO,
+    DEMO_TITLE,
     SHARED,
     BankContext,
     choosable_banks,
@@ -59,14 +60,15 @@ def pick_bank() -> BankContext:
 def _title(token: str, record: BankRecord) -> str:
     """Without anything that changes: the browser remembers what was chosen by its title."""
     if token == DEMO:
-        return "Demo: 100 digits"
+        return DEMO_TITLE
     return f"{record.name} (shared)" if record.owner == SHARED else record.name
 
 
 def _standing(context: BankContext) -> str:
     made_of = (
-        "The demo bank holds the shipped certificates of 100 test digits by the model "
-        "digits-smoothadv-ds2-0.50, settled in their order."
+        "The demo bank holds the certificates of the 500 test digits by the model "
+        "digits-smoothadv-ds2-0.50, settled in their order. Of the models that come along it "
+        "contradicts itself most."
     )
     if context.is_untouched_demo:
         return f"{made_of} Once you store something, you work on a copy of your own."

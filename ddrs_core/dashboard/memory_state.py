@@ -49,16 +49,16 @@ class MemoryView:
 
     bank: str = DEMO
     section: Section = Section.BANK
-    image: int = 345  # of the query
+    image: int = 364  # of the query
     way: Way = Way.IMAGE
     target: int = 45
-    far: int = 25  # per cent of the way
+    far: int = 30  # per cent of the way
     noise: int = 0  # seed of the direction
     strategy: str = DEFAULT_PRESET
     sigma: float | None = None  # sigma_0; None: the model's own
     n: int = 10_000
     first: int = 45  # of the walk
-    second: int = 345
+    second: int = 364
     points: int = 13
     walk_n: int = 1_000
     hunted: int = 45

@@ -53,9 +53,9 @@ def test_query_collision_and_replay(page: Page, url: str) -> None:
     page.goto(f"{url}/memory")
     expect(page.get_by_role("heading", name="Memory", level=1)).to_be_visible()
     expect(page.locator("[data-figure='growth'] .main-svg").first).to_be_visible()
-    expect(page.locator("[data-text='record']")).to_contain_text("96balls are stored")
+    expect(page.locator("[data-text='record']")).to_contain_text("481balls are stored")
     button(page, "Check").click()
-    expect(page.get_by_text("no two of 96 balls of different class overlap")).to_be_visible()
+    expect(page.get_by_text("no two of 481 balls of different class overlap")).to_be_visible()
 
     section(page, "Query")
     expect(said(page)).to_contain_text(re.compile(r"Inside ball \d+ of class 9"))
@@ -72,7 +72,7 @@ def test_query_collision_and_replay(page: Page, url: str) -> None:
     true = [c["r"] - (c["x"] ** 2 + c["y"] ** 2) ** 0.5 for c in balls]
     assert min(abs(t - float(depth[1])) for t in true) < 2e-3
     button(page, "Store it in my copy").click()
-    expect(page.get_by_text("Stored: your copy has 97 balls now.")).to_be_visible()
+    expect(page.get_by_text("Stored: your copy has 482 balls now.")).to_be_visible()
 
     section(page, "Collisions")
     button(page, "Walk").click()
@@ -90,18 +90,18 @@ def test_query_collision_and_replay(page: Page, url: str) -> None:
     expect(page.get_by_role("region", name="The four certificates")).to_contain_text("x', fresh")
 
     section(page, "Order")
-    expect(said(page).first).to_contain_text("Arrival 97 of 97: moved")
+    expect(said(page).first).to_contain_text("Arrival 482 of 482: moved")
     slider = page.get_by_role("slider", name="Arrival")
     slider.focus()
     slider.press("ArrowLeft")
-    expect(said(page).first).to_contain_text("Arrival 96 of 97: image 495")
+    expect(said(page).first).to_contain_text("Arrival 481 of 482: image 499")
     button(page, "Next that changed").click()
-    expect(said(page).first).to_contain_text("Arrival 97 of 97")
+    expect(said(page).first).to_contain_text("Arrival 482 of 482")
     button(page, "Shuffle").click()
     expect(page.get_by_text(re.compile("In 21 orders"))).to_be_visible()
 
     page.reload()  # the link and the visitor's own copy are still there
-    expect(said(page).first).to_contain_text("Arrival 97 of 97")
+    expect(said(page).first).to_contain_text("Arrival 482 of 482")
 
 
 def test_a_shared_link_opens_the_same_view_on_a_fresh_server(
@@ -111,7 +111,7 @@ def test_a_shared_link_opens_the_same_view_on_a_fresh_server(
     page = browser.new_page(viewport={"width": 480, "height": 1600})
     try:
         page.goto(f"{url}/memory?bank=demo&section=order&arrival=50")
-        expect(said(page).first).to_contain_text("Arrival 50 of 96: image 250. Trimmed: ball 9")
+        expect(said(page).first).to_contain_text("Arrival 50 of 481: image 53. ")
         expect(page.locator("[data-figure='ruler'] .main-svg").first).to_be_visible()
         wide = "() => document.documentElement.scrollWidth <= window.innerWidth"
         assert page.evaluate(wide)  # nothing sticks out of a narrow page
