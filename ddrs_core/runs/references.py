@@ -14,7 +14,7 @@ _RESULTS = Path(__file__).resolve().parents[2] / "assets" / "results"
 
 @lru_cache(maxsize=1)
 def reference_files() -> dict[str, Path]:
-    """The shipped logs by the id of their results, such as ``reference.first.digits-...-ds``."""
+    """The shipped logs by the id of their results: ``reference.study.digits-...-ds-0.5``."""
     files = sorted(_RESULTS.glob("*/*.tsv"))
     return {f"reference.{path.parent.name}.{path.stem}": path for path in files}
 

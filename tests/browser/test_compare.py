@@ -22,7 +22,7 @@ from tests.browser.conftest import start_server
 
 MODEL = "digits-gaussian-0.50"
 IMAGES, SECONDS = 16, 8.0  # of the run, about
-FIXED, DS = (f"reference.first.{MODEL}-{end}" for end in ("fixed", "ds"))
+FIXED, DS = (f"reference.study.{MODEL}-{end}-0.5" for end in ("fixed", "ds"))
 
 
 class Server(NamedTuple):

@@ -41,7 +41,8 @@ from ddrs_core.runs.tables import Table
 from ddrs_core.store import MAX_LOG_BYTES, MemoryBank, open_store
 
 ROOT = Path(__file__).resolve().parents[2]
-FIXED, DS = "reference.first.digits-gaussian-0.50-fixed", "reference.first.digits-gaussian-0.50-ds"
+STUDY = "reference.study.digits-gaussian-0.50"
+FIXED, DS = f"{STUDY}-fixed-0.5", f"{STUDY}-ds-0.5"
 FORM = keys.CERTIFY_FORM
 COHEN = "idx\tlabel\tpredict\tradius\tcorrect\ttime\n"
 FIRST = "python -m ddrs_core certify "
@@ -105,15 +106,19 @@ def finished_run(owner: str) -> str:
     return run.id
 
 
-def test_it_opens_on_one_network_with_fixed_and_with_data_dependent_sigma(app: AppTest) -> None:
+def test_it_opens_on_the_study_each_training_method_with_fixed_and_own_sigmas(
+    app: AppTest,
+) -> None:
     open_page(app)
-    fixed, own = (reference_results(name) for name in default_shown())
-    assert fixed.model == own.model
-    assert (fixed.method, own.method) == ("fixed", "ds")
-    assert app.multiselect(key=keys.COMPARE_SHOWN).value == [fixed.id, own.id]
-    assert app.selectbox(key=keys.COMPARE_A).value == own.id
-    assert app.selectbox(key=keys.COMPARE_B).value == fixed.id
-    assert query(app, "show") == f"{fixed.id},{own.id}"
+    sets = [reference_results(name) for name in default_shown()]
+    assert [s.training for s in sets[::2]] == ["gaussian", "smoothadv", "macer"]
+    for fixed, own in zip(sets[::2], sets[1::2], strict=True):
+        assert fixed.model == own.model
+        assert (fixed.method, own.method) == ("fixed", "ds")
+    assert app.multiselect(key=keys.COMPARE_SHOWN).value == [s.id for s in sets]
+    assert app.selectbox(key=keys.COMPARE_A).value == sets[1].id
+    assert app.selectbox(key=keys.COMPARE_B).value == sets[0].id
+    assert query(app, "show") == ",".join(s.id for s in sets)
     assert query(app, "pair") == "2-1"
     assert not button(app, "Certify").disabled  # type: ignore[attr-defined]
 
@@ -165,7 +170,7 @@ def test_the_view_and_the_form_outlive_a_page_switch(app: AppTest) -> None:
     [
         {"show": "../../etc/passwd"},
         {"show": "run.x.0,log.<b>"},
-        {"show": "reference.first.none"},
+        {"show": "reference.study.none"},
         {"run": "' OR 1=1 --"},
         {"show": f"{FIXED},{DS}", "pair": "9-x", "image": "-3", "sigmas": "99999999999"},
     ],

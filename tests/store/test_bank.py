@@ -46,7 +46,7 @@ from tests.store.conftest import certificate
 from tests.store.test_certificates import same
 
 GREY = np.full(SHAPE, 0.5, np.float32)
-FIXED = Path(__file__).parents[2] / "assets/results/first/digits-gaussian-0.50-fixed.tsv"
+STUDY = Path(__file__).parents[2] / "assets/results/study"
 
 
 def moved(distance: float) -> np.ndarray:
@@ -190,17 +190,21 @@ def test_numbers_of_numpy_are_taken(bank: MemoryBank) -> None:
     assert bank.balls()[0].certificate.index == 3
 
 
-def test_certificates_of_one_fixed_sigma_are_neither_trimmed_nor_adopted(store: Store) -> None:
-    """They belong to one smoothed classifier, which does not contradict itself."""
-    rows = read_rows(FIXED.read_text(), FIXED.name)
+@pytest.mark.parametrize("model", ["gaussian-0.50", "smoothadv-ds2-0.50", "macer-0.25"])
+def test_certificates_of_one_fixed_sigma_are_neither_trimmed_nor_adopted(
+    model: str, store: Store
+) -> None:
+    """All test digits: they belong to one smoothed classifier, which does not contradict itself."""
+    (log,) = STUDY.glob(f"digits-{model}-fixed-*.tsv")
+    rows = read_rows(log.read_text(), log.name)
     certificates = [row.certificate for row in rows]
-    assert len(certificates) == 100
+    assert len(certificates) == 500
     images, _ = load_dataset("digits", "test").tensors([c.index for c in certificates])  # type: ignore[misc]
     bank = new_bank(store, model=certificates[0].model, num_classes=10, shape=(1, 8, 8))
     settled = bank.settle_many(list(images), certificates)
     assert not {s.outcome for s in settled} & {Outcome.TRIMMED, Outcome.ADOPTED}
     tallies = bank.record().tallies
-    assert sum(tallies.values()) == 100
+    assert sum(tallies.values()) == 500
     assert tallies["abstained"] + tallies["rescued"] == sum(c.abstained for c in certificates)
     for s, c in zip(settled, certificates, strict=True):
         assert s.radius >= c.radius
