@@ -1,20 +1,23 @@
 #!/usr/bin/env bash
-# Certifies the models of a suite at the guarantee of N = 100,000, at their training sigma and
-# data-dependent, and prints the table of assets/results/README.md:
+# Certifies the models of a suite at their training sigma and data-dependent, and prints the tables
+# of assets/results/README.md:
 #     assets/results/study.sh digits|cifar10 [MODEL...]
-# Votes are drawn until the place among the radii 0, 0.25, ... is settled. An own sigma stays within
-# 1.5 times the training sigma. EVERY sets which of the first 1,000 CIFAR-10 test images are taken
-# (2: 500 images), LIMIT how many of those at most. Logs go to assets/results/study; may be stopped and
-# started again, also with a larger LIMIT.
+# The guarantee is that of N = 100,000; votes are drawn until the place among the radii 0, 0.25, ...
+# is settled. Logs go to assets/results/study; it may be stopped and started again.
+#     EVERY=K   every K-th of the first 1,000 CIFAR-10 test images, the lossless ones (2: 500 images)
+#     LIMIT=L   at most L of them; a larger one later goes on with the same logs
+#     N=N       exactly N votes for every image
+#     OUT=DIR   another folder for the logs
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 dataset=$1
 shift
 python=${PYTHON:-.venv/bin/python}
+out=${OUT:-assets/results/study}
 every=${EVERY:-2}
 case $dataset in
-digits) images="--skip 1" ;;                                              # the 500 test images
-cifar10) images="--skip $every --limit ${LIMIT:-$(((1000 + every - 1) / every))}" ;; # lossless ones
+digits) images="--skip 1" ;; # the 500 test images
+cifar10) images="--skip $every --limit ${LIMIT:-$(((1000 + every - 1) / every))}" ;;
 *) echo "digits or cifar10, not $dataset" >&2 && exit 2 ;;
 esac
 if [ $# -eq 0 ]; then
@@ -29,16 +32,22 @@ if [ $# -eq 0 ]; then
     done
 fi
 
-out=assets/results/study
+votes="--n ${N:-100000}"
+[ -n "${N:-}" ] || votes="$votes --adaptive"
 logs=()
+pairs=()
 for model in "$@"; do
-    sigma=${model##*-}
-    most=$(awk "BEGIN { print 1.5 * $sigma }")
     # shellcheck disable=SC2086
     "$python" -m ddrs_core certify --dataset "$dataset" --model "$model" --method fixed ds \
-        --sigma "$sigma" --sigma-max "$most" $images --n0 100 --n 100000 --adaptive \
-        --alpha 0.001 --seed 0 --resume --out "$out" >&2
-    short=$(awk "BEGIN { print 1 * $sigma }")
-    logs+=("$out/$model-fixed-$short.tsv" "$out/$model-ds-$short.tsv")
+        --sigma "${model##*-}" $images --n0 100 $votes --alpha 0.001 --seed 0 --resume \
+        --out "$out" >&2
+    sigma=$(awk "BEGIN { print 1 * ${model##*-} }")
+    logs+=("$out/$model-fixed-$sigma.tsv" "$out/$model-ds-$sigma.tsv")
+    pairs+=("$out/$model-ds-$sigma.tsv $out/$model-fixed-$sigma.tsv")
 done
 "$python" -m ddrs_core report "${logs[@]}"
+for pair in "${pairs[@]}"; do # own sigmas against one for all, image by image
+    read -r own fixed <<<"$pair"
+    printf '\n%s against %s\n' "$(basename "$own" .tsv)" "$(basename "$fixed" .tsv)"
+    "$python" -m ddrs_core report "$own" --against "$fixed" | sed 1,4d
+done
