@@ -13,6 +13,7 @@ from ddrs_core.dashboard.compare_runs import compared_runs
 from ddrs_core.dashboard.compare_sets import find_sets
 from ddrs_core.dashboard.compare_texts import (
     cached_table,
+    floor_note,
     memory_html,
     sets_html,
     table_html,
@@ -41,6 +42,7 @@ _BOARD = Board(
       99.9 %, for these images.</p>
     <div data-figure="accuracy" style="height:440px" role="group"
       aria-label="Certified accuracy against the radius"></div>
+    <p class="ddrs-note" data-text="floor"></p>
     <p class="ddrs-note" data-text="published"></p>
   </section>
   <section class="ddrs-wide">
@@ -89,7 +91,10 @@ def _show(sets: Sequence[ResultSet], sentences: Sequence[str]) -> None:
     filled = [s for s in sets if s.rows]
     published = published_for(sets) if state.get(keys.COMPARE_PUBLISHED) else []
     best = envelope(filled) if state.get(keys.COMPARE_ENVELOPE) and filled else None
-    texts = {"warnings": warnings_html(sets, sentences), "published": _published_note(published)}
+    texts = {
+        "warnings": warnings_html(sets, sentences), "floor": floor_note(sets),
+        "published": _published_note(published),
+    }  # fmt: skip
     if sets:
         table = cached_table(version_of(*sets), sets)
         texts |= {

@@ -80,6 +80,17 @@ def table_note(table: Table, sets: Sequence[ResultSet]) -> str:
     return ". ".join(notes) + "."
 
 
+def floor_note(sets: Sequence[ResultSet]) -> str:
+    """What is special about the curves of adaptive runs."""
+    if not any(s.acr_is_floor for s in sets):
+        return ""
+    return (
+        "Adaptive runs stop voting on an image once it is settled which of the radii 0, 0.25, 0.5, "
+        "... it reaches: their curves are those of N votes at these radii, and a floor in between, "
+        "which makes the steps."
+    )
+
+
 def memory_html(sets: Sequence[ResultSet]) -> str:
     """What the memory changed, a sentence for each set that was made with one."""
     effects = [(s, memory_effect(s)) for s in sets if s.rows]
