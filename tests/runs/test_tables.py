@@ -24,7 +24,9 @@ from ddrs_core.runs.tables import (
 )
 
 OURS = Path(__file__).resolve().parents[2] / "assets" / "results" / "first"
-FIXED, DS = (OURS / f"digits-gaussian-0.25-{method}.tsv" for method in ("fixed", "ds"))
+FIXED, DS = (
+    OURS / f"cifar10-resnet20-gaussian-0.25-{method}-0.25.tsv" for method in ("fixed", "ds")
+)
 
 
 def results_of(radii: np.ndarray, title: str) -> ResultSet:
