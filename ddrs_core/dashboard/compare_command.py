@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
+import streamlit as st
+
 from ddrs_core.dashboard.explorer_state import config_changes
 from ddrs_core.runs.certify_config import CertifyConfig
 from ddrs_core.smoothing import (
@@ -27,6 +29,16 @@ def certify_commands(configs: Sequence[CertifyConfig]) -> str:
     if len(methods) * len(sigmas) == len(configs) and len(strategies) <= 1:
         return shlex.join(_words(configs, methods, sigmas))
     return "\n".join(shlex.join(_words([c], [c.method.value], [c.sigma])) for c in configs)
+
+
+def show_commands(configs: Sequence[CertifyConfig]) -> None:
+    """The command lines, to be copied."""
+    st.code(certify_commands(configs), language="bash", wrap_lines=True)
+    if any(config.bank for config in configs):
+        st.caption(
+            "The command line has memory banks of its own: it makes, or goes on with, the one of "
+            "that name there. `memory import` brings one that you download from the memory page."
+        )
 
 
 def _words(

@@ -55,6 +55,14 @@ def remember() -> None:
     state[keys.CERTIFY_SAVED] = {**state.get(keys.CERTIFY_SAVED, {}), **now}
 
 
+def restore(name: str) -> None:
+    """Before a field is drawn again that was not drawn for a while: give it back its value, which
+    the browser has forgotten."""
+    saved = st.session_state.get(keys.CERTIFY_SAVED, {})
+    if key(name) not in st.session_state and name in saved:
+        put(name, saved[name])
+
+
 def number(
     name: str, kind: type, label: str, meaning: str, changed: Callable[[], None] | None = None
 ) -> None:
@@ -62,6 +70,7 @@ def number(
     least, most, step, form = (-_LARGEST, _LARGEST, 1, "%d")
     if kind is float:
         least, most, step, form = (-1e9, 1e9, 0.01, "%.4g")  # type: ignore[assignment]
+    restore(name)
     st.number_input(
         label, least, most, None, step, form, key(name), help=meaning, on_change=changed
     )

@@ -10,7 +10,7 @@ import streamlit as st
 
 from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.compare_defaults import default_model, default_size
-from ddrs_core.dashboard.compare_fields import get, given, key, number, put, remember
+from ddrs_core.dashboard.compare_fields import get, given, key, number, put, remember, restore
 from ddrs_core.dashboard.explorer_state import default_dataset, fitting_models, start_sigma
 from ddrs_core.dashboard.memory_banks import banks_of_model, new_bank_name
 from ddrs_core.dashboard.pickers import describe_model, title_of
@@ -64,6 +64,7 @@ def pick_settings() -> None:
     """Where sigma comes from, which images, how many votes; the rest behind a fold."""
     st.checkbox("Fixed sigma", key=key("fixed"), help="The same noise for every image.")
     if get("fixed"):
+        restore("sigmas")
         st.text_input(
             "Sigmas", key=key("sigmas"), max_chars=200,
             help="One noise level or several, such as 0.25, 0.5. The model's own is filled in.",
@@ -80,6 +81,7 @@ def pick_settings() -> None:
         _pick_bank()
     if get("ds") or get("memory"):
         presets = {preset.name: preset for preset in list_presets()}
+        restore("preset")
         st.selectbox(
             "Preset", list(presets), key=key("preset"), on_change=_preset_changed,
             format_func=lambda name: presets[name].title,
@@ -118,7 +120,7 @@ def read_form() -> list[CertifyConfig]:
         title = get_dataset_info(get("dataset")).title
         raise MismatchError(f"No model here knows the images and classes of {title}.")
     if not (get("fixed") or get("ds") or get("memory")):
-        raise InvalidParameterError("Choose a fixed sigma, data-dependent ones, or both.")
+        raise InvalidParameterError("Choose where sigma comes from: one of the boxes, or several.")
     common = CertifyConfig(
         dataset=get("dataset"), model=get("model"), method=Method.FIXED, sigma=1.0,
         n0=given("n0", "N0"), n=given("n", "N"),
@@ -172,6 +174,7 @@ def judged_models(dataset: str) -> list[ModelCard]:
 
 def _pick_bank() -> None:
     names = ["", *banks_of_model(get_card(get("model")))] if get("model") else [""]
+    restore("bank")
     if get("bank") not in names:
         put("bank", "")
     st.selectbox(

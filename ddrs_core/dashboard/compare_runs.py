@@ -10,7 +10,7 @@ import streamlit as st
 
 from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.board import Board
-from ddrs_core.dashboard.compare_command import certify_commands
+from ddrs_core.dashboard.compare_command import show_commands
 from ddrs_core.dashboard.compare_sets import RUN, find_setting, run_title, run_titles
 from ddrs_core.dashboard.compare_state import show_sets
 from ddrs_core.dashboard.compare_ticking import draw_each_second
@@ -157,14 +157,14 @@ def _steer(run: RunRecord) -> None:
 
 def _show_more(run: RunRecord, *, is_mine: bool) -> None:
     try:
-        commands = certify_commands(recorded_configs(run))
+        configs = recorded_configs(run)
     except DDRSError as error:
         show_error(error)
     else:
         st.markdown("The same from the command line:")
-        st.code(commands, language="bash", wrap_lines=True)
+        show_commands(configs)
     for name in {setting["bank"] for setting in run.settings if setting.get("bank")}:
-        with suppress(DDRSError):  # it makes its bank with its first certificate
+        with suppress(DDRSError):  # it makes its bank when it begins
             bank = MemoryBank.find(None, name, owner=run.owner)
             st.page_link(
                 memory_page(), label=f"Memory bank {name}", icon=":material/bubble_chart:",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import streamlit as st
 
-from ddrs_core.dashboard.compare_command import certify_commands
+from ddrs_core.dashboard.compare_command import show_commands
 from ddrs_core.dashboard.compare_sets import run_titles
 from ddrs_core.dashboard.compare_state import show_sets
 from ddrs_core.dashboard.compare_ticking import draw_each_second
@@ -52,7 +52,7 @@ def show_start(configs: Sequence[CertifyConfig]) -> None:
             show_sets(list(run_titles(run)))
             st.rerun()
     with st.expander("Command line", icon=":material/terminal:"):
-        st.code(certify_commands(configs), language="bash", wrap_lines=True)
+        show_commands(configs)
 
 
 def _measurement(config: CertifyConfig) -> Job | None:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from ddrs_core.runs.comparison import high_probability_loss, mismatches
 from ddrs_core.runs.log_dialect import Dialect
-from ddrs_core.runs.memory_effect import memory_effect
+from ddrs_core.runs.memory_effect import MemoryEffect, memory_effect
 from ddrs_core.runs.paired import PairedComparison, RadiusDifference
 from ddrs_core.runs.results import ResultSet, Source, images_text
 from ddrs_core.runs.tables import Table, comparison_table
@@ -85,15 +85,19 @@ def floor_note(sets: Sequence[ResultSet]) -> str:
     if not any(s.acr_is_floor for s in sets):
         return ""
     return (
-        "Adaptive runs stop voting on an image once it is settled which of the radii 0, 0.25, 0.5, "
-        "... it reaches: their curves are those of N votes at these radii, and a floor in between, "
-        "which makes the steps."
+        "Adaptive runs stop voting on an image once it is settled which of some radii (usually 0, "
+        "0.25, 0.5, ...) it reaches: in between, their curves are a floor, which makes the steps."
     )
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def _cached_effect(key: tuple[object, ...], _results: ResultSet) -> MemoryEffect | None:
+    return memory_effect(_results)
 
 
 def memory_html(sets: Sequence[ResultSet]) -> str:
     """What the memory changed, a sentence for each set that was made with one."""
-    effects = [(s, memory_effect(s)) for s in sets if s.rows]
+    effects = [(s, _cached_effect(version_of(s), s)) for s in sets if s.rows]
     return "".join(
         f'<div class="ddrs-outcome"><b>{html.escape(s.title)}</b>. {html.escape(str(effect))}</div>'
         for s, effect in effects

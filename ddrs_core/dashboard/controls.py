@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import streamlit as st
 
@@ -52,8 +52,8 @@ _FIELDS: dict[str, _Field] = {
         "Noisy copies n", "Copies a step; more make the slope steadier.", 1, 10_000, 8, "%d"
     ),
     "clamp": _Field("Clamp c", "Probabilities are kept in [c, 1 - c].", 1e-6, 0.49, 0.001),
-    "sigma_min": _Field("Smallest sigma", "sigma is kept above.", 1e-3, 10.0, 0.01),
-    "sigma_max": _Field("Largest sigma", "sigma is kept below.", 2e-3, 50.0, 0.1),
+    "sigma_min": _Field("Smallest sigma", "sigma is kept above.", 1e-4, 50.0, 0.01),
+    "sigma_max": _Field("Largest sigma", "sigma is kept below.", 1e-3, 100.0, 0.1),
     "final_lr": _Field(
         "Final step size", "Share of lr that is left at the last step.", 1e-3, 1.0, 0.05
     ),
@@ -145,7 +145,7 @@ def pick_strategy() -> None:
     with fifth.popover("Certification", icon=":material/verified:", width="stretch"):
         _budget_form()
     preset = presets[state[keys.PRESET]]
-    view = read_widgets()
+    view = state[keys.DRAWN_START] = read_widgets()
     changed = config_changes(preset.name, view.config, view.sigma_0)
     note = ", ".join(f"{_FIELDS[name].label} = {value:g}" for name, value in changed.items())
     st.caption(preset.description + (f" Changed: {note}." if note else ""))
@@ -202,11 +202,15 @@ def _preset_changed() -> None:
 def bounds_follow_start() -> None:
     """After another sigma_0 was given: its bounds, unless the visitor has chosen others."""
     state = st.session_state
-    saved: ExplorerView | None = state.get(keys.SAVED_VIEW)
-    if saved is not None and saved.preset == state[keys.PRESET]:
-        bounds = started_at(saved, float(state[keys.SIGMA_0])).config.bounds
-        for name, value in zip(("sigma_min", "sigma_max"), bounds, strict=True):
-            assign(keys.PARAMETER + name, value)
+    before: ExplorerView | None = state.get(keys.DRAWN_START)
+    names = [keys.PARAMETER + name for name in ("sigma_min", "sigma_max")]
+    if before is None or before.preset != state[keys.PRESET] or not state.keys() >= set(names):
+        return
+    low, high = (float(state[name]) for name in names)
+    shown = replace(before, config=replace(before.config, bounds=(low, high)))
+    bounds = started_at(shown, float(state[keys.SIGMA_0])).config.bounds
+    for name, value in zip(names, bounds, strict=True):
+        assign(name, value)
 
 
 def _typed(name: str, value: float) -> float:

@@ -22,6 +22,7 @@ PARAMETER = "explorer_parameter_"  # + name of the configuration's field
 
 # kept while other pages are shown
 SAVED_VIEW = "explorer_saved_view"
+DRAWN_START = "explorer_drawn_start"  # the view with the sigma_0 that was drawn last
 SAVED_JOBS = "explorer_saved_jobs"
 SAVED_SPEED = "explorer_saved_speed"
 PROBLEMS = "explorer_problems"

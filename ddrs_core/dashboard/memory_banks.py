@@ -4,6 +4,7 @@ answers of another.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
 import threading
@@ -19,6 +20,7 @@ from ddrs_core.errors import DDRSError
 from ddrs_core.models import ModelCard, get_card, list_models, open_for_model
 from ddrs_core.store import (
     BankRecord,
+    BudgetKind,
     MemoryBank,
     StoreError,
     UnknownEntryError,
@@ -96,8 +98,13 @@ def open_context(token: str) -> BankContext:
 
 
 def banks_of_model(card: ModelCard) -> list[str]:
-    """Names of the visitor's own banks that take certificates of a model, the newest first."""
-    return [b.name for b in list_banks(owner=visitor()) if b.kind.model == card.digest]
+    """Names of the visitor's own banks that take any certificate of a model, the newest first; one
+    with an alpha budget would refuse some in the middle of a run."""
+    own = list_banks(owner=visitor())
+    return [
+        bank.name for bank in own
+        if bank.kind.model == card.digest and bank.budget.kind is BudgetKind.SUM
+    ]  # fmt: skip
 
 
 def new_bank_name(card: ModelCard) -> str:
@@ -189,11 +196,16 @@ def _own_demo() -> MemoryBank:
 
 def _demo_template() -> MemoryBank:
     """The shipped bank, which all visitors copy."""
+    name = f"{DEMO_TITLE} ({hashlib.sha256(DEMO_FILE.read_bytes()).hexdigest()[:12]})"
     with suppress(UnknownEntryError):
-        return MemoryBank.find(None, DEMO_TITLE, owner=_PROGRAM)
-    with suppress(StoreError):  # another server was quicker
-        import_bank(None, DEMO_FILE, DEMO_TITLE, owner=_PROGRAM)
-    return MemoryBank.find(None, DEMO_TITLE, owner=_PROGRAM)
+        return MemoryBank.find(None, name, owner=_PROGRAM)
+    try:
+        import_bank(None, DEMO_FILE, name, owner=_PROGRAM)
+    except StoreError:
+        with suppress(UnknownEntryError):  # another server was quicker
+            return MemoryBank.find(None, name, owner=_PROGRAM)
+        raise
+    return MemoryBank.find(None, name, owner=_PROGRAM)
 
 
 def _card_of(digest: str) -> ModelCard | None:

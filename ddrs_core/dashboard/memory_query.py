@@ -132,7 +132,7 @@ def pick_certification(n_field: str = "n") -> None:
     left.selectbox(
         "Sigma is chosen by", STRATEGY_CHOICES, key=widget("strategy"),
         format_func=titles.__getitem__,
-        help="Sigma stays below 1.5 sigma_0, as in the shipped logs.",
+        help="The guarded presets keep sigma below 1.5 sigma_0, those of the paper do not.",
     )  # fmt: skip
     middle.number_input(
         "sigma_0", 0.01, 10.0, None, 0.05, format="%.2f", key=widget("sigma"),

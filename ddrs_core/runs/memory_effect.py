@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ddrs_core.runs.results import ResultSet, images_text
-from ddrs_core.smoothing import ABSTAIN, Certificate
+from ddrs_core.smoothing import ABSTAIN, Certificate, round_down
 
 _MEMORY = "ds-memory"
 
@@ -35,6 +35,8 @@ class MemoryEffect:
     right_after: int
     acr_before: float
     acr_after: float
+    acr_is_floor: bool = False
+    labelled: bool = True
 
     @property
     def changed(self) -> int:
@@ -64,10 +66,17 @@ class MemoryEffect:
         right = f"{self.right_before} to {self.right_after}"
         if self.right_before == self.right_after:
             right = f"{self.right_before} as before"
-        return (
+        said = (
             f"Of {images_text(self.images)} the memory changed {_answers(self.changed)}: "
-            f"{'; '.join(parts)}. Right and certified: {right}; average certified radius "
-            f"{self.acr_before:.3f} to {self.acr_after:.3f}."
+            f"{'; '.join(parts)}."
+        )
+        if not self.labelled:
+            return said
+        floor = "at least " if self.acr_is_floor else ""
+        before, after = round_down(self.acr_before), round_down(self.acr_after)
+        return (
+            f"{said} Right and certified: {right}; average certified radius: {floor}{before} "
+            f"without it, {floor}{after} with it."
         )
 
 
@@ -99,6 +108,8 @@ def memory_effect(results: ResultSet) -> MemoryEffect | None:
         right_after=int((answered == labels).sum()),
         acr_before=float(((claimed == labels) * before).mean()),
         acr_after=float(((answered == labels) * after).mean()),
+        acr_is_floor=results.acr_is_floor,
+        labelled=bool(results.labelled.any()),
     )
 
 

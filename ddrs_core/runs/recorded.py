@@ -7,7 +7,7 @@ missing, and gets what an undisturbed run would have got.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -19,10 +19,11 @@ from ddrs_core.models import get_card, resolve_device
 from ddrs_core.runs.certify import RunStep, interleave, open_runs
 from ddrs_core.runs.certify_config import CertifyConfig, open_plan, shared_votes
 from ddrs_core.runs.cluster import cluster_steps
+from ddrs_core.runs.keeping import keeper
 from ddrs_core.runs.training import check_folder
 from ddrs_core.runs.turns import Turn, turns_folder
-from ddrs_core.smoothing import Certificate, Grade
-from ddrs_core.store import MemoryBank, RunProgress, RunRecord, RunState, Store
+from ddrs_core.smoothing import Certificate
+from ddrs_core.store import RunProgress, RunRecord, RunState, Store
 
 SETTING_FIELDS = (
     "method",
@@ -30,7 +31,6 @@ SETTING_FIELDS = (
     "strategy",
     "bank",
 )  # in which the settings of one run may differ
-_SETTLED = Grade.FOR_QUERIES_AFTER
 _BEAT_SECONDS = 1.0
 _LOOK_SECONDS = 0.5
 
@@ -58,7 +58,7 @@ def record_run(
 
     Args:
         store: the database.
-        configs: what to certify; they may differ in method, sigma and strategy only.
+        configs: what to certify; they may differ in method, sigma, strategy and bank only.
         title: what people call it; default: model and methods.
         owner: who may steer it.
         device: where it works, as workers of a cluster will understand it; default: what the
@@ -73,7 +73,7 @@ def record_run(
     common, *others = [{k: v for k, v in data.items() if k not in SETTING_FIELDS} for data in plain]
     if any(other != common for other in others):
         raise InvalidParameterError(
-            "The settings of one run may differ in method, sigma and strategy only."
+            "The settings of one run may differ in method, sigma, strategy and bank only."
         )
     return store.create_run(
         title=title or default_title(configs),
@@ -181,10 +181,11 @@ def _work(
     earlier = newest[0].certificate if newest else None
     if earlier is not None and earlier.model != get_card(configs[0].model).digest:
         raise _changed()
-    keepers = [_keeper(store, record, config) for config in configs]
-    sources = shared_votes(configs)
     made = _steps(configs, done, cluster, earlier)
-    for setting, step in chain(_left_over(store, record, sources, done), _shared(made, sources)):
+    keepers = [keeper(store, record, c, len(d)) for c, d in zip(configs, done, strict=True)]
+    sources = shared_votes(configs)
+    first = _left_over(store, record, sources, done)
+    for setting, step in chain(first, _shared(made, sources, done)):
         if step.certificate is not None:
             keepers[setting](setting, step.place, step.certificate)
             count += 1
@@ -198,24 +199,26 @@ def _work(
 
 
 def _left_over(
-    store: Store, record: RunRecord, sources: dict[int, int], done: Sequence[Container[int]]
+    store: Store, record: RunRecord, sources: dict[int, int], done: Sequence[Set[int]]
 ) -> Iterator[tuple[int, RunStep]]:
     """What was certified but not yet settled against a memory when the run was stopped."""
     for setting, source in sources.items():
+        if set(done[source]) <= set(done[setting]):
+            continue
         for stored in store.certificates(record.id, source):
             if stored.position not in done[setting]:
                 yield setting, RunStep("certify", stored.position, stored.certificate)
 
 
 def _shared(
-    steps: Iterator[tuple[int, RunStep]], sources: dict[int, int]
+    steps: Iterator[tuple[int, RunStep]], sources: dict[int, int], done: Sequence[Set[int]]
 ) -> Iterator[tuple[int, RunStep]]:
     """The steps, and each certificate once more for the settings that only settle it."""
     for setting, step in steps:
         yield setting, step
         if step.certificate is not None:
             for taker, source in sources.items():
-                if source == setting:
+                if source == setting and step.place not in done[taker]:
                     yield taker, replace(step, votes=0)
 
 
@@ -243,36 +246,6 @@ def _changed() -> MismatchError:
         "The model has changed since this run began (its weights or its number format), so the "
         "run cannot go on with it. Start a new one."
     )
-
-
-Keeper = Callable[[int, int, Certificate], None]  # setting, place, certificate
-
-
-def _keeper(store: Store, record: RunRecord, config: CertifyConfig) -> Keeper:
-    """How the certificates of a setting are stored: as they are, or settled against a bank in the
-    same transaction."""
-
-    def keep(setting: int, place: int, certificate: Certificate) -> None:
-        store.add_certificates(record.id, [(setting, place, certificate)])
-
-    if not config.bank:
-        return keep
-    dataset, plan = open_plan(config)
-    card = get_card(config.model)
-    bank = MemoryBank.open(
-        store.url, config.bank, model=card.digest, num_classes=card.num_classes, shape=card.shape,
-        owner=record.owner, class_names=dataset.info.class_names if
-        len(dataset.info.class_names) == card.num_classes else (),
-    )  # fmt: skip
-
-    def settle(setting: int, place: int, certificate: Certificate) -> None:
-        image = dataset[plan[place]][0]
-        with bank.transaction() as connection:
-            (settlement,) = bank.settle_within(connection, [image], [certificate])
-            settled = settlement.certificate or replace(certificate, grade=_SETTLED)
-            store.add_certificate_within(connection, record.id, (setting, place), settled)
-
-    return settle
 
 
 class _Meter:

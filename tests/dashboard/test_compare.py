@@ -302,6 +302,24 @@ def test_a_memory_is_the_third_setting_of_a_run_and_its_effect_is_told(app: AppT
     assert "digits-gaussian-0.50, run 2" in app.sidebar.code[0].value
 
 
+def test_boxes_that_are_ticked_again_have_their_fields_as_they_were(app: AppTest) -> None:
+    open_page(app)
+    app.text_input(key=FORM + "sigmas").set_value("0.3, 0.6")
+    app.number_input(key=FORM + "sigma_max").set_value(0.9)
+    app.selectbox(key=FORM + "preset").select("qcrs").run()
+    app.number_input(key=FORM + "sigma_0").set_value(0.4).run()
+    for name in ("fixed", "ds"):
+        app.checkbox(key=FORM + name).set_value(False).run()
+    for name in ("fixed", "ds"):
+        app.checkbox(key=FORM + name).set_value(True).run()
+    assert not app.exception
+    assert not app.error
+    assert app.text_input(key=FORM + "sigmas").value == "0.3, 0.6"
+    assert app.selectbox(key=FORM + "preset").value == "qcrs"
+    assert app.number_input(key=FORM + "sigma_0").value == pytest.approx(0.4)
+    assert app.number_input(key=FORM + "sigma_max").value == pytest.approx(0.6)
+
+
 def test_a_run_of_somebody_else_can_be_watched_but_not_steered(app: AppTest) -> None:
     run_id = finished_run("somebody")
     open_page(app, run=run_id)

@@ -80,6 +80,20 @@ def test_choosing_a_model_sets_its_sigma(app: AppTest) -> None:
     assert first(app.query_params["sigma_max"]) == "1.0"
 
 
+def test_bounds_follow_any_start_that_can_be_given(app: AppTest) -> None:
+    explorer(app, image="6")
+    for sigma_0 in (0.001, 50.0, 0.4):
+        app.number_input(key=keys.SIGMA_0).set_value(sigma_0).run()
+        assert not app.exception
+        assert not app.error
+        largest = app.number_input(key=keys.PARAMETER + "sigma_max").value
+        assert largest == pytest.approx(1.5 * sigma_0)
+    app.number_input(key=keys.N).set_value(10).run()  # too few: the view makes no sense
+    app.number_input(key=keys.PARAMETER + "sigma_max").set_value(1.2).run()
+    app.number_input(key=keys.SIGMA_0).set_value(0.3).run()
+    assert app.number_input(key=keys.PARAMETER + "sigma_max").value == pytest.approx(1.2)
+
+
 def test_a_budget_that_cannot_prove_anything_is_refused_in_words(app: AppTest) -> None:
     explorer(app, image="6")
     app.number_input(key=keys.ALPHA).set_value(1e-6)

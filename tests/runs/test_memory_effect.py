@@ -58,6 +58,15 @@ def test_every_kind_of_change_is_counted() -> None:
     assert "1 radius was enlarged by 0.250" in said
 
 
+def test_averages_are_rounded_down_and_floors_are_called_so() -> None:
+    sure = claim(990, 0, label=0)
+    held = results(replace(sure, radius=0.69969))
+    assert "0.699 with it" in str(memory_effect(held))
+    assert "at least 0.699 with it" in str(memory_effect(replace(held, acr_is_floor=True)))
+    unlabelled = results(replace(sure, label=None, radius=0.2))
+    assert "Right" not in str(memory_effect(unlabelled))
+
+
 def test_a_memory_that_was_not_needed_changed_nothing() -> None:
     found = memory_effect(results(claim(990, 0, label=0), claim(510, 0, label=1)))
     assert found is not None

@@ -203,6 +203,52 @@ def test_a_memory_beside_own_sigmas_takes_their_certificates_and_loses_none(
     assert voting == {Method.DS, Method.FIXED}
 
 
+def test_a_run_does_not_go_on_with_another_bank_of_the_same_name(store: Store) -> None:
+    memory = replace(DS, method=Method.DS_MEMORY, bank="gone")
+    run = record_run(store, [DS, memory])
+    steps = work_on(store, run.id)
+    while next(steps).done < 20:
+        pass
+    steps.close()
+    bank = MemoryBank.find(store.url, "gone", owner="")
+    kind = bank.kind
+    bank.delete()
+    with pytest.raises(MismatchError, match="not there any more"):
+        list(work_on(store, run.id))
+    assert store.run(run.id).state is RunState.FAILED
+    with pytest.raises(DDRSError):
+        MemoryBank.find(store.url, "gone")
+    MemoryBank.open(
+        store.url, "gone", model=kind.model, num_classes=kind.num_classes, shape=kind.shape
+    )
+    with pytest.raises(MismatchError, match="not there any more"):
+        list(work_on(store, run.id))
+
+
+def test_a_memory_that_is_ahead_of_its_certificates_gets_the_rest(store: Store) -> None:
+    """As earlier versions left it, which worked on the settings one after the other."""
+    whole = results(store, finish(store, [replace(DS, method=Method.DS_MEMORY, bank="whole")]))
+    memory = replace(DS, method=Method.DS_MEMORY, bank="ahead")
+    alone = record_run(store, [memory])
+    for _ in work_on(store, alone.id):
+        pass
+    run = record_run(store, [memory, DS])
+    ahead = [(0, place, c) for (_, place), c in results(store, alone.id).items() if place < 20]
+    store.add_certificates(run.id, ahead)
+    MemoryBank.find(store.url, "ahead", owner="").delete()
+    bank = MemoryBank.open(
+        store.url, "ahead", model=ahead[0][2].model, num_classes=10, shape=(1, 8, 8)
+    )
+    dataset, plan = open_plan(DS)
+    for (_, place), c in sorted(results(store, finish(store, [DS])).items()):
+        if place < 20:
+            bank.settle(dataset[plan[place]][0], c)
+    for _ in work_on(store, run.id):
+        pass
+    found = results(store, run.id)
+    assert {p: c for (s, p), c in found.items() if s == 0} == {p: c for (_, p), c in whole.items()}
+
+
 def start(url: str, run_id: str) -> subprocess.Popen[bytes]:
     words = [sys.executable, "-m", "ddrs_core", "certify", "--run", run_id, "--quiet"]
     environment = {**os.environ, "DDRS_DATABASE_URL": url, "OMP_NUM_THREADS": "1"}

@@ -1,0 +1,76 @@
+"""How the certificates of a recorded run are stored: as they are, or settled against a bank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ddrs_core.data import DatasetInfo
+from ddrs_core.errors import MismatchError
+from ddrs_core.models import ModelCard, get_card
+from ddrs_core.runs.certify_config import CertifyConfig, open_plan
+from ddrs_core.smoothing import Certificate, Grade
+from ddrs_core.store import MemoryBank, RunRecord, Store, UnknownEntryError
+
+Keeper = Callable[[int, int, Certificate], None]  # setting, place, certificate
+
+
+def keeper(store: Store, record: RunRecord, config: CertifyConfig, done: int) -> Keeper:
+    """What stores the certificates of one setting; with a bank, settlement and certificate are one
+    transaction.
+
+    Args:
+        store: the database.
+        record: the run.
+        config: its setting.
+        done: how many certificates of the setting are there already.
+
+    Raises:
+        MismatchError: if these rest on a bank that is not there any more, or the bank belongs to
+            something else.
+    """
+
+    def keep(setting: int, place: int, certificate: Certificate) -> None:
+        store.add_certificates(record.id, [(setting, place, certificate)])
+
+    if not config.bank:
+        return keep
+    dataset, plan = open_plan(config)
+    card = get_card(config.model)
+    bank = _same_bank(store, record, config, done) if done else None
+    bank = bank or _open_bank(store, record, config, card, dataset.info)
+
+    def settle(setting: int, place: int, certificate: Certificate) -> None:
+        image = dataset[plan[place]][0]
+        with bank.transaction() as connection:
+            (settlement,) = bank.settle_within(connection, [image], [certificate])
+            graded = replace(certificate, grade=Grade.FOR_QUERIES_AFTER)
+            settled = settlement.certificate or graded
+            store.add_certificate_within(connection, record.id, (setting, place), settled)
+
+    return settle
+
+
+def _open_bank(
+    store: Store, record: RunRecord, config: CertifyConfig, card: ModelCard, info: DatasetInfo
+) -> MemoryBank:
+    names = info.class_names if len(info.class_names) == card.num_classes else ()
+    return MemoryBank.open(
+        store.url, config.bank, model=card.digest, num_classes=card.num_classes, shape=card.shape,
+        owner=record.owner, class_names=names,
+    )  # fmt: skip
+
+
+def _same_bank(store: Store, record: RunRecord, config: CertifyConfig, done: int) -> MemoryBank:
+    """The bank that a run has begun with: a new one of that name would not protect what it has
+    settled."""
+    try:
+        bank = MemoryBank.find(store.url, config.bank, owner=record.owner)
+    except UnknownEntryError:
+        bank = None
+    if bank is None or bank.record().settled < done:
+        raise MismatchError(
+            f"The memory bank {config.bank!r} that this run has settled its certificates against "
+            "is not there any more, and another cannot take its place. Start a new run."
+        )
+    return bank
