@@ -183,7 +183,8 @@ def test_a_shared_link_opens_the_same_view_on_a_fresh_server(
         open_page(page, Server(url, ""), f"?show={DS},{FIXED}&pair=2-1&image=10&envelope=1")
         table = page.locator(".ddrs-table").first
         expect(table).to_contain_text(f"{MODEL}-ds")
-        expect(page.get_by_role("combobox", name="A", exact=True)).to_have_value(f"{MODEL}-fixed-0.5")
+        first = page.get_by_role("combobox", name="A", exact=True)
+        expect(first).to_have_value(f"{MODEL}-fixed-0.5")
         expect(page.get_by_role("spinbutton", name="Image", exact=True)).to_have_value("10")
         expect(page.locator(".ddrs-image img")).to_have_attribute("alt", re.compile("image 10,"))
         expect(page.get_by_text("envelope (not a classifier)").first).to_be_visible()

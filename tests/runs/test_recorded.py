@@ -25,6 +25,7 @@ FIXED = CertifyConfig(
     "digits", "digits-gaussian-0.50", Method.FIXED, 0.5, n=2000, limit=45, device="cpu"
 )
 DS = replace(FIXED, method=Method.DS, strategy=SearchConfig(steps=2, samples=30, guard=30))
+FEW = replace(DS, limit=12)
 _KILLS = 4
 
 
@@ -204,10 +205,10 @@ def test_a_memory_beside_own_sigmas_takes_their_certificates_and_loses_none(
 
 
 def test_a_run_does_not_go_on_with_another_bank_of_the_same_name(store: Store) -> None:
-    memory = replace(DS, method=Method.DS_MEMORY, bank="gone")
-    run = record_run(store, [DS, memory])
+    memory = replace(FEW, method=Method.DS_MEMORY, bank="gone")
+    run = record_run(store, [FEW, memory])
     steps = work_on(store, run.id)
-    while next(steps).done < 20:
+    while next(steps).done < 6:
         pass
     steps.close()
     bank = MemoryBank.find(store.url, "gone", owner="")
@@ -227,21 +228,21 @@ def test_a_run_does_not_go_on_with_another_bank_of_the_same_name(store: Store) -
 
 def test_a_memory_that_is_ahead_of_its_certificates_gets_the_rest(store: Store) -> None:
     """As earlier versions left it, which worked on the settings one after the other."""
-    whole = results(store, finish(store, [replace(DS, method=Method.DS_MEMORY, bank="whole")]))
-    memory = replace(DS, method=Method.DS_MEMORY, bank="ahead")
+    whole = results(store, finish(store, [replace(FEW, method=Method.DS_MEMORY, bank="whole")]))
+    memory = replace(FEW, method=Method.DS_MEMORY, bank="ahead")
     alone = record_run(store, [memory])
     for _ in work_on(store, alone.id):
         pass
-    run = record_run(store, [memory, DS])
-    ahead = [(0, place, c) for (_, place), c in results(store, alone.id).items() if place < 20]
+    run = record_run(store, [memory, FEW])
+    ahead = [(0, place, c) for (_, place), c in results(store, alone.id).items() if place < 5]
     store.add_certificates(run.id, ahead)
     MemoryBank.find(store.url, "ahead", owner="").delete()
     bank = MemoryBank.open(
         store.url, "ahead", model=ahead[0][2].model, num_classes=10, shape=(1, 8, 8)
     )
-    dataset, plan = open_plan(DS)
-    for (_, place), c in sorted(results(store, finish(store, [DS])).items()):
-        if place < 20:
+    dataset, plan = open_plan(FEW)
+    for (_, place), c in sorted(results(store, finish(store, [FEW])).items()):
+        if place < 5:
             bank.settle(dataset[plan[place]][0], c)
     for _ in work_on(store, run.id):
         pass

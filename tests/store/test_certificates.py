@@ -6,6 +6,7 @@ import math
 import multiprocessing
 import os
 import random
+import select
 import signal
 import struct
 import time
@@ -161,12 +162,14 @@ def test_a_killed_writer_loses_nothing_and_leaves_no_half_batch(
 ) -> None:
     moments = random.Random(4)
     acknowledged: set[int] = set()
-    for _ in range(12):
+    for turn in range(12):
         reading, pipe = os.pipe()
         first = store.count(run.id)
         writer = FORK.Process(target=_write_until_killed, args=(store, run.id, first, pipe))
         writer.start()
         os.close(pipe)
+        if turn % 3:  # else it may die before its first word
+            assert select.select([reading], [], [], 60)[0]
         time.sleep(moments.uniform(0.01, 0.15))
         os.kill(writer.pid or 0, signal.SIGKILL)
         writer.join()
