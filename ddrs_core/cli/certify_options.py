@@ -26,7 +26,10 @@ _STRATEGY_OPTIONS: dict[str, tuple[type, str]] = {  # field of a strategy's conf
     "guard": (int, "votes for each candidate of the guard"),
     "ratio": (float, "half the distance of the two points of a bisection step, as a factor"),
 }
-_BOUND_OPTIONS = {"sigma_min": "smallest sigma", "sigma_max": "largest sigma"}
+_BOUND_OPTIONS = {
+    "sigma_min": "smallest sigma; default: preset",
+    "sigma_max": "largest sigma; default: preset (guarded and qcrs: 1.5 times --sigma)",
+}
 _SELECTION = {"skip": 1, "start": 0}
 
 
@@ -84,7 +87,7 @@ def _add_strategy(group: Any) -> None:
     for name, (kind, meaning) in _STRATEGY_OPTIONS.items():
         group.add_argument(_flag(name), type=kind, metavar="X", help=f"{meaning}; default: preset")
     for name, meaning in _BOUND_OPTIONS.items():
-        group.add_argument(_flag(name), type=float, metavar="X", help=f"{meaning}; default: preset")
+        group.add_argument(_flag(name), type=float, metavar="X", help=meaning)
 
 
 def _add_samples(group: Any) -> None:
