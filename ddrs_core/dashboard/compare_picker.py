@@ -6,7 +6,7 @@ import streamlit as st
 
 from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.assignments import assign
-from ddrs_core.dashboard.compare_sets import MOST_SETS, offered_sets, title_of_set
+from ddrs_core.dashboard.compare_sets import MOST_SETS, offered_sets, title_of_set, told_apart
 from ddrs_core.dashboard.compare_uploads import pick_uploads, show_kept_logs
 from ddrs_core.errors import DDRSError
 
@@ -51,4 +51,4 @@ def _titles() -> dict[str, str]:
             st.session_state[keys.COMPARE_PROBLEMS] = [str(error)]
     if left != chosen:
         assign(keys.COMPARE_SHOWN, left)
-    return titles
+    return told_apart(titles)

@@ -4,7 +4,8 @@ logs, and the references that come with the program."""
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -51,7 +52,7 @@ def offered_sets() -> dict[str, str]:
     for run in store.runs(me)[:_MOST_RUNS]:
         titles |= run_titles(run)
     titles |= {LOG + log.id: log_title(log) for log in store.logs(me)}
-    return titles | {name: f"Reference: {_stem(name)}" for name in reference_files()}
+    return titles | {name: _reference_title(name) for name in reference_files()}
 
 
 def title_of_set(name: str) -> str:
@@ -67,7 +68,14 @@ def title_of_set(name: str) -> str:
         return run_titles(run)[name]
     if name not in reference_files():
         raise unknown_name("set of results", name, reference_files())
-    return f"Reference: {_stem(name)}"
+    return _reference_title(name)
+
+
+def told_apart(titles: Mapping[str, str]) -> dict[str, str]:
+    """Titles by name, where equal ones also show the end of the name: a browser knows a choice by
+    its title alone."""
+    count = Counter(titles.values())
+    return {n: t if count[t] == 1 else f"{t} ({n[-8:]})" for n, t in titles.items()}
 
 
 def run_titles(run: RunRecord) -> dict[str, str]:
@@ -150,5 +158,6 @@ def _log_set(log_id: str, title: str) -> ResultSet:
     return replace(results, id=LOG + log_id, title=title)
 
 
-def _stem(name: str) -> str:
-    return reference_files()[name].stem
+def _reference_title(name: str) -> str:
+    path = reference_files()[name]
+    return f"{path.parent.name.capitalize()}: {path.stem}"

@@ -36,7 +36,7 @@ from ddrs_core.runs.certify_config import CertifyConfig, Method
 from ddrs_core.runs.memory_effect import memory_effect
 from ddrs_core.runs.paired import compare
 from ddrs_core.runs.recorded import record_run, recorded_configs, work_on
-from ddrs_core.runs.references import reference_results
+from ddrs_core.runs.references import reference_files, reference_results
 from ddrs_core.runs.tables import Table
 from ddrs_core.store import MAX_LOG_BYTES, MemoryBank, open_store
 
@@ -413,6 +413,19 @@ def test_what_comes_from_files_is_no_markup() -> None:
     assert "<i>" not in table_html(table, '"><i>')
     a, b = reference_results(FIXED), reference_results(DS)
     assert re.search(r"points</b> at r = 0\.5", verdict_html(b, a, compare(b, a)))
+
+
+def test_no_two_sets_are_offered_under_one_title() -> None:
+    store = open_store()
+    for image in range(2):
+        row = f"{image}\t1\t1\t0.5\t1\t2\n"
+        store.add_log((COHEN + row).encode(), title="same", owner="me")
+    finished_run("me")
+    titles = compare_sets.told_apart(compare_sets.offered_sets())
+    assert len(set(titles.values())) == len(titles) == len(reference_files()) + 4
+    assert compare_sets.told_apart({"log.abc": "A", "log.abd": "B"}) == {
+        "log.abc": "A", "log.abd": "B",
+    }  # fmt: skip
 
 
 def test_links_and_views_are_each_others_inverse() -> None:
