@@ -10,6 +10,7 @@ import tempfile
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
@@ -194,9 +195,15 @@ def _own_demo() -> MemoryBank:
         return _demo_template().copy(DEMO_TITLE, owner=visitor())
 
 
+@lru_cache(maxsize=1)
+def _template_name() -> str:
+    """Another file makes another template."""
+    return f"{DEMO_TITLE} ({hashlib.sha256(DEMO_FILE.read_bytes()).hexdigest()[:12]})"
+
+
 def _demo_template() -> MemoryBank:
     """The shipped bank, which all visitors copy."""
-    name = f"{DEMO_TITLE} ({hashlib.sha256(DEMO_FILE.read_bytes()).hexdigest()[:12]})"
+    name = _template_name()
     with suppress(UnknownEntryError):
         return MemoryBank.find(None, name, owner=_PROGRAM)
     try:

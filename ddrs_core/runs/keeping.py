@@ -36,9 +36,10 @@ def keeper(store: Store, record: RunRecord, config: CertifyConfig, done: int) ->
     if not config.bank:
         return keep
     dataset, plan = open_plan(config)
-    card = get_card(config.model)
-    bank = _same_bank(store, record, config, done) if done else None
-    bank = bank or _open_bank(store, record, config, card, dataset.info)
+    if done:
+        bank = _same_bank(store, record, config, done)
+    else:
+        bank = _open_bank(store, record, config, get_card(config.model), dataset.info)
 
     def settle(setting: int, place: int, certificate: Certificate) -> None:
         image = dataset[plan[place]][0]

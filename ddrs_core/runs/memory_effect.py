@@ -89,8 +89,8 @@ def memory_effect(results: ResultSet) -> MemoryEffect | None:
     claimed = np.array([prediction for prediction, _ in claims])
     answered = np.array([c.prediction for c in certificates])
     before = np.array([radius for _, radius in claims])
-    after = np.array([c.radius for c in certificates])
-    labels = np.array([ABSTAIN - 1 if c.label is None else c.label for c in certificates])
+    after = results.radii
+    right = results.labelled & (claimed == results.labels)
     same, rescued = claimed == answered, (claimed == ABSTAIN) & (answered != ABSTAIN)
     losses, gains = (before - after)[same], (after - before)[same]
     losses, gains = losses[losses > 0], gains[gains > 0]
@@ -104,10 +104,10 @@ def memory_effect(results: ResultSet) -> MemoryEffect | None:
         most_smaller=float(losses.max(initial=0.0)),
         mean_larger=float(gains.mean()) if len(gains) else 0.0,
         most_larger=float(gains.max(initial=0.0)),
-        right_before=int((claimed == labels).sum()),
-        right_after=int((answered == labels).sum()),
-        acr_before=float(((claimed == labels) * before).mean()),
-        acr_after=float(((answered == labels) * after).mean()),
+        right_before=int(right.sum()),
+        right_after=int(results.correct.sum()),
+        acr_before=float((right * before).mean()),
+        acr_after=float((results.correct * after).mean()),
         acr_is_floor=results.acr_is_floor,
         labelled=bool(results.labelled.any()),
     )

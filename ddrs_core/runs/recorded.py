@@ -181,9 +181,10 @@ def _work(
     earlier = newest[0].certificate if newest else None
     if earlier is not None and earlier.model != get_card(configs[0].model).digest:
         raise _changed()
-    made = _steps(configs, done, cluster, earlier)
-    keepers = [keeper(store, record, c, len(d)) for c, d in zip(configs, done, strict=True)]
     sources = shared_votes(configs)
+    voting = [i for i in range(len(configs)) if i not in sources]
+    made = _steps(configs, voting, done, cluster, earlier)
+    keepers = [keeper(store, record, c, len(d)) for c, d in zip(configs, done, strict=True)]
     first = _left_over(store, record, sources, done)
     for setting, step in chain(first, _shared(made, sources, done)):
         if step.certificate is not None:
@@ -203,7 +204,7 @@ def _left_over(
 ) -> Iterator[tuple[int, RunStep]]:
     """What was certified but not yet settled against a memory when the run was stopped."""
     for setting, source in sources.items():
-        if set(done[source]) <= set(done[setting]):
+        if done[source] <= done[setting]:
             continue
         for stored in store.certificates(record.id, source):
             if stored.position not in done[setting]:
@@ -223,8 +224,13 @@ def _shared(
 
 
 def _steps(
-    configs: list[CertifyConfig], done: list[set[int]], cluster: str, earlier: Certificate | None
+    configs: list[CertifyConfig],
+    voting: list[int],
+    done: list[set[int]],
+    cluster: str,
+    earlier: Certificate | None,
 ) -> Iterator[tuple[int, RunStep]]:
+    """The work of the settings that vote."""
     if cluster:
         if any(config.bank for config in configs):
             raise InvalidParameterError(
@@ -232,8 +238,6 @@ def _steps(
                 "a cluster does not keep. Leave the cluster or the method ds-memory out."
             )
         return cluster_steps(configs, done, cluster)
-    takers = shared_votes(configs)
-    voting = [i for i in range(len(configs)) if i not in takers]
     runs = open_runs([configs[i] for i in voting])
     if earlier is not None and earlier.precision != runs[0].smoothed.forward.precision:
         raise _changed()

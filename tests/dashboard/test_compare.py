@@ -38,7 +38,7 @@ from ddrs_core.runs.paired import compare
 from ddrs_core.runs.recorded import record_run, recorded_configs, work_on
 from ddrs_core.runs.references import reference_files, reference_results
 from ddrs_core.runs.tables import Table
-from ddrs_core.store import MAX_LOG_BYTES, MemoryBank, open_store
+from ddrs_core.store import MAX_LOG_BYTES, MemoryBank, RunRecord, open_store
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = "reference.study.digits-gaussian-0.50"
@@ -96,6 +96,16 @@ def config(*words: str) -> list[CertifyConfig]:
 
 SMALL = ("--method", "fixed", "ds", "--sigma", "0.5", "--preset", "qcrs", "--n", "100",
          "--limit", "3", "--device", "cpu")  # fmt: skip
+
+
+def wait_for(run: RunRecord, app: AppTest) -> None:
+    """Until the run's process has ended, and the page shows it."""
+    deadline = time.monotonic() + 60
+    while open_store().run(run.id).state.is_moving:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    app.run()
+    assert not app.exception
 
 
 def finished_run(owner: str) -> str:
@@ -252,12 +262,7 @@ def test_a_run_is_started_shown_and_named_in_the_link(app: AppTest) -> None:
     assert query(app, "show") == ",".join(names)
     assert [c.method for c in recorded_configs(run)] == ["fixed", "ds"]
     assert run.total == 8
-    deadline = time.monotonic() + 60
-    while open_store().run(run.id).state.is_moving:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    app.run()
-    assert not app.exception
+    wait_for(run, app)
     sets, missing = find_sets(names)
     assert [len(s.rows) for s in sets] == [4, 4]
     assert missing == []
@@ -284,12 +289,7 @@ def test_a_memory_is_the_third_setting_of_a_run_and_its_effect_is_told(app: AppT
     (run,) = open_store().runs("me")
     _, own, memory = recorded_configs(run)
     assert memory == replace(own, method=Method.DS_MEMORY, bank="digits-gaussian-0.50, run 1")
-    deadline = time.monotonic() + 60
-    while open_store().run(run.id).state.is_moving:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    app.run()
-    assert not app.exception
+    wait_for(run, app)
     sets, missing = find_sets([f"run.{run.id}.{i}" for i in range(3)])
     assert [len(s.rows) for s in sets] == [4, 4, 4]
     assert missing == []
