@@ -93,7 +93,7 @@ def votes_for(seconds: float) -> int:
 
 
 def hold(server: Server) -> psutil.Process:
-    """The newest run's process, stopped in the midst of it: pages and presses may take their time."""
+    """The newest run's process, stopped in its midst: pages and presses may take their time."""
     store, deadline = open_store(server.database), time.monotonic() + 60
     while time.monotonic() < deadline:
         run = next(iter(store.runs()), None)
