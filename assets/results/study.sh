@@ -6,6 +6,8 @@
 # is settled. Logs go to assets/results/study; it may be stopped and started again.
 #     EVERY=K   every K-th of the first 1,000 CIFAR-10 test images, the lossless ones (2: 500 images)
 #     LIMIT=L   at most L of them; a larger one later goes on with the same logs
+#     METHODS=ds  without the models' training sigma; the *-ds2-* models are then compared with
+#               the training sigma of those that they go with
 #     N=N       exactly N votes for every image
 #     OUT=DIR   another folder for the logs
 set -euo pipefail
@@ -15,6 +17,7 @@ shift
 python=${PYTHON:-.venv/bin/python}
 out=${OUT:-assets/results/study}
 every=${EVERY:-2}
+read -ra methods <<<"${METHODS:-fixed ds}"
 case $dataset in
 digits) images="--skip 1" ;; # the 500 test images
 cifar10) images="--skip $every --limit ${LIMIT:-$(((1000 + every - 1) / every))}" ;;
@@ -37,13 +40,19 @@ votes="--n ${N:-100000}"
 logs=()
 pairs=()
 for model in "$@"; do
-    # shellcheck disable=SC2086
-    "$python" -m ddrs_core certify --dataset "$dataset" --model "$model" --method fixed ds \
-        --sigma "${model##*-}" $images --n0 100 $votes --alpha 0.001 --seed 0 --resume \
-        --out "$out" >&2
     sigma=$(awk "BEGIN { print 1 * ${model##*-} }")
-    logs+=("$out/$model-fixed-$sigma.tsv" "$out/$model-ds-$sigma.tsv")
-    pairs+=("$out/$model-ds-$sigma.tsv $out/$model-fixed-$sigma.tsv")
+    into=$out # a folder for several logs, a file for one
+    [ ${#methods[@]} -gt 1 ] || into=$out/$model-${methods[0]}-$sigma.tsv
+    # shellcheck disable=SC2086
+    "$python" -m ddrs_core certify --dataset "$dataset" --model "$model" --method "${methods[@]}" \
+        --sigma "${model##*-}" $images --n0 100 $votes --alpha 0.001 --seed 0 --resume \
+        --out "$into" >&2
+    for method in "${methods[@]}"; do
+        logs+=("$out/$model-$method-$sigma.tsv")
+    done
+    fixed=$out/$model-fixed-$sigma.tsv
+    [ ${#methods[@]} -gt 1 ] || fixed=$out/${model/-ds2-/-}-fixed-$sigma.tsv
+    [ ! -e "$fixed" ] || pairs+=("$out/$model-ds-$sigma.tsv $fixed")
 done
 "$python" -m ddrs_core report "${logs[@]}"
 for pair in "${pairs[@]}"; do # own sigmas against one for all, image by image
