@@ -37,16 +37,15 @@ fi
 
 votes="--n ${N:-100000}"
 [ -n "${N:-}" ] || votes="$votes --adaptive"
+mkdir -p "$out"
 logs=()
 pairs=()
 for model in "$@"; do
     sigma=$(awk "BEGIN { print 1 * ${model##*-} }")
-    into=$out # a folder for several logs, a file for one
-    [ ${#methods[@]} -gt 1 ] || into=$out/$model-${methods[0]}-$sigma.tsv
     # shellcheck disable=SC2086
     "$python" -m ddrs_core certify --dataset "$dataset" --model "$model" --method "${methods[@]}" \
         --sigma "${model##*-}" $images --n0 100 $votes --alpha 0.001 --seed 0 --resume \
-        --out "$into" >&2
+        --out "$out" >&2
     for method in "${methods[@]}"; do
         logs+=("$out/$model-$method-$sigma.tsv")
     done

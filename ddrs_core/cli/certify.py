@@ -103,7 +103,8 @@ def _open_logs(
     out: Path | None = options.out
     if out is None:
         return []
-    paths = [out] if len(runs) == 1 else [out / f"{_file_name(run)}.tsv" for run in runs]
+    to_folder = len(runs) > 1 or out.is_dir()
+    paths = [out / f"{_file_name(run)}.tsv" for run in runs] if to_folder else [out]
     if options.resume:
         return [
             LogFile.resume(_in_folder(path, out), chosen, run.plan)

@@ -56,7 +56,8 @@ def add_certify_options(parser: argparse.ArgumentParser) -> None:
     _add_selection(parser.add_argument_group("images"))
     parser.add_argument(
         "--out", type=Path, metavar="FILE.tsv",
-        help="default: the standard output; with several methods or sigmas a folder",
+        help="a file, or a folder that is there (several methods or sigmas always fill a folder); "
+        "default: the standard output",
     )  # fmt: skip
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="continue the file where it ends")

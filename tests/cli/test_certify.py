@@ -215,7 +215,7 @@ def test_wrong_input_is_one_line_and_code_2(command, words, said):
 
 
 def test_an_unwritable_file_is_noticed_before_the_work(command, tmp_path):
-    for out in (tmp_path, tmp_path / "missing" / "a.tsv", Path("/proc/a.tsv")):
+    for out in (Path("/proc"), tmp_path / "missing" / "a.tsv", Path("/proc/a.tsv")):
         outcome = command(*FIXED, "--limit", 1, "--out", out)
         assert outcome.code == 2
         assert outcome.err.startswith("error: ")
@@ -249,6 +249,18 @@ def test_several_methods_and_sigmas_fill_a_folder(command, tmp_path):
     outcome = command(*words)
     assert outcome.code == 2
     assert "--resume" in outcome.err
+
+
+def test_one_setting_joins_the_others_in_a_folder(command, tmp_path):
+    words = (*FIXED, "--limit", 2, "--out", tmp_path)
+    assert command(*words).code == 0
+    (path,) = tmp_path.iterdir()
+    assert path.name == "digits-gaussian-0.50-fixed-0.5.tsv"
+    whole = path.read_text()
+    assert command(*words).code == 2  # not over what is there
+    path.write_text("".join(whole.splitlines(keepends=True)[:-1]))
+    assert command(*words, "--resume").code == 0
+    assert without_time(path.read_text()) == without_time(whole)
 
 
 def test_adaptive_rows_say_how_many_samples_gave_the_bound(command, tmp_path):
