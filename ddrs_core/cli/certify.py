@@ -116,7 +116,7 @@ def _open_logs(
                 f"{path} is there already: add --resume to continue it or --overwrite to replace "
                 "it."
             )
-    return [LogFile.create(_in_folder(path, out)) for path in paths]
+    return LogFile.create_all([_in_folder(path, out) for path in paths])
 
 
 def _in_folder(path: Path, out: Path) -> Path:
@@ -130,14 +130,16 @@ def _in_folder(path: Path, out: Path) -> Path:
 
 
 def _file_name(run: CertifyRun) -> str:
-    return f"{run.config.model}-{run.config.method}-{run.config.sigma:g}"
+    sigma = run.config.sigma
+    short = f"{sigma:g}" if float(f"{sigma:g}") == sigma else repr(sigma)
+    return f"{run.config.model}-{run.config.method}-{short}"
 
 
 def _run_recorded(options: argparse.Namespace) -> None:
     """Certify, storing each certificate in the database."""
     from ddrs_core.runs.cluster_connection import check_address, require_ray
     from ddrs_core.runs.recorded import record_run
-    from ddrs_core.store import open_store
+    from ddrs_core.store import RunState, open_store
 
     if options.out is not None:
         raise InvalidParameterError(
@@ -150,6 +152,11 @@ def _run_recorded(options: argparse.Namespace) -> None:
     if options.run_id is None:
         device = None if options.cluster is None else options.device
         configs = certify_configs(options)
+        if (configs[0].dataset, configs[0].model) != (options.dataset, options.model):
+            raise InvalidParameterError(
+                "A run of the database finds its data set and model by their names when it goes "
+                "on: add the files first, see `datasets add` and `models add`."
+            )
         run = record_run(store, configs, title=options.record, device=device)
         print(f"Run {run.id}: {run.title}", file=sys.stderr)
     else:
@@ -157,8 +164,9 @@ def _run_recorded(options: argparse.Namespace) -> None:
     try:
         _work(options, store, run)
     except KeyboardInterrupt:
+        word = "Cancelled" if store.run(run.id).state is RunState.CANCELLED else "Paused"
         raise KeyboardInterrupt(
-            f"Paused; `certify --run {run.id}` goes on, and so does the dashboard."
+            f"{word}; `certify --run {run.id}` goes on, and so does the dashboard."
         ) from None
 
 

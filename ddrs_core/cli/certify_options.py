@@ -133,6 +133,8 @@ def certify_configs(options: argparse.Namespace) -> list[CertifyConfig]:
             raise InvalidParameterError(f"--{name} names the same twice.")
     if Method.DS_MEMORY in methods and not options.bank:
         raise InvalidParameterError("Method ds-memory needs a memory bank: add --bank NAME.")
+    if Method.DS_MEMORY not in methods and options.bank:
+        raise InvalidParameterError("--bank goes with --method ds-memory.")
     if methods == [Method.FIXED]:
         _refuse_strategy(options)
     sigmas = options.sigma or [None]

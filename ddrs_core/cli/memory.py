@@ -203,7 +203,7 @@ def _certify_run(options: argparse.Namespace) -> CertifyRun:
             flag = name.removesuffix("_id")
             raise InvalidParameterError(f"--{flag} does not go with memory: see `memory export`.")
     alpha = _ALPHA if options.alpha is None else options.alpha
-    configs = certify_configs(argparse.Namespace(**{**vars(options), "alpha": alpha}))
+    configs = certify_configs(argparse.Namespace(**{**vars(options), "alpha": alpha, "bank": ""}))
     if len(configs) != 1:
         raise InvalidParameterError("A bank takes certificates of one method and one sigma a time.")
     return CertifyRun(configs[0])

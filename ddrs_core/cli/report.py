@@ -37,6 +37,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from ddrs_core.runs.comparison import mismatches
     from ddrs_core.runs.log_reading import read_log
     from ddrs_core.runs.memory_effect import memory_effect
     from ddrs_core.runs.paired import compare
@@ -51,6 +52,8 @@ def _run(options: argparse.Namespace) -> None:
         _say(path, results.notes if results is not None else ())
     for path, comparison in zip(options.files, pairs, strict=False):
         _say(f"{path} against {options.against}", comparison.warnings)
+    if against is None and len(sets) > 1:
+        _say("these logs", mismatches(sets))
     if options.json:
         print_json(_as_data(options, sets, pairs, radii))
         return

@@ -131,7 +131,7 @@ def verdict_html(a: ResultSet, b: ResultSet, found: PairedComparison) -> str:
     parts = [_said(d) for d in found.radii if d.verdict != "within the noise"]
     unclear = [f"{d.radius:g}" for d in found.radii if d.verdict == "within the noise"]
     acr = found.acr
-    if acr is not None and acr.verdict != "within the noise" and acr.low is not None:
+    if acr is not None and acr.verdict in ("more", "less") and acr.low is not None:
         high = acr.high or 0.0
         parts.append(
             f"<b>{acr.difference:+.3f}</b> average certified radius ({acr.low:+.3f} to {high:+.3f})"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any, NoReturn
 
-from ddrs_core.data import Dataset, get_dataset_info
+from ddrs_core.data import Dataset, get_dataset_info, image_digest
 from ddrs_core.errors import InvalidParameterError, require_count, unknown_name
 from ddrs_core.models import check_fit, get_card, open_for_model
 from ddrs_core.smoothing import (
@@ -23,6 +24,8 @@ from ddrs_core.smoothing import (
 from ddrs_core.smoothing.confidence import check_budget, check_sigma
 from ddrs_core.smoothing.stopping import rule_from_dict
 from ddrs_core.smoothing.strategies import config_from_dict
+
+_LOOKED_AT = 8  # images, about, whose pixels tell whether a plan is still the same
 
 
 class Method(StrEnum):
@@ -145,6 +148,15 @@ def open_plan(config: CertifyConfig) -> tuple[Dataset, list[int]]:
     check_fit(card, get_dataset_info(config.dataset))
     dataset = open_for_model(config.dataset, card, config.split)
     return dataset, plan_images(config, dataset)
+
+
+def plan_digest(dataset: Dataset, plan: Sequence[int]) -> str:
+    """Tells whether a plan still means the same images: from the labels of all and the pixels of a
+    few, so that it costs no time."""
+    digest = hashlib.sha256(repr([(i, dataset.label(i)) for i in plan]).encode())
+    for at in sorted({k * (len(plan) - 1) // _LOOKED_AT for k in range(_LOOKED_AT + 1)}):
+        digest.update(image_digest(dataset[plan[at]][0]).encode())
+    return digest.hexdigest()[:16]
 
 
 def plan_images(config: CertifyConfig, dataset: Dataset) -> list[int]:

@@ -32,6 +32,7 @@ SETTINGS = (
 _LOOKS = ("looks", "n_max", "first", "growth", "last")  # words of a schedule, see Looks
 _MANY_CLASSES = 100
 _MOST_CLASSES = 100_000
+_MOST_SAMPLES = 10**12
 HEADER = "\t".join(COLUMNS)
 _COLUMNS_OF = {HEADER: COLUMNS, "\t".join(OLDER_COLUMNS): OLDER_COLUMNS}
 
@@ -85,6 +86,10 @@ class LogRow:
         candidate, n = int(cells["candidate"]), int(cells["n"])
         if not -1 <= candidate < len(counts):
             raise ValueError(f"there is no class {candidate}")
+        if not 1 <= n <= _MOST_SAMPLES or n != sum(counts) or min(counts) < 0:
+            raise ValueError(f"{n} samples do not go with these votes")
+        if not 0 < float(cells["alpha"]) < 1:
+            raise ValueError(f"alpha cannot be {cells['alpha']}")
         certificate = Certificate.from_dict(
             {
                 "dataset": cells["dataset"],
@@ -199,7 +204,9 @@ def read_rows(text: str, name: str) -> list[LogRow]:
         try:
             rows.append(LogRow.from_line(line, _COLUMNS_OF[lines[0]]))
         except (ValueError, KeyError):
-            raise LogError(f"Line {number} of {name} is damaged. Remove it and resume.") from None
+            raise LogError(
+                f"Line {number} of {name} is damaged. Remove it and all after it, then resume."
+            ) from None
     return rows
 
 
@@ -227,10 +234,28 @@ class LogFile:
         Raises:
             LogError: if it cannot be written or another run writes it.
         """
-        log = cls(path, _open_locked(path), [])
-        log._cut(0)
-        log._write(HEADER)
-        return log
+        return cls.create_all([path])[0]
+
+    @classmethod
+    def create_all(cls, paths: Sequence[Path]) -> list[LogFile]:
+        """Start several; nothing that was there is lost unless all can be written.
+
+        Raises:
+            LogError: as :meth:`create`.
+        """
+        files: list[IO[str]] = []
+        try:
+            for path in paths:
+                files.append(_open_locked(path))  # noqa: PERF401 (to close those that are open)
+        except LogError:
+            for file in files:
+                file.close()
+            raise
+        logs = [cls(path, file, []) for path, file in zip(paths, files, strict=True)]
+        for log in logs:
+            log._cut(0)
+            log._write(HEADER)
+        return logs
 
     @classmethod
     def resume(cls, path: Path, settings: dict[str, str], plan: Sequence[int]) -> LogFile:

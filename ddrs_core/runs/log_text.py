@@ -50,7 +50,10 @@ def decode_log(data: bytes, name: str, findings: Findings) -> str:
             raise LogError(f"{name} is not a certification log: it is no text (UTF-8).") from None
     if text.startswith(_BOM):
         findings.add("The file starts with a byte order mark, which was skipped.")
-    return text.removeprefix(_BOM)
+        text = text.removeprefix(_BOM)
+    if not text:
+        raise LogError(f"{name} is empty.")
+    return text
 
 
 def split_lines(text: str, name: str, findings: Findings) -> tuple[list[str], bool]:

@@ -11,6 +11,7 @@ from ddrs_core.runs.results import ResultSet, images_text
 from ddrs_core.smoothing import ABSTAIN, Certificate, round_down
 
 _MEMORY = "ds-memory"
+_ROUNDING = 1e-9  # relative difference of radii that are the same
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def memory_effect(results: ResultSet) -> MemoryEffect | None:
     right = results.labelled & (claimed == results.labels)
     same, rescued = claimed == answered, (claimed == ABSTAIN) & (answered != ABSTAIN)
     losses, gains = (before - after)[same], (after - before)[same]
-    losses, gains = losses[losses > 0], gains[gains > 0]
+    rounding = _ROUNDING * (1 + before[same])  # another version of scipy rounds differently
+    losses, gains = losses[losses > rounding], gains[gains > rounding]
     return MemoryEffect(
         images=len(certificates),
         adopted=int((~same & ~rescued).sum()),

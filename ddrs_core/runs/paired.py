@@ -20,7 +20,7 @@ from ddrs_core.runs.comparison import LEVEL, mismatches
 from ddrs_core.runs.results import ResultSet, images_text
 from ddrs_core.runs.summary import RADII
 
-Verdict = Literal["more", "less", "within the noise"]
+Verdict = Literal["more", "less", "within the noise", "unknown: a floor"]
 RESAMPLES = 4000
 _FEWEST = 10  # images that must differ before a bootstrap means anything
 _CHUNK = 2**22  # numbers drawn at once
@@ -47,7 +47,9 @@ class RadiusDifference:
 class AcrDifference:
     """Average certified radius of a minus that of b on the shared images.
 
-    There is no interval where fewer than ten images differ: resampling so few says nothing.
+    There is no interval where fewer than ten images differ: resampling so few says nothing. Nor is
+    there one where an average is a floor: how far it lies below the truth depends on sigma, so the
+    better set may have the lower floor.
     """
 
     acr_a: float
@@ -56,6 +58,8 @@ class AcrDifference:
     low: float | None
     high: float | None
     verdict: Verdict
+    a_is_floor: bool = False
+    b_is_floor: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,7 +169,7 @@ def compare(
         m,
         level,
         tuple(radius_difference(pairs, r, level) for r in radii),
-        acr_difference(pairs, level, seed=seed),
+        acr_difference(pairs, level, seed=seed, floors=(a.acr_is_floor, b.acr_is_floor)),
         tuple(warnings),
     )
 
@@ -184,19 +188,26 @@ def radius_difference(pairs: Pairs, radius: float, level: float = LEVEL) -> Radi
 
 
 def acr_difference(
-    pairs: Pairs, level: float = LEVEL, *, seed: int = 0, resamples: int = RESAMPLES
+    pairs: Pairs,
+    level: float = LEVEL,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    floors: tuple[bool, bool] = (False, False),
 ) -> AcrDifference:
     """The difference of the average certified radius, with a BCa bootstrap interval over images.
-    Needs at least one pair."""
+    Needs at least one pair; ``floors`` says whose average is a floor."""
     values = pairs.radii_a - pairs.radii_b
     low = high = None
     verdict: Verdict = "within the noise"
-    if np.count_nonzero(values) >= _FEWEST:
+    if any(floors):
+        verdict = "unknown: a floor"
+    elif np.count_nonzero(values) >= _FEWEST:
         low, high = bootstrap_interval(values, level, seed=seed, resamples=resamples)
         verdict = _verdict(low, high)
     return AcrDifference(
         float(pairs.radii_a.mean()), float(pairs.radii_b.mean()), float(values.mean()),
-        low, high, verdict,
+        low, high, verdict, *floors,
     )  # fmt: skip
 
 

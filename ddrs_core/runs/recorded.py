@@ -17,7 +17,7 @@ import ddrs_core
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
 from ddrs_core.models import get_card, resolve_device
 from ddrs_core.runs.certify import RunStep, interleave, open_runs
-from ddrs_core.runs.certify_config import CertifyConfig, open_plan, shared_votes
+from ddrs_core.runs.certify_config import CertifyConfig, open_plan, plan_digest, shared_votes
 from ddrs_core.runs.cluster import cluster_steps
 from ddrs_core.runs.keeping import keeper
 from ddrs_core.runs.training import check_folder
@@ -31,6 +31,7 @@ SETTING_FIELDS = (
     "strategy",
     "bank",
 )  # in which the settings of one run may differ
+_IMAGES = "images"  # in a run's configuration: digest of what its plan means
 _BEAT_SECONDS = 1.0
 _LOOK_SECONDS = 0.5
 
@@ -67,7 +68,7 @@ def record_run(
     Raises:
         DDRSError: if the settings make no sense, or it cannot be stored.
     """
-    _, plan = open_plan(configs[0])  # refuses what would fail later
+    dataset, plan = open_plan(configs[0])  # refuses what would fail later
     device = str(resolve_device(configs[0].device)) if device is None else device
     plain = [replace(config.check(), device=device).to_dict() for config in configs]
     common, *others = [{k: v for k, v in data.items() if k not in SETTING_FIELDS} for data in plain]
@@ -78,7 +79,7 @@ def record_run(
     return store.create_run(
         title=title or default_title(configs),
         owner=owner,
-        config=common,
+        config={**common, _IMAGES: plan_digest(dataset, plan)},
         settings=[{name: data[name] for name in SETTING_FIELDS} for data in plain],
         total=len(plan) * len(configs),
         code_version=ddrs_core.__version__,
@@ -102,7 +103,8 @@ def recorded_configs(run: RunRecord) -> list[CertifyConfig]:
     Raises:
         InvalidParameterError: if they cannot be read.
     """
-    return [CertifyConfig.from_dict({**run.config, **setting}) for setting in run.settings]
+    common = {name: value for name, value in run.config.items() if name != _IMAGES}
+    return [CertifyConfig.from_dict({**common, **setting}) for setting in run.settings]
 
 
 def work_on(store: Store, run_id: str, cluster: str = "") -> Iterator[RecordedStep]:
@@ -131,7 +133,7 @@ def work_on(store: Store, run_id: str, cluster: str = "") -> Iterator[RecordedSt
         if cluster:
             asked = yield from _work(store, record, cluster)
         else:
-            with Turn(check_folder(turns_folder()), record.device, _born()) as turn:
+            with Turn(check_folder(turns_folder()), _queue(record), _born()) as turn:
                 asked = yield from _wait(store, record, turn)
                 if asked is None:
                     asked = yield from _work(store, record, cluster)
@@ -144,6 +146,11 @@ def work_on(store: Store, run_id: str, cluster: str = "") -> Iterator[RecordedSt
         raise
     finally:
         store.leave(run_id, leaving, error)
+
+
+def _queue(record: RunRecord) -> str:
+    """Whose turn it takes; a run that a cluster began may leave the device open."""
+    return str(resolve_device(record.device))
 
 
 def _born() -> float:
@@ -177,6 +184,7 @@ def _work(
     meter = _Meter(count, record.total)
     said = 0.0
     configs = recorded_configs(record)
+    _check_images(record, configs[0])
     newest = store.certificates(record.id, after=count - 1)  # serials run from 1 to count
     earlier = newest[0].certificate if newest else None
     if earlier is not None and earlier.model != get_card(configs[0].model).digest:
@@ -188,6 +196,9 @@ def _work(
     first = _left_over(store, record, sources, done)
     for setting, step in chain(first, _shared(made, sources, done)):
         if step.certificate is not None:
+            if earlier is not None and step.certificate.precision != earlier.precision:
+                raise _changed()
+            earlier = step.certificate
             keepers[setting](setting, step.place, step.certificate)
             count += 1
         if time.monotonic() - said >= _BEAT_SECONDS:
@@ -243,6 +254,18 @@ def _steps(
         raise _changed()
     steps = interleave(runs, [done[i] for i in voting])
     return ((voting[number], step) for number, step in steps)
+
+
+def _check_images(record: RunRecord, config: CertifyConfig) -> None:
+    """Files of the same name may hold other images by now; runs of earlier versions cannot tell."""
+    dataset, plan = open_plan(config)
+    known = record.config.get(_IMAGES)
+    same = known is None or known == plan_digest(dataset, plan)
+    if not same or len(plan) * len(record.settings) != record.total:
+        raise MismatchError(
+            f"The images of {config.dataset} have changed since this run began, so it cannot go on "
+            "with them. Start a new one."
+        )
 
 
 def _changed() -> MismatchError:

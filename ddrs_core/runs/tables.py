@@ -124,7 +124,7 @@ def _cells(figures: Figures, radii: Sequence[float]) -> tuple[str, ...]:
         n = f"≤ {n}"
     acr = UNKNOWN_CELL
     if s.average_certified_radius is not None:
-        acr = ("≥ " if s.average_is_floor else "") + round_down(s.average_certified_radius)
+        acr = _average(s.average_certified_radius, s.average_is_floor)
     return (
         figures.results.title,
         str(s.images),
@@ -147,9 +147,14 @@ def _radius_cells(d: RadiusDifference, shared: str) -> tuple[str, ...]:
 
 def _acr_cells(d: AcrDifference, shared: str) -> tuple[str, ...]:
     return (
-        "ACR", shared, round_down(d.acr_a), round_down(d.acr_b), f"{d.difference:+.4f}",
+        "ACR", shared, _average(d.acr_a, d.a_is_floor), _average(d.acr_b, d.b_is_floor),
+        f"{d.difference:+.4f}",
         _interval(d.low, d.high), UNKNOWN_CELL, UNKNOWN_CELL, UNKNOWN_CELL, d.verdict,
     )  # fmt: skip
+
+
+def _average(radius: float, is_floor: bool) -> str:
+    return ("≥ " if is_floor else "") + round_down(radius)
 
 
 def _interval(low: float | None, high: float | None) -> str:

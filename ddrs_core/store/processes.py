@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
+from functools import lru_cache
 
 import psutil
 
 FRESH_SECONDS = 60.0  # a process of another host that was heard of so recently is taken to live
 SAME_START = 2.0  # seconds; the clock that times of birth are computed from may be adjusted
+_ALIVE_SECONDS = 10.0  # after a sign of life, however far the clock was moved since
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ class WorkerProcess:
 
     @classmethod
     def current(cls) -> WorkerProcess:
-        """The process that asks."""
-        return cls.of(os.getpid())
+        """The process that asks, described alike at every time: the clock may be set meanwhile."""
+        return _this_process(os.getpid())
 
     def is_same_as(self, other: WorkerProcess) -> bool:
         """Whether both describe one process."""
@@ -45,6 +47,9 @@ class WorkerProcess:
     def lives(self, silent: float) -> bool:
         """Whether it is there; one of another host counts as such unless it has been silent.
 
+        Times of birth move when the clock is set. A process of the same number that gave a sign of
+        life a moment ago is therefore the same one, whatever its time of birth.
+
         Args:
             silent: seconds since it last gave a sign of life.
         """
@@ -52,9 +57,14 @@ class WorkerProcess:
             return silent < FRESH_SECONDS
         try:
             process = psutil.Process(self.pid)
-            same_start = abs(process.create_time() - self.started) < SAME_START
-            return same_start and process.status() != psutil.STATUS_ZOMBIE
+            same = abs(process.create_time() - self.started) < SAME_START or silent < _ALIVE_SECONDS
+            return same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
         except psutil.AccessDenied:  # it is there, but is it the same one?
             return silent < FRESH_SECONDS
+
+
+@lru_cache(maxsize=1)
+def _this_process(pid: int) -> WorkerProcess:
+    return WorkerProcess.of(pid)

@@ -209,7 +209,8 @@ class RunStore(Database):
             if run.state.is_moving:
                 values = {"wanted": wanted}
             elif run.state.can_resume and wanted is Wanted.CANCEL:
-                values = {"state": RunState.CANCELLED.value, "ended": self._now(), **_NOBODY}
+                values = {"state": RunState.CANCELLED.value, "wanted": None, "ended": self._now()}
+                values |= _NOBODY
             if values:
                 connection.execute(update(runs).where(runs.c.id == run_id).values(values))
         return self.run(run_id)

@@ -7,11 +7,13 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from ddrs_core.data import load_dataset
 from ddrs_core.models import load_model
 from ddrs_core.runs.log import COLUMNS, read_rows
 from ddrs_core.smoothing import SmoothedClassifier, certify_together
+from ddrs_core.store import DATABASE_VARIABLE
 
 FIXED = (
     "certify", "--dataset", "digits", "--model", "digits-gaussian-0.50", "--method", "fixed",
@@ -274,3 +276,37 @@ def test_adaptive_rows_say_how_many_samples_gave_the_bound(command, tmp_path):
     other = command(*FIXED, "--n", 20_000, "--limit", 3, "--out", out, "--resume")
     assert other.code == 2
     assert "other settings" in other.err
+
+
+def test_nothing_is_overwritten_unless_all_can_be(command, tmp_path):
+    words = (*FIXED, "--sigma", 0.25, 0.5, "--limit", 2, "--out", tmp_path)
+    assert command(*words).code == 0
+    first, second = sorted(tmp_path.iterdir())
+    before = first.read_text()
+    with second.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        outcome = command(*words, "--overwrite")
+    assert (outcome.code, "written by another" in outcome.err) == (2, True)
+    assert first.read_text() == before
+
+
+def test_sigmas_that_look_alike_get_files_of_their_own(command, tmp_path):
+    words = ("--sigma", 0.1234567, 0.1234568, "--limit", 1, "--out", tmp_path)
+    assert command(*FIXED, *words).code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"digits-gaussian-0.50-fixed-0.123456{last}.tsv" for last in (7, 8)
+    ]
+
+
+def test_a_bank_without_memory_is_refused(command):
+    outcome = command(*DS, "--bank", "mine")
+    assert (outcome.code, "ds-memory" in outcome.err) == (2, True)
+
+
+def test_what_the_database_could_not_find_again_is_not_recorded(command, tmp_path, monkeypatch):
+    monkeypatch.setenv(DATABASE_VARIABLE, f"sqlite:///{tmp_path}/runs.sqlite3")
+    picture = tmp_path / "picture.png"
+    Image.new("L", (8, 8), 99).save(picture)
+    words = [w if w != "digits" else picture for w in FIXED]
+    outcome = command(*words, "--record", "mine")
+    assert (outcome.code, "datasets add" in outcome.err) == (2, True)

@@ -128,3 +128,37 @@ def test_bad_input_is_answered_in_words(
     assert outcome.code == 2
     assert said in outcome.err
     assert len(outcome.err.splitlines()) == 1
+
+
+def test_logs_that_do_not_go_together_are_named(
+    command: Command, log: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.tsv"
+    words = "certify --dataset digits --model digits-gaussian-0.50 --method fixed --limit 3"
+    assert command(*words.split(), "--n", 300, "--start", 9, "--out", other).code == 0
+    outcome = command("report", log, other)
+    assert outcome.code == 0
+    assert "these logs: " in outcome.err
+    assert "The images differ" in outcome.err
+    assert command("report", log, log).err == ""
+
+
+@pytest.mark.parametrize("cell", ["alpha=5", "alpha=nan", "n=0", f"n={10**400}", "counts=-5,205"])
+def test_a_log_with_impossible_numbers_is_refused_in_words(
+    command: Command, log: Path, tmp_path: Path, cell: str
+) -> None:
+    name, value = cell.split("=")
+    head, first, *rest = log.read_text().splitlines()
+    cells = first.split("\t")
+    cells[head.split("\t").index(name)] = value
+    damaged = tmp_path / "damaged.tsv"
+    damaged.write_text("\n".join([head, "\t".join(cells), *rest, ""]))
+    outcome = command("report", damaged)
+    assert outcome.code == 2
+    assert "Line 2" in outcome.err
+
+
+def test_a_file_of_a_byte_order_mark_alone_is_empty(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "mark.tsv").write_bytes(b"\xef\xbb\xbf")
+    outcome = command("report", tmp_path / "mark.tsv")
+    assert (outcome.code, "is empty" in outcome.err) == (2, True)

@@ -59,7 +59,7 @@ def test_a_row_gives_back_its_certificate(schedule: str) -> None:
 def test_a_number_of_samples_without_a_look_is_damage() -> None:
     line = LogRow(certificate(3, LOOKS.to_text(), LOOKS.places[1]), ADAPTIVE).to_line()
     cells = line.split("\t")
-    cells[COLUMNS.index("n")] = "129"
+    cells[COLUMNS.index("n")], cells[COLUMNS.index("counts")] = "129", "109,20"
     with pytest.raises(ValueError, match="no look"):
         LogRow.from_line("\t".join(cells))
 

@@ -162,3 +162,20 @@ def test_equal_sets_differ_by_nothing() -> None:
     assert found.radii[0].low < 0 < found.radii[0].high
     assert found.radii[0].verdict == "within the noise"
     assert acr_difference(pair(A, A)).verdict == "within the noise"
+
+
+def test_floors_give_a_difference_and_no_verdict() -> None:
+    """Adaptive stopping lowers an average more at a large sigma: the better set may look worse."""
+    rng = np.random.default_rng(1)
+    low = [(i, 0, float(r), True) for i, r in enumerate(rng.uniform(0.4, 0.5, 60))]
+    worse = results_of(low, "worse")
+    floor = replace(
+        results_of([(i, 0, r - 0.1, True) for i, _, r, _ in low], "floor"), acr_is_floor=True
+    )
+    assert compare(worse, worse).acr.verdict == "within the noise"  # type: ignore[union-attr]
+    for a, b in ((worse, floor), (floor, worse)):
+        found = compare(a, b).acr
+        assert found is not None
+        assert abs(found.difference) == pytest.approx(0.1)
+        assert (found.low, found.high, found.verdict) == (None, None, "unknown: a floor")
+        assert (found.a_is_floor, found.b_is_floor) == (a is floor, b is floor)

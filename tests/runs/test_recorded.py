@@ -9,12 +9,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Container, Iterator
+from contextlib import closing
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from ddrs_core.data import add_dataset, get_dataset_info, remove_dataset
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
+from ddrs_core.models import resolve_device
+from ddrs_core.runs import recorded
 from ddrs_core.runs.certify import CertifyRun, RunStep
 from ddrs_core.runs.certify_config import CertifyConfig, Method, open_plan, shared_votes
 from ddrs_core.runs.recorded import record_run, recorded_configs, work_on
@@ -83,6 +89,72 @@ def test_a_request_to_pause_is_obeyed_and_the_rest_is_made_later(
         pass
     assert store.run(run.id).state is RunState.FINISHED
     assert results(store, run.id) == whole
+
+
+def test_the_images_must_still_be_the_same(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DDRS_HOME", str(tmp_path / "home"))
+    paths = [tmp_path / name / "mine" for name in ("one", "two")]
+    for shade, path in enumerate(paths, start=1):
+        for number, label in enumerate(get_dataset_info("digits").class_names):
+            (path / label).mkdir(parents=True)
+            Image.new("L", (8, 8), 40 * shade + number).save(path / label / "0.png")
+    config = replace(FIXED, dataset=add_dataset(paths[0]).name, limit=None, n=100)
+    run = record_run(store, [config])
+    steps = work_on(store, run.id)
+    while next(steps).done < 1:
+        pass
+    steps.close()
+    remove_dataset(config.dataset)
+    assert add_dataset(paths[1]).name == config.dataset  # other pictures, same name and classes
+    with pytest.raises(MismatchError, match="images of mine have changed"):
+        list(work_on(store, run.id))
+    assert store.count(run.id) == 1
+    remove_dataset(config.dataset)
+    add_dataset(paths[0])
+    list(work_on(store, run.id))
+    assert store.count(run.id) == 10
+
+
+def test_a_run_keeps_its_number_format_on_any_cluster(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers that take another format on themselves are noticed at their first certificate."""
+    made = [
+        (0, RunStep("certify", stored.position, stored.certificate))
+        for stored in store.certificates(finish(store, [FIXED]))
+    ]
+    other = [
+        (setting, replace(step, certificate=replace(step.certificate, precision="other")))
+        for setting, step in made
+        if step.certificate is not None
+    ]
+    run = record_run(store, [FIXED], device="auto")
+    work = "ddrs_core.runs.recorded.cluster_steps"
+    monkeypatch.setattr(work, lambda *_: iter(made[:10]))
+    with closing(work_on(store, run.id, "auto")) as steps:
+        assert [step.done for step in islice(steps, 10)] == list(range(1, 11))
+    monkeypatch.setattr(work, lambda *_: iter(other[10:]))
+    with pytest.raises(MismatchError, match="number format"):
+        list(work_on(store, run.id, "auto"))
+    assert store.count(run.id) == 10
+
+
+def test_what_a_cluster_began_waits_its_turn_on_this_machine(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queues = []
+
+    class Watched(recorded.Turn):
+        def __init__(self, folder: Path, device: str, since: float | None = None) -> None:
+            queues.append(device)
+            super().__init__(folder, device, since)
+
+    monkeypatch.setattr(recorded, "Turn", Watched)
+    run = record_run(store, [replace(FIXED, limit=1)], device="auto")
+    list(work_on(store, run.id))
+    assert queues == [str(resolve_device("auto"))]
 
 
 def test_whoever_stops_listening_leaves_the_run_paused(store: Store) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from sqlalchemy import event, text
 
@@ -179,8 +180,34 @@ def test_a_later_process_of_the_same_number_is_another(
 ) -> None:
     now = WorkerProcess.of(sleeper.pid)
     store.claim(run.id, WorkerProcess(now.pid, now.host, now.started - 1000))
+    age(store, run.id, 15)
     assert store.run(run.id).state is RunState.INTERRUPTED
     assert store.claim(run.id, now).process == now
+
+
+def test_setting_the_clock_takes_no_run_away(
+    store: Store, run: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Times of birth are counted from the time of boot, which moves with the clock."""
+    store.claim(run.id)
+    born = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: born(process) + 30)
+    assert store.beat(run.id, PROGRESS) is None
+    assert store.run(run.id).state is RunState.RUNNING
+    with pytest.raises(TakenError):
+        store.claim(run.id, WorkerProcess(1, "elsewhere.invalid", 1e9))
+    store.leave(run.id, RunState.PAUSED)
+
+
+def test_a_run_that_is_cancelled_after_its_process_died_is_not_asked_for_more(
+    store: Store, run: RunRecord, sleeper: subprocess.Popen[bytes]
+) -> None:
+    store.claim(run.id, WorkerProcess.of(sleeper.pid))
+    store.ask(run.id, Wanted.PAUSE)
+    sleeper.kill()
+    sleeper.wait()
+    cancelled = store.ask(run.id, Wanted.CANCEL)
+    assert (cancelled.state, cancelled.wanted) == (RunState.CANCELLED, None)
 
 
 def test_a_process_of_another_host_counts_until_it_is_silent(store: Store, run: RunRecord) -> None:
