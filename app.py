@@ -17,7 +17,7 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from ddrs_core.dashboard.board import PLOTLY_JS, PLOTLY_ROUTE
-from ddrs_core.dashboard.handover import let_runs_finish_speaking
+from ddrs_core.dashboard.handover import hand_over_well
 from ddrs_core.dashboard.messages import show_unexpected_error
 from ddrs_core.dashboard.thumbnail_routes import ROUTES as THUMBNAIL_ROUTES
 from ddrs_core.dashboard.visitor import VisitorCookie
@@ -29,7 +29,7 @@ async def plotly_js(_: Request) -> FileResponse:
     return FileResponse(PLOTLY_JS, media_type="text/javascript", headers=headers)
 
 
-let_runs_finish_speaking()
+hand_over_well()
 app = st.App(
     "ddrs_core/dashboard/main.py",
     routes=[Route(PLOTLY_ROUTE, plotly_js), *THUMBNAIL_ROUTES],

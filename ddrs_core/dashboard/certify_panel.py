@@ -13,6 +13,7 @@ from ddrs_core.dashboard.explorer_jobs import adopt, certify_request, forget, re
 from ddrs_core.dashboard.explorer_state import ExplorerView
 from ddrs_core.dashboard.messages import show_error
 from ddrs_core.dashboard.progress import progress_html
+from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import interval_figure
@@ -67,7 +68,7 @@ def show_certify_buttons(view: ExplorerView, chosen: float | None, jobs: Sequenc
     if stop.button("Stop", disabled=not running, width="stretch", key="certify_cancel"):
         for job in jobs:
             job.cancel()
-        st.rerun()
+        redraw()
     if chosen is None:
         note.caption("Let the strategy finish first: it has to name sigma* before it is certified.")
     elif not jobs:
@@ -188,4 +189,4 @@ def _start(view: ExplorerView, chosen: float | None) -> None:
         show_error(error)
         return
     remember(keys.CERTIFY_JOBS, *jobs)
-    st.rerun()
+    redraw()

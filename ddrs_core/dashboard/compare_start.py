@@ -12,6 +12,7 @@ from ddrs_core.dashboard.compare_state import show_sets
 from ddrs_core.dashboard.compare_ticking import draw_each_second
 from ddrs_core.dashboard.engines import get_forward
 from ddrs_core.dashboard.messages import show_error
+from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.training_texts import duration
 from ddrs_core.dashboard.trials import measured_once
 from ddrs_core.dashboard.visitor import visitor
@@ -50,7 +51,7 @@ def show_start(configs: Sequence[CertifyConfig]) -> None:
             show_error(error)
         else:
             show_sets(list(run_titles(run)))
-            st.rerun()
+            redraw()
     with st.expander("Command line", icon=":material/terminal:"):
         show_commands(configs)
 

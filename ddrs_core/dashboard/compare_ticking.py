@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from ddrs_core.dashboard.redraw import redraw
+
 TICK_SECONDS = 1.0
 # A run of the page that follows too soon on another can replace widgets before the browser has
 # taken the values that the page gave them; they would then be empty.
@@ -24,6 +26,6 @@ def draw_each_second(draw: Callable[[], bool], *, moving: bool) -> None:
 
     def tick() -> None:
         if draw() and time.monotonic() - drawn > _REST_SECONDS:
-            st.rerun()
+            redraw()
 
     st.fragment(tick, run_every=TICK_SECONDS if moving else None)()

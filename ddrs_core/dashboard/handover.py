@@ -1,31 +1,56 @@
-"""One run of a page hands over to the next without losing what it had to say.
+"""One run of a page hands over to the next without losing what it had to say, or was to do.
 
-Streamlit draws a page in a thread whose messages the event loop passes on to the browser. A
-timer's request (``st.fragment(run_every=...)``) that arrives when that thread has just ended, but
-before its last messages were passed on, makes Streamlit start the next thread at once, and messages
-of any thread but the newest are thrown away: buttons keep a state that is gone, and timers never
-start, until somebody reloads the page (a comment in ``AppSession.request_rerun`` of Streamlit 1.67
-names the gap; on two overloaded cores one of 22 presses of a button met it). Here such a request
-waits until the loop has passed on what is due.
+Streamlit draws a page in a thread whose messages the event loop passes on to the browser. As of
+version 1.67 three things go wrong there on a busy server, and are put right here:
+
+- A timer's request (``st.fragment(run_every=...)``) that arrives when that thread has just ended,
+  but before its last messages were passed on, makes Streamlit start the next thread at once, and
+  messages of any thread but the newest are thrown away: buttons keep a state that is gone, and
+  timers never start, until somebody reloads the page. (A comment in ``AppSession.request_rerun``
+  names the gap; on two overloaded cores one of 22 presses of a button met it.)
+- After a lost connection a second thread may start beside the first, and both change what the
+  session holds. That, and the first, is mended by letting a new run wait for the one before.
+- A press that arrives while the callbacks of another one run cuts them off wherever they next touch
+  the session's state, and they are never finished. Here callbacks always run to their end.
 """
 
 from __future__ import annotations
 
-import asyncio
+from inspect import getsource
 from typing import Any
 
 from streamlit.runtime.app_session import AppSession, AppSessionState
+from streamlit.runtime.scriptrunner import ScriptRunner
+from streamlit.runtime.state import SafeSessionState
+
+_LOOK_SECONDS = 0.02
 
 
-def let_runs_finish_speaking() -> None:
-    """Let every new run of a page wait for the last messages of the one before; once a process."""
-    create = getattr(AppSession, "_create_scriptrunner", None)
-    if create is None or getattr(create, "_waits", False):
-        return  # another Streamlit than the one described above, or done already
+def hand_over_well() -> None:
+    """Let runs wait for each other, and callbacks end; for the life of this process.
+
+    A Streamlit that is built otherwise stays as it is.
+    """
+    if _is_built_as_described() and not hasattr(AppSession._create_scriptrunner, "_waits"):
+        _let_runs_wait()
+        _let_callbacks_end()
+
+
+def _is_built_as_described() -> bool:
+    parts = {
+        AppSession: ("def _create_scriptrunner", "self._scriptrunner", "self._event_loop"),
+        ScriptRunner: ("self._script_thread", "def request_rerun"),
+        SafeSessionState: ("def on_script_will_rerun", '"_yield_callback"'),
+    }
+    return all(word in getsource(part) for part, words in parts.items() for word in words)
+
+
+def _let_runs_wait() -> None:
+    create = AppSession._create_scriptrunner
 
     def create_in_turn(session: AppSession, request: Any) -> None:
-        before = getattr(session, "_scriptrunner", None)
-        if before is None:  # none runs, or it was told to stop and what it says does not matter
+        before = session._scriptrunner
+        if before is None:
             create(session, request)
             return
 
@@ -33,11 +58,35 @@ def let_runs_finish_speaking() -> None:
             if session._state is AppSessionState.SHUTDOWN_REQUESTED:
                 return
             runner = session._scriptrunner  # another request may have started one meanwhile
-            if runner is None or not runner.request_rerun(request):
-                create(session, request)
+            if runner is before and _works(before):
+                session._event_loop.call_later(_LOOK_SECONDS, now)
+            elif runner is None or not runner.request_rerun(request):
+                try:
+                    create(session, request)
+                except Exception as error:  # as Streamlit itself does with any request
+                    session.handle_backmsg_exception(error)
 
         # A run that takes no more requests has given all its messages to the loop, in order.
-        asyncio.get_running_loop().call_soon(now)
+        session._event_loop.call_soon_threadsafe(now)
 
     create_in_turn._waits = True  # type: ignore[attr-defined]
     AppSession._create_scriptrunner = create_in_turn  # type: ignore[method-assign, assignment]
+
+
+def _works(runner: Any) -> bool:
+    thread = runner._script_thread
+    return thread is not None and thread.is_alive()
+
+
+def _let_callbacks_end() -> None:
+    apply = SafeSessionState.on_script_will_rerun
+
+    def apply_whole(state: SafeSessionState, *args: Any, **options: Any) -> None:
+        interrupt = state._yield_callback
+        object.__setattr__(state, "_yield_callback", lambda: None)
+        try:
+            apply(state, *args, **options)
+        finally:
+            object.__setattr__(state, "_yield_callback", interrupt)
+
+    SafeSessionState.on_script_will_rerun = apply_whole  # type: ignore[method-assign, assignment]

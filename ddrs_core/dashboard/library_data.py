@@ -9,6 +9,7 @@ import streamlit as st
 
 from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.dashboard.navigation import explorer_page
+from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.transfers import show_transfer, start_transfer
 from ddrs_core.data import (
     DatasetInfo,
@@ -86,7 +87,7 @@ def show_add_dataset() -> None:
         show_error(error)
         return
     st.session_state["library_added"] = f"Added {literal(info.title)} as {info.name!r}."
-    st.rerun()
+    redraw()
 
 
 def _table(infos: list[DatasetInfo]) -> pd.DataFrame:

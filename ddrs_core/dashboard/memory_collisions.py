@@ -24,6 +24,7 @@ from ddrs_core.dashboard.memory_query import (
 from ddrs_core.dashboard.memory_state import POINT_CHOICES, current_view, widget
 from ddrs_core.dashboard.messages import show_error
 from ddrs_core.dashboard.progress import progress_html
+from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.ticking import draw_while_moving
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import walk_figure
@@ -160,11 +161,11 @@ def _show_walk(tools: Tools, names: Sequence[str]) -> None:
     with st.container(horizontal=True):
         if st.button("Walk", type="primary", icon=":material/route:", disabled=busy):
             start_job(request)
-            st.rerun()
+            redraw()
         if st.button("Cancel", icon=":material/stop:", disabled=not busy, key="memory_walk_cancel"):
             assert job is not None
             job.cancel()
-            st.rerun()
+            redraw()
     draw_while_moving(lambda: _draw(job, length, names), [job])
 
 

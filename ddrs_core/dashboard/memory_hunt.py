@@ -17,6 +17,7 @@ from ddrs_core.dashboard.memory_state import current_view
 from ddrs_core.dashboard.memory_texts import grades_html, settlement_text
 from ddrs_core.dashboard.messages import show_error
 from ddrs_core.dashboard.progress import progress_html
+from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.ticking import draw_while_moving
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures.memory import class_title
@@ -53,11 +54,11 @@ def show_hunt(context: BankContext, tools: Tools, names: Sequence[str]) -> None:
         busy = job is not None and not job.state.is_over
         if st.button("Search", type="primary", icon=":material/search:", disabled=busy):
             start_job(request)
-            st.rerun()
+            redraw()
         if st.button("Cancel", icon=":material/stop:", disabled=not busy, key="memory_hunt_cancel"):
             assert job is not None
             job.cancel()
-            st.rerun()
+            redraw()
         _show_store(context, job)
     draw_while_moving(lambda: _draw(tools, view.hunted, job, names), [job])
 
@@ -81,7 +82,7 @@ def _show_store(context: BankContext, job: Job | None) -> None:
             return
         st.toast("Stored in your copy of the bank." if new else "They are stored already.")
         if new:
-            st.rerun()
+            redraw()
 
 
 def _draw(tools: Tools, index: int, job: Job | None, names: Sequence[str]) -> None:

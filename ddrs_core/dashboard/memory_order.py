@@ -18,6 +18,7 @@ from ddrs_core.dashboard.memory_settlement import settlement_figures, show_settl
 from ddrs_core.dashboard.memory_state import SHUFFLE_CHOICES, current_view, widget
 from ddrs_core.dashboard.memory_texts import settlement_text
 from ddrs_core.dashboard.progress import progress_html
+from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.ticking import draw_while_moving
 from ddrs_core.figures import (
     bank_growth_figure,
@@ -157,13 +158,13 @@ def _show_shuffles(context: BankContext, content: BankContent) -> None:
         busy = job is not None and not job.state.is_over
         if st.button("Shuffle", type="primary", icon=":material/shuffle:", disabled=busy):
             start_job(request)
-            st.rerun()
+            redraw()
         if st.button(
             "Cancel", icon=":material/stop:", disabled=not busy, key="memory_order_cancel"
         ):
             assert job is not None
             job.cancel()
-            st.rerun()
+            redraw()
     draw_while_moving(lambda: _draw(job, content, context.class_names), [job])
 
 

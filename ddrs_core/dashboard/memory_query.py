@@ -40,6 +40,7 @@ from ddrs_core.dashboard.memory_state import (
 from ddrs_core.dashboard.memory_texts import claim_text, place_text, settlement_text
 from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.dashboard.progress import progress_html
+from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.ticking import draw_while_moving
 from ddrs_core.data import Dataset
 from ddrs_core.errors import DDRSError
@@ -87,11 +88,11 @@ def show_query(context: BankContext) -> None:
         busy = job is not None and not job.state.is_over
         if st.button("Certify", type="primary", icon=":material/how_to_vote:", disabled=busy):
             start_job(request)
-            st.rerun()
+            redraw()
         if st.button("Cancel", icon=":material/stop:", disabled=not busy, key="memory_cancel"):
             assert job is not None
             job.cancel()
-            st.rerun()
+            redraw()
         _show_store(context, query, certificate)
     look = cache(lambda claim: _look(context, content, query, claim))  # once, not at every tick
     draw_while_moving(lambda: _draw(look, job), [job])
@@ -235,7 +236,7 @@ def _show_store(context: BankContext, query: Query, certificate: Certificate | N
             show_error(error)
             return
         st.session_state[keys.MEMORY_STORED] = (own.id, certificate)
-        st.rerun()
+        redraw()
     if done:
         st.caption(f"Stored: your copy has {context.record.stored:,} balls now.")
     elif context.record.confidence.next_alpha == 0:

@@ -9,6 +9,7 @@ from ddrs_core.dashboard.controls import DEFAULT_SPEED, SPEEDS
 from ddrs_core.dashboard.explorer_jobs import forget, remember, sigma_request
 from ddrs_core.dashboard.explorer_state import ExplorerView
 from ddrs_core.dashboard.messages import show_error
+from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs import Job, JobState, get_manager
@@ -26,7 +27,7 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
         help="Choose sigma for this image with the strategy above.",
     ):  # fmt: skip
         start_run(view)
-        st.rerun()
+        redraw()
     paused = state is JobState.PAUSED
     if pause.button(
         "Resume" if paused else "Pause",
@@ -35,7 +36,7 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
     ):  # fmt: skip
         assert job is not None
         (job.resume if paused else job.pause)()
-        st.rerun()
+        redraw()
     if step.button(
         "Step", icon=":material/skip_next:", width="stretch",
         disabled=state in (JobState.DONE, JobState.FAILED, JobState.CANCELLED),
@@ -44,18 +45,18 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
         job = job or start_run(view, paused=True)
         if job is not None:
             job.step()
-        st.rerun()
+        redraw()
     if cancel.button("Cancel", icon=":material/stop:", disabled=not busy, width="stretch"):
         assert job is not None
         job.cancel()
-        st.rerun()
+        redraw()
     if reset.button(
         "Reset", icon=":material/restart_alt:", disabled=job is None, width="stretch",
         help="Forget this run; the choices stay.",
     ):  # fmt: skip
         forget(keys.JOB)
         forget(keys.CERTIFY_JOBS)
-        st.rerun()
+        redraw()
     chosen = speed.selectbox("Pace", list(SPEEDS), key=keys.SPEED)
     st.session_state[keys.SAVED_SPEED] = chosen
     if job is not None and job.speed != SPEEDS[chosen]:

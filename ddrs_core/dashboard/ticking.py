@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.jobs import Job
 
 TICK_SECONDS = 0.1
@@ -26,6 +27,6 @@ def draw_while_moving(draw: Callable[[], None], jobs: Sequence[Job | None]) -> N
         now = [job.state.is_moving for job in watched]  # first, so that the last picture is drawn
         draw()
         if now != before:
-            st.rerun()
+            redraw()
 
     st.fragment(tick, run_every=TICK_SECONDS if any(before) else None)()

@@ -11,6 +11,7 @@ from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.dashboard.navigation import explorer_page
+from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.ticking import draw_while_moving
 from ddrs_core.dashboard.training_replay import end_replay, is_replayed, replay
 from ddrs_core.dashboard.training_shown import Shown, show_another, show_run
@@ -63,7 +64,7 @@ def show_start(config: TrainConfig) -> None:
         except DDRSError as busy:
             show_error(busy)
         else:
-            st.rerun()
+            redraw()
     with st.expander("Command line", icon=":material/terminal:"):
         st.code(train_command(config, Path("my-models")), language="bash", wrap_lines=True)
 
@@ -116,13 +117,13 @@ def show_run_buttons(shown: Shown) -> None:
             key="training_stop", help="Save its state and end. It can be resumed.",
         ):  # fmt: skip
             stop_run(run)
-            st.rerun()
+            redraw()
         if resume.button(
             "Resume", icon=":material/play_circle:", width="stretch",
             disabled=not run.state.can_resume, help="Go on from the last saved state.",
         ):  # fmt: skip
             resume_run(run)
-            st.rerun()
+            redraw()
         with delete.popover(
             "Delete", icon=":material/delete:", width="stretch", disabled=run.state.is_moving
         ):
@@ -159,7 +160,7 @@ def pick_epoch(shown: Shown) -> int | None:
         help="Show all epochs one after another.",
     ):  # fmt: skip
         end_replay() if playing else replay(shown)
-        st.rerun()
+        redraw()
     chosen = slider.select_slider(
         "Look back at epoch", stops, _LATEST, key=keys.TRAINING_EPOCH + shown.key,
         help="All views follow. At the right end they show the latest epoch.",
@@ -200,7 +201,7 @@ def _register(shown: Shown, run: TrainingRun) -> None:
         except DDRSError as error:
             show_error(error)
         else:
-            st.rerun()
+            redraw()
 
 
 def _is_there(name: str) -> bool:

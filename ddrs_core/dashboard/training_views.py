@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ddrs_core.dashboard.board import Board
+from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.training_replay import is_replayed, replayed_epoch
 from ddrs_core.dashboard.training_shown import Shown
 from ddrs_core.dashboard.training_texts import outcome_html, progress_html, sigma_texts
@@ -77,11 +78,11 @@ def watch(shown: Shown, chosen: int | None) -> None:
         try:
             now = shown.refreshed()
         except DDRSError:  # deleted, in another tab
-            st.rerun()
+            redraw()
         replayed = replayed_epoch(now)
         _show_board(now, replayed or chosen)
         if _signature(now) != before or (replaying and replayed is None):
-            st.rerun()  # buttons depend on it
+            redraw()  # buttons depend on it
 
     replaying = is_replayed(shown)
     moving = shown.run is not None and shown.run.state.is_moving

@@ -13,20 +13,24 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import app_session
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.script_data import ScriptData
-from streamlit.runtime.scriptrunner import ScriptRunnerEvent
+from streamlit.runtime.scriptrunner import RerunException, ScriptRunnerEvent
+from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
+from streamlit.runtime.state import SafeSessionState
 
-from ddrs_core.dashboard.handover import let_runs_finish_speaking
+from ddrs_core.dashboard.handover import hand_over_well
 
 
 class Runner:
     """Draws a page as Streamlit's own does, as far as a session can tell."""
 
     made: list[Runner]
+    works = False  # whether its thread is there
 
     def __init__(self, *, initial_rerun_data: Any = None, **_: Any) -> None:
         self.requests = [initial_rerun_data]
         self.ended = False
         self.on_event = MagicMock()
+        self._script_thread = MagicMock(is_alive=lambda: self.works)
         Runner.made.append(self)
 
     def start(self) -> None:
@@ -48,7 +52,7 @@ def play(
     """Play a scene in a session of Streamlit's, with runners whose end the scene decides."""
     monkeypatch.setattr(app_session, "ScriptRunner", Runner)
     monkeypatch.setattr(app_session.runtime, "get_instance", MagicMock())
-    original = AppSession._create_scriptrunner
+    original = AppSession._create_scriptrunner, SafeSessionState.on_script_will_rerun
     Runner.made = []
 
     def run(scene: Callable[[AppSession], Awaitable[None]]) -> None:
@@ -62,10 +66,11 @@ def play(
 
         asyncio.run(whole())
 
-    let_runs_finish_speaking()
-    let_runs_finish_speaking()  # twice is as good as once
+    hand_over_well()
+    hand_over_well()  # twice is as good as once
     yield run
-    AppSession._create_scriptrunner = original  # type: ignore[method-assign]
+    AppSession._create_scriptrunner = original[0]  # type: ignore[method-assign]
+    SafeSessionState.on_script_will_rerun = original[1]  # type: ignore[method-assign]
 
 
 def said(session: AppSession) -> list[ForwardMsg]:
@@ -129,3 +134,50 @@ def test_a_session_at_rest_starts_at_once(play: Any) -> None:
         assert len(Runner.made) == 1
 
     play(scene)
+
+
+def test_a_run_that_was_told_to_stop_is_waited_for(play: Any) -> None:
+    """Two threads at once would both change what the session holds."""
+
+    async def scene(session: AppSession) -> None:
+        session.request_rerun(ClientState())
+        (runner,) = Runner.made
+        session.request_script_stop()
+        runner.works = True
+        session.request_rerun(ClientState(fragment_id="tick"))
+        await asyncio.sleep(0.1)
+        assert len(Runner.made) == 1
+        runner.works = False
+        await asyncio.sleep(0.1)
+        assert len(Runner.made) == 2
+
+    play(scene)
+
+
+def test_callbacks_run_to_their_end(play: Any) -> None:
+    """A press that comes meanwhile is taken afterwards."""
+    pressed: list[str] = []
+
+    def another_press() -> None:
+        if pressed:
+            raise RerunException(RerunData())
+
+    class State:
+        def on_script_will_rerun(self, *_: Any, **__: Any) -> None:
+            pressed.append("begun")
+            safe["chosen"] = 1  # as a callback does
+            pressed.append("done")
+
+        def __setitem__(self, name: str, value: Any) -> None:
+            pass
+
+    play(_nothing)
+    safe = SafeSessionState(State(), another_press)  # type: ignore[arg-type]
+    safe.on_script_will_rerun(None)
+    assert pressed == ["begun", "done"]
+    with pytest.raises(RerunException):
+        safe["chosen"] = 2
+
+
+async def _nothing(_: AppSession) -> None:
+    pass
