@@ -18,7 +18,7 @@ from ddrs_core.dashboard.explorer_jobs import adopt, adopt_curve, curve_request,
 from ddrs_core.dashboard.explorer_url import enter_explorer, write_url
 from ddrs_core.dashboard.explorer_views import moment_of, show_board
 from ddrs_core.dashboard.exports import show_exports
-from ddrs_core.dashboard.messages import show_error
+from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.dashboard.pickers import describe_device, pick_device, pick_image, pick_source
 from ddrs_core.dashboard.robustness_panel import robustness_job, show_robustness
 from ddrs_core.dashboard.run_controls import pick_step, show_run_buttons, start_run
@@ -47,7 +47,7 @@ def show_explorer() -> None:
         "moves, then certify the result.</p>"
     )
     for problem in st.session_state.get(keys.PROBLEMS, []):
-        st.warning(problem, icon=":material/link_off:")
+        st.warning(literal(problem), icon=":material/link_off:")
     pick_strategy()
     try:
         view = read_widgets().check()

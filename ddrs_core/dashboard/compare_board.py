@@ -72,8 +72,12 @@ def show_live_comparison(names: Sequence[str]) -> list[ResultSet]:
         _show(now, said)
         return _count(now) >= max(before + 1, _GROWTH * before)
 
-    moving = any(run.state.is_moving for run in compared_runs(names))
-    draw_each_second(draw, moving=moving)
+    states = [run.state for run in compared_runs(names)]
+    draw_each_second(
+        draw,
+        moving=any(state.is_moving for state in states),
+        may_move=any(state.can_resume for state in states),
+    )
     return sets
 
 

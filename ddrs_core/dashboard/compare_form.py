@@ -13,6 +13,7 @@ from ddrs_core.dashboard.compare_defaults import default_model, default_size
 from ddrs_core.dashboard.compare_fields import get, given, key, number, put, remember, restore
 from ddrs_core.dashboard.explorer_state import default_dataset, fitting_models, start_sigma
 from ddrs_core.dashboard.memory_banks import banks_of_model, new_bank_name
+from ddrs_core.dashboard.messages import literal
 from ddrs_core.dashboard.pickers import describe_model, title_of
 from ddrs_core.data import get_dataset_info, list_datasets
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError, require_number
@@ -57,7 +58,7 @@ def pick_source() -> None:
         format_func=lambda name: title_of(cards[name]),
     )  # fmt: skip
     if get("model"):
-        st.caption(describe_model(cards[get("model")]))
+        st.caption(literal(describe_model(cards[get("model")])))
 
 
 def pick_settings() -> None:

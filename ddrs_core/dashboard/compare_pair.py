@@ -12,7 +12,7 @@ from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.compare_charts import show_chart
 from ddrs_core.dashboard.compare_image import show_image
 from ddrs_core.dashboard.compare_texts import table_html, table_radii, verdict_html, version_of
-from ddrs_core.dashboard.messages import show_error
+from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.errors import MismatchError
 from ddrs_core.figures import Figure, radius_against_radius_figure
 from ddrs_core.figures.palette import CHOSEN_COLOUR
@@ -46,7 +46,7 @@ def show_pair(sets: Sequence[ResultSet]) -> None:
         show_error(error)
         return
     for text in found.warnings[len(found.warnings) if found.shared else 0 :]:
-        st.warning(text, icon=":material/warning:")
+        st.warning(literal(text), icon=":material/warning:")
     if not found.shared:
         return
     st.html(f'<div class="ddrs-outcome">{verdict_html(a, b, found)}</div>')

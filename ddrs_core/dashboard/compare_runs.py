@@ -131,7 +131,7 @@ def _watch(run: RunRecord) -> None:
         )  # fmt: skip
         return (now.state, now.wanted) != (run.state, run.wanted)  # buttons depend on it
 
-    draw_each_second(draw, moving=run.state.is_moving)
+    draw_each_second(draw, moving=run.state.is_moving, may_move=run.state.can_resume)
 
 
 def _steer(run: RunRecord) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import streamlit as st
 
@@ -12,6 +13,7 @@ from ddrs_core.dashboard.compare_state import show_sets
 from ddrs_core.dashboard.compare_ticking import draw_each_second
 from ddrs_core.dashboard.engines import get_forward
 from ddrs_core.dashboard.messages import show_error
+from ddrs_core.dashboard.presses import once
 from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.training_texts import duration
 from ddrs_core.dashboard.trials import measured_once
@@ -46,7 +48,8 @@ def show_start(configs: Sequence[CertifyConfig]) -> None:
     draw_each_second(draw, moving=moving)
     if st.button(_CERTIFY, type="primary", icon=_ICON, width="stretch"):
         try:
-            run = start_run(configs, visitor(), title=configs[0].model)
+            start = partial(start_run, configs, visitor(), title=configs[0].model)
+            run = once(f"certify {configs}", start)
         except DDRSError as error:
             show_error(error)
         else:

@@ -10,17 +10,20 @@ import streamlit as st
 from ddrs_core.dashboard.redraw import redraw
 
 TICK_SECONDS = 1.0
+_IDLE_SECONDS = 5.0
 # A run of the page that follows too soon on another can replace widgets before the browser has
 # taken the values that the page gave them; they would then be empty.
 _REST_SECONDS = 2.5
 
 
-def draw_each_second(draw: Callable[[], bool], *, moving: bool) -> None:
+def draw_each_second(draw: Callable[[], bool], *, moving: bool, may_move: bool = False) -> None:
     """Draw a part now, and every second while it moves.
 
     Args:
         draw: draws it, without widgets; whether the rest of the page has to follow.
         moving: whether anything is to be expected.
+        may_move: whether somebody else, or another tab, may set it moving again; that is looked for
+            every few seconds.
     """
     drawn = time.monotonic()
 
@@ -28,4 +31,5 @@ def draw_each_second(draw: Callable[[], bool], *, moving: bool) -> None:
         if draw() and time.monotonic() - drawn > _REST_SECONDS:
             redraw()
 
-    st.fragment(tick, run_every=TICK_SECONDS if moving else None)()
+    pace = TICK_SECONDS if moving else _IDLE_SECONDS if may_move else None
+    st.fragment(tick, run_every=pace)()

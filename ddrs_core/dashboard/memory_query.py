@@ -39,6 +39,7 @@ from ddrs_core.dashboard.memory_state import (
 )
 from ddrs_core.dashboard.memory_texts import claim_text, place_text, settlement_text
 from ddrs_core.dashboard.messages import literal, show_error
+from ddrs_core.dashboard.presses import once
 from ddrs_core.dashboard.progress import progress_html
 from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.ticking import draw_while_moving
@@ -231,7 +232,7 @@ def _show_store(context: BankContext, query: Query, certificate: Certificate | N
         assert certificate is not None
         try:
             own = context.own_bank()
-            own.settle(query.x, certificate)
+            once(f"store {certificate} in {own.id}", lambda: own.settle(query.x, certificate))
         except DDRSError as error:
             show_error(error)
             return

@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from ddrs_core.dashboard.belongings import add_belonging
-from ddrs_core.dashboard.messages import show_error
+from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.picture_picker import PICTURES
 from ddrs_core.data import list_datasets
@@ -112,7 +112,7 @@ def _show_proposal(proposal: Proposal) -> None:
         wrap_lines=True,
     )
     if proposal.near_chance:
-        st.warning(proposal.advice, icon=":material/warning:")
+        st.warning(literal(proposal.advice), icon=":material/warning:")
     elif proposal.trials:
         st.success(proposal.advice, icon=":material/check:")
     else:

@@ -19,6 +19,7 @@ from ddrs_core.dashboard.explorer_state import (
     start_sigma,
 )
 from ddrs_core.dashboard.gallery import show_gallery
+from ddrs_core.dashboard.messages import literal
 from ddrs_core.dashboard.navigation import library_page
 from ddrs_core.dashboard.picture_picker import PICTURES, pick_picture, picture_of
 from ddrs_core.data import Dataset, get_dataset_info, list_datasets, load_dataset
@@ -45,7 +46,7 @@ def pick_source() -> None:
         "Model", list(cards), key=keys.MODEL, on_change=_model_changed,
         format_func=lambda name: title_of(cards[name]),
     )  # fmt: skip
-    st.caption(describe_model(get_card(state[keys.MODEL])))
+    st.caption(literal(describe_model(get_card(state[keys.MODEL]))))
 
 
 def _replace_what_is_gone() -> None:

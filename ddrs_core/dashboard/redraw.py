@@ -10,5 +10,5 @@ import streamlit as st
 def redraw() -> NoReturn:
     """As ``st.rerun()``, which forgets that somebody has meanwhile gone to another page: touching
     the session's state first gives way to what waits."""
-    _ = "" in st.session_state
+    _ = "anything" in st.session_state
     st.rerun()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -11,6 +12,7 @@ from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.dashboard.navigation import explorer_page
+from ddrs_core.dashboard.presses import once
 from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.ticking import draw_while_moving
 from ddrs_core.dashboard.training_replay import end_replay, is_replayed, replay
@@ -60,7 +62,8 @@ def show_start(config: TrainConfig) -> None:
     if st.button(_TRAIN, type="primary", icon=_PLAY, width="stretch"):
         try:
             device = st.session_state[keys.TRAINING_DEVICE]
-            show_run(start_run(config, visitor(), device=device))
+            start = partial(start_run, config, visitor(), device=device)
+            show_run(once(f"train {config} on {device}", start))
         except DDRSError as busy:
             show_error(busy)
         else:

@@ -15,6 +15,7 @@ from ddrs_core.jobs.training_runs import RunState
 from ddrs_core.training import EpochSummary
 
 _TICK_SECONDS = 0.5
+_IDLE_SECONDS = 5.0  # while somebody else, or another tab, may resume it
 _REPLAY_TICK = 0.15
 _CURVES = """
   <section class="{}">
@@ -85,9 +86,14 @@ def watch(shown: Shown, chosen: int | None) -> None:
             redraw()  # buttons depend on it
 
     replaying = is_replayed(shown)
-    moving = shown.run is not None and shown.run.state.is_moving
-    pace = _REPLAY_TICK if replaying else _TICK_SECONDS
-    st.fragment(tick, run_every=pace if moving or replaying else None)()
+    st.fragment(tick, run_every=_REPLAY_TICK if replaying else _pace(shown))()
+
+
+def _pace(shown: Shown) -> float | None:
+    """Seconds from one look at the run to the next; None where nothing can change any more."""
+    if shown.run is None or not (shown.run.state.is_moving or shown.run.state.can_resume):
+        return None
+    return _TICK_SECONDS if shown.run.state.is_moving else _IDLE_SECONDS
 
 
 def _signature(shown: Shown) -> tuple[object, ...]:
