@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import streamlit as st
@@ -15,6 +18,7 @@ from ddrs_core.smoothing.orders import Distances
 from ddrs_core.smoothing.rounding import distances, subtract_down
 from ddrs_core.store import MemoryBank, StoredBall
 
+T = TypeVar("T")
 MOST_SHOWN = 1_000  # balls that the page looks at closely, the first to arrive
 
 
@@ -24,16 +28,26 @@ class BankContent:
 
     balls: tuple[StoredBall, ...]
     images: NDArray[np.float32]  # [m, C, H, W]
+    # cached_property of Python 3.11 would let all banks wait for one another
+    _lock: threading.RLock = field(default_factory=threading.RLock, compare=False, repr=False)
+    _made: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
-    @cached_property
+    @property
     def embedding(self) -> Embedding:
         """The map of the centres."""
-        return embed(self.images)
+        return self._once("embedding", lambda: embed(self.images))
 
-    @cached_property
+    @property
     def between(self) -> Distances:
         """Distances of all centres."""
-        return Distances.between(self.images)
+        return self._once("between", lambda: Distances.between(self.images))
+
+    def _once(self, name: str, make: Callable[[], T]) -> T:
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = make()
+            made: T = self._made[name]
+        return made
 
     @cached_property
     def _rows(self) -> dict[int, int]:
