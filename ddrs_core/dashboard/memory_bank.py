@@ -14,9 +14,11 @@ from ddrs_core.dashboard.compare_charts import show_chart
 from ddrs_core.dashboard.images import picture_uri
 from ddrs_core.dashboard.memory_banks import BankContext
 from ddrs_core.dashboard.memory_content import MOST_SHOWN, BankContent, read_content
+from ddrs_core.dashboard.memory_jobs import check_request, find_job, start_job
 from ddrs_core.dashboard.memory_texts import check_text, confidence_text, record_html
-from ddrs_core.dashboard.messages import literal, show_error
-from ddrs_core.errors import DDRSError
+from ddrs_core.dashboard.messages import literal
+from ddrs_core.dashboard.redraw import redraw
+from ddrs_core.dashboard.ticking import draw_while_moving
 from ddrs_core.figures import (
     bank_growth_figure,
     bank_map_figure,
@@ -24,8 +26,9 @@ from ddrs_core.figures import (
     bank_sigmas_figure,
 )
 from ddrs_core.figures.memory import class_title
+from ddrs_core.jobs import Job
 from ddrs_core.smoothing import Certificate
-from ddrs_core.store import StoredBall
+from ddrs_core.store import BankCheck, StoredBall
 
 _MOST_ROWS = 300
 _FEW = 3  # balls from which on a map says something
@@ -87,29 +90,29 @@ def show_bank(context: BankContext) -> None:
 
 
 def _show_check(context: BankContext) -> None:
-    state, record = st.session_state, context.record
+    request = check_request(context.bank, context.record)
+    job = find_job(request)
+    busy = job is not None and not job.state.is_over
     with st.container(horizontal=True, vertical_alignment="center"):
-        asked = st.button(
-            "Check", icon=":material/verified:", key="memory_check_button",
+        if st.button(
+            "Check", icon=":material/verified:", key="memory_check_button", disabled=busy,
             help="Reads every stored image, and compares all pairs of different class.",
-        )  # fmt: skip
-        if asked:
-            try:
-                check = context.bank.check()
-                check.require()
-            except DDRSError as error:
-                show_error(error)
-                return
-            state[keys.MEMORY_CHECK] = (
-                record.id, record.fingerprint, check_text(check, context.class_names)
-            )  # fmt: skip
-        bank_id, fingerprint, said = state.get(keys.MEMORY_CHECK, ("", "", ""))
-        if (bank_id, fingerprint) == (record.id, record.fingerprint):
-            st.success(literal(said), icon=":material/verified:")
-        else:
-            st.caption(
-                "Proves from the stored images that no two balls of different class overlap."
-            )
+        ):  # fmt: skip
+            start_job(request)
+            redraw()
+        draw_while_moving(lambda: _draw_check(job, context.class_names), [job])
+
+
+def _draw_check(job: Job | None, names: tuple[str, ...]) -> None:
+    check: BankCheck | None = None if job is None else job.latest
+    if job is None:
+        st.caption("Proves from the stored images that no two balls of different class overlap.")
+    elif job.error:
+        st.error(literal(job.error), icon=":material/error:")
+    elif check is None:
+        st.caption("Comparing all pairs of different class ...")
+    else:
+        st.success(literal(check_text(check, names)), icon=":material/verified:")
 
 
 def _show_map(content: BankContent, names: tuple[str, ...]) -> None:

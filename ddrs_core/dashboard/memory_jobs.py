@@ -36,6 +36,7 @@ from ddrs_core.smoothing.collisions import WalkConfig, WalkProgress, from_both_e
 from ddrs_core.smoothing.counterexample import HuntConfig, HuntProgress
 from ddrs_core.smoothing.hunt import find_counterexample
 from ddrs_core.smoothing.orders import OrderResult, replay_orders
+from ddrs_core.store import BankCheck, BankRecord, MemoryBank
 
 _DEVICE = "auto"
 _ALPHA = 0.001
@@ -176,6 +177,20 @@ def orders_request(content: BankContent, fingerprint: str, shuffles: int) -> Job
     return JobRequest(
         f"memory-orders|{fingerprint}|{len(balls)}|{shuffles}", "orders of arrival",
         "memory-orders", "orders", start, shuffles + 1, "orders", link="memory",
+    )  # fmt: skip
+
+
+def check_request(bank: MemoryBank, record: BankRecord) -> JobRequest:
+    """The proof from its images that no two balls of a bank overlap, as it stands now."""
+
+    def start() -> Iterator[BankCheck]:
+        check = bank.check()
+        check.require()
+        yield check
+
+    return JobRequest(
+        f"memory-check|{record.id}|{record.fingerprint}", f"check of {record.name}",
+        "memory-check", "checks", start, 1.0, "checks", link="memory",
     )  # fmt: skip
 
 

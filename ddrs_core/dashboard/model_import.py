@@ -83,16 +83,22 @@ def _read_upload(given: UploadedFile, choice: _Choice) -> Proposal:
     """Read an upload; one that was refused is not read again at every run of the page."""
     state = st.session_state
     asked = (given.file_id, choice)
+    read = state.get("model_read")
+    if read is not None and read[0] == asked:  # whatever others have uploaded meanwhile
+        proposal: Proposal = read[1]
+        return proposal
     refused = state.get("model_refused")
     if refused is not None and refused[0] == asked:
         raise CheckpointError(refused[1])
     digest = hashlib.sha256(given.getbuffer()).hexdigest()
     try:
         with _as_file(given.getbuffer(), given.name) as file:
-            return _remembered(digest, given.name, *choice, _Source(file))
+            proposal = _remembered(digest, given.name, *choice, _Source(file))
     except DDRSError as error:
         state["model_refused"] = (asked, str(error))
         raise
+    state["model_read"] = (asked, proposal)
+    return proposal
 
 
 def _read(text: str, choice: _Choice) -> Proposal:

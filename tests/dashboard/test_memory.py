@@ -174,6 +174,8 @@ def test_the_bank_in_figures_and_words(app: AppTest) -> None:
     assert numbers(settled["y"]).sum() == record.stored
     assert any("of the distances on this map" in c.value for c in app.caption)
     button(app, "Check").click().run()
+    finish("memory-check")
+    app.run()
     assert "no two of 481 balls" in app.success[0].value
     app.text_input(key=keys.MEMORY_SEARCH).set_value("trimmed 9").run()
     assert not app.exception
