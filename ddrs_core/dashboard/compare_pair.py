@@ -24,7 +24,8 @@ _EXPLAINED = (
     "Each image is its own control, so smaller differences can be told from chance than between "
     "two rows of the table above. gained: images that A certifies at r and B does not; lost: the "
     "other way round. interval: 95 %, over the choice of images (Tango 1998; for ACR a bootstrap, "
-    "where at least ten images differ). McNemar p: how likely such gains and losses are if both "
+    "where at least ten images differ and neither average is a floor, since a floor lies lower the "
+    "larger sigma is). McNemar p: how likely such gains and losses are if both "
     "are equally good."
 )
 
