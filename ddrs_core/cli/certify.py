@@ -106,8 +106,9 @@ def _open_logs(
     to_folder = len(runs) > 1 or out.is_dir()
     paths = [out / f"{_file_name(run)}.tsv" for run in runs] if to_folder else [out]
     if options.resume:
+        labels = [runs[0].dataset.label(index) for index in runs[0].plan]
         return [
-            LogFile.resume(_in_folder(path, out), chosen, run.plan)
+            LogFile.resume(_in_folder(path, out), chosen, run.plan, labels)
             for path, chosen, run in zip(paths, settings, runs, strict=True)
         ]
     for path in paths:

@@ -258,8 +258,20 @@ class LogFile:
         return logs
 
     @classmethod
-    def resume(cls, path: Path, settings: dict[str, str], plan: Sequence[int]) -> LogFile:
+    def resume(
+        cls,
+        path: Path,
+        settings: dict[str, str],
+        plan: Sequence[int],
+        labels: Sequence[int | None] | None = None,
+    ) -> LogFile:
         """Open a file to continue it, repairing a last line that was cut off; or start it.
+
+        Args:
+            path: the file.
+            settings: of the run.
+            plan: numbers of its images.
+            labels: of those images, which tell other images of the same name and numbers.
 
         Raises:
             LogError: if it cannot be written, another run writes it, or its rows were made with
@@ -270,6 +282,7 @@ class LogFile:
             text = file.read()
             rows = read_rows(text, str(path))
             _check_same_run(rows, settings, plan, path)
+            _check_labels(rows, labels, path)
         except UnicodeDecodeError:
             file.close()
             raise LogError(f"{path} is not a certification log of this program.") from None
@@ -337,6 +350,15 @@ def _check_same_run(
             f"{path} holds other images than those asked for; repeat the selection of the first "
             "run or use another --out."
         )
+
+
+def _check_labels(rows: list[LogRow], labels: Sequence[int | None] | None, path: Path) -> None:
+    for row, label in zip(rows, labels or (), strict=False):
+        if row.certificate.label != label:
+            raise LogError(
+                f"{path} was made of other images: image {row.certificate.index} had the label "
+                f"{row.certificate.label} there, and has {label} here. Use another --out."
+            )
 
 
 def _text(value: int | None) -> str:

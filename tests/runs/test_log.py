@@ -56,6 +56,16 @@ def test_a_row_gives_back_its_certificate(schedule: str) -> None:
     assert row.settings["schedule"] == settings["schedule"]
 
 
+def test_other_images_of_the_same_name_are_not_mixed_in(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    write_older(path, 2)  # of label 0
+    LogFile.resume(path, SETTINGS_TEXT, range(3), [0, 0, 1]).__exit__()
+    before = path.read_text()
+    with pytest.raises(LogError, match="image 1 had the label 0 there, and has 7 here"):
+        LogFile.resume(path, SETTINGS_TEXT, range(3), [0, 7, 1])
+    assert path.read_text() == before
+
+
 def test_a_number_of_samples_without_a_look_is_damage() -> None:
     line = LogRow(certificate(3, LOOKS.to_text(), LOOKS.places[1]), ADAPTIVE).to_line()
     cells = line.split("\t")
