@@ -16,8 +16,10 @@ version 1.67 three things go wrong there on a busy server, and are put right her
 
 from __future__ import annotations
 
+from collections import deque
 from inspect import getsource
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from streamlit.runtime.app_session import AppSession, AppSessionState
 from streamlit.runtime.scriptrunner import ScriptRunner
@@ -47,27 +49,32 @@ def _is_built_as_described() -> bool:
 
 def _let_runs_wait() -> None:
     create = AppSession._create_scriptrunner
+    waiting: WeakKeyDictionary[AppSession, deque[Any]] = WeakKeyDictionary()
 
     def create_in_turn(session: AppSession, request: Any) -> None:
-        before = session._scriptrunner
-        if before is None:
+        requests = waiting.setdefault(session, deque())
+        if session._scriptrunner is None and not requests:
             create(session, request)
             return
+        requests.append(request)  # the page's state as it was then: none may overtake another
+        if len(requests) == 1:
+            # A run that takes no more requests has given all its messages to the loop, in order.
+            session._event_loop.call_soon_threadsafe(go_on, session)
 
-        def now() -> None:
-            if session._state is AppSessionState.SHUTDOWN_REQUESTED:
-                return
-            runner = session._scriptrunner  # another request may have started one meanwhile
-            if runner is before and _works(before):
-                session._event_loop.call_later(_LOOK_SECONDS, now)
-            elif runner is None or not runner.request_rerun(request):
+    def go_on(session: AppSession) -> None:
+        requests = waiting[session]
+        while requests and session._state is not AppSessionState.SHUTDOWN_REQUESTED:
+            runner = session._scriptrunner
+            if runner is None or not runner.request_rerun(requests[0]):
+                if runner is not None and _works(runner):
+                    session._event_loop.call_later(_LOOK_SECONDS, go_on, session)
+                    return
                 try:
-                    create(session, request)
+                    create(session, requests[0])
                 except Exception as error:  # as Streamlit itself does with any request
                     session.handle_backmsg_exception(error)
-
-        # A run that takes no more requests has given all its messages to the loop, in order.
-        session._event_loop.call_soon_threadsafe(now)
+            requests.popleft()
+        requests.clear()
 
     create_in_turn._waits = True  # type: ignore[attr-defined]
     AppSession._create_scriptrunner = create_in_turn  # type: ignore[method-assign, assignment]

@@ -154,6 +154,27 @@ def test_a_run_that_was_told_to_stop_is_waited_for(play: Any) -> None:
     play(scene)
 
 
+def test_no_request_overtakes_another(play: Any) -> None:
+    """Each holds the page's state as it was: an older one that comes last would undo the newer."""
+
+    async def scene(session: AppSession) -> None:
+        session.request_rerun(ClientState())
+        (runner,) = Runner.made
+        session.request_script_stop()
+        runner.works = True
+        session.request_rerun(ClientState(query_string="one"))
+        await asyncio.sleep(0.005)
+        runner.works = False
+        session._scriptrunner = None  # its thread has ended
+        session.request_rerun(ClientState(query_string="two"))
+        session.request_rerun(ClientState(query_string="three"))
+        await asyncio.sleep(0.1)
+        asked = [r.query_string for made in Runner.made[1:] for r in made.requests]
+        assert asked == ["one", "two", "three"]
+
+    play(scene)
+
+
 def test_callbacks_run_to_their_end(play: Any) -> None:
     """A press that comes meanwhile is taken afterwards."""
     pressed: list[str] = []
