@@ -15,11 +15,11 @@ dev: .venv/.installed-dev
 
 .venv/.installed: requirements.txt
 	@.ci/venv
-	$(BIN)/python -m pip install --disable-pip-version-check --no-compile -q -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
 	@touch $@
 
 .venv/.installed-dev: .venv/.installed requirements-dev.txt requirements-cluster.txt
-	$(BIN)/python -m pip install --disable-pip-version-check --no-compile -q -r requirements-dev.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements-dev.txt
 	@touch $@
 
 browser: dev

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ddrs_core.data import load_dataset
+from ddrs_core.data import added, load_dataset
 from ddrs_core.models import load_model
 from ddrs_core.runs.log import COLUMNS, read_rows
 from ddrs_core.smoothing import SmoothedClassifier, certify_together
@@ -304,6 +304,7 @@ def test_a_bank_without_memory_is_refused(command):
 
 
 def test_what_the_database_could_not_find_again_is_not_recorded(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(added, "_attached", {})
     monkeypatch.setenv(DATABASE_VARIABLE, f"sqlite:///{tmp_path}/runs.sqlite3")
     picture = tmp_path / "picture.png"
     Image.new("L", (8, 8), 99).save(picture)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -64,7 +65,8 @@ def play(
             session.has_fragment = lambda _: True  # type: ignore[method-assign]
             await scene(session)
 
-        asyncio.run(whole())
+        with ThreadPoolExecutor(1) as apart:  # the browser tests leave a loop running in this one
+            apart.submit(asyncio.run, whole()).result()
 
     hand_over_well()
     hand_over_well()  # twice is as good as once
