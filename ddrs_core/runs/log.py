@@ -228,20 +228,11 @@ class LogFile:
         self._file = file
 
     @classmethod
-    def create(cls, path: Path) -> LogFile:
-        """Start a new file; whatever was there is lost.
-
-        Raises:
-            LogError: if it cannot be written or another run writes it.
-        """
-        return cls.create_all([path])[0]
-
-    @classmethod
     def create_all(cls, paths: Sequence[Path]) -> list[LogFile]:
-        """Start several; nothing that was there is lost unless all can be written.
+        """Start new files. What was there is lost, but none of it unless all can be written.
 
         Raises:
-            LogError: as :meth:`create`.
+            LogError: if one cannot be written or another run writes it.
         """
         files: list[IO[str]] = []
         try:

@@ -105,7 +105,7 @@ def test_a_fixed_number_of_samples_does_not_go_on_adaptively(tmp_path: Path) -> 
 
 def test_adaptive_rows_may_differ_in_n_but_not_in_the_schedule(tmp_path: Path) -> None:
     path = tmp_path / "adaptive.tsv"
-    with LogFile.create(path) as log:
+    with LogFile.create_all([path])[0] as log:
         for index, n in enumerate(LOOKS.places[:3]):
             log.append(LogRow(certificate(index, LOOKS.to_text(), n), ADAPTIVE))
     with LogFile.resume(path, ADAPTIVE, range(5)) as log:
