@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
 from streamlit.testing.v1 import AppTest
 
 
@@ -66,3 +69,26 @@ def test_what_the_visitor_chooses_meanwhile_counts() -> None:
     assert app.selectbox[0].value == "c"
     app.run()
     assert app.selectbox[0].value == "c"
+
+
+def test_a_browser_that_hears_late_of_a_value_is_told_what_the_visitor_chose() -> None:
+    app = AppTest.from_function(quick).run()
+    app.selectbox[0].set_value("c").run()  # "b" is on its way to the browser, and will show there
+    assert app.selectbox[0].proto.set_value
+    assert app.selectbox[0].proto.raw_value == "c"
+
+
+def test_the_browser_is_told_for_a_while_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = AppTest.from_function(quick).run()
+    late = time.monotonic() + 10
+    monkeypatch.setattr(time, "monotonic", lambda: late)
+    app.run()
+    assert not app.selectbox[0].proto.set_value
+    app.selectbox[0].set_value("c").run()
+    assert app.selectbox[0].proto.set_value
+    monkeypatch.setattr(time, "monotonic", lambda: late + 60)
+    app.run()
+    assert not app.selectbox[0].proto.set_value
+    app.selectbox[0].set_value("a").run()
+    assert not app.selectbox[0].proto.set_value
+    assert app.selectbox[0].value == "a"
