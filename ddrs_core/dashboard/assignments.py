@@ -7,8 +7,10 @@ before the browser has shown the widget, the widget comes with its own default, 
 first run told the browser to take the value. And a visitor who changes the widget before the
 browser has heard of the value sees the own choice overwritten when it does hear; the page knows
 the choice, but the next press of any button sends the overwriting value. So every assignment is
-remembered and made again until a run has come to its end, and for some seconds more every run
-tells the browser what counts: the value, or what the visitor has made of it meanwhile.
+remembered and made again until a run has come to its end, and repeated by runs that follow within
+some seconds; and a visitor's choice that comes so soon after such a run that the browser may yet
+hear of the value is told to it in turn. (Not later: a field whose arrows are clicked quickly would
+jump back to what it was told.)
 """
 
 from __future__ import annotations
@@ -21,16 +23,17 @@ import streamlit as st
 
 _PENDING = "pending_assignments"
 _RECENT = "recent_assignments"
-_SHOWN_SECONDS = 5.0  # by then even a busy browser has shown what it was sent
-_HEARD_SECONDS = 20.0  # by then nothing is on its way any more
+_BEGAN = "assignments_repeated"
+_SHOWN_SECONDS = 5.0  # after an assignment even a busy browser has shown it
+_HEARD_SECONDS = 3.0  # after a run that told a value the browser has heard of it
 
 
 @dataclass(frozen=True)
 class _Told:
-    """What the browser was told to take, since when, and when last."""
+    """What the browser was told to take; until when it is repeated, and when it was told last."""
 
     value: Any
-    since: float
+    until: float
     last: float
 
 
@@ -44,23 +47,29 @@ def repeat_assignments() -> None:
     """At the beginning of a run: make the assignments again that no run has completed, or that
     the browser may not have seen."""
     state, now = st.session_state, time.monotonic()
-    recent: dict[str, _Told] = state.get(_RECENT, {})
+    recent: dict[str, _Told] = state.setdefault(_RECENT, {})
     for key, told in list(recent.items()):
-        if key not in state:
-            continue
-        if state[key] != told.value:  # the visitor's choice
-            recent[key] = told = _Told(state[key], now, now)
-        if now - told.since < _SHOWN_SECONDS:
+        value = state.get(key, told.value)
+        if value != told.value and now - told.last < _HEARD_SECONDS:
+            recent[key] = _Told(value, now, now)
+            state[key] = value
+        elif value == told.value and now < told.until and key in state:
             recent[key] = replace(told, last=now)
-            state[key] = told.value
+            state[key] = value
+        elif value != told.value or now - told.last > _HEARD_SECONDS:
+            del recent[key]
     for key, value in state.get(_PENDING, {}).items():
         state[key] = value
+    state[_BEGAN] = now
 
 
 def complete_assignments() -> None:
     """At the end of a run, which has shown the values to the browser."""
     state, now = st.session_state, time.monotonic()
-    recent: dict[str, _Told] = state.get(_RECENT, {})
-    recent = {key: told for key, told in recent.items() if now - told.last < _HEARD_SECONDS}
-    recent |= {key: _Told(value, now, now) for key, value in state.get(_PENDING, {}).items()}
-    state[_RECENT], state[_PENDING] = recent, {}
+    recent: dict[str, _Told] = state.setdefault(_RECENT, {})
+    for key, told in recent.items():
+        if told.last >= state[_BEGAN]:  # told in this run
+            recent[key] = replace(told, last=now)
+    for key, value in state.get(_PENDING, {}).items():
+        recent[key] = _Told(value, now + _SHOWN_SECONDS, now)
+    state[_PENDING] = {}

@@ -11,7 +11,8 @@ version 1.67 three things go wrong there on a busy server, and are put right her
 - After a lost connection a second thread may start beside the first, and both change what the
   session holds. That, and the first, is mended by letting a new run wait for the one before.
 - A press that arrives while the callbacks of another one run cuts them off wherever they next touch
-  the session's state, and they are never finished. Here callbacks always run to their end.
+  the session's state, and they are never finished. Here callbacks, which draw nothing, run to
+  their end.
 """
 
 from __future__ import annotations

@@ -17,7 +17,6 @@ from ddrs_core.dashboard.memory_content import MOST_SHOWN, BankContent, read_con
 from ddrs_core.dashboard.memory_jobs import check_request, find_job, start_job
 from ddrs_core.dashboard.memory_texts import check_text, confidence_text, record_html
 from ddrs_core.dashboard.messages import literal
-from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.ticking import draw_while_moving
 from ddrs_core.figures import (
     bank_growth_figure,
@@ -99,7 +98,6 @@ def _show_check(context: BankContext) -> None:
             help="Reads every stored image, and compares all pairs of different class.",
         ):  # fmt: skip
             start_job(request)
-            redraw()
         draw_while_moving(lambda: _draw_check(job, context.class_names), [job])
 
 

@@ -161,7 +161,6 @@ def _show_walk(tools: Tools, names: Sequence[str]) -> None:
     with st.container(horizontal=True):
         if st.button("Walk", type="primary", icon=":material/route:", disabled=busy):
             start_job(request)
-            redraw()
         if st.button("Cancel", icon=":material/stop:", disabled=not busy, key="memory_walk_cancel"):
             assert job is not None
             job.cancel()

@@ -54,7 +54,6 @@ def show_hunt(context: BankContext, tools: Tools, names: Sequence[str]) -> None:
         busy = job is not None and not job.state.is_over
         if st.button("Search", type="primary", icon=":material/search:", disabled=busy):
             start_job(request)
-            redraw()
         if st.button("Cancel", icon=":material/stop:", disabled=not busy, key="memory_hunt_cancel"):
             assert job is not None
             job.cancel()

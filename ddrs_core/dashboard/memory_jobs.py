@@ -15,6 +15,7 @@ from ddrs_core.dashboard.memory_banks import BankContext
 from ddrs_core.dashboard.memory_content import BankContent
 from ddrs_core.dashboard.memory_state import FIXED, MemoryView
 from ddrs_core.dashboard.messages import show_error
+from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.data import Dataset, image_digest
 from ddrs_core.errors import DDRSError, MismatchError
@@ -190,7 +191,7 @@ def check_request(bank: MemoryBank, record: BankRecord) -> JobRequest:
 
     return JobRequest(
         f"memory-check|{record.id}|{record.fingerprint}", f"check of {record.name}",
-        "memory-check", "checks", start, 1.0, "checks", link="memory",
+        "memory-check", "checks", start, 1.0, "checks", link="memory", anew=True,
     )  # fmt: skip
 
 
@@ -223,7 +224,7 @@ def find_job(request: JobRequest) -> Job | None:
 
 
 def start_job(request: JobRequest) -> None:
-    """Start a job; an earlier one of its kind is forgotten."""
+    """Start a job, which the page is drawn again for; an earlier one of its kind is forgotten."""
     manager = get_manager()
     for job in manager.jobs(visitor()):
         if job.request.kind == request.kind:
@@ -232,6 +233,8 @@ def start_job(request: JobRequest) -> None:
         manager.submit(request, visitor())
     except DDRSError as error:
         show_error(error)
+    else:
+        redraw()
 
 
 def _certify(tools: Tools, x: Tensor, n: int, index: int | None) -> Iterator[CertifyFrame]:

@@ -158,7 +158,6 @@ def _show_shuffles(context: BankContext, content: BankContent) -> None:
         busy = job is not None and not job.state.is_over
         if st.button("Shuffle", type="primary", icon=":material/shuffle:", disabled=busy):
             start_job(request)
-            redraw()
         if st.button(
             "Cancel", icon=":material/stop:", disabled=not busy, key="memory_order_cancel"
         ):

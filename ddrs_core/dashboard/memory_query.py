@@ -89,7 +89,6 @@ def show_query(context: BankContext) -> None:
         busy = job is not None and not job.state.is_over
         if st.button("Certify", type="primary", icon=":material/how_to_vote:", disabled=busy):
             start_job(request)
-            redraw()
         if st.button("Cancel", icon=":material/stop:", disabled=not busy, key="memory_cancel"):
             assert job is not None
             job.cancel()

@@ -8,7 +8,6 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -20,6 +19,7 @@ from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.picture_picker import PICTURES
 from ddrs_core.data import list_datasets
+from ddrs_core.data.lru import LRU
 from ddrs_core.errors import CheckpointError, DDRSError
 from ddrs_core.models import (
     Proposal,
@@ -38,6 +38,10 @@ _Choice = tuple[str | None, str | None]  # architecture and data set, where they
 
 _LONGEST_NAME = 120  # bytes
 _READING = threading.BoundedSemaphore(2)  # a class that uploads at once must not fill the memory
+_MOST_BYTES = 1 << 30  # of weights that have been read and are looked at
+_READ: LRU[Proposal] = LRU(
+    _MOST_BYTES, lambda p: sum(weights.nbytes for weights in p.raw.state.values())
+)
 _RECOGNISED = "as recognised"
 _ANY = "whatever has its classes"
 _SAFE_TO_READ = (
@@ -83,22 +87,23 @@ def _read_upload(given: UploadedFile, choice: _Choice) -> Proposal:
     """Read an upload; one that was refused is not read again at every run of the page."""
     state = st.session_state
     asked = (given.file_id, choice)
-    read = state.get("model_read")
-    if read is not None and read[0] == asked:  # whatever others have uploaded meanwhile
-        proposal: Proposal = read[1]
-        return proposal
     refused = state.get("model_refused")
     if refused is not None and refused[0] == asked:
         raise CheckpointError(refused[1])
-    digest = hashlib.sha256(given.getbuffer()).hexdigest()
-    try:
+    known = state.get("model_digest")
+    if known is None or known[0] != given.file_id:
+        digest = hashlib.sha256(given.getbuffer()).hexdigest()
+        known = state["model_digest"] = (given.file_id, digest)
+
+    def read() -> Proposal:
         with _as_file(given.getbuffer(), given.name) as file:
-            proposal = _remembered(digest, given.name, *choice, _Source(file))
+            return _propose(file, given.name, choice)
+
+    try:
+        return _READ.get((known[1], given.name, choice), read)
     except DDRSError as error:
         state["model_refused"] = (asked, str(error))
         raise
-    state["model_read"] = (asked, proposal)
-    return proposal
 
 
 def _read(text: str, choice: _Choice) -> Proposal:
@@ -108,7 +113,7 @@ def _read(text: str, choice: _Choice) -> Proposal:
         version = str(path.stat())
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from None
-    return _remembered(version, str(path), *choice, _Source(path))
+    return _READ.get((version, str(path), choice), lambda: _propose(path, str(path), choice))
 
 
 def _show_proposal(proposal: Proposal) -> None:
@@ -171,25 +176,10 @@ def _show_proposal(proposal: Proposal) -> None:
     )
 
 
-class _Source:
-    """Where a file lies; no part of a cache's key."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Source)
-
-    def __hash__(self) -> int:
-        return 0
-
-
-@lru_cache(maxsize=4)
-def _remembered(
-    _version: str, title: str, architecture: str | None, dataset: str | None, source: _Source
-) -> Proposal:
+def _propose(file: Path, title: str, choice: _Choice) -> Proposal:
+    architecture, dataset = choice
     with _READING, tempfile.TemporaryDirectory(prefix="ddrs-") as folder:
-        raw = read_isolated(source.path, Path(folder))
+        raw = read_isolated(file, Path(folder))
         return propose(raw, architecture=architecture, dataset=dataset, path=title)
 
 

@@ -25,7 +25,10 @@ def once(what: str, act: Callable[[], T]) -> T:
     now, key = time.monotonic(), (visitor(), what)
     for old in [k for k, (when, _) in list(_DONE.items()) if now - when > _SECONDS]:
         _DONE.pop(old, None)
-    if key not in _DONE:
-        _DONE[key] = (now, act())
-    result: T = _DONE[key][1]
+    done = _DONE.get(key)
+    if done is not None:
+        earlier: T = done[1]
+        return earlier
+    result = act()
+    _DONE[key] = (time.monotonic(), result)  # the second press waits until this has ended
     return result

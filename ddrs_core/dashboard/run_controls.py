@@ -22,11 +22,11 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
         [2, 2, 2, 2, 2, 3], vertical_alignment="bottom"
     )
     busy = state in (JobState.QUEUED, JobState.RUNNING, JobState.PAUSED)
-    if run.button(
+    pressed = run.button(
         "Run", type="primary", icon=":material/play_arrow:", disabled=busy, width="stretch",
         help="Choose sigma for this image with the strategy above.",
-    ):  # fmt: skip
-        start_run(view)
+    )  # fmt: skip
+    if pressed and start_run(view) is not None:
         redraw()
     paused = state is JobState.PAUSED
     if pause.button(
@@ -45,7 +45,7 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
         job = job or start_run(view, paused=True)
         if job is not None:
             job.step()
-        redraw()
+            redraw()
     if cancel.button("Cancel", icon=":material/stop:", disabled=not busy, width="stretch"):
         assert job is not None
         job.cancel()

@@ -54,6 +54,7 @@ class JobRequest:
         total: amount of work in ``unit``.
         amount: work done, read off a snapshot; one unit a snapshot when omitted.
         link: where a page shows this job.
+        anew: what has finished does not answer it; a computation that is under way is joined.
     """
 
     key: str
@@ -65,6 +66,7 @@ class JobRequest:
     unit: str = "steps"
     amount: Callable[[Any], float] | None = None
     link: str = ""
+    anew: bool = False
 
 
 @dataclass(eq=False)

@@ -68,7 +68,8 @@ class JobManager:
                     "jobs that you no longer need."
                 )
             computation = self._computations.get(request.key)
-            if computation is None or computation.error:
+            stale = computation is not None and computation.finished and request.anew
+            if computation is None or computation.error or stale:
                 computation = Computation(request, self._changed)
                 self._computations[request.key] = computation
             job = self._attach(computation, owner, speed=speed, paused=paused)

@@ -235,11 +235,14 @@ class LogFile:
             LogError: if one cannot be written or another run writes it.
         """
         files: list[IO[str]] = []
+        new = [path for path in paths if not path.exists()]
         try:
             for path in paths:
                 files.append(_open_locked(path))  # noqa: PERF401 (to close those that are open)
         except LogError:
-            for file in files:
+            for path, file in zip(paths, files, strict=False):
+                if path in new:
+                    path.unlink()
                 file.close()
             raise
         logs = [cls(path, file, []) for path, file in zip(paths, files, strict=True)]

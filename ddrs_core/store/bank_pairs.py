@@ -151,7 +151,8 @@ class ClosestPairs:
         x, y = self._image(a.id), self._image(b.id)
         apart = distance(x, y)
         gap = subtract_down(apart.low, add_up(a.radius, b.radius))
-        if gap < 0 and not _overlap_exactly(x, y, a.radius, b.radius):
+        surely = subtract_down(a.radius, -b.radius) > apart.high  # rational numbers take long
+        if gap < 0 and not surely and not _overlap_exactly(x, y, a.radius, b.radius):
             gap = 0.0
         found = Pair(a, b, apart, gap)
         if gap < 0 and len(self.overlaps) < _KEPT:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from ddrs_core.dashboard import engines
+from ddrs_core.data.lru import LRU
 from ddrs_core.errors import DDRSError
 from ddrs_core.models import load_model
 
@@ -24,7 +24,7 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return load_model(name, device)
 
     monkeypatch.setattr(engines, "load_model", load)
-    monkeypatch.setattr(engines, "_HELD", OrderedDict())
+    monkeypatch.setattr(engines, "_HELD", LRU(engines._MOST_BYTES, lambda held: held[1]))
     return names
 
 
@@ -58,7 +58,7 @@ def test_the_one_that_waited_longest_is_let_go(
 ) -> None:
     names = [f"digits-gaussian-{sigma}" for sigma in ("0.25", "0.50")] + ["digits-macer-0.25"]
     size = 4 * load_model(names[0]).card.parameters
-    monkeypatch.setattr(engines, "_MOST_BYTES", 2 * size)
+    monkeypatch.setattr(engines, "_HELD", LRU(2 * size, lambda held: held[1]))
     for name in (names[0], names[1], names[0], names[2], names[0], names[1]):
         engines.get_forward(name, "cpu")
     assert loads == [names[0], names[1], names[2], names[1]]
@@ -69,4 +69,3 @@ def test_a_failure_is_tried_again(loads: list[str]) -> None:
         with pytest.raises(DDRSError):
             engines.get_forward("no such model", "cpu")
     assert loads == ["no such model"] * 2
-    assert not engines._LOADING

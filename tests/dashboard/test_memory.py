@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
 from ddrs_core.dashboard import keys, memory_banks, memory_jobs
@@ -33,6 +34,8 @@ from ddrs_core.smoothing import ABSTAIN
 from ddrs_core.smoothing.memory import Ball, Outcome, settle
 from ddrs_core.smoothing.rounding import Distance, distance
 from ddrs_core.store import AlphaBudget, BudgetKind, MemoryBank, UnknownEntryError, list_banks
+from ddrs_core.store.bank import open_banks
+from ddrs_core.store.tables import balls
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = tuple(f"class {i}" for i in range(10))
@@ -179,6 +182,27 @@ def test_the_bank_in_figures_and_words(app: AppTest) -> None:
     assert "no two of 481 balls" in app.success[0].value
     app.text_input(key=keys.MEMORY_SEARCH).set_value("trimmed 9").run()
     assert not app.exception
+
+
+def test_every_press_of_check_reads_the_bank(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_page(app)
+    button(app, "Check").click().run()
+    finish("memory-check")
+    assert "no two of 481 balls" in app.run().success[0].value
+    with monkeypatch.context() as full:
+        full.setattr(memory_jobs.get_manager(), "max_jobs", 0)
+        button(app, "Check").click().run()
+    assert "already holds 0 jobs" in app.error[0].value  # and does not vanish
+    bank = open_context(DEMO).bank
+    with open_banks().writing() as connection:
+        connection.execute(
+            update(balls).where(balls.c.bank_id == bank.id).values(radius=balls.c.radius + 1.0)
+        )
+    button(app, "Check").click().run()
+    deadline = time.monotonic() + 60
+    while not app.run().error:
+        assert time.monotonic() < deadline
+    assert "overlap" in app.error[0].value
 
 
 def test_searching_balls() -> None:

@@ -22,6 +22,21 @@ def test_the_second_press_gets_what_the_first_one_made(monkeypatch: pytest.Monke
     assert presses.once("train a", lambda: next(made)) == 2
 
 
+def test_the_second_press_of_a_slow_start_counts_as_one_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made = iter(range(9))
+    now = 100.0
+    monkeypatch.setattr(presses.time, "monotonic", lambda: now)
+
+    def start() -> int:
+        nonlocal now
+        now += 20.0  # a class that presses together waits for each other
+        return next(made)
+
+    assert [presses.once("train a", start) for _ in range(2)] == [0, 0]
+
+
 def test_later_presses_and_those_after_a_failure_count(monkeypatch: pytest.MonkeyPatch) -> None:
     made = iter(range(9))
     now = 100.0

@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -166,6 +167,19 @@ def test_identical_requests_share_one_computation(manager: JobManager) -> None:
     late = manager.submit(request(20, log=log), "latecomer")
     wait_for(is_over(late))
     assert len(log) == 20
+
+
+def test_what_is_asked_anew_is_computed_again_once_it_has_finished(manager: JobManager) -> None:
+    log: list[int] = []
+    asked = replace(request(3, log=log, pause=0.02), anew=True)
+    first, joined = manager.submit(asked, "a"), manager.submit(asked, "b")
+    wait_for(lambda: first.state.is_over and joined.state.is_over)
+    assert log == [1, 2, 3]  # what is under way is shared
+    again = manager.submit(asked, "a")
+    assert again.latest is None
+    wait_for(is_over(again))
+    assert log == [1, 2, 3, 1, 2, 3]
+    assert first.latest == again.latest == 3
 
 
 def test_one_watcher_pauses_without_stopping_the_other(manager: JobManager) -> None:

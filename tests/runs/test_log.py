@@ -119,6 +119,19 @@ def test_adaptive_rows_may_differ_in_n_but_not_in_the_schedule(tmp_path: Path) -
     assert results.acr_is_floor
 
 
+def test_of_several_files_all_are_started_or_none(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.tsv" for name in "abc"]
+    paths[0].write_text("a log of before")
+    with LogFile.create_all([paths[2]])[0]:
+        with pytest.raises(LogError, match="being written"):
+            LogFile.create_all(paths)
+        assert paths[0].read_text() == "a log of before"
+        assert not paths[1].exists()
+    for log in LogFile.create_all(paths):
+        log.__exit__()
+    assert {path.read_text() for path in paths} == {HEADER + "\n"}
+
+
 def test_votes_for_impossible_classes_are_damage() -> None:
     line = LogRow(certificate(0), SETTINGS_TEXT).to_line()
     for counts in ("200 classes,200:5", "200 classes,-1:5", "100000000 classes,0:5", "a,b"):
