@@ -234,6 +234,12 @@ def _strategy(options: argparse.Namespace, preset: Preset, sigma_0: float) -> St
     }
     usual = preset.at(sigma_0)
     low, high = usual.bounds
+    for name, asked in (("sigma_min", "above"), ("sigma_max", "below")):
+        bound = given.get(name)
+        if bound is not None and (bound > sigma_0) == (asked == "above") and bound != sigma_0:
+            raise InvalidParameterError(
+                f"{_flag(name)} {bound:g} is {asked} --sigma {sigma_0:g}, where every image starts."
+            )
     bounds = (given.pop("sigma_min", low), given.pop("sigma_max", high))
     changes = {name: value for name, value in given.items() if name in _STRATEGY_OPTIONS}
     known = {field.name for field in fields(preset.config)}

@@ -44,7 +44,8 @@ const draw = async (host, json, url, name) => {
   figure.layout.font.family = get('--st-font', css.fontFamily);
   figure.layout.hoverlabel = { bgcolor: back, bordercolor: grey, font: { color: text } };
   await Plotly.react(host, figure.data, figure.layout, {
-    responsive: true, displaylogo: false, modeBarButtonsToRemove: ['select2d', 'lasso2d'],
+    responsive: true, displaylogo: false,
+    modeBarButtonsToRemove: ['select2d', 'lasso2d', 'sendChartToCloud'],
     toImageButtonOptions: { format: 'svg', filename: name },
   });
   host.dataset.updates = Number(host.dataset.updates || 0) + 1;

@@ -42,7 +42,7 @@ def show_chart(
     config = {
         "displaylogo": False,
         "toImageButtonOptions": {"format": "svg", "filename": name},
-        "modeBarButtonsToRemove": ["select2d", "lasso2d"],
+        "modeBarButtonsToRemove": ["select2d", "lasso2d", "sendChartToCloud"],
     }
     if on_pick is None:
         st.plotly_chart(chart, key=key, config=config, alt=alt)

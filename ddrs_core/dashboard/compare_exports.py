@@ -43,8 +43,10 @@ def show_exports(sets: Sequence[ResultSet]) -> None:
             },
         )
         st.caption(
-            "Every figure has a camera in its corner that saves it as SVG. The address of this "
-            "page opens the same comparison; runs and imported logs stay on this server."
+            "To import results elsewhere, take the log of a run, under More beside it, or the rows "
+            "of one set alone. Every figure has a camera in its corner that saves it as SVG. The "
+            "address of this page opens the same comparison; runs and imported logs stay on this "
+            "server."
         )
 
 

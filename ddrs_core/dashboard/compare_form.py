@@ -9,6 +9,7 @@ from dataclasses import replace
 import streamlit as st
 
 from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.arrivals import arriving
 from ddrs_core.dashboard.compare_defaults import default_model, default_size
 from ddrs_core.dashboard.compare_fields import get, given, key, number, put, remember, restore
 from ddrs_core.dashboard.explorer_state import default_dataset, fitting_models, start_sigma
@@ -16,7 +17,13 @@ from ddrs_core.dashboard.memory_banks import banks_of_model, new_bank_name
 from ddrs_core.dashboard.messages import literal
 from ddrs_core.dashboard.pickers import describe_model, title_of
 from ddrs_core.data import get_dataset_info, list_datasets
-from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError, require_number
+from ddrs_core.errors import (
+    DDRSError,
+    InvalidParameterError,
+    MismatchError,
+    require_count,
+    require_number,
+)
 from ddrs_core.models import ModelCard, check_fit, get_card, list_devices, resolve_device
 from ddrs_core.runs.certify_config import CertifyConfig, Method, open_plan
 from ddrs_core.smoothing import (
@@ -124,16 +131,18 @@ def read_form() -> list[CertifyConfig]:
         raise InvalidParameterError("Choose where sigma comes from: one of the boxes, or several.")
     common = CertifyConfig(
         dataset=get("dataset"), model=get("model"), method=Method.FIXED, sigma=1.0,
-        n0=given("n0", "N0"), n=given("n", "N"),
+        n0=require_count("N0", given("n0", "N0")), n=require_count("N", given("n", "N")),
         until=UntilPlaced() if get("adaptive") else None, alpha=given("alpha", "alpha"),
-        bound=Bound(get("bound")), split=get("split"), skip=given("skip", "every K-th image"),
-        limit=get("limit"), device=get("device"), seed=given("seed", "the seed"),
+        bound=Bound(get("bound")), split=get("split"),
+        skip=require_count("Every K-th", given("skip", "every K-th image")),
+        limit=None if get("limit") is None else require_count("At most", get("limit")),
+        device=get("device"), seed=given("seed", "the seed"),
     )  # fmt: skip
     configs = []
     if get("fixed"):
         configs += [replace(common, sigma=sigma) for sigma in read_sigmas(get("sigmas"))]
     if get("ds") or get("memory"):
-        start = given("sigma_0", "sigma_0")
+        start = require_number("Start sigma_0", given("sigma_0", "sigma_0"), above=0.0)
         own = replace(common, method=Method.DS, sigma=start, strategy=_strategy())
         configs += [own] if get("ds") else []
         if get("memory"):
@@ -152,6 +161,10 @@ def read_sigmas(text: str) -> list[float]:
         InvalidParameterError: if there is none, too many, one twice, or something else.
     """
     words = [word for word in re.split(r"[\s,;]+", text or "") if word]
+    if re.search(r"\b0+,\d", text or ""):
+        raise InvalidParameterError(
+            "Write sigmas with a point, as 0.25: a comma stands between two of them."
+        )
     sigmas = [require_number("A fixed sigma", word, above=0.0) for word in words]  # type: ignore[arg-type]
     if not sigmas:
         raise InvalidParameterError("Give a fixed sigma, or several such as 0.25, 0.5.")
@@ -185,8 +198,13 @@ def _pick_bank() -> None:
 
 
 def _strategy() -> StrategyConfig:
-    config = get_preset(get("preset")).at(given("sigma_0", "sigma_0"))
-    return replace(config, bounds=(config.bounds[0], given("sigma_max", "the largest sigma")))
+    start, largest = given("sigma_0", "sigma_0"), given("sigma_max", "the largest sigma")
+    if largest < start:
+        raise InvalidParameterError(
+            f"The largest sigma, {largest:g}, is below the start sigma_0, {start:g}."
+        )
+    config = get_preset(get("preset")).at(start)
+    return replace(config, bounds=(config.bounds[0], largest))
 
 
 def _pick_more() -> None:
@@ -207,8 +225,12 @@ def _pick_more() -> None:
 
 def _enter() -> None:
     """Fill the widgets on a first visit, or as they were before a page switch."""
-    if key("dataset") in st.session_state:
-        return
+    with arriving("certification") as fresh:
+        if fresh or key("dataset") not in st.session_state:
+            _fill_widgets()
+
+
+def _fill_widgets() -> None:
     saved = st.session_state.get(keys.CERTIFY_SAVED)
     if saved is not None:
         for name, value in saved.items():

@@ -6,6 +6,7 @@ import html
 
 import streamlit as st
 
+from ddrs_core.dashboard.messages import literal
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.thumbnail_routes import thumbnail_url
 from ddrs_core.data import Dataset, load_dataset
@@ -38,7 +39,12 @@ def show_image(image: int | None, a: ResultSet, b: ResultSet) -> None:
                 explorer_page(), icon=":material/explore:", query_params=query,
                 label=f"**Open image {image} in the explorer** with {name}'s model",
             )  # fmt: skip
-    if not links:
+    if dataset is not None and not 0 <= image < len(dataset):
+        st.caption(
+            f"{literal(dataset.info.title)} has no image {image:,}: they are numbered from 0 to "
+            f"{len(dataset) - 1:,}."
+        )
+    elif not links:
         st.caption(
             "The explorer cannot open it: the model of these results is not at hand, or the log "
             "does not name it."

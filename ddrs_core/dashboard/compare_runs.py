@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 import streamlit as st
 
@@ -20,7 +21,8 @@ from ddrs_core.dashboard.training_texts import duration
 from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs.certify_runs import cancel_run, pause_run, resume_run
-from ddrs_core.runs.recorded import recorded_configs
+from ddrs_core.runs.recorded import recorded_configs, setting_title
+from ddrs_core.runs.recorded_results import recorded_log
 from ddrs_core.store import MemoryBank, RunRecord, RunState, Wanted, open_store
 
 _MOST_EARLIER = 20
@@ -161,6 +163,7 @@ def _show_more(run: RunRecord, *, is_mine: bool) -> None:
     except DDRSError as error:
         show_error(error)
     else:
+        _offer_logs(run, [setting_title(config) for config in configs])
         st.markdown("The same from the command line:")
         show_commands(configs)
     for name in {setting["bank"] for setting in run.settings if setting.get("bank")}:
@@ -177,6 +180,21 @@ def _show_more(run: RunRecord, *, is_mine: bool) -> None:
             "Delete it for good", key=f"certify_delete_{run.id}", type="primary",
             icon=":material/delete:", on_click=_delete, args=(run,),
         )  # fmt: skip
+
+
+def _offer_logs(run: RunRecord, settings: Sequence[str]) -> None:
+    """A download for each setting; the file is made when it is asked for."""
+    for number, setting in enumerate(settings if run.stored else ()):
+        st.download_button(
+            f"Log of {setting}", partial(_log, run.id, number),
+            f"{run.title}-{setting.replace(' ', '-')}.tsv", "text/tab-separated-values",
+            key=f"certify_log_{run.id}_{number}", icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
+
+
+def _log(run_id: str, setting: int) -> bytes:
+    store = open_store()
+    return recorded_log(store, store.run(run_id), setting).encode()
 
 
 def _show(run: RunRecord) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.arrivals import arriving
 from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.compare_sets import MOST_SETS, default_shown, find_set, run_titles
 from ddrs_core.errors import DDRSError
@@ -76,14 +77,18 @@ def parse_query(query: Mapping[str, str]) -> tuple[CompareView, list[str]]:
         int(image) if _is_count(image) else None,
         query.get(keys.ENVELOPE) == "1", query.get(keys.PUBLISHED) == "1",
     )  # fmt: skip
-    return view, problems
+    return view, list(dict.fromkeys(problems))
 
 
 def enter_compare() -> None:
     """Fill the widgets on a first visit or page switch: from the link, else as they were."""
+    with arriving("comparison") as fresh:
+        if fresh or keys.COMPARE_SHOWN not in st.session_state:
+            _fill_widgets()
+
+
+def _fill_widgets() -> None:
     state = st.session_state
-    if keys.COMPARE_SHOWN in state:
-        return
     query = st.query_params.to_dict()
     if keys.SHOW in query or keys.RUN in query:
         view, state[keys.COMPARE_PROBLEMS] = parse_query(query)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.compare_sets import LOG
+from ddrs_core.dashboard.compare_sets import LOG, MOST_SETS
 from ddrs_core.dashboard.compare_state import show_sets
 from ddrs_core.dashboard.messages import literal
 from ddrs_core.dashboard.visitor import visitor
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 _MOST_SHOWN = 12  # notes of a file
+_Read = tuple[str | None, list[str]]  # name of the set, None if it was refused; what to say
 
 
 def pick_uploads() -> None:
@@ -30,20 +31,31 @@ def pick_uploads() -> None:
         help="Tables separated by tabs: this program's, those of Cohen et al.'s certify.py, and "
         f"all known relatives. At most {MAX_LOG_BYTES // 1_000_000} MB each.",
     )  # fmt: skip
-    read: dict[str, tuple[bool, list[str]]] = st.session_state.setdefault(keys.COMPARE_READ, {})
+    read: dict[str, _Read] = st.session_state.setdefault(keys.COMPARE_READ, {})
     for file in files or []:
         if file.file_id not in read:
             with st.spinner(f"Reading {literal(file.name)}"):
                 read[file.file_id] = _import(file)
-        good, sentences = read[file.file_id]
-        text = "  \n".join(literal(sentence) for sentence in sentences)
-        (st.success if good else st.error)(
-            text, icon=":material/check:" if good else ":material/error:"
+        name, sentences = read[file.file_id]
+        text = "  \n".join(literal(sentence) for sentence in [*sentences, *_use_of(name)])
+        (st.success if name else st.error)(
+            text, icon=":material/check:" if name else ":material/error:"
         )
 
 
-def _import(file: UploadedFile) -> tuple[bool, list[str]]:
-    """Keep a log and compare it; returns whether that went well, and what to say."""
+def _use_of(name: str | None) -> list[str]:
+    """What became of a log by now."""
+    if name is None:
+        return []
+    if name in st.session_state[keys.COMPARE_SHOWN]:
+        return ["It is kept, and compared below."]
+    if name not in {LOG + log.id for log in open_store().logs(visitor())}:
+        return ["It has been removed."]
+    return [f"It is kept. To compare it, choose it above; {MOST_SETS} sets are the most."]
+
+
+def _import(file: UploadedFile) -> _Read:
+    """Keep a log, and compare it if there is room."""
     try:
         if file.size > MAX_LOG_BYTES:
             raise LogError(
@@ -56,14 +68,16 @@ def _import(file: UploadedFile) -> tuple[bool, list[str]]:
             raise LogError(f"{file.name} has a header but no row yet.")
         log = open_store().add_log(content, title=results.title, owner=visitor())
     except DDRSError as error:
-        return False, [str(error)]
+        return None, [str(error)]
     name = LOG + log.id
     shown = list(st.session_state[keys.COMPARE_SHOWN])
     if name not in shown:
         show_sets([*shown, name])
     dialect = Dialect(results.dialect).meaning
-    said = f"{file.name}: {dialect}; {len(results.rows):,} images. It is compared below and kept."
-    return True, [said, *results.notes[:_MOST_SHOWN]]
+    said = [f"{file.name}: {dialect}; {len(results.rows):,} images."]
+    if log.title != results.title:
+        said.append(f"You have this log already, as {log.title}.")
+    return name, [*said, *results.notes[:_MOST_SHOWN]]
 
 
 def show_kept_logs() -> None:

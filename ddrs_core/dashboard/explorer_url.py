@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.arrivals import arriving
 from ddrs_core.dashboard.belongings import add_belonging
 from ddrs_core.dashboard.controls import seed_widgets
 from ddrs_core.dashboard.explorer_query import parse_query
@@ -17,17 +18,20 @@ _KEPT = (keys.JOB, keys.CERTIFY_JOBS)
 
 def enter_explorer() -> None:
     """Fill the widgets on a first visit or page switch: from the URL, else as they were."""
+    with arriving("explorer") as fresh:
+        if fresh or keys.DATASET not in st.session_state:
+            _fill_widgets()
+
+
+def _fill_widgets() -> None:
     state = st.session_state
-    if keys.DATASET in state:
-        return
     query = st.query_params.to_dict()
     if query:
         view, state[keys.PROBLEMS] = parse_query(query)
         state[keys.STARTED] = keys.JOB in query and not state[keys.PROBLEMS]
     else:
         view, state[keys.PROBLEMS] = state.get(keys.SAVED_VIEW) or default_view(), []
-        for name, value in state.get(keys.SAVED_JOBS, {}).items():
-            st.query_params[name] = value
+        st.query_params.update(state.get(keys.SAVED_JOBS, {}))
     if view.is_picture:
         add_belonging("picture", view.dataset)
     if view.model.startswith(UPLOAD_PREFIX):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from ddrs_core.dashboard.arrivals import note_page
+from ddrs_core.dashboard.history import keep_one_entry_a_page
 from ddrs_core.dashboard.navigation import all_pages
 from ddrs_core.dashboard.style import apply_style
 
@@ -29,8 +31,11 @@ def main() -> None:
         layout="wide",
     )  # fmt: skip
     apply_style()
+    keep_one_entry_a_page()
     _freeze_imports()
-    st.navigation(all_pages()).run()
+    page = st.navigation(all_pages())
+    note_page(page.url_path)
+    page.run()
 
 
 main()

@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.arrivals import arriving
 from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.memory_banks import DEMO, open_context
 from ddrs_core.errors import DDRSError
@@ -107,13 +108,13 @@ def enter_memory() -> None:
     that were not shown before."""
     state = st.session_state
     query = st.query_params.to_dict()
-    fresh = widget("bank") not in state  # a first visit, or back from another page
-    if keys.MEMORY_SAVED not in state or (fresh and query):
-        state[keys.MEMORY_SAVED], state[keys.MEMORY_PROBLEMS] = parse_query(query)
-    saved: MemoryView = state[keys.MEMORY_SAVED]
-    for name, value in asdict(saved).items():
-        if widget(name) not in state:
-            assign(widget(name), value)
+    with arriving("memory") as fresh:
+        if keys.MEMORY_SAVED not in state or (fresh and query):
+            state[keys.MEMORY_SAVED], state[keys.MEMORY_PROBLEMS] = parse_query(query)
+        saved: MemoryView = state[keys.MEMORY_SAVED]
+        for name, value in asdict(saved).items():
+            if fresh or widget(name) not in state:
+                assign(widget(name), value)
 
 
 def widget(name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.arrivals import arriving
 from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.explorer_state import own_models
 from ddrs_core.dashboard.navigation import library_page
@@ -165,9 +166,13 @@ def _recipe() -> TrainConfig:
 
 def _enter() -> None:
     """Fill the widgets on a first visit with a recipe, or as they were before a page switch."""
+    with arriving("training") as fresh:
+        if fresh or keys.TRAINING_DATASET not in st.session_state:
+            _fill_widgets()
+
+
+def _fill_widgets() -> None:
     state = st.session_state
-    if keys.TRAINING_DATASET in state:
-        return
     saved = state.get(keys.TRAINING_SAVED)
     if saved is not None:
         for key, value in saved.items():

@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.arrivals import arriving
 from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.errors import DDRSError, unknown_name
@@ -135,9 +136,13 @@ def _with_linked(titles: dict[str, str], run_id: str) -> dict[str, str]:
 
 def _enter(titles: dict[str, str]) -> None:
     """On a first visit or page switch: what the URL names, else what was shown before."""
+    with arriving("shown training") as fresh:
+        if fresh or keys.TRAINING_SHOWN not in st.session_state:
+            _fill_widgets(titles)
+
+
+def _fill_widgets(titles: dict[str, str]) -> None:
     state = st.session_state
-    if keys.TRAINING_SHOWN in state:
-        return
     state[keys.TRAINING_PROBLEM] = ""
     query = st.query_params
     if keys.RUN in query:

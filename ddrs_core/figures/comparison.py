@@ -19,6 +19,7 @@ from ddrs_core.figures.palette import (
     Figure,
     axis,
     layout,
+    literal_text,
 )
 from ddrs_core.runs.comparison import (
     RHO,
@@ -62,10 +63,11 @@ def certified_accuracy_figure(
         colour, dash = _hue(results.training, sets), _DASHES.get(results.method, "dash")
         rank = next(used.setdefault((colour, dash), count()))
         width = _WIDTHS[min(rank, len(_WIDTHS) - 1)]
-        data += _band(curve, results.title, colour, end)
+        title = literal_text(results.title)
+        data += _band(curve, title, colour, end)
         data.append(
             _steps(
-                curve.radii, curve.accuracy, end, results.title,
+                curve.radii, curve.accuracy, end, title,
                 {"color": colour, "width": width, "dash": dash},
             )
         )  # fmt: skip
@@ -89,10 +91,11 @@ def radius_against_radius_figure(pairs: Pairs, a: ResultSet, b: ResultSet) -> Fi
     ``customdata`` holds the image numbers. Above the dotted line a proves more. Dashed lines are
     the largest radii that N samples could prove, where they are not far beyond the points.
     """
+    titled_a, titled_b = literal_text(a.title), literal_text(b.title)
     groups = (
         ("both right", pairs.correct_a & pairs.correct_b, BLUE, "circle"),
-        (f"right in {a.title} only", pairs.correct_a & ~pairs.correct_b, GREEN, "triangle-up"),
-        (f"right in {b.title} only", ~pairs.correct_a & pairs.correct_b, ORANGE, "triangle-down"),
+        (f"right in {titled_a} only", pairs.correct_a & ~pairs.correct_b, GREEN, "triangle-up"),
+        (f"right in {titled_b} only", ~pairs.correct_a & pairs.correct_b, ORANGE, "triangle-down"),
         ("neither right", ~pairs.correct_a & ~pairs.correct_b, PINK, "x"),
     )
     largest = max(0.1, float(np.max(np.concatenate([pairs.radii_a, pairs.radii_b]), initial=0.0)))
@@ -112,8 +115,8 @@ def radius_against_radius_figure(pairs: Pairs, a: ResultSet, b: ResultSet) -> Fi
             for name, held, colour, symbol in groups
         ],
         "layout": layout(
-            xaxis=axis(f"radius in {b.title} (l2)", range=[-0.02 * end, end]),
-            yaxis=axis(f"radius in {a.title} (l2)", range=[-0.02 * end, end]),
+            xaxis=axis(f"radius in {titled_b} (l2)", range=[-0.02 * end, end]),
+            yaxis=axis(f"radius in {titled_a} (l2)", range=[-0.02 * end, end]),
             shapes=[
                 _rule(0, 0, end, end, "dot"),
                 *([] if caps[0] is None else [_rule(caps[0], 0, caps[0], end, "dash")]),

@@ -58,6 +58,11 @@ def axis(title: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+def literal_text(text: str) -> str:
+    """Somebody's text for a place where Plotly would read markup."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def encode_figure(figure: Figure) -> str:
     """The figure as JSON that plotly.js reads; arrays travel as base64 of their bytes."""
     return json.dumps(figure, default=_encode_array, allow_nan=False)

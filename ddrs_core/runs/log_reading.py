@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 
@@ -24,8 +25,10 @@ from ddrs_core.runs.results import (
     Source,
     from_certificates,
 )
-from ddrs_core.smoothing import ABSTAIN
+from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, Grade
 
+_NORMAL = NormalDist()
+_ROUNDING = 1e-9  # of a radius that another version of the same formulas gives
 _MOST_VOTES = 50_000_000  # numbers in the vote counts of all rows together
 
 
@@ -170,9 +173,29 @@ def _read_row(
     if not _ours(header):
         return row, None
     own = LogRow.from_line(line, header.names)
-    if own.certificate.prediction != prediction or own.certificate.radius != radius:
-        own = LogRow(replace(own.certificate, prediction=prediction, radius=radius), own.settings)
-    return replace(row, certificate=own.certificate), own
+    certificate = replace(own.certificate, prediction=prediction, radius=radius)
+    if _claims_too_much(certificate):
+        findings.add(
+            "Radii above what the votes in their own rows prove were lowered to that: {rows}.",
+            number,
+        )
+        radius = certificate.recompute_radius()
+        prediction = prediction if radius > 0 else ABSTAIN
+        certificate = replace(certificate, prediction=prediction, radius=radius)
+        row = replace(row, prediction=prediction, radius=radius, correct=certificate.correct)
+    return replace(row, certificate=certificate), LogRow(certificate, own.settings)
+
+
+def _claims_too_much(certificate: Certificate) -> bool:
+    """Whether a radius is larger than its own row proves; a memory may have enlarged it."""
+    c = certificate
+    if c.radius == 0 or c.grade is Grade.FOR_QUERIES_AFTER:
+        return False
+    if c.bound is Bound.ONE_SIDED and c.p_lower * c.n <= c.counts[c.candidate]:  # quick, nearly all
+        plain = 0.0 < c.p_lower < 1.0 and c.sigma * _NORMAL.inv_cdf(c.p_lower)
+        if c.radius <= plain * (1 + _ROUNDING):
+            return False
+    return c.radius > c.recompute_radius() * (1 + _ROUNDING)
 
 
 def _ours(header: Header) -> bool:

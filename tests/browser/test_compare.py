@@ -178,6 +178,7 @@ def test_a_run_from_its_start_to_one_image_in_the_explorer(
     expect(page.get_by_text("the six columns of Cohen et al.'s certify.py").first).to_be_visible()
     expect(page.get_by_text("nonsense.tsv is not a certification log")).to_be_visible()
     expect(page.locator(".ddrs-table").first).to_contain_text("theirs")
+    fill(page, "At most", 33)
     choose(page, "B", "theirs")
     expect(page.locator(".ddrs-outcome").last).to_contain_text(f"On {IMAGES} images")
     click_a_point(page)
@@ -191,6 +192,15 @@ def test_a_run_from_its_start_to_one_image_in_the_explorer(
     sidebar = page.get_by_test_id("stSidebar")
     expect(sidebar.get_by_role("spinbutton", name="Image (0 to 499)")).to_have_value(image.group(1))
     expect(sidebar.get_by_role("combobox", name="Model")).to_have_value(MODEL)
+    for _ in range(2):
+        page.go_back(wait_until="commit")  # one step, and everything is as it was
+        expect(page.get_by_role("heading", name="Certify & compare", level=1)).to_be_visible()
+        expect(page.get_by_role("combobox", name="B", exact=True)).to_have_value("theirs")
+        expect(page.get_by_label("Sigmas", exact=True)).to_have_value("0.5")
+        expect(page.get_by_role("spinbutton", name="At most", exact=True)).to_have_value("33")
+        page.go_forward(wait_until="commit")
+        expect(page.get_by_role("heading", name="Explorer", level=1)).to_be_visible()
+        expect(progress(page)).to_contain_text("done")
 
 
 def test_a_shared_link_opens_the_same_view_on_a_fresh_server(
