@@ -234,11 +234,11 @@ def _strategy(options: argparse.Namespace, preset: Preset, sigma_0: float) -> St
     }
     usual = preset.at(sigma_0)
     low, high = usual.bounds
-    for name, asked in (("sigma_min", "above"), ("sigma_max", "below")):
-        bound = given.get(name)
-        if bound is not None and (bound > sigma_0) == (asked == "above") and bound != sigma_0:
+    for name, side, sign in (("sigma_min", "above", 1), ("sigma_max", "below", -1)):
+        if sign * (given.get(name, sigma_0) - sigma_0) > 0:
             raise InvalidParameterError(
-                f"{_flag(name)} {bound:g} is {asked} --sigma {sigma_0:g}, where every image starts."
+                f"{_flag(name)} {given[name]:g} is {side} --sigma {sigma_0:g}, where every image "
+                "starts."
             )
     bounds = (given.pop("sigma_min", low), given.pop("sigma_max", high))
     changes = {name: value for name, value in given.items() if name in _STRATEGY_OPTIONS}

@@ -205,10 +205,12 @@ def test_a_hostile_link_gets_a_sentence_and_a_working_page(
         ("n", 3, "alpha"),
         ("n", None, "Give a number"),
         ("alpha", 2.0, "alpha"),
-        ("skip", 0, "skip"),
-        ("limit", 0, "limit"),
-        ("sigma_0", 0.0, "sigma"),
-        ("sigma_max", -1.0, "sigma"),
+        ("sigmas", "0,25", "with a point"),
+        ("skip", 0, "Every K-th"),
+        ("limit", 0, "At most"),
+        ("sigma_0", 0.0, "Start sigma_0"),
+        ("sigma_max", -1.0, "largest sigma"),
+        ("sigma_max", 0.1, "below the start"),
     ],
 )
 def test_choices_that_make_no_sense_are_refused_in_words(
@@ -353,6 +355,9 @@ def test_a_log_is_kept_and_compared(app: AppTest) -> None:
     (log,) = open_store().logs("me")
     assert app.multiselect(key=keys.COMPARE_SHOWN).value[-1] == f"log.{log.id}"
     assert "Cohen" in app.success[0].value
+    assert "compared below" in app.success[0].value
+    app.multiselect(key=keys.COMPARE_SHOWN).set_value(list(default_shown())).run()
+    assert "It is kept. To compare it" in app.success[0].value
     app.button(key=f"compare_remove_{log.id}").click().run()
     assert not app.exception
     assert open_store().logs() == []

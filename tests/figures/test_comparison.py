@@ -110,6 +110,14 @@ def test_caps_are_drawn_where_they_are_known() -> None:
     assert shapes[1]["x0"] == pytest.approx(0.25 * 3.199, abs=0.001)
 
 
+def test_titles_are_text_and_no_markup() -> None:
+    a, b = (replace(results_of(30), title=f"<b>{i}</b> & more") for i in range(2))
+    figures = (certified_accuracy_figure([a, b]), radius_against_radius_figure(pair(a, b), a, b))
+    for figure in figures:
+        assert "<b>" not in encode_figure(figure)
+        assert "&lt;b&gt;0&lt;/b&gt; &amp; more" in encode_figure(figure)
+
+
 def test_noise_levels_by_class_and_by_answer() -> None:
     results = results_of(300)
     by_class = sigma_by_class_figure(results, [f"name {c}" for c in range(10)])

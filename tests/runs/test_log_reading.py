@@ -75,6 +75,22 @@ def test_our_logs_keep_their_certificates(path: Path) -> None:
         assert row.certificate.recompute_radius() == pytest.approx(row.radius, abs=1e-9)
 
 
+@pytest.mark.parametrize("cell", ["radius", "p_lower"])
+def test_a_radius_that_its_own_votes_do_not_prove_is_lowered(cell: str) -> None:
+    lines = next(path for path in OURS if "-ds-" in path.name).read_text().splitlines()
+    cells = dict(zip(lines[0].split("\t"), lines[1].split("\t"), strict=True))
+    proved = float(cells["radius"])
+    cells["radius"] = repr(proved + 0.01)
+    if cell == "p_lower":  # changed to go with it
+        cells[cell] = "0.9999"
+    text = "\n".join([lines[0], "\t".join(cells.values()), *lines[2:9], ""])
+    results = parse_log(text.encode(), "some.tsv")
+    assert results.rows[0].radius == pytest.approx(proved, abs=1e-9)
+    assert results.rows[0].certificate is not None
+    assert results.rows[0].certificate.radius == results.rows[0].radius
+    assert "lowered to that: line 2." in " ".join(results.notes)
+
+
 @pytest.mark.parametrize(
     ("header", "row", "dialect", "expected"),
     [
