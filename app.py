@@ -17,6 +17,7 @@ from starlette.responses import FileResponse
 from starlette.routing import Route
 
 from ddrs_core.dashboard.board import PLOTLY_JS, PLOTLY_ROUTE
+from ddrs_core.dashboard.goodbyes import QuietGoodbyes
 from ddrs_core.dashboard.handover import hand_over_well
 from ddrs_core.dashboard.messages import show_unexpected_error
 from ddrs_core.dashboard.thumbnail_routes import ROUTES as THUMBNAIL_ROUTES
@@ -33,6 +34,6 @@ hand_over_well()
 app = st.App(
     "ddrs_core/dashboard/main.py",
     routes=[Route(PLOTLY_ROUTE, plotly_js), *THUMBNAIL_ROUTES],
-    middleware=[Middleware(VisitorCookie)],
+    middleware=[Middleware(VisitorCookie), Middleware(QuietGoodbyes)],
     on_script_error=show_unexpected_error,
 )

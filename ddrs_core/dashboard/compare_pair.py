@@ -26,7 +26,7 @@ _EXPLAINED = (
     "other way round. interval: 95 %, over the choice of images (Tango 1998; for ACR a bootstrap, "
     "where at least ten images differ and neither average is a floor, since a floor lies lower the "
     "larger sigma is). McNemar p: how likely such gains and losses are if both "
-    "are equally good."
+    "are equally good. A certifies more, or less, only where interval and p agree on it."
 )
 
 

@@ -12,7 +12,7 @@ import streamlit as st
 from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.board import Board
 from ddrs_core.dashboard.compare_command import show_commands
-from ddrs_core.dashboard.compare_sets import RUN, find_setting, run_title, run_titles
+from ddrs_core.dashboard.compare_sets import MOST_SETS, RUN, find_setting, run_title, run_titles
 from ddrs_core.dashboard.compare_state import show_sets
 from ddrs_core.dashboard.compare_ticking import draw_each_second
 from ddrs_core.dashboard.messages import show_error
@@ -111,7 +111,7 @@ def _show_run(run: RunRecord, *, is_mine: bool) -> None:
                 _steer(run)
             st.button(
                 "Compare", key=f"certify_show_{run.id}", icon=":material/monitoring:",
-                on_click=_show, args=(run,), help="Show its settings in the comparison below.",
+                on_click=_show, args=(run,), help="Add its settings to the comparison below.",
             )  # fmt: skip
             with st.popover("More", icon=":material/more_horiz:"):
                 _show_more(run, is_mine=is_mine)
@@ -198,7 +198,9 @@ def _log(run_id: str, setting: int) -> bytes:
 
 
 def _show(run: RunRecord) -> None:
-    show_sets(list(run_titles(run)))
+    own = list(run_titles(run))
+    others = [name for name in st.session_state[keys.COMPARE_SHOWN] if name not in own]
+    show_sets([*others[: max(0, MOST_SETS - len(own))], *own])
 
 
 def _ask(what: Callable[[str], RunRecord], run_id: str) -> None:

@@ -88,7 +88,7 @@ def run_titles(run: RunRecord) -> dict[str, str]:
 
 def run_title(run: RunRecord) -> str:
     """A run, told from others of the same model by when it was started."""
-    started = time.strftime("%d %b %H:%M", time.localtime(run.created))
+    started = time.strftime("%d %b %H:%M:%S", time.localtime(run.created))
     return f"Run {started}: {run.title}"
 
 

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ddrs_core.figures.palette import MUTED, ORANGE, SIGMA_COLOUR, TEXT, Figure, axis, layout
+from ddrs_core.figures.palette import (
+    GREEN,
+    MUTED,
+    ORANGE,
+    SIGMA_COLOUR,
+    TEXT,
+    Figure,
+    axis,
+    layout,
+)
 from ddrs_core.smoothing.confidence import interval
 
 _LONGEST = 22  # letters of a name
@@ -23,7 +32,8 @@ def votes_figure(
     Args:
         counts: votes [K].
         class_names: names of the K classes; of more than ten, those with most votes are shown.
-        label: the true class, named in the axis.
+        label: the true class, named in the axis; the leading class is green if it is that one,
+            otherwise orange.
     """
     votes = np.asarray(counts)
     n = max(1, int(votes.sum()))
@@ -35,12 +45,13 @@ def votes_figure(
     share = votes[order] / n
     low, high = interval(votes[order], n, _ALPHA)
     leading = int(votes.argmax())
+    colour = TEXT if label is None else GREEN if leading == label else ORANGE
     names = [class_names[c][:_LONGEST] + (" (label)" if c == label else "") for c in order]
     return {
         "data": [
             {
                 "type": "bar", "orientation": "h", "x": share, "y": names,
-                "marker": {"color": [ORANGE if c == leading else SIGMA_COLOUR for c in order]},
+                "marker": {"color": [colour if c == leading else SIGMA_COLOUR for c in order]},
                 "error_x": {
                     "type": "data", "symmetric": False, "array": high - share,
                     "arrayminus": share - low, "color": TEXT, "thickness": 1.5, "width": 3,
