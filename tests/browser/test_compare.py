@@ -4,6 +4,7 @@ and compared with somebody else's log, down to one image in the explorer."""
 from __future__ import annotations
 
 import re
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -93,16 +94,32 @@ def votes_for(seconds: float) -> int:
 
 
 def hold(server: Server) -> psutil.Process:
-    """The newest run's process, stopped in its midst: pages and presses may take their time."""
+    """The newest run's process, stopped in its midst, though not while it writes, which all others
+    would wait for: pages and presses may take their time."""
     store, deadline = open_store(server.database), time.monotonic() + 60
     while time.monotonic() < deadline:
         run = next(iter(store.runs()), None)
         if run is not None and run.process is not None and run.stored:
             process = psutil.Process(run.process.pid)
             process.suspend()
-            return process
+            if can_be_written(server.database):
+                return process
+            process.resume()
         time.sleep(0.02)
     raise AssertionError("the run made no certificate")
+
+
+def can_be_written(database: str) -> bool:
+    """Whether nobody is in the midst of writing."""
+    connection = sqlite3.connect(database.removeprefix("sqlite:///"), timeout=0)
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError:
+        return False
+    else:
+        return True
+    finally:
+        connection.close()
 
 
 def cohens_log() -> bytes:
