@@ -24,13 +24,16 @@ def note_page(path: str) -> None:
 
 
 @contextmanager
-def arriving(part: str) -> Iterator[bool]:
+def arriving(key: str) -> Iterator[bool]:
     """Fill the widgets of a part of a page in this block, if it says so.
 
+    Args:
+        key: of a widget that is always drawn in this part.
+
     Yields:
-        Whether this is the first time since the page was come to. A block that is cut short has
-        not been.
+        Whether this is the first time since the page was come to, or the widget has no value. A
+        block that is cut short has not been.
     """
     entered: set[str] = st.session_state.setdefault(_ENTERED, set())
-    yield part not in entered
-    entered.add(part)
+    yield key not in entered or key not in st.session_state
+    entered.add(key)

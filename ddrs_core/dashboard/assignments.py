@@ -50,13 +50,11 @@ def repeat_assignments() -> None:
     recent: dict[str, _Told] = state.setdefault(_RECENT, {})
     for key, told in list(recent.items()):
         value = state.get(key, told.value)
-        if value != told.value and now - told.last < _HEARD_SECONDS:
-            recent[key] = _Told(value, now, now)
+        heard, is_changed = now - told.last >= _HEARD_SECONDS, value != told.value
+        if key in state and (not heard if is_changed else now < told.until):
+            recent[key] = _Told(value, now if is_changed else told.until, now)
             state[key] = value
-        elif value == told.value and now < told.until and key in state:
-            recent[key] = replace(told, last=now)
-            state[key] = value
-        elif value != told.value or now - told.last > _HEARD_SECONDS:
+        elif heard or is_changed:
             del recent[key]
     for key, value in state.get(_PENDING, {}).items():
         state[key] = value

@@ -8,6 +8,7 @@ plotly.js is served from ``assets/vendor``; nothing is loaded from elsewhere.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ddrs_core.figures import Figure, encode_figure
 
 PLOTLY_JS = Path(__file__).resolve().parents[2] / "assets" / "vendor" / "plotly-basic.min.js"
 PLOTLY_ROUTE = "/ddrs/plotly-basic-4.1.1.min.js"
+HIDDEN_BUTTONS = ("select2d", "lasso2d", "sendChartToCloud")  # of every figure
 
 _JS = """
 const load = (url) => (window.__ddrsPlotly ??= new Promise((done, fail) => {
@@ -45,7 +47,7 @@ const draw = async (host, json, url, name) => {
   figure.layout.hoverlabel = { bgcolor: back, bordercolor: grey, font: { color: text } };
   await Plotly.react(host, figure.data, figure.layout, {
     responsive: true, displaylogo: false,
-    modeBarButtonsToRemove: ['select2d', 'lasso2d', 'sendChartToCloud'],
+    modeBarButtonsToRemove: @hidden,
     toImageButtonOptions: { format: 'svg', filename: name },
   });
   host.dataset.updates = Number(host.dataset.updates || 0) + 1;
@@ -84,7 +86,8 @@ class Board:
     """
 
     def __init__(self, name: str, html: str) -> None:
-        self._mount = st.components.v2.component(name, html=html, js=_JS, isolate_styles=False)
+        js = _JS.replace("@hidden", json.dumps(HIDDEN_BUTTONS))
+        self._mount = st.components.v2.component(name, html=html, js=js, isolate_styles=False)
 
     def show(
         self, *, key: str, name: str, figures: Mapping[str, Figure], texts: Mapping[str, str]

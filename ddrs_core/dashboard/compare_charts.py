@@ -10,6 +10,7 @@ from typing import Any
 
 import streamlit as st
 
+from ddrs_core.dashboard.board import HIDDEN_BUTTONS
 from ddrs_core.figures import Figure
 from ddrs_core.figures.palette import MUTED, TEXT
 
@@ -42,7 +43,7 @@ def show_chart(
     config = {
         "displaylogo": False,
         "toImageButtonOptions": {"format": "svg", "filename": name},
-        "modeBarButtonsToRemove": ["select2d", "lasso2d", "sendChartToCloud"],
+        "modeBarButtonsToRemove": list(HIDDEN_BUTTONS),
     }
     if on_pick is None:
         st.plotly_chart(chart, key=key, config=config, alt=alt)

@@ -143,7 +143,7 @@ def read_form() -> list[CertifyConfig]:
         configs += [replace(common, sigma=sigma) for sigma in read_sigmas(get("sigmas"))]
     if get("ds") or get("memory"):
         start = require_number("Start sigma_0", given("sigma_0", "sigma_0"), above=0.0)
-        own = replace(common, method=Method.DS, sigma=start, strategy=_strategy())
+        own = replace(common, method=Method.DS, sigma=start, strategy=_strategy(start))
         configs += [own] if get("ds") else []
         if get("memory"):
             bank = get("bank") or new_bank_name(get_card(common.model))
@@ -197,8 +197,8 @@ def _pick_bank() -> None:
     )  # fmt: skip
 
 
-def _strategy() -> StrategyConfig:
-    start, largest = given("sigma_0", "sigma_0"), given("sigma_max", "the largest sigma")
+def _strategy(start: float) -> StrategyConfig:
+    largest = given("sigma_max", "the largest sigma")
     if largest < start:
         raise InvalidParameterError(
             f"The largest sigma, {largest:g}, is below the start sigma_0, {start:g}."
@@ -225,8 +225,8 @@ def _pick_more() -> None:
 
 def _enter() -> None:
     """Fill the widgets on a first visit, or as they were before a page switch."""
-    with arriving("certification") as fresh:
-        if fresh or key("dataset") not in st.session_state:
+    with arriving(key("dataset")) as fresh:
+        if fresh:
             _fill_widgets()
 
 

@@ -82,8 +82,8 @@ def parse_query(query: Mapping[str, str]) -> tuple[CompareView, list[str]]:
 
 def enter_compare() -> None:
     """Fill the widgets on a first visit or page switch: from the link, else as they were."""
-    with arriving("comparison") as fresh:
-        if fresh or keys.COMPARE_SHOWN not in st.session_state:
+    with arriving(keys.COMPARE_SHOWN) as fresh:
+        if fresh:
             _fill_widgets()
 
 

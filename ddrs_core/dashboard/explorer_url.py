@@ -18,8 +18,8 @@ _KEPT = (keys.JOB, keys.CERTIFY_JOBS)
 
 def enter_explorer() -> None:
     """Fill the widgets on a first visit or page switch: from the URL, else as they were."""
-    with arriving("explorer") as fresh:
-        if fresh or keys.DATASET not in st.session_state:
+    with arriving(keys.DATASET) as fresh:
+        if fresh:
             _fill_widgets()
 
 

@@ -108,7 +108,7 @@ def enter_memory() -> None:
     that were not shown before."""
     state = st.session_state
     query = st.query_params.to_dict()
-    with arriving("memory") as fresh:
+    with arriving(widget("bank")) as fresh:
         if keys.MEMORY_SAVED not in state or (fresh and query):
             state[keys.MEMORY_SAVED], state[keys.MEMORY_PROBLEMS] = parse_query(query)
         saved: MemoryView = state[keys.MEMORY_SAVED]

@@ -26,9 +26,8 @@ def once(what: str, act: Callable[[], T]) -> T:
     for old in [k for k, (when, _) in list(_DONE.items()) if now - when > _SECONDS]:
         _DONE.pop(old, None)
     done = _DONE.get(key)
-    if done is not None:
-        earlier: T = done[1]
-        return earlier
-    result = act()
-    _DONE[key] = (time.monotonic(), result)  # the second press waits until this has ended
+    if done is None:
+        made = act()
+        done = _DONE[key] = (time.monotonic(), made)  # a second press waits until this has ended
+    result: T = done[1]
     return result

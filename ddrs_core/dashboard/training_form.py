@@ -166,8 +166,8 @@ def _recipe() -> TrainConfig:
 
 def _enter() -> None:
     """Fill the widgets on a first visit with a recipe, or as they were before a page switch."""
-    with arriving("training") as fresh:
-        if fresh or keys.TRAINING_DATASET not in st.session_state:
+    with arriving(keys.TRAINING_DATASET) as fresh:
+        if fresh:
             _fill_widgets()
 
 

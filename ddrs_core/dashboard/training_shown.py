@@ -136,8 +136,8 @@ def _with_linked(titles: dict[str, str], run_id: str) -> dict[str, str]:
 
 def _enter(titles: dict[str, str]) -> None:
     """On a first visit or page switch: what the URL names, else what was shown before."""
-    with arriving("shown training") as fresh:
-        if fresh or keys.TRAINING_SHOWN not in st.session_state:
+    with arriving(keys.TRAINING_SHOWN) as fresh:
+        if fresh:
             _fill_widgets(titles)
 
 

@@ -7,6 +7,7 @@ Colours are those of Okabe and Ito, safe for colour-blind readers in light and d
 from __future__ import annotations
 
 import base64
+import html
 import json
 from typing import Any
 
@@ -60,7 +61,7 @@ def axis(title: str, **changes: Any) -> dict[str, Any]:
 
 def literal_text(text: str) -> str:
     """Somebody's text for a place where Plotly would read markup."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return html.escape(text, quote=False)
 
 
 def encode_figure(figure: Figure) -> str:

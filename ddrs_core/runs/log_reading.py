@@ -174,28 +174,29 @@ def _read_row(
         return row, None
     own = LogRow.from_line(line, header.names)
     certificate = replace(own.certificate, prediction=prediction, radius=radius)
-    if _claims_too_much(certificate):
+    proved = _proved_radius(certificate)
+    if proved < radius:
         findings.add(
             "Radii above what the votes in their own rows prove were lowered to that: {rows}.",
             number,
         )
-        radius = certificate.recompute_radius()
-        prediction = prediction if radius > 0 else ABSTAIN
-        certificate = replace(certificate, prediction=prediction, radius=radius)
-        row = replace(row, prediction=prediction, radius=radius, correct=certificate.correct)
+        prediction = prediction if proved > 0 else ABSTAIN
+        certificate = replace(certificate, prediction=prediction, radius=proved)
+        row = replace(row, prediction=prediction, radius=proved, correct=certificate.correct)
     return replace(row, certificate=certificate), LogRow(certificate, own.settings)
 
 
-def _claims_too_much(certificate: Certificate) -> bool:
-    """Whether a radius is larger than its own row proves; a memory may have enlarged it."""
+def _proved_radius(certificate: Certificate) -> float:
+    """The radius, or what the votes prove where that is less; a memory may have enlarged it."""
     c = certificate
     if c.radius == 0 or c.grade is Grade.FOR_QUERIES_AFTER:
-        return False
+        return c.radius
     if c.bound is Bound.ONE_SIDED and c.p_lower * c.n <= c.counts[c.candidate]:  # quick, nearly all
         plain = 0.0 < c.p_lower < 1.0 and c.sigma * _NORMAL.inv_cdf(c.p_lower)
         if c.radius <= plain * (1 + _ROUNDING):
-            return False
-    return c.radius > c.recompute_radius() * (1 + _ROUNDING)
+            return c.radius
+    proved = c.recompute_radius()
+    return proved if c.radius > proved * (1 + _ROUNDING) else c.radius
 
 
 def _ours(header: Header) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ddrs_core.dashboard.goodbyes import QuietGoodbyes
+from tests.dashboard.apart import run_apart
 
 
 async def page(scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,8 +39,7 @@ def visit(*, leaves: bool, wrapped: bool) -> None:
         scope: Any = {"type": "websocket", "path": "/", "headers": []}
         await (QuietGoodbyes(page) if wrapped else page)(scope, receive, send)
 
-    with ThreadPoolExecutor(1) as thread:  # the browser tests keep a loop in this one
-        thread.submit(lambda: asyncio.run(run())).result()
+    run_apart(run())
 
 
 def test_a_browser_that_leaves_is_no_error() -> None:

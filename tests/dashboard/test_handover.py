@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -19,6 +18,7 @@ from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 from streamlit.runtime.state import SafeSessionState
 
 from ddrs_core.dashboard.handover import hand_over_well
+from tests.dashboard.apart import run_apart
 
 
 class Runner:
@@ -65,8 +65,7 @@ def play(
             session.has_fragment = lambda _: True  # type: ignore[method-assign]
             await scene(session)
 
-        with ThreadPoolExecutor(1) as apart:  # the browser tests leave a loop running in this one
-            apart.submit(asyncio.run, whole()).result()
+        run_apart(whole())
 
     hand_over_well()
     hand_over_well()  # twice is as good as once
@@ -87,6 +86,15 @@ def say(session: AppSession, runner: Runner) -> None:
         runner, ScriptRunnerEvent.ENQUEUE_FORWARD_MSG, forward_msg=message
     )
     runner.ended = True
+
+
+def stopped(session: AppSession) -> Runner:
+    """A run that was told to stop, and is not through yet."""
+    session.request_rerun(ClientState())
+    (runner,) = Runner.made
+    session.request_script_stop()
+    runner.works = True
+    return runner
 
 
 def test_its_last_messages_arrive_before_the_next_run_starts(play: Any) -> None:
@@ -142,10 +150,7 @@ def test_a_run_that_was_told_to_stop_is_waited_for(play: Any) -> None:
     """Two threads at once would both change what the session holds."""
 
     async def scene(session: AppSession) -> None:
-        session.request_rerun(ClientState())
-        (runner,) = Runner.made
-        session.request_script_stop()
-        runner.works = True
+        runner = stopped(session)
         session.request_rerun(ClientState(fragment_id="tick"))
         await asyncio.sleep(0.1)
         assert len(Runner.made) == 1
@@ -160,10 +165,7 @@ def test_no_request_overtakes_another(play: Any) -> None:
     """Each holds the page's state as it was: an older one that comes last would undo the newer."""
 
     async def scene(session: AppSession) -> None:
-        session.request_rerun(ClientState())
-        (runner,) = Runner.made
-        session.request_script_stop()
-        runner.works = True
+        runner = stopped(session)
         session.request_rerun(ClientState(query_string="one"))
         await asyncio.sleep(0.005)
         runner.works = False

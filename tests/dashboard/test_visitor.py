@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.types import Receive, Scope, Send
 
 from ddrs_core.dashboard.visitor import VisitorCookie
+from tests.dashboard.apart import run_apart
 
 
 async def site(scope: Scope, receive: Receive, send: Send) -> None:
@@ -29,8 +28,7 @@ def get(path: str, cookie: str = "") -> dict[str, str]:
 
     headers = [(b"cookie", cookie.encode())] if cookie else []
     scope = {"type": "http", "method": "GET", "path": path, "headers": headers}
-    with ThreadPoolExecutor(1) as thread:  # the browser tests keep a loop in this one
-        thread.submit(lambda: asyncio.run(VisitorCookie(site)(scope, receive, send))).result()
+    run_apart(VisitorCookie(site)(scope, receive, send))
     return {k.decode(): v.decode() for k, v in sent[0]["headers"]}
 
 
