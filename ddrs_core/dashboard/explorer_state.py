@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from ddrs_core.dashboard.belongings import belongings
 from ddrs_core.dashboard.engines import get_forward
+from ddrs_core.dashboard.my_uploads import my_uploads
 from ddrs_core.data import (
     Dataset,
     DatasetInfo,
@@ -126,7 +126,7 @@ def fitting_models(dataset: DatasetInfo) -> list[ModelCard]:
 def own_models() -> list[ModelCard]:
     """The models that this visitor uploaded or opened by a link."""
     cards = []
-    for name in belongings("model"):
+    for name in my_uploads("model"):
         with suppress(DDRSError):  # an upload that has given way to newer ones
             cards.append(get_card(name))
     return cards

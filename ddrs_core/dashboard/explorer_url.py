@@ -6,10 +6,10 @@ import streamlit as st
 
 from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.arrivals import arriving
-from ddrs_core.dashboard.belongings import add_belonging
 from ddrs_core.dashboard.controls import seed_widgets
 from ddrs_core.dashboard.explorer_query import parse_query
 from ddrs_core.dashboard.explorer_state import ExplorerView, default_view
+from ddrs_core.dashboard.my_uploads import remember_upload
 from ddrs_core.jobs import Job
 from ddrs_core.models import UPLOAD_PREFIX
 
@@ -33,9 +33,9 @@ def _fill_widgets() -> None:
         view, state[keys.PROBLEMS] = state.get(keys.SAVED_VIEW) or default_view(), []
         st.query_params.update(state.get(keys.SAVED_JOBS, {}))
     if view.is_picture:
-        add_belonging("picture", view.dataset)
+        remember_upload("picture", view.dataset)
     if view.model.startswith(UPLOAD_PREFIX):
-        add_belonging("model", view.model)
+        remember_upload("model", view.model)
     seed_widgets(view)
 
 

@@ -14,8 +14,8 @@ import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from ddrs_core.dashboard.belongings import add_belonging
 from ddrs_core.dashboard.messages import literal, show_error
+from ddrs_core.dashboard.my_uploads import remember_upload
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.picture_picker import PICTURES
 from ddrs_core.data import list_datasets
@@ -165,7 +165,7 @@ def _show_proposal(proposal: Proposal) -> None:
     except DDRSError as error:
         show_error(error)
         return
-    add_belonging("model", card.name)
+    remember_upload("model", card.name)
     st.success(
         "The model is in your pickers. Only you and those who have your link can use it.",
         icon=":material/check:",

@@ -8,9 +8,9 @@ import streamlit as st
 
 from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.assignments import assign
-from ddrs_core.dashboard.belongings import add_belonging, belongings
 from ddrs_core.dashboard.images import picture_uri
 from ddrs_core.dashboard.messages import show_error
+from ddrs_core.dashboard.my_uploads import my_uploads, remember_upload
 from ddrs_core.data import get_dataset_info, keep_picture, load_dataset
 from ddrs_core.errors import DDRSError
 from ddrs_core.models import ModelCard, class_names
@@ -25,7 +25,7 @@ def picture_of() -> str:
     """Name of the picture that is looked at: the last one chosen, at first an example."""
     state = st.session_state
     if not state.get(keys.PICTURE):
-        own = belongings("picture")
+        own = my_uploads("picture")
         state[keys.PICTURE] = own[0] if own else example_picture()
     return str(state[keys.PICTURE])
 
@@ -45,10 +45,10 @@ def pick_picture(card: ModelCard) -> None:
             show_error(error)
         else:
             state["picture_seen"] = given.file_id
-            add_belonging("picture", kept.name)
+            remember_upload("picture", kept.name)
             assign(keys.PICTURE, kept.name)
             assign(keys.LABEL, None)
-    own = list(dict.fromkeys([picture_of(), *belongings("picture")]))
+    own = list(dict.fromkeys([picture_of(), *my_uploads("picture")]))
     if len(own) > 1:
         st.selectbox(
             "Earlier pictures", own, key=keys.PICTURE, format_func=_title, on_change=_forget_label

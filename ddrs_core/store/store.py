@@ -11,12 +11,13 @@ from ddrs_core.store.engines import engine_for
 from ddrs_core.store.logs import LogStore
 from ddrs_core.store.runs import RunStore
 from ddrs_core.store.schema import bring_up_to_date
+from ddrs_core.store.uploads import UploadStore
 
 _ready: set[Engine] = set()  # whose tables this process knows to be up to date
 
 
-class Store(RunStore, CertificateStore, LogStore):
-    """Runs, their certificates and imported logs in one database.
+class Store(RunStore, CertificateStore, LogStore, UploadStore):
+    """Runs, their certificates, imported logs and the names of uploads in one database.
 
     Nothing is kept in memory, so every process and every reload sees the same. Threads may share
     a store, and a forked process may go on using it.

@@ -105,6 +105,16 @@ logs = Table(
     Column("content", LargeBinary, nullable=False),  # zlib
 )
 
+uploads = Table(  # names of pictures and models that somebody brought; the files lie elsewhere
+    "uploads",
+    metadata,
+    Column("owner", Words, primary_key=True),
+    Column("kind", Words, primary_key=True),
+    Column("name", Words, primary_key=True),
+    Column("used", Double, nullable=False),
+    Index("uploads_by_use", "used"),
+)
+
 banks = Table(
     "banks",
     metadata,
