@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,13 @@ def export_bank(store: BankStore, connection: Connection, bank_id: str, path: Pa
         StoreError: if a stored image is damaged.
     """
     bank = store.bank(bank_id)
-    handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    # An ordinary file, so that the umask applies; nobody can ask for it without changing it.
+    unfinished = path.with_name(f".bank-{secrets.token_hex(8)}")
     try:
-        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(
-            file, "w", zipfile.ZIP_DEFLATED, compresslevel=6
-        ) as archive:  # fmt: skip
+        with (
+            unfinished.open("xb") as file,
+            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive,
+        ):
             with archive.open(ENTRIES, "w", force_zip64=True) as lines:
                 alpha = 0.0
                 for page in store.pages(connection, bank):
@@ -44,12 +46,9 @@ def export_bank(store: BankStore, connection: Connection, bank_id: str, path: Pa
                     for row in page:
                         images.write(_raw(row, bank))
             archive.writestr(HEADER, json.dumps(_header(bank, alpha), indent=2))
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(unfinished, 0o666 & ~umask)
         os.replace(unfinished, path)
     except BaseException:
-        os.unlink(unfinished)
+        unfinished.unlink(missing_ok=True)
         raise
     return bank
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import stat
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -104,16 +104,17 @@ def test_a_file_is_replaced_only_by_a_whole_one(
             bank.export(path)
     assert path.read_bytes() == before
     assert list(path.parent.glob(".bank*")) == []
+
+
+def test_a_file_gets_the_usual_permissions_and_no_other_thread_does(
+    bank: MemoryBank, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The umask belongs to the whole process: files that others write meanwhile would get it."""
+    usual = path.with_name("usual")
+    usual.touch()
+    monkeypatch.setattr(os, "umask", lambda _: pytest.fail("the umask is changed"))
     bank.export(path)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o644 & ~_umask()
-
-
-def _umask() -> int:
-    import os
-
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    assert path.stat().st_mode == usual.stat().st_mode
 
 
 # What may come from others.
