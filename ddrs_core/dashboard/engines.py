@@ -23,5 +23,5 @@ def get_forward(model: str, device: str) -> NoisyForward:
 
 
 def _load(model: str, device: str) -> tuple[NoisyForward, int]:
-    classifier = load_model(model, device)
-    return NoisyForward(classifier), 4 * classifier.card.parameters
+    forward = NoisyForward(load_model(model, device))  # what was loaded is copied and let go
+    return forward, forward.weight_bytes

@@ -131,6 +131,14 @@ class NoisyForward:
         return self._gradient_limit.attempt(rows, lambda most: work())
 
     @property
+    def weight_bytes(self) -> int:
+        """Memory of the network's weights and statistics; 0 before the first image of a network
+        whose shape is unknown."""
+        if self._unfolded is not None:
+            return 0
+        return sum(t.nbytes for t in (*self._network.parameters(), *self._network.buffers()))
+
+    @property
     def memory_note(self) -> str:
         """Whether batches had to be reduced since memory ran out, in a sentence; else empty."""
         return self._limit.note or self._gradient_limit.note

@@ -12,6 +12,7 @@ import logging
 import re
 from functools import lru_cache
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from ddrs_core.errors import CheckpointError, unknown_name
 from ddrs_core.models.checkpoint import check_weights, load_checkpoint, read_card
@@ -33,6 +34,9 @@ PUBLISHED_PREFIX = "torchvision-"
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _UPLOAD_NAME = re.compile(UPLOAD_PREFIX + r"[0-9a-f]{12,16}")
 _ATTACHED: dict[str, Classifier] = {}
+# By name, digest and device. Who evaluates a model holds a copy of its own (NoisyForward), so that
+# a strong reference here would keep a second one, whatever its size.
+_LOADED: WeakValueDictionary[tuple[str, str, str], Classifier] = WeakValueDictionary()
 
 
 def added_folder() -> Path:
@@ -156,6 +160,8 @@ def get_card(name: str) -> ModelCard:
 def load_model(name: str, device: str = "auto") -> Classifier:
     """Load a model by name, frozen and in eval mode; the result is shared, so do not change it.
 
+    It is loaded again when nobody holds it any longer.
+
     Args:
         name: as listed by :func:`list_models`.
         device: ``auto`` (a GPU where there is one), ``cpu``, ``cuda`` or ``cuda:<i>``.
@@ -166,11 +172,14 @@ def load_model(name: str, device: str = "auto") -> Classifier:
         CheckpointError: if its file is damaged.
     """
     card = get_card(name)
-    return _load(card.name, card.digest, str(resolve_device(device)))
+    key = (card.name, card.digest, str(resolve_device(device)))
+    model = _LOADED.get(key)
+    if model is None:
+        model = _LOADED[key] = _load(card.name, key[2])
+    return model
 
 
-@lru_cache(maxsize=8)
-def _load(name: str, _digest: str, device: str) -> Classifier:
+def _load(name: str, device: str) -> Classifier:
     path = path_of(name)
     if path is not None:
         return load_checkpoint(path).to(device)

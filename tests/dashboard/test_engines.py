@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -57,11 +59,31 @@ def test_the_one_that_waited_longest_is_let_go(
     loads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"digits-gaussian-{sigma}" for sigma in ("0.25", "0.50")] + ["digits-macer-0.25"]
-    size = 4 * load_model(names[0]).card.parameters
+    size = engines.get_forward(names[0], "cpu").weight_bytes
+    loads.clear()
     monkeypatch.setattr(engines, "_HELD", LRU(2 * size, lambda held: held[1]))
     for name in (names[0], names[1], names[0], names[2], names[0], names[1]):
         engines.get_forward(name, "cpu")
     assert loads == [names[0], names[1], names[2], names[1]]
+
+
+def test_a_model_is_held_once_and_all_of_it_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[weakref.ref[Any]] = []
+
+    def load(name: str, device: str) -> Any:
+        model = load_model(name, device)
+        loaded.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr(engines, "load_model", load)
+    forward = engines.get_forward("cifar10-resnet20-gaussian-0.25", "cpu")
+    gc.collect()
+    assert [reference() for reference in loaded] == [None]
+    # Of every batch-norm only the shift is left, as the bias of a convolution.
+    weights = load_model("cifar10-resnet20-gaussian-0.25", "cpu").network.state_dict()
+    kept = sum(t.nbytes for name, t in weights.items() if t.ndim > 1 or name.endswith("bias"))
+    assert forward.weight_bytes == pytest.approx(kept, rel=0.01)
+    assert engines._HELD._total == forward.weight_bytes
 
 
 def test_a_failure_is_tried_again(loads: list[str]) -> None:
