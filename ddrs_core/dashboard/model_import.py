@@ -110,15 +110,16 @@ def _read(text: str, choice: _Choice) -> Proposal:
     """Read a file that lies on the server."""
     path = check_allowed(text)
     try:
-        version = str(path.stat())
+        status = path.stat()
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from None
+    version = (status.st_mtime_ns, status.st_size, status.st_ino)  # not when it was read last
     return _READ.get((version, str(path), choice), lambda: _propose(path, str(path), choice))
 
 
 def _show_proposal(proposal: Proposal) -> None:
     st.code(
-        "\n".join(describe(proposal.raw, list(proposal.recognitions))),
+        "\n".join(describe(proposal.raw, proposal.recognitions, proposal.digest)),
         language=None,
         wrap_lines=True,
     )

@@ -134,8 +134,16 @@ def _origin(raw: RawCheckpoint) -> str:
     return ", ".join(parts)
 
 
-def describe(raw: RawCheckpoint, recognitions: Sequence[Recognition]) -> list[str]:
-    """About ten lines that tell a person what is in the file."""
+def describe(
+    raw: RawCheckpoint, recognitions: Sequence[Recognition], digest: str = ""
+) -> list[str]:
+    """About ten lines that tell a person what is in the file.
+
+    Args:
+        raw: what :func:`read_state` gave.
+        recognitions: what :func:`recognise` made of it, best first.
+        digest: of the weights in the first architecture; found by building it when omitted.
+    """
     lines = [f"file: {raw.name}, {_bytes(raw.size)}", f"layout: {raw.layout}"]
     if raw.epoch is not None:
         lines.append(f"epoch: {raw.epoch}")
@@ -157,7 +165,8 @@ def describe(raw: RawCheckpoint, recognitions: Sequence[Recognition]) -> list[st
     lines.append(_normalization_line(raw, first))
     if first.architecture in _SOFTMAX:
         lines.append(_SOFTMAX[first.architecture])
-    return [*lines, f"digest: {build_foreign(raw, first.architecture).card.digest}"]
+    digest = digest or build_foreign(raw, first.architecture).card.digest
+    return [*lines, f"digest: {digest}"]
 
 
 def _normalization_line(raw: RawCheckpoint, first: Recognition) -> str:

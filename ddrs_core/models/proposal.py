@@ -52,6 +52,7 @@ class Proposal:
     fit: StatisticsFit | None  # of the proposed normalisation; None where it cannot be had
     shape: tuple[int, int, int]  # (C, H, W) of the input
     num_classes: int
+    digest: str  # of the weights in that architecture
 
     @property
     def advice(self) -> str:
@@ -108,7 +109,7 @@ def propose(
     return Proposal(
         raw, found, card.architecture, data.info.name if data is not None else None, trials, name,
         bool(trials) and is_near_chance(trials[0], card.num_classes), _sigma(path, fit), fit,
-        card.shape, card.num_classes,
+        card.shape, card.num_classes, card.digest,
     )  # fmt: skip
 
 
