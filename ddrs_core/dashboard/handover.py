@@ -17,35 +17,64 @@ version 1.67 three things go wrong there on a busy server, and are put right her
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from inspect import getsource
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import streamlit
 from streamlit.runtime.app_session import AppSession, AppSessionState
 from streamlit.runtime.scriptrunner import ScriptRunner
 from streamlit.runtime.state import SafeSessionState
 
+_LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.02
 
 
-def hand_over_well() -> None:
+# What is relied on: parts of Streamlit's source that are private and may change with any version.
+_BUILT = {
+    AppSession: (
+        "def _create_scriptrunner",
+        "self._scriptrunner",
+        "self._event_loop",
+        "self._state",
+        "def handle_backmsg_exception",
+    ),
+    ScriptRunner: ("self._script_thread", "def request_rerun"),
+    SafeSessionState: ("def on_script_will_rerun", '"_yield_callback"'),
+}
+
+
+def hand_over_well() -> bool:
     """Let runs wait for each other, and callbacks end; for the life of this process.
 
-    A Streamlit that is built otherwise stays as it is.
+    A Streamlit that is built otherwise stays as it is, and the log says what that means.
+
+    Returns:
+        Whether that is so from now on.
     """
-    if _is_built_as_described() and not hasattr(AppSession._create_scriptrunner, "_waits"):
-        _let_runs_wait()
-        _let_callbacks_end()
-
-
-def _is_built_as_described() -> bool:
-    parts = {
-        AppSession: ("def _create_scriptrunner", "self._scriptrunner", "self._event_loop"),
-        ScriptRunner: ("self._script_thread", "def request_rerun"),
-        SafeSessionState: ("def on_script_will_rerun", '"_yield_callback"'),
-    }
-    return all(word in getsource(part) for part, words in parts.items() for word in words)
+    if hasattr(AppSession._create_scriptrunner, "_waits"):
+        return True
+    missing = [
+        f"{part.__name__}: {text}"
+        for part, texts in _BUILT.items()
+        for text in texts
+        if text not in getsource(part)
+    ]
+    if missing:
+        _LOG.warning(
+            "Streamlit %s is built otherwise than this program expects (%s), so its faults on a "
+            "busy server are not put right: now and then a press of a button may be lost, or a "
+            "page may stop to move until it is reloaded. Install a version that requirements.txt "
+            "allows.",
+            streamlit.__version__,
+            "; ".join(missing),
+        )
+        return False
+    _let_runs_wait()
+    _let_callbacks_end()
+    return True
 
 
 def _let_runs_wait() -> None:

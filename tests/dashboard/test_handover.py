@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
+import streamlit
+from packaging.requirements import Requirement
+from packaging.version import Version
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import app_session
@@ -17,6 +22,7 @@ from streamlit.runtime.scriptrunner import RerunException, ScriptRunnerEvent
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 from streamlit.runtime.state import SafeSessionState
 
+from ddrs_core.dashboard import handover
 from ddrs_core.dashboard.handover import hand_over_well
 from tests.dashboard.apart import run_apart
 
@@ -67,8 +73,8 @@ def play(
 
         run_apart(whole())
 
-    hand_over_well()
-    hand_over_well()  # twice is as good as once
+    assert hand_over_well(), "this Streamlit is built otherwise: adapt handover.py to it"
+    assert hand_over_well()  # twice is as good as once
     yield run
     AppSession._create_scriptrunner = original[0]  # type: ignore[method-assign]
     SafeSessionState.on_script_will_rerun = original[1]  # type: ignore[method-assign]
@@ -202,6 +208,31 @@ def test_callbacks_run_to_their_end(play: Any) -> None:
     assert pressed == ["begun", "done"]
     with pytest.raises(RerunException):
         safe["chosen"] = 2
+
+
+@pytest.mark.parametrize("part", list(handover._BUILT), ids=lambda part: part.__name__)
+def test_a_streamlit_of_another_build_is_left_alone_and_the_log_says_so(
+    part: type, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    original = AppSession._create_scriptrunner, SafeSessionState.on_script_will_rerun
+    monkeypatch.setitem(handover._BUILT, part, ("def of_a_later_version",))
+    assert not hand_over_well()
+    assert original == (AppSession._create_scriptrunner, SafeSessionState.on_script_will_rerun)
+    (warning,) = caplog.records
+    assert warning.levelname == "WARNING"
+    assert f"{part.__name__}: def of_a_later_version" in caplog.text
+    assert f"Streamlit {streamlit.__version__} is built otherwise" in caplog.text
+
+
+def test_versions_that_were_not_tested_are_not_installed() -> None:
+    """Private parts may change with every minor version of Streamlit and torch."""
+    lines = (Path(__file__).resolve().parents[2] / "requirements.txt").read_text().splitlines()
+    allowed = {r.name: r.specifier for line in lines if line[0] != "#" for r in [Requirement(line)]}
+    for name in ("streamlit", "torch"):
+        installed = Version(version(name))
+        following = f"{installed.major}.{installed.minor + 2}"
+        assert installed in allowed[name]
+        assert following not in allowed[name]
 
 
 async def _nothing(_: AppSession) -> None:
