@@ -7,6 +7,7 @@ machine.
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from ddrs_core.models.folding import PlainFunction
+from ddrs_core.models.folding import PlainFunction, runs_on_blank
 
 if TYPE_CHECKING:
     from ddrs_core.models.forward import NoisyForward
 
+_LOG = logging.getLogger(__name__)
 # Convolutions take workspaces and copies in other layouts that no operator's output shows, and
 # allocators round up: what is counted is doubled.
 _SAFETY = 2
@@ -49,11 +51,19 @@ def measure_pass(network: nn.Module, shape: Sequence[int]) -> PassCost:
     """
     if isinstance(network, PlainFunction):
         return _unknown(shape)
+    reason: Exception | None = None
     for pretend in (False, True):  # without data where there is no memory for one image
         try:
             return _count(_without_data(network) if pretend else network, shape)
-        except Exception:
-            pass  # whatever a foreign network raises, it will raise again where it matters
+        except Exception as error:  # a foreign network raises whatever it raises
+            reason = reason or error
+    if runs_on_blank(network, shape):  # but this one does not: counting has failed
+        _LOG.warning(
+            "What a forward pass costs cannot be counted under torch %s, so batches are planned "
+            "from a guess: %s. Install a version of torch that requirements.txt allows.",
+            torch.__version__,
+            reason,
+        )
     return _unknown(shape)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class WeightAverage:
@@ -25,7 +26,7 @@ class WeightAverage:
         with torch.no_grad():
             now = self._followed()
             averaged = [self.values[name] for name in now]
-            torch._foreach_lerp_(averaged, list(now.values()), 1 - decay)
+            get_ema_multi_avg_fn(decay)(averaged, list(now.values()), step)
 
     def copy_to(self, network: nn.Module) -> None:
         """Write the average into a network of the same architecture."""

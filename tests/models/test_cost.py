@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import resnet50, vit_b_16
 
-from ddrs_core.models import Classifier, NoisyForward, noise_generator
+from ddrs_core.models import Classifier, NoisyForward, cost, noise_generator
 from ddrs_core.models.architectures import get_architecture
 from ddrs_core.models.cost import affordable, measure_pass
 
@@ -75,9 +75,23 @@ def test_networks_that_look_at_values_are_counted_too() -> None:
 
 
 def test_a_network_that_fails_is_estimated() -> None:
-    cost = measure_pass(_Choosing().eval(), (3, 5, 5))
-    assert cost.flops == 0
-    assert cost.saved_bytes > cost.live_bytes > 4 * 75
+    found = measure_pass(_Choosing().eval(), (3, 5, 5))
+    assert found.flops == 0
+    assert found.saved_bytes > found.live_bytes > 4 * 75
+
+
+def test_a_torch_that_cannot_be_counted_leaves_a_warning(
+    network: nn.Module, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    measure_pass(_Choosing().eval(), (3, 5, 5))  # fails by itself
+    assert caplog.records == []
+
+    def dispatch(*_: object, **__: object) -> object:
+        raise TypeError("torch hands over something else")
+
+    monkeypatch.setattr(cost._Counter, "__torch_dispatch__", dispatch)
+    assert measure_pass(network, (3, 8, 8)).flops == 0
+    assert "cannot be counted under torch" in caplog.text
 
 
 def test_functions_are_not_run_for_their_cost() -> None:

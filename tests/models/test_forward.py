@@ -13,8 +13,8 @@ from torch.fx import symbolic_trace
 
 from ddrs_core.data import Dataset
 from ddrs_core.errors import InvalidParameterError, MismatchError
-from ddrs_core.models import Classifier, NoisyForward, noise_generator
-from ddrs_core.models.architectures import get_architecture
+from ddrs_core.models import Classifier, NoisyForward, folding, noise_generator
+from ddrs_core.models.architectures import Architecture, get_architecture, list_architectures
 from ddrs_core.models.folding import fold_batchnorm
 from ddrs_core.models.noise import NoiseStream
 
@@ -157,6 +157,47 @@ def test_a_folded_network_is_the_same_function(name: str) -> None:
         assert isinstance(folded.get_submodule(after), nn.Identity), (before, after)
     with torch.no_grad():
         torch.testing.assert_close(folded(x), network(x), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", list_architectures(), ids=lambda a: a.name)
+def test_folding_takes_hold_of_every_architecture(architecture: Architecture) -> None:
+    """Behind a convolution of its own stands every batch-norm of all but the wide ResNet, whose 18
+    blocks each begin with one (Zagoruyko and Komodakis 2016, figure 1)."""
+    network = architecture.build(10, architecture.shape[0]).eval()
+    folded = fold_batchnorm(network, architecture.shape)
+    left = sum(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    assert left == (18 if architecture.name == "wideresnet40_2" else 0)
+
+
+@pytest.mark.parametrize("change", ["raises", "sees nothing"])
+def test_a_torch_under_which_nothing_is_folded_leaves_a_warning(
+    change: str,
+    network: nn.Module,
+    images: Tensor,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def dispatch(*_: object, **__: object) -> object:
+        raise TypeError("torch hands over something else")
+
+    if change == "raises":
+        monkeypatch.setattr(folding._Uses, "__torch_dispatch__", dispatch)
+    else:
+        monkeypatch.setattr(folding, "tree_leaves", lambda _: [])
+    folding._check_once.cache_clear()
+    folded = fold_batchnorm(network, images.shape[1:])
+    torch.testing.assert_close(folded(images), network(images))
+    assert f"Batch-norm is not folded into convolutions under torch {torch.__version__}" in (
+        caplog.text
+    )
+    folding._check_once.cache_clear()
+
+
+def test_a_network_that_fails_by_itself_leaves_no_warning(
+    network: nn.Module, caplog: pytest.LogCaptureFixture
+) -> None:
+    fold_batchnorm(network, (3, 99, 99))  # more features than its last layer takes
+    assert caplog.records == []
 
 
 def pairs_of(network: nn.Module) -> list[tuple[str, str]]:
