@@ -19,6 +19,7 @@ from starlette.routing import Route
 from ddrs_core.dashboard.board import PLOTLY_JS, PLOTLY_ROUTE
 from ddrs_core.dashboard.goodbyes import QuietGoodbyes
 from ddrs_core.dashboard.handover import hand_over_well
+from ddrs_core.dashboard.http_security import KnownHosts, SecurityHeaders
 from ddrs_core.dashboard.messages import show_unexpected_error
 from ddrs_core.dashboard.thumbnail_routes import ROUTES as THUMBNAIL_ROUTES
 from ddrs_core.dashboard.visitor import VisitorCookie
@@ -34,6 +35,11 @@ hand_over_well()
 app = st.App(
     "ddrs_core/dashboard/main.py",
     routes=[Route(PLOTLY_ROUTE, plotly_js), *THUMBNAIL_ROUTES],
-    middleware=[Middleware(VisitorCookie), Middleware(QuietGoodbyes)],
+    middleware=[
+        Middleware(SecurityHeaders),
+        Middleware(KnownHosts),
+        Middleware(VisitorCookie),
+        Middleware(QuietGoodbyes),
+    ],
     on_script_error=show_unexpected_error,
 )

@@ -74,13 +74,35 @@ def browser() -> Iterator[Browser]:
         made.close()
 
 
+def wait_until(page: Page, script: str, arg: object = None, *, timeout: float = 60_000) -> None:
+    """Wait until a script is true, for at most ``timeout`` ms.
+
+    Playwright's own ``wait_for_function`` evaluates text within the page, which the server's
+    security policy forbids.
+    """
+    deadline = time.monotonic() + timeout / 1000
+    while not page.evaluate(script, arg):
+        assert time.monotonic() < deadline, f"in vain: {script}"
+        page.wait_for_timeout(50)
+
+
+def note_refusals(tab: Page, refused: list[str]) -> None:
+    """Collect what the browser refuses to load or run in a tab."""
+    tab.on(
+        "console",
+        lambda said: refused.append(said.text) if "Content Security Policy" in said.text else None,
+    )
+
+
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A tab of its own visitor; a test fails if the page's own scripts do."""
+    """A tab of its own visitor; a test fails if the page's own scripts do, or if the page needs
+    what the server's security policy forbids."""
     context = browser.new_context(viewport={"width": 1440, "height": 1800})
     tab = context.new_page()
     errors: list[str] = []
     tab.on("pageerror", lambda error: errors.append(str(error)))
+    note_refusals(tab, errors)
     yield tab
     context.close()
     assert errors == []

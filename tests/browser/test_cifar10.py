@@ -18,7 +18,7 @@ from playwright.sync_api import Page, expect
 
 from ddrs_core.data import load_dataset
 from ddrs_core.models import ModelCard, add_model, build_classifier
-from tests.browser.conftest import start_server
+from tests.browser.conftest import start_server, wait_until
 from tests.conftest import SHARED_DATA
 
 pytestmark = pytest.mark.skipif(
@@ -100,7 +100,7 @@ def open_gallery(page: Page, url: str, query: str = "") -> None:
     page.goto(f"{url}/explorer?dataset=cifar10&model=untrained&steps=2&n=100{query}")
     expect(page.locator("[data-figure] .main-svg").first).to_be_visible()
     expect(page.locator(".ddrs-gallery-note")).to_contain_text("images")
-    page.wait_for_function(_LOADED, arg=20)
+    wait_until(page, _LOADED, 20)
 
 
 def images_in_view(page: Page) -> list[int]:
@@ -143,7 +143,7 @@ def test_every_thumbnail_is_there_when_it_is_scrolled_to(
     for stop in range(_STOPS + 1):
         scroll_to(page, stop / _STOPS)
         started = time.monotonic()
-        page.wait_for_function(_LOADED, arg=20, timeout=_PATIENCE)
+        wait_until(page, _LOADED, 20, timeout=_PATIENCE)
         slowest = max(slowest, time.monotonic() - started)
         shown = images_in_view(page)
         assert shown == sorted(shown)
@@ -169,7 +169,7 @@ def test_whole_rows_are_passed_without_a_gap(page: Page, url: str) -> None:
     open_gallery(page, url)
     seen: set[int] = set()
     for _ in range(12):  # screen by screen
-        page.wait_for_function(_LOADED, arg=20, timeout=_PATIENCE)
+        wait_until(page, _LOADED, 20, timeout=_PATIENCE)
         seen.update(images_in_view(page))
         page.evaluate(
             "() => { const box = document.querySelector('.ddrs-gallery');"
@@ -189,13 +189,13 @@ def test_a_class_filter_shows_that_class_alone(page: Page, url: str, labels: np.
     found: set[int] = set()
     for stop in range(11):
         scroll_to(page, stop / 10)
-        page.wait_for_function(_LOADED, arg=20, timeout=_PATIENCE)
+        wait_until(page, _LOADED, 20, timeout=_PATIENCE)
         found.update(images_in_view(page))
     assert found <= ships
     assert {min(ships), max(ships)} <= found
     page.get_by_role("button", name="Surprise me").click()
-    page.wait_for_function(
-        "() => new URLSearchParams(location.search).get('image') !== '0'", timeout=_PATIENCE
+    wait_until(
+        page, "() => new URLSearchParams(location.search).get('image') !== '0'", timeout=_PATIENCE
     )
     assert int(parse_qs(urlparse(page.url).query)["image"][0]) in ships
 

@@ -20,7 +20,7 @@ from ddrs_core.models import NoisyForward, load_model
 from ddrs_core.places import HOME_VARIABLE
 from ddrs_core.runs.certify_cost import measure_rate
 from ddrs_core.store import DATABASE_VARIABLE, open_store
-from tests.browser.conftest import start_server
+from tests.browser.conftest import start_server, wait_until
 
 MODEL = "digits-gaussian-0.50"
 IMAGES, SECONDS = 16, 6.0  # of the run, about
@@ -161,7 +161,7 @@ def test_a_run_from_its_start_to_one_image_in_the_explorer(
     expect(page).to_have_url(re.compile("show=run"))
     expect(progress(page)).to_contain_text(re.compile(rf"[1-9]\d* of {2 * IMAGES} certificates"))
     points = "() => document.querySelector('[data-figure]')?._fullData?.[0]?._length || 0"
-    page.wait_for_function(f"({points})() >= 1")  # the curve comes by itself
+    wait_until(page, f"({points})() >= 1")  # the curve comes by itself
 
     page.reload()
     expect(progress(page)).to_contain_text(f"of {2 * IMAGES} certificates")

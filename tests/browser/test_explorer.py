@@ -9,6 +9,8 @@ from urllib.parse import parse_qs, urlparse
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.browser.conftest import wait_until
+
 _DONE = re.compile(r"done · (\d+) of \1 steps")
 
 
@@ -75,12 +77,12 @@ def test_pick_run_pause_step_cancel_reset(page: Page, url: str) -> None:
     set_pace(page, "10 steps a second")
     button(page, "Run").click()
     expect(progress(page)).to_contain_text("running")
-    page.wait_for_function(
-        "() => (document.querySelector('[data-figure]')._fullData[0]._length || 0) >= 5"
+    wait_until(
+        page, "() => (document.querySelector('[data-figure]')._fullData[0]._length || 0) >= 5"
     )
     early = points_of(page, 0, 0)
-    page.wait_for_function(
-        "n => document.querySelector('[data-figure]')._fullData[0]._length > n + 5", arg=early
+    wait_until(
+        page, "n => document.querySelector('[data-figure]')._fullData[0]._length > n + 5", early
     )
     button(page, "Pause").click()
     expect(progress(page)).to_contain_text("paused")

@@ -1,15 +1,19 @@
-"""Every page opens by its own address on a fresh server, in both themes, is accessible, and takes
-nothing from other servers."""
+"""Every page opens by its own address on a fresh server, in both themes, is accessible, takes
+nothing from other servers, and needs nothing that the server's security policy forbids."""
 
 from __future__ import annotations
 
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import start_server
+from ddrs_core.dashboard.board import PLOTLY_ROUTE
+from ddrs_core.dashboard.visitor import NO_COOKIE
+from tests.browser.conftest import note_refusals, start_server
 
 PAGES = {
     "": "Data-dependent randomized smoothing",
@@ -45,6 +49,8 @@ def test_pages_are_accessible_and_load_nothing_from_elsewhere(
 ) -> None:
     page = browser.new_page(color_scheme=scheme)  # type: ignore[arg-type]
     foreign: list[str] = []
+    refused: list[str] = []
+    note_refusals(page, refused)
     page.on(
         "request",
         lambda r: (
@@ -68,4 +74,65 @@ def test_pages_are_accessible_and_load_nothing_from_elsewhere(
     assert ours == {}
     page.wait_for_load_state("networkidle")
     assert foreign == []
+    assert refused == []
     page.close()
+
+
+def test_every_answer_carries_the_security_headers(url: str) -> None:
+    for path in ("/", "/explorer", PLOTLY_ROUTE, "/_stcore/health", "/ddrs/gallery/digits/0.png"):
+        with urllib.request.urlopen(url + path) as answer:
+            assert answer.headers["X-Content-Type-Options"] == "nosniff", path
+            assert "frame-ancestors 'self'" in answer.headers["Content-Security-Policy"], path
+            assert answer.headers["Referrer-Policy"] == "same-origin", path
+
+
+def test_no_other_site_shows_the_pages_in_a_frame(url: str, browser: Browser) -> None:
+    page = browser.new_page()
+    refused: list[str] = []
+    note_refusals(page, refused)
+    with page.expect_console_message(lambda said: "frame-ancestors" in said.text):
+        page.set_content(f'<iframe src="{url}/explorer"></iframe>')
+    page.close()
+    assert len(refused) == 1
+
+
+def test_a_name_that_somebody_else_may_own_is_refused(url: str) -> None:
+    """Their page would count as the same origin once the name resolves to this server."""
+    request = urllib.request.Request(url, headers={"Host": "evil.example.com"})
+    with pytest.raises(urllib.error.HTTPError, match="400") as refused:
+        urllib.request.urlopen(request)
+    assert b"does not answer to the name 'evil.example.com'" in refused.value.read()
+
+
+def test_a_visitor_finds_what_is_theirs_after_a_restart_of_browser_and_server(
+    browser: Browser, tmp_path: Path
+) -> None:
+    home = {"DDRS_HOME": str(tmp_path / "home")}
+    server, url = start_server(tmp_path, home)
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{url}/compare")
+    page.get_by_text("Import logs").first.click()
+    log = b"idx\tlabel\tpredict\tradius\tcorrect\ttime\n0\t3\t3\t0.25\t1\t0:00:14.2\n"
+    theirs = {"name": "theirs.tsv", "mimeType": "text/plain", "buffer": log}
+    page.locator("input[type=file]").set_input_files([theirs])
+    expect(page.get_by_text("the six columns of Cohen et al.'s certify.py").first).to_be_visible()
+    expect(page.get_by_text(NO_COOKIE)).to_have_count(0)
+    kept = [cookie for cookie in context.cookies() if cookie["expires"] > 0]  # as at its end
+    context.close()
+    server.terminate()
+    server.wait(20)
+
+    server, url = start_server(tmp_path, home)
+    try:
+        context = browser.new_context()
+        context.add_cookies(kept)  # type: ignore[arg-type]
+        page = context.new_page()
+        page.goto(f"{url}/compare")
+        page.get_by_text("Import logs").first.click()
+        expect(page.get_by_text("Your imported logs:")).to_be_visible()
+        expect(page.get_by_role("button", name="Remove")).to_have_count(1)
+        context.close()
+    finally:
+        server.terminate()
+        server.wait(20)

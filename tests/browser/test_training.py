@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from ddrs_core.jobs.training_process import living_process, read_record
-from tests.browser.conftest import start_server
+from tests.browser.conftest import start_server, wait_until
 
 NAME = "digits-gaussian-ds2-0.25"
 
@@ -87,9 +87,9 @@ def test_a_run_from_its_start_to_the_explorer(page: Page, browser: Browser, serv
     assert NAME in run
     expect(progress(page)).to_contain_text("training · epoch")
     points = "() => document.querySelector('[data-figure]')?._fullData?.[0]?._length || 0"
-    page.wait_for_function(f"({points})() >= 2")
+    wait_until(page, f"({points})() >= 2")
     before = page.evaluate(points)
-    page.wait_for_function(f"({points})() > {before}")  # it moves by itself
+    wait_until(page, f"({points})() > {before}")  # it moves by itself
     expect(page.locator(".ddrs-copies img").first).to_have_attribute(
         "alt", re.compile(r"training image \d+, class \d")
     )
