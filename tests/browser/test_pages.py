@@ -131,7 +131,7 @@ def test_a_visitor_finds_what_is_theirs_after_a_restart_of_browser_and_server(
         page.goto(f"{url}/compare")
         page.get_by_text("Import logs").first.click()
         expect(page.get_by_text("Your imported logs:")).to_be_visible()
-        expect(page.get_by_role("button", name="Remove")).to_have_count(1)
+        expect(page.get_by_role("button", name="Remove", exact=True)).to_be_visible()
         context.close()
     finally:
         server.terminate()

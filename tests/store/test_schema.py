@@ -72,6 +72,18 @@ def test_opening_again_changes_nothing(url: str) -> None:
         assert [run.id for run in open_store(url).runs()] == [run_id]
 
 
+def test_an_older_database_is_brought_up_to_date_and_keeps_what_it_holds(url: str) -> None:
+    run_id = new_run(open_store(url))
+    with open_store(url)._engine.begin() as connection:  # as version 0002 left it
+        connection.execute(text("DROP TABLE uploads"))
+        connection.execute(text(f"UPDATE {schema.VERSION_TABLE} SET version_num = '0002'"))
+    forget(url)
+    store = open_store(url)
+    assert [run.id for run in store.runs()] == [run_id]
+    store.use_upload("ada", "picture", "a")
+    assert store.uploads("ada", "picture") == ["a"]
+
+
 def test_an_interrupted_first_opening_leaves_nothing_behind(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
