@@ -110,6 +110,7 @@ def test_a_visitor_finds_what_is_theirs_after_a_restart_of_browser_and_server(
     home = {"DDRS_HOME": str(tmp_path / "home")}
     server, url = start_server(tmp_path, home)
     context = browser.new_context()
+    context.set_default_timeout(90_000)
     page = context.new_page()
     page.goto(f"{url}/compare")
     page.get_by_text("Import logs").first.click()
@@ -126,6 +127,7 @@ def test_a_visitor_finds_what_is_theirs_after_a_restart_of_browser_and_server(
     server, url = start_server(tmp_path, home)
     try:
         context = browser.new_context()
+        context.set_default_timeout(90_000)
         context.add_cookies(kept)  # type: ignore[arg-type]
         page = context.new_page()
         page.goto(f"{url}/compare")
