@@ -103,6 +103,12 @@ def test_errors_of_other_libraries_are_recognised() -> None:
     assert not is_out_of_memory(ValueError("out of memory"))
 
 
+def test_what_the_installed_torch_says_is_recognised() -> None:
+    with pytest.raises(RuntimeError) as refused:
+        torch.empty(1 << 50, dtype=torch.uint8)  # beyond the address space of any machine
+    assert is_out_of_memory(refused.value)
+
+
 def test_done_parts_are_not_repeated() -> None:
     rows, most = list(range(100)), 40
 
