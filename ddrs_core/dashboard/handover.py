@@ -49,7 +49,7 @@ _BUILT = {
 def hand_over_well() -> bool:
     """Let runs wait for each other, and callbacks end; for the life of this process.
 
-    A Streamlit that is built otherwise stays as it is, and the log says what that means.
+    A Streamlit whose source differs is left as it is, and the log says what that means.
 
     Returns:
         Whether that is so from now on.
@@ -64,9 +64,9 @@ def hand_over_well() -> bool:
     ]
     if missing:
         _LOG.warning(
-            "Streamlit %s is built otherwise than this program expects (%s), so its faults on a "
-            "busy server are not put right: now and then a press of a button may be lost, or a "
-            "page may stop to move until it is reloaded. Install a version that requirements.txt "
+            "The source of Streamlit %s differs from what this program patches (%s), so faults on a "
+            "busy server are not mended: a press of a button may be lost now and then, or a "
+            "page may stop updating until it is reloaded. Install a version that requirements.txt "
             "allows.",
             streamlit.__version__,
             "; ".join(missing),

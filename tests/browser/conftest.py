@@ -82,7 +82,7 @@ def wait_until(page: Page, script: str, arg: object = None, *, timeout: float = 
     """
     deadline = time.monotonic() + timeout / 1000
     while not page.evaluate(script, arg):
-        assert time.monotonic() < deadline, f"in vain: {script}"
+        assert time.monotonic() < deadline, f"never true: {script}"
         page.wait_for_timeout(50)
 
 

@@ -73,7 +73,7 @@ def play(
 
         run_apart(whole())
 
-    assert hand_over_well(), "this Streamlit is built otherwise: adapt handover.py to it"
+    assert hand_over_well(), "the source of this Streamlit differs: adapt handover.py to it"
     assert hand_over_well()  # twice is as good as once
     yield run
     AppSession._create_scriptrunner = original[0]  # type: ignore[method-assign]
@@ -211,7 +211,7 @@ def test_callbacks_run_to_their_end(play: Any) -> None:
 
 
 @pytest.mark.parametrize("part", list(handover._BUILT), ids=lambda part: part.__name__)
-def test_a_streamlit_of_another_build_is_left_alone_and_the_log_says_so(
+def test_a_streamlit_whose_source_differs_is_left_alone_and_the_log_says_so(
     part: type, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     original = AppSession._create_scriptrunner, SafeSessionState.on_script_will_rerun
@@ -221,7 +221,7 @@ def test_a_streamlit_of_another_build_is_left_alone_and_the_log_says_so(
     (warning,) = caplog.records
     assert warning.levelname == "WARNING"
     assert f"{part.__name__}: def of_a_later_version" in caplog.text
-    assert f"Streamlit {streamlit.__version__} is built otherwise" in caplog.text
+    assert f"The source of Streamlit {streamlit.__version__} differs" in caplog.text
 
 
 def test_versions_that_were_not_tested_are_not_installed() -> None:

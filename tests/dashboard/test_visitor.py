@@ -155,7 +155,7 @@ def test_the_key_is_readable_by_its_user_alone(own_home: Path) -> None:
     assert len(kept) >= 32
 
 
-def test_a_key_that_was_cut_off_is_made_anew(own_home: Path) -> None:
+def test_a_key_that_was_cut_off_is_replaced(own_home: Path) -> None:
     own_home.mkdir()
     (own_home / "cookie-secret").write_bytes(b"short")
     cookie_name()
