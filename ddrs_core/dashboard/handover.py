@@ -64,8 +64,8 @@ def hand_over_well() -> bool:
     ]
     if missing:
         _LOG.warning(
-            "The source of Streamlit %s differs from what this program patches (%s), so faults on a "
-            "busy server are not mended: a press of a button may be lost now and then, or a "
+            "The source of Streamlit %s differs from what this program patches (%s), so faults on "
+            "a busy server are not mended: a press of a button may be lost now and then, or a "
             "page may stop updating until it is reloaded. Install a version that requirements.txt "
             "allows.",
             streamlit.__version__,
