@@ -97,7 +97,7 @@ def _read_upload(given: UploadedFile, choice: _Choice) -> Proposal:
 
     def read() -> Proposal:
         with _as_file(given.getbuffer(), given.name) as file:
-            return _propose(file, given.name, choice)
+            return _propose(file, choice)
 
     try:
         return _READ.get((known[1], given.name, choice), read)
@@ -113,7 +113,7 @@ def _read(text: str, choice: _Choice) -> Proposal:
         version = str(path.stat())
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from None
-    return _READ.get((version, str(path), choice), lambda: _propose(path, str(path), choice))
+    return _READ.get((version, str(path), choice), lambda: _propose(path, choice))
 
 
 def _show_proposal(proposal: Proposal) -> None:
@@ -128,6 +128,8 @@ def _show_proposal(proposal: Proposal) -> None:
         st.success(proposal.advice, icon=":material/check:")
     else:
         st.info(proposal.advice, icon=":material/info:")
+    if proposal.robustness and (warning := proposal.robustness.explain(proposal.num_classes)):
+        st.warning(warning, icon=":material/warning:")
     if len(proposal.trials) > 1:
         st.dataframe(
             pd.DataFrame(
@@ -176,11 +178,11 @@ def _show_proposal(proposal: Proposal) -> None:
     )
 
 
-def _propose(file: Path, title: str, choice: _Choice) -> Proposal:
+def _propose(file: Path, choice: _Choice) -> Proposal:
     architecture, dataset = choice
     with _READING, tempfile.TemporaryDirectory(prefix="ddrs-") as folder:
         raw = read_isolated(file, Path(folder))
-        return propose(raw, architecture=architecture, dataset=dataset, path=title)
+        return propose(raw, architecture=architecture, dataset=dataset)
 
 
 @contextmanager
