@@ -27,7 +27,6 @@ from ddrs_core.models import (
     describe,
     keep_upload,
     list_architectures,
-    list_normalizations,
     list_torchvision_architectures,
     propose,
     read_isolated,
@@ -144,12 +143,11 @@ def _show_proposal(proposal: Proposal) -> None:
                 "right": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
             },
         )  # fmt: skip
-    shape = proposal.shape
-    known = [proposal.normalization]
-    known += [name for name in list_normalizations(shape[0]) if name not in known]
     with st.form("use_model", border=False):
         left, middle, right = st.columns(3)
-        normalization = left.selectbox("Normalisation", known, help="The proposed one comes first.")
+        normalization = left.selectbox(
+            "Normalisation", list(proposal.normalizations), help="The proposed one comes first."
+        )
         sigma = middle.number_input(
             "Trained with noise sigma", 0.0, 10.0, proposal.sigma, step=0.05,
             placeholder="not known", help="0: without noise. Where the optimiser starts.",

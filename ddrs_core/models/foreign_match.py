@@ -130,6 +130,7 @@ def _recognition(state: Mapping[str, Tensor], architecture: Architecture) -> Rec
     return Recognition(architecture.name, fit.num_classes, fit.in_channels, shape, fit.notes)
 
 
+@lru_cache(maxsize=256)
 def _number_of_weights(architecture: Architecture) -> int:
     """A quick look, since all sizes of an architecture take up to half a second."""
     names = _shapes(architecture.name, _K, architecture.shape[0])

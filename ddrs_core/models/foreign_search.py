@@ -227,7 +227,8 @@ def not_read(part: Part, used: tuple[str, ...]) -> list[str]:
             shown = plain(key if isinstance(key, str) else f"[{key}]", 40)
             if shown != path[depth] and not (depth == 0 and key in ("arch", "epoch")):
                 others.append(".".join((*path[:depth], shown)))
-    rest = [k for k in part.tensors.tensors if k not in {*part.keys, *used}]
+    known = {*part.keys, *used}
+    rest = [key for key in part.tensors.tensors if key not in known]
     groups = Counter(_group(key, part.prefix) for key in rest)
     counted = {n: f"{c:,} tensors" if c > 1 else "1 tensor" for n, c in groups.items()}
     return [*sorted(others), *(f"{plain(n, 60)} ({c})" for n, c in counted.items())]

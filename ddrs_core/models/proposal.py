@@ -66,6 +66,14 @@ class Proposal:
     num_classes: int
 
     @property
+    def normalizations(self) -> dict[str, Normalization]:
+        """Those that can be chosen, by name; the proposed one first."""
+        known = list_normalizations(self.shape[0])
+        if self.raw.normalization is not None:
+            known = {IN_FILE: self.raw.normalization, **known}
+        return {self.normalization: known[self.normalization], **known}
+
+    @property
     def advice(self) -> str:
         """What the trials say, in a few sentences."""
         return " ".join(filter(None, (*self._tried(), self.noise)))
@@ -160,9 +168,7 @@ def accept(
     """
     raw = proposal.raw
     wanted = normalization or proposal.normalization
-    known = list_normalizations(proposal.shape[0])
-    if raw.normalization is not None:
-        known[IN_FILE] = raw.normalization
+    known = proposal.normalizations
     if wanted not in known:
         raise unknown_name("normalisation", wanted, known)
     classifier = build_foreign(
