@@ -1,4 +1,4 @@
-"""Tables of certified radii in the texts name each row's guarantee and bound as the logs have them."""
+"""Tables of certified radii in the texts name the guarantee and bound that the logs have."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def warn_of_noise(card: ModelCard, dataset: str, sigma: float) -> None:
     """
     from ddrs_core.models import find_robustness
 
-    found = find_robustness(card, dataset)
+    found = find_robustness(card, dataset) or find_robustness(card, card.dataset)
     if found is None:
         return
     lost = found.collapses_at

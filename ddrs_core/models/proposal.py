@@ -192,19 +192,22 @@ def sigma_in(name: str) -> float | None:
 
 
 def _labelled(card: ModelCard, dataset: str | None) -> Dataset | None:
-    """Images that the model can be judged by: those of the named data set, else of the first
-    with its shape and number of classes."""
+    """Images that the model can be judged by: those of the named data set, where they have labels,
+    else of the first with its shape and number of classes."""
     if dataset is not None:
         opened = open_for_model(dataset, replace(card, dataset=dataset))
         check_fit(replace(card, dataset=dataset), opened.info)
-        return opened
+        if (opened.labels >= 0).any():
+            return opened
     for info in list_datasets():
         if info.num_classes != card.num_classes:
             continue
         try:
-            return open_for_model(info.name, card)
+            opened = open_for_model(info.name, card)
         except DDRSError:
             continue
+        if (opened.labels >= 0).any():
+            return opened
     return None
 
 
