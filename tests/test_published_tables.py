@@ -35,8 +35,9 @@ def promised(path: Path) -> set[tuple[str, str]]:
 
 
 def rows(path: Path, first: str) -> list[dict[str, str]]:
-    return [row for table in tables(path.read_text(encoding="utf-8")) for row in table
-            if first in row]  # fmt: skip
+    return [
+        row for table in tables(path.read_text(encoding="utf-8")) for row in table if first in row
+    ]
 
 
 def test_every_log_in_the_results_has_its_guarantee_and_bound() -> None:

@@ -127,7 +127,8 @@ def _show_proposal(proposal: Proposal) -> None:
         st.success(proposal.advice, icon=":material/check:")
     else:
         st.info(proposal.advice, icon=":material/info:")
-    if proposal.robustness and (warning := proposal.robustness.explain(proposal.num_classes)):
+    robustness = None if proposal.near_chance else proposal.robustness
+    if robustness and (warning := robustness.explain(proposal.num_classes)):
         st.warning(warning, icon=":material/warning:")
     if len(proposal.trials) > 1:
         st.dataframe(

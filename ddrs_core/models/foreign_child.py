@@ -14,8 +14,8 @@ from typing import Any
 from safetensors.torch import save_file
 
 from ddrs_core.errors import DDRSError
+from ddrs_core.models.foreign_calls import plain
 from ddrs_core.models.foreign_isolated import REPORT, WEIGHTS
-from ddrs_core.models.foreign_pickle import plain
 from ddrs_core.models.foreign_read import read_state
 
 

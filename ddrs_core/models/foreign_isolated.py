@@ -19,8 +19,8 @@ from torch import Tensor
 
 from ddrs_core.errors import CheckpointError
 from ddrs_core.models.classifier import Normalization
+from ddrs_core.models.foreign_calls import plain
 from ddrs_core.models.foreign_layout import Layout, RawCheckpoint
-from ddrs_core.models.foreign_pickle import plain
 from ddrs_core.models.foreign_read import read_safetensors
 
 WEIGHTS: Final = "weights.safetensors"

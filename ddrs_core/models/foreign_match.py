@@ -116,9 +116,10 @@ def recognise_state(state: Mapping[str, Tensor], arch_hint: str = "") -> list[Re
     own = (a for a in list_architectures() if _number_of_weights(a) == count)
     found = [r for a in own if (r := _recognition(state, a))]
     found = found or [
-        r for a in _torchvision_candidates(state, arch_hint)
+        r
+        for a in _torchvision_candidates(state, arch_hint)
         if _number_of_weights(a) == count and (r := _recognition(state, a))
-    ]  # fmt: skip
+    ]
     return sorted(found, key=lambda r: (r.architecture != arch_hint, len(r.notes)))
 
 

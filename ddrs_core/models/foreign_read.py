@@ -16,9 +16,9 @@ from torch import Tensor
 
 from ddrs_core.errors import CheckpointError
 from ddrs_core.models.classifier import Normalization
+from ddrs_core.models.foreign_calls import plain
 from ddrs_core.models.foreign_format import MAX_FILE, Container, check_container
 from ddrs_core.models.foreign_layout import Layout, RawCheckpoint
-from ddrs_core.models.foreign_pickle import plain
 from ddrs_core.models.foreign_search import (
     Contents,
     Part,
@@ -34,8 +34,15 @@ from ddrs_core.models.foreign_search import (
 _MAX_TENSORS: Final = 20_000
 _MAX_NAMED: Final = 12  # other entries, in a description
 _NUMPY: Final = threading.Lock()
-_KEPT: Final = {torch.float32, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8,
-                torch.bool}  # fmt: skip
+_KEPT: Final = {
+    torch.float32,
+    torch.int64,
+    torch.int32,
+    torch.int16,
+    torch.int8,
+    torch.uint8,
+    torch.bool,
+}
 _CONVERTED: Final = {torch.float16: "fp16", torch.bfloat16: "bf16", torch.float64: "fp64"}
 
 

@@ -16,15 +16,28 @@ from typing import Any, Final
 
 from torch import Tensor
 
+from ddrs_core.models.foreign_calls import plain
 from ddrs_core.models.foreign_match import recognise_state
-from ddrs_core.models.foreign_pickle import plain
 
 _WRAPPERS: Final = (  # in this order, where several hold the same number of tensors
-    "state_dict", "model_state_dict", "net", "model", "network", "weights", "params", "model_state",
-)  # fmt: skip
+    "state_dict",
+    "model_state_dict",
+    "net",
+    "model",
+    "network",
+    "weights",
+    "params",
+    "model_state",
+)
 _PREFIXES: Final = (  # taken off weights that fit no architecture
-    "module.", "model.", "net.", "network.", "_orig_mod.", "base_model.", "classifier_model.",
-)  # fmt: skip
+    "module.",
+    "model.",
+    "net.",
+    "network.",
+    "_orig_mod.",
+    "base_model.",
+    "classifier_model.",
+)
 _MAX_DEPTH: Final = 12  # of entries, and of prefixes
 _MAX_CONTAINERS: Final = 50_000
 _MAX_TRIED: Final = 300  # parts that are compared with the architectures

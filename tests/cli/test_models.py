@@ -151,8 +151,9 @@ def test_certify_warns_of_a_level_above_that_of_the_training(command, model) -> 
     card = dataclasses.replace(model.card, accuracy={}, sigma=0.12)
     accuracy = {0.0: 0.9, 0.12: 0.9, 0.25: 0.4, 0.5: 0.1}
     robustness._remember(Robustness(card.digest, "digits", 100, 4, accuracy), card)
-    registry.attach_model(with_card(load_model(model.card.name, "cpu"), name="mine", sigma=0.12,
-                                    accuracy={}))  # fmt: skip
+    registry.attach_model(
+        with_card(load_model(model.card.name, "cpu"), name="mine", sigma=0.12, accuracy={})
+    )
     for sigma, warns in ((0.12, False), (0.25, True)):
         words = [sigma if word == 0.25 else word for word in CERTIFY]
         outcome = command(*words, "--model", "mine")
@@ -177,9 +178,19 @@ def test_a_checkpoint_certifies_a_picture_that_has_no_label(command, model, tmp_
     Image.new("L", (33, 21), 200).save(tmp_path / "grey.png")
     torch.save(layouts(model)["plain"], tmp_path / "plain.pth")
     outcome = command(
-        "certify", "--dataset", tmp_path / "grey.png", "--model", tmp_path / "plain.pth",
-        "--method", "fixed", "--sigma", 0.25, "--n", 100, "--json",
-    )  # fmt: skip
+        "certify",
+        "--dataset",
+        tmp_path / "grey.png",
+        "--model",
+        tmp_path / "plain.pth",
+        "--method",
+        "fixed",
+        "--sigma",
+        0.25,
+        "--n",
+        100,
+        "--json",
+    )
     assert outcome.code == 0, outcome.err
 
 
@@ -188,9 +199,19 @@ def test_a_picture_is_certified_by_its_path(command, tmp_path) -> None:
 
     Image.new("L", (33, 21), 200).save(tmp_path / "grey.png")
     outcome = command(
-        "certify", "--dataset", tmp_path / "grey.png", "--model", "digits-gaussian-0.25",
-        "--method", "fixed", "--sigma", 0.25, "--n", 100, "--json",
-    )  # fmt: skip
+        "certify",
+        "--dataset",
+        tmp_path / "grey.png",
+        "--model",
+        "digits-gaussian-0.25",
+        "--method",
+        "fixed",
+        "--sigma",
+        0.25,
+        "--n",
+        100,
+        "--json",
+    )
     assert outcome.code == 0, outcome.err
     data = json.loads(outcome.out)
     assert data["summary"]["labelled"] == 0

@@ -204,8 +204,11 @@ def test_cohen_on_cifar(tmp_path: Path, zipped: bool) -> None:
     save_as_cohen(path, model, optimizer, "cifar_resnet20", _use_new_zipfile_serialization=zipped)
     raw = read_state(path)
     assert (raw.layout, raw.prefix, raw.arch_hint, raw.epoch) == (
-        Layout.COHEN, "1.", "cifar_resnet20", 90,
-    )  # fmt: skip
+        Layout.COHEN,
+        "1.",
+        "cifar_resnet20",
+        90,
+    )
     assert raw.extras == ("optimizer",)
     assert raw.normalization is None
     assert [r.architecture for r in recognise(raw)] == ["cifar_resnet20_projection"]
@@ -341,8 +344,10 @@ def test_a_torchvision_network_as_safetensors(tmp_path: Path) -> None:
     assert raw.layout == Layout.SAFETENSORS
     (found,) = recognise(raw)
     assert (found.architecture, found.num_classes, found.shape) == (
-        "mobilenet_v3_small", 10, (3, 224, 224),
-    )  # fmt: skip
+        "mobilenet_v3_small",
+        10,
+        (3, 224, 224),
+    )
     agree(model, path, images(3, 64, 64), normalization=get_normalization("none", 3))
 
 
@@ -390,17 +395,29 @@ def optimizer_state(kind: Any = torch.optim.Adam) -> dict[str, Any]:
         ({"a": {"b": [{"c": LENET}, 3]}, 5: "x"}, "a.b.[0].c", "", ("[5]", "a.b.[1]")),
         ([LENET, 3], "[0]", "", ("[1]",)),
         ({"optimizer": optimizer_state(), "params_ema": LENET}, "params_ema", "", ("optimizer",)),
-        ({"n_averaged": torch.tensor(3), **under("module.")}, "", "module.",
-         ("n_averaged (1 tensor)",)),
+        (
+            {"n_averaged": torch.tensor(3), **under("module.")},
+            "",
+            "module.",
+            ("n_averaged (1 tensor)",),
+        ),
         (under("anything.at.all."), "", "anything.at.all.", ()),
         ({**under("student."), **under("loss.", BLOCK)}, "", "student.", ("loss.* (20 tensors)",)),
-        ({**LENET, "fc1.total_ops": torch.zeros(1), "total_ops": torch.zeros(1)}, "", "",
-         ("*.total_ops (2 tensors)",)),
+        (
+            {**LENET, "fc1.total_ops": torch.zeros(1), "total_ops": torch.zeros(1)},
+            "",
+            "",
+            ("*.total_ops (2 tensors)",),
+        ),
         ({"big": BLOCK, "small": LENET}, "small", "", ("big",)),
-        ({"state_dict": under("model."), "hyper_parameters": {"lr": 0.1}}, "state_dict", "model.",
-         ("hyper_parameters",)),
+        (
+            {"state_dict": under("model."), "hyper_parameters": {"lr": 0.1}},
+            "state_dict",
+            "model.",
+            ("hyper_parameters",),
+        ),
     ],
-)  # fmt: skip
+)
 def test_weights_are_found_wherever_they_lie(
     tmp_path: Path, content: Any, entry: str, prefix: str, extras: tuple[str, ...]
 ) -> None:
