@@ -121,7 +121,7 @@ def _show_proposal(proposal: Proposal) -> None:
         language=None,
         wrap_lines=True,
     )
-    if proposal.near_chance:
+    if proposal.near_chance or proposal.noise:
         st.warning(literal(proposal.advice), icon=":material/warning:")
     elif proposal.trials:
         st.success(proposal.advice, icon=":material/check:")

@@ -235,7 +235,10 @@ def _equals(networks: list[Part]) -> str:
     )
     names = ", ".join(other.name for other in others[:3]) + (", ..." if len(others) > 3 else "")
     which = "the same numbers" if same else "other numbers"
-    return f"{first.name} was read; as large and of a known architecture, with {which}: {names}"
+    return (
+        f"{len(networks)} sets of weights are equally large and fit, with {which}; read: "
+        f"{first.name}; not read: {names}"
+    )
 
 
 def _as_normalization(layer: list[Tensor]) -> tuple[Normalization, list[str]]:

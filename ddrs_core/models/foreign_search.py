@@ -82,7 +82,7 @@ class Part:
     def name(self) -> str:
         """The entry and the prefix for people."""
         names = f"{self.prefix}*" if self.prefix else ""
-        return " ".join(filter(None, (self.tensors.name, names))) or "the file itself"
+        return " / ".join(filter(None, (self.tensors.name, names))) or "the file itself"
 
 
 def contents(content: Any) -> Contents:

@@ -439,7 +439,7 @@ def test_several_sets_of_weights_that_fit_are_named(tmp_path: Path) -> None:
     assert torch.equal(raw.state["fc2.bias"], LENET["fc2.bias"])
     assert raw.extras == ("state_dict_ema",)
     (note,) = raw.notes
-    assert "other numbers: state_dict_ema" in note
+    assert "other numbers; read: state_dict; not read: state_dict_ema" in note
 
 
 @pytest.mark.parametrize("schedule", ["MultiStepLR", "CosineAnnealingLR", "LinearLR"])
