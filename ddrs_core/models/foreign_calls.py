@@ -168,7 +168,11 @@ class Calls:
             kind = "quantized: " if name.startswith("torch.Q") else ""
             raise self.unknown_type(f"of the type {kind}{plain(name, 60) or 'unknown'}")
         if len(identity) > 5 and identity[5] is not None:
-            raise UnusualError("a view of a storage")
+            raise CheckpointError(
+                f"{self.name} has tensors that share their numbers in the way of torch before "
+                "0.4, which is not read here. Load it with a newer torch and save "
+                "model.state_dict() again."
+            )
         if not isinstance(numel, int) or numel < 0 or not isinstance(key, str):
             raise UnusualError("a storage of impossible size")
         storage = Storage(key, _STORAGES[name], numel, plain(str(device), 20))
