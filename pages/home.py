@@ -51,8 +51,8 @@ def main() -> None:
     st.title("Data-dependent randomized smoothing", anchor=False)
     st.html(
         '<p class="ddrs-lead">A classifier that votes over Gaussian noise cannot be fooled within '
-        "a provable radius. Choosing the noise for each image makes that radius larger. Watch it "
-        "happen.</p>"
+        "a provable radius. Choosing the noise for each image makes that radius larger, and what "
+        "it guarantees weaker, unless a memory of certified balls is kept. Watch it happen.</p>"
     )
     for column, (title, icon, text) in zip(st.columns(len(_USES)), _USES, strict=True):
         with column.container(border=True, height="stretch"):

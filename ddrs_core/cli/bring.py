@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ddrs_core.errors import InvalidParameterError
 
 if TYPE_CHECKING:
-    from ddrs_core.models import Classifier, Proposal
+    from ddrs_core.models import Classifier, ModelCard, Proposal
 
 
 def add_foreign_options(parser: Any) -> None:
@@ -86,14 +86,29 @@ def import_model(
     """
     from ddrs_core.models import accept, propose, read_state, with_card
 
-    proposal = propose(
-        read_state(path), architecture=options.arch, dataset=dataset, path=str(path.absolute())
-    )
+    proposal = propose(read_state(path), architecture=options.arch, dataset=dataset)
     classifier = accept(
         proposal, "file", normalization=options.normalization, sigma=sigma, method=method
     )
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.name.split(".")[0])[:60].strip("-._") or "model"
     return proposal, with_card(classifier, name=name or f"{stem}-{classifier.card.digest[:8]}")
+
+
+def warn_of_noise(card: ModelCard, dataset: str, sigma: float) -> None:
+    """Say on the standard error where the model is known not to bear the noise of ``sigma``.
+
+    A model that was trained with noise may be certified below the level that it does not bear.
+    """
+    from ddrs_core.models import find_robustness
+
+    found = find_robustness(card, dataset) or find_robustness(card, card.dataset)
+    if found is None:
+        return
+    lost = found.collapses_at
+    if card.trained_with_noise and lost is not None and sigma < lost:
+        return
+    if warning := found.explain(card.num_classes):
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def _is_path(text: str, known: Iterable[str]) -> bool:

@@ -7,11 +7,17 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddrs_core.cli.bring import add_foreign_options, find_dataset, find_model
+from ddrs_core.cli.bring import (
+    add_foreign_options,
+    find_dataset,
+    find_model,
+    warn_of_noise,
+)
 from ddrs_core.cli.options import add_device, add_json, add_quiet, add_seed
 from ddrs_core.errors import InvalidParameterError
 
 if TYPE_CHECKING:
+    from ddrs_core.models import ModelCard
     from ddrs_core.runs.certify_config import CertifyConfig, Method
     from ddrs_core.smoothing import Preset, StopRule, StrategyConfig
 
@@ -122,6 +128,7 @@ def certify_configs(options: argparse.Namespace) -> list[CertifyConfig]:
     Raises:
         DDRSError: if a name is unknown or options contradict each other.
     """
+    from ddrs_core.models import get_card
     from ddrs_core.runs.certify_config import Method
 
     for name in ("dataset", "model", "method"):
@@ -137,24 +144,28 @@ def certify_configs(options: argparse.Namespace) -> list[CertifyConfig]:
         raise InvalidParameterError("--bank goes with --method ds-memory.")
     if methods == [Method.FIXED]:
         _refuse_strategy(options)
+    dataset = find_dataset(options.dataset)
+    card = get_card(find_model(options, dataset))
     sigmas = options.sigma or [None]
-    return [_config(options, method, sigma) for method in methods for sigma in sigmas]
+    configs = [
+        _config(options, dataset, card, method, sigma) for method in methods for sigma in sigmas
+    ]
+    warn_of_noise(card, dataset, max(config.sigma for config in configs))
+    return configs
 
 
-def _config(options: argparse.Namespace, method: Method, sigma: float | None) -> CertifyConfig:
-    from ddrs_core.models import get_card
+def _config(
+    options: argparse.Namespace, dataset: str, card: ModelCard, method: Method, sigma: float | None
+) -> CertifyConfig:
     from ddrs_core.runs.certify_config import CertifyConfig, Method
     from ddrs_core.smoothing import Bound
 
-    dataset = find_dataset(options.dataset)
-    card = get_card(find_model(options, dataset))
     preset = None if method is Method.FIXED else _preset(options)
     if sigma is None:
         sigma = preset.sigma_0 if preset is not None and preset.sigma_0 else card.sigma
-    if sigma is None:
-        raise InvalidParameterError(
-            f"Model {card.name!r} does not tell its noise level: add --sigma."
-        )
+    if sigma is None or (not sigma and options.sigma is None):
+        known = "was trained without noise" if sigma == 0 else "does not tell its noise level"
+        raise InvalidParameterError(f"Model {card.name!r} {known}: add --sigma.")
     strategy = None if preset is None else _strategy(options, preset, sigma)
     if options.index is not None and any(
         getattr(options, name) is not None for name in (*_SELECTION, "limit")

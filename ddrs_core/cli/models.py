@@ -78,7 +78,7 @@ def _inspect(options: argparse.Namespace) -> None:
     lines = describe(raw, found)
     trials: list[dict[str, Any]] = []
     if found or options.arch:
-        proposal = propose(raw, architecture=options.arch, path=str(options.path.absolute()))
+        proposal = propose(raw, architecture=options.arch)
         lines.append(f"normalisation: {proposal.advice}")
         trials = [
             {"name": t.name, "accuracy": t.accuracy, "images": t.images} for t in proposal.trials
@@ -123,11 +123,18 @@ def _add(options: argparse.Namespace) -> None:
 
 def _under_noise(classifier: Classifier, dataset: str) -> str:
     """Accuracy at several noise levels, and what it means."""
-    from ddrs_core.models import NoisyForward, measure_robustness, open_for_model
-
-    *_, found = measure_robustness(
-        NoisyForward(classifier), open_for_model(dataset, classifier.card)
+    from ddrs_core.models import (
+        NoisyForward,
+        find_robustness,
+        measure_robustness,
+        open_for_model,
     )
+
+    card = classifier.card
+    found = find_robustness(card, dataset)
+    if found is None:
+        opened = open_for_model(dataset, card)
+        *_, found = measure_robustness(NoisyForward(classifier), opened, card)
     shares = [f"{f'sigma {s:g}' if s else 'clean'} {p:.0%}" for s, p in found.accuracy.items()]
     measured = f"under noise: {', '.join(shares)} ({found.images} images of {dataset})"
     return f"{measured}\n{found.explain(classifier.card.num_classes)}".strip()

@@ -27,7 +27,6 @@ from ddrs_core.models import (
     describe,
     keep_upload,
     list_architectures,
-    list_normalizations,
     list_torchvision_architectures,
     propose,
     read_isolated,
@@ -97,7 +96,7 @@ def _read_upload(given: UploadedFile, choice: _Choice) -> Proposal:
 
     def read() -> Proposal:
         with _as_file(given.getbuffer(), given.name) as file:
-            return _propose(file, given.name, choice)
+            return _propose(file, choice)
 
     try:
         return _READ.get((known[1], given.name, choice), read)
@@ -114,7 +113,7 @@ def _read(text: str, choice: _Choice) -> Proposal:
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}.") from None
     version = (status.st_mtime_ns, status.st_size, status.st_ino)  # not when it was read last
-    return _READ.get((version, str(path), choice), lambda: _propose(path, str(path), choice))
+    return _READ.get((version, str(path), choice), lambda: _propose(path, choice))
 
 
 def _show_proposal(proposal: Proposal) -> None:
@@ -123,12 +122,15 @@ def _show_proposal(proposal: Proposal) -> None:
         language=None,
         wrap_lines=True,
     )
-    if proposal.near_chance:
+    if proposal.near_chance or proposal.noise:
         st.warning(literal(proposal.advice), icon=":material/warning:")
     elif proposal.trials:
         st.success(proposal.advice, icon=":material/check:")
     else:
         st.info(proposal.advice, icon=":material/info:")
+    robustness = None if proposal.near_chance else proposal.robustness
+    if robustness and (warning := robustness.explain(proposal.num_classes)):
+        st.warning(warning, icon=":material/warning:")
     if len(proposal.trials) > 1:
         st.dataframe(
             pd.DataFrame(
@@ -143,12 +145,11 @@ def _show_proposal(proposal: Proposal) -> None:
                 "right": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
             },
         )  # fmt: skip
-    shape = proposal.shape
-    known = [proposal.normalization]
-    known += [name for name in list_normalizations(shape[0]) if name not in known]
     with st.form("use_model", border=False):
         left, middle, right = st.columns(3)
-        normalization = left.selectbox("Normalisation", known, help="The proposed one comes first.")
+        normalization = left.selectbox(
+            "Normalisation", list(proposal.normalizations), help="The proposed one comes first."
+        )
         sigma = middle.number_input(
             "Trained with noise sigma", 0.0, 10.0, proposal.sigma, step=0.05,
             placeholder="not known", help="0: without noise. Where the optimiser starts.",
@@ -177,11 +178,11 @@ def _show_proposal(proposal: Proposal) -> None:
     )
 
 
-def _propose(file: Path, title: str, choice: _Choice) -> Proposal:
+def _propose(file: Path, choice: _Choice) -> Proposal:
     architecture, dataset = choice
     with _READING, tempfile.TemporaryDirectory(prefix="ddrs-") as folder:
         raw = read_isolated(file, Path(folder))
-        return propose(raw, architecture=architecture, dataset=dataset, path=title)
+        return propose(raw, architecture=architecture, dataset=dataset)
 
 
 @contextmanager

@@ -19,7 +19,6 @@ from ddrs_core.models import (
     find_robustness,
     measure_robustness,
     open_for_model,
-    robustness_on_card,
 )
 
 
@@ -30,9 +29,10 @@ def robustness_job(view: ExplorerView) -> Job | None:
         return None
     forward = get_forward(view.model, view.device)
     request = JobRequest(
-        f"robustness|{forward.digest}|{forward.precision}|{data.info.name}",
+        f"robustness|{forward.digest}|{view.card.normalization}|{forward.precision}"
+        f"|{data.info.name}",
         f"{view.model} under noise", "robustness", str(forward.device),
-        lambda: measure_robustness(forward, data), len(NOISE_LEVELS), "noise levels",
+        lambda: measure_robustness(forward, data, view.card), len(NOISE_LEVELS), "noise levels",
     )  # fmt: skip
     manager, me = get_manager(), visitor()
     for job in manager.jobs(me):
@@ -98,5 +98,4 @@ def robustness_html(found: Robustness | None, card: ModelCard, title: str) -> st
 
 
 def _known(view: ExplorerView, dataset: str) -> Robustness | None:
-    digest = get_forward(view.model, view.device).digest
-    return robustness_on_card(view.card, dataset) or find_robustness(digest, dataset)
+    return find_robustness(view.card, dataset)

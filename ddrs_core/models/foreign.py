@@ -21,8 +21,9 @@ from ddrs_core.models.classifier import (
     with_card,
 )
 from ddrs_core.models.foreign_isolated import Limits, read_isolated
-from ddrs_core.models.foreign_layout import Layout, RawCheckpoint, read_state
+from ddrs_core.models.foreign_layout import Layout, RawCheckpoint
 from ddrs_core.models.foreign_match import Recognition, fit, recognise
+from ddrs_core.models.foreign_read import read_state
 from ddrs_core.models.normalizations import usual_normalization
 
 _SOFTMAX = {
@@ -149,8 +150,10 @@ def describe(
         lines.append(f"epoch: {raw.epoch}")
     if raw.arch_hint:
         lines.append(f"architecture by the file's own account: {raw.arch_hint}")
+    if raw.entry:
+        lines.append(f"weights found under: {raw.entry}")
     if raw.extras:
-        lines.append(f"other entries, not read: {', '.join(raw.extras)}")
+        lines.append(f"not read: {', '.join(raw.extras)}")
     if raw.prefix:
         lines.append(f"names began with {raw.prefix!r}, which was taken off")
     lines.append(f"weights: {_outline(raw)}")

@@ -14,9 +14,9 @@ from typing import Any
 from safetensors.torch import save_file
 
 from ddrs_core.errors import DDRSError
+from ddrs_core.models.foreign_calls import plain
 from ddrs_core.models.foreign_isolated import REPORT, WEIGHTS
-from ddrs_core.models.foreign_layout import read_state
-from ddrs_core.models.foreign_pickle import plain
+from ddrs_core.models.foreign_read import read_state
 
 
 def _limit(memory: int, cpu_seconds: int) -> None:
@@ -36,7 +36,7 @@ def _read(path: Path, folder: Path) -> dict[str, Any]:
     save_file(raw.state, folder / WEIGHTS)
     report = {
         key: getattr(raw, key)
-        for key in ("prefix", "arch_hint", "epoch", "extras", "notes", "size")
+        for key in ("prefix", "entry", "arch_hint", "epoch", "extras", "notes", "size")
     }
     normalization = asdict(raw.normalization) if raw.normalization else None
     return {**report, "layout": str(raw.layout), "normalization": normalization}

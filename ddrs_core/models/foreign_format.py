@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import IO, Final
 
 from ddrs_core.errors import CheckpointError
-from ddrs_core.models.foreign_pickle import MAX_PICKLE, Outline, Storage, follow, plain
+from ddrs_core.models.foreign_calls import Storage, plain
+from ddrs_core.models.foreign_pickle import MAX_PICKLE, Outline, follow
 
 MAX_FILE: Final = 4 << 30  # bytes; the largest published torchvision network has 2.6 GB
 _MAX_MEMBERS: Final = 50_000

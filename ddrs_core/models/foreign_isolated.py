@@ -19,8 +19,9 @@ from torch import Tensor
 
 from ddrs_core.errors import CheckpointError
 from ddrs_core.models.classifier import Normalization
-from ddrs_core.models.foreign_layout import Layout, RawCheckpoint, read_safetensors
-from ddrs_core.models.foreign_pickle import plain
+from ddrs_core.models.foreign_calls import plain
+from ddrs_core.models.foreign_layout import Layout, RawCheckpoint
+from ddrs_core.models.foreign_read import read_safetensors
 
 WEIGHTS: Final = "weights.safetensors"
 REPORT: Final = "report.json"
@@ -123,9 +124,10 @@ def _raw_checkpoint(report: dict[str, Any], state: dict[str, Tensor], name: str)
             Layout(report["layout"]),
             state,
             prefix=plain(str(report["prefix"]), 200),
+            entry=plain(str(report["entry"]), 60),
             arch_hint=plain(str(report["arch_hint"]), 60),
             epoch=None if report["epoch"] is None else int(report["epoch"]),
-            extras=tuple(plain(str(v), 40) for v in report["extras"]),
+            extras=tuple(plain(str(v), 80) for v in report["extras"]),
             normalization=norm and Normalization(tuple(norm["mean"]), tuple(norm["std"])),
             notes=tuple(plain(str(v), 200) for v in report["notes"]),
             size=int(report["size"]),

@@ -107,43 +107,56 @@ def recognise(raw: RawCheckpoint) -> list[Recognition]:
 
     Our own are tried first, then torchvision's; empty where nothing fits.
     """
-    found = [r for a in list_architectures() if (r := _recognition(raw, a))]
-    found = found or [r for a in _torchvision_candidates(raw) if (r := _recognition(raw, a))]
-    return sorted(found, key=lambda r: (r.architecture != raw.arch_hint, len(r.notes)))
+    return recognise_state(raw.state, raw.arch_hint)
 
 
-def _recognition(raw: RawCheckpoint, architecture: Architecture) -> Recognition | None:
-    if not _worth_a_try(raw, architecture):
-        return None
-    fit = compare(raw.state, architecture)
+def recognise_state(state: Mapping[str, Tensor], arch_hint: str = "") -> list[Recognition]:
+    """Like :func:`recognise`, for weights alone and the name that the file gives them."""
+    count = sum(not k.endswith(_COUNTER) and not _AUX_HEADS.match(k) for k in state)
+    own = (a for a in list_architectures() if _number_of_weights(a) == count)
+    found = [r for a in own if (r := _recognition(state, a))]
+    found = found or [
+        r
+        for a in _torchvision_candidates(state, arch_hint)
+        if _number_of_weights(a) == count and (r := _recognition(state, a))
+    ]
+    return sorted(found, key=lambda r: (r.architecture != arch_hint, len(r.notes)))
+
+
+def _recognition(state: Mapping[str, Tensor], architecture: Architecture) -> Recognition | None:
+    fit = compare(state, architecture)
     if not fit.fits or fit.num_classes is None or fit.in_channels is None:
         return None
     shape = (fit.in_channels, *architecture.shape[1:])
     return Recognition(architecture.name, fit.num_classes, fit.in_channels, shape, fit.notes)
 
 
-def _worth_a_try(raw: RawCheckpoint, architecture: Architecture) -> bool:
-    """A quick look at the number of weights, since building takes up to half a second."""
-    weights = sum(not k.endswith(_COUNTER) and not _AUX_HEADS.match(k) for k in raw.state)
+@lru_cache(maxsize=256)
+def _number_of_weights(architecture: Architecture) -> int:
+    """A quick look, since all sizes of an architecture take up to half a second."""
     names = _shapes(architecture.name, _K, architecture.shape[0])
-    return weights == sum(not k.endswith(_COUNTER) for k in names)
+    return sum(not k.endswith(_COUNTER) for k in names)
 
 
-def _torchvision_candidates(raw: RawCheckpoint) -> Iterator[Architecture]:
+def _torchvision_candidates(state: Mapping[str, Tensor], arch_hint: str) -> Iterator[Architecture]:
     """Those whose published number of parameters is that of the file, after a change of K."""
+    known = {a.name: a for a in list_torchvision_architectures()}
+    if arch_hint in known:
+        yield known[arch_hint]
+    parameters = {k: t for k, t in state.items() if _is_parameter(k)}
+    counts = set(_counts_at_1000(parameters, sum(t.numel() for t in parameters.values())))
+    for name, architecture in known.items():
+        aux = name in ("googlenet", "inception_v3") and _has_inception_blocks(name, state)
+        if name != arch_hint and (aux or _published_counts(name) & counts):
+            yield architecture
+
+
+@lru_cache(maxsize=256)
+def _published_counts(name: str) -> frozenset[int]:
     from torchvision import models
 
-    known = {a.name: a for a in list_torchvision_architectures()}
-    if raw.arch_hint in known:
-        yield known[raw.arch_hint]
-    parameters = {k: t for k, t in raw.state.items() if _is_parameter(k)}
-    count = sum(t.numel() for t in parameters.values())
-    for name, architecture in known.items():
-        base = re.sub(r"_(384|512|518)$", "", name) if name.startswith("vit_") else name
-        aux = name in ("googlenet", "inception_v3") and _has_inception_blocks(name, raw.state)
-        published = {w.meta["num_params"] for w in models.get_model_weights(base)}
-        if name != raw.arch_hint and (aux or published & set(_counts_at_1000(parameters, count))):
-            yield architecture
+    base = re.sub(r"_(384|512|518)$", "", name) if name.startswith("vit_") else name
+    return frozenset(w.meta["num_params"] for w in models.get_model_weights(base))
 
 
 def _is_parameter(key: str) -> bool:

@@ -14,83 +14,18 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ddrs_core.errors import CheckpointError
+from ddrs_core.models.foreign_calls import Calls, Made, Named, Storage, UnusualError, exactly
 
 MAX_PICKLE: Final = 16 << 20  # bytes; that of a ResNet-110 with its optimiser has 0.2 million
 _MAX_STEPS: Final = 2_000_000
-_MAX_KEY: Final = 500
-
-_ITEM_BYTES: Final = {
-    "DoubleStorage": 8, "FloatStorage": 4, "HalfStorage": 2, "BFloat16Storage": 2,
-    "LongStorage": 8, "IntStorage": 4, "ShortStorage": 2, "CharStorage": 1, "ByteStorage": 1,
-    "BoolStorage": 1, "UntypedStorage": 1, "ComplexFloatStorage": 8, "ComplexDoubleStorage": 16,
-}  # fmt: skip
-_STORAGES: Final = {
-    f"{module}.{name}": size
-    for name, size in _ITEM_BYTES.items()
-    for module in ("torch", "torch.storage", "torch.cuda")
-}
-_TENSORS: Final = {"torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"}
-_PARAMETERS: Final = {
-    "torch._utils._rebuild_parameter",
-    "torch._utils._rebuild_parameter_with_state",
-    "torch.nn.parameter.Parameter",
-}
-_SPECIAL: Final = {
-    "torch._utils._rebuild_sparse_tensor": "sparse",
-    "torch._utils._rebuild_sparse_csr_tensor": "sparse",
-    "torch._utils._rebuild_qtensor": "quantized",
-    "torch._utils._rebuild_meta_tensor_no_storage": "meta (without values)",
-    "torch._utils._rebuild_nested_tensor": "nested",
-}
-_NUMPY_SCALARS: Final = {"numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar"}
-_NUMPY_CODES: Final = {"f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "b1"}
-_PLAIN: Final = {  # what torch's own reader makes without looking at anything else
-    "torch.Size", "torch.device", "_codecs.encode", "collections.OrderedDict",
-    "collections.Counter", "builtins.set", "__builtin__.set", "torch.serialization._get_layout",
-}  # fmt: skip
-_DTYPES: Final = {
-    f"torch.{n}"
-    for n in [
-        "float64",
-        "float32",
-        "float16",
-        "bfloat16",
-        "int64",
-        "int32",
-        "int16",
-        "int8",
-        "uint8",
-        "bool",
-    ]
-}
-_CALLERS: Final = {
-    "builtins", "__builtin__", "os", "posix", "nt", "sys", "subprocess", "runpy", "shutil",
-    "importlib", "socket", "pty", "commands", "webbrowser", "ctypes", "pickle", "code",
-}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Storage:
-    """A block of numbers that the pickle refers to: ``numel`` items of ``item`` bytes each."""
-
-    key: str
-    item: int
-    numel: int
-    device: str
-
-
-@dataclass(frozen=True)
-class Named:
-    """A class or function by its full name, not looked up."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Made:
-    """What a harmless call would give."""
-
-    name: str
+_DAMAGED: Final = (
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+)
 
 
 @dataclass
@@ -127,12 +62,18 @@ def follow(data: bytes, name: str, start: int = 0) -> Outline:
                     f"{_MAX_STEPS:,} steps to read. Save model.state_dict() by itself."
                 )
             walker.step(opcode.name, argument)
-    except (ValueError, IndexError, KeyError, AttributeError, TypeError, OverflowError) as error:
+    except UnusualError as error:
+        raise CheckpointError(
+            f"{name} has a list of tensors that torch.save does not write: {error} (step "
+            f"{steps:,}). Nothing in it was executed. Save model.state_dict() by itself, or fetch "
+            "the file again if it was damaged on its way."
+        ) from None
+    except _DAMAGED as error:
         raise CheckpointError(
             f"{name} is damaged or cut off: its list of tensors cannot be read "
             f"({type(error).__name__} at step {steps:,}). Fetch or copy the file again."
         ) from None
-    return Outline(walker.result, walker.storages, walker.numpy, stream.tell())
+    return Outline(walker.result, walker.calls.storages, walker.calls.numpy, stream.tell())
 
 
 class _Walker:
@@ -140,11 +81,10 @@ class _Walker:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.calls = Calls(name)
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
-        self.storages: dict[str, Storage] = {}
-        self.numpy = False
         self.result: Any = None
 
     def step(self, op: str, arg: Any) -> None:
@@ -165,7 +105,7 @@ class _Walker:
             self.stack.append(tuple(items))
         elif op in ("TUPLE1", "TUPLE2", "TUPLE3"):
             size = int(op[-1])
-            stack[-size:] = [tuple(_exactly(stack[-size:], size))]
+            stack[-size:] = [tuple(exactly(stack[-size:], size))]
         elif op == "APPEND":
             value = stack.pop()
             _list(stack[-1]).append(value)
@@ -183,14 +123,14 @@ class _Walker:
         elif op in ("REDUCE", "NEWOBJ"):
             arguments, callee = stack.pop(), stack.pop()
             if not isinstance(callee, Named) or not isinstance(arguments, tuple):
-                raise ValueError("a call of something else than a name")
-            stack.append(self.call(callee.name, arguments, op == "NEWOBJ"))
+                raise UnusualError("a call of something else than a name")
+            stack.append(self.calls.call(callee.name, arguments, op == "NEWOBJ"))
         elif op == "BUILD":
             self.build(stack[-2], stack.pop())
         elif op == "BINPERSID":
-            stack.append(self.storage(stack.pop()))
+            stack.append(self.calls.storage(stack.pop()))
         elif op == "STOP":
-            self.result = _exactly(stack, 1)[0]
+            self.result = exactly(stack, 1)[0]
         elif op not in ("PROTO", "FRAME"):
             raise CheckpointError(
                 f"{self.name} is a pickle as torch.save does not write it by default (it has the "
@@ -204,112 +144,17 @@ class _Walker:
 
     def put(self, target: Any, items: list[Any]) -> None:
         if not isinstance(target, dict) or len(items) % 2:
-            raise ValueError("items for something that is not a dictionary")
+            raise UnusualError("items for something that is not a dictionary")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            if not isinstance(key, str | int | float | bytes | None) or len(str(key)) > _MAX_KEY:
-                raise CheckpointError(
-                    f"{self.name} has a dictionary with a key that is neither a number nor a "
-                    f"name of at most {_MAX_KEY} letters; that is not how weights are saved."
-                )
-            target[key] = value
-
-    def call(self, callee: str, arguments: tuple[Any, ...], as_class: bool) -> Any:
-        if callee in ("collections.OrderedDict", "collections.Counter"):
-            if arguments and arguments != ([],):
-                raise ValueError("a dictionary made from arguments")
-            return {}
-        if callee in _TENSORS:
-            return self.tensor(arguments)
-        if callee in _PARAMETERS:
-            return arguments[0]
-        if callee == "torch._utils._rebuild_tensor_v3":
-            raise self.unknown_type("of an unusual type, such as float8")
-        if callee in _SPECIAL:
-            raise CheckpointError(
-                f"{self.name} holds {_SPECIAL[callee]} tensors, which are not read here. Convert "
-                "the network to ordinary float weights before you save model.state_dict()."
-            )
-        if callee in _NUMPY_SCALARS and len(arguments) == 2 and arguments[0] == Made("numpy"):
-            self.numpy = True
-            return Made("number")
-        if callee == "numpy.dtype" and arguments and arguments[0] in _NUMPY_CODES:
-            self.numpy = True
-            return Made("numpy")
-        if callee in _PLAIN and all(_is_small(a) for a in arguments):
-            return Made(callee)
-        raise self.refusal(callee, as_class)
-
-    def refusal(self, callee: str, as_class: bool) -> CheckpointError:
-        shown = plain(callee, 80)
-        if callee.startswith("numpy."):
-            return CheckpointError(
-                f"{self.name} holds a numpy array or object ({shown}) beside the weights, which is "
-                "not read here. Save model.state_dict() by itself with torch.save."
-            )
-        if as_class and callee.partition(".")[0] not in _CALLERS:
-            return CheckpointError(
-                f"{self.name} holds a pickled Python object of the class {shown}, not only "
-                "weights; loading it would run code of that class. Load it where it was made and "
-                "save model.state_dict() instead."
-            )
-        return CheckpointError(
-            f"{self.name} was refused: it wants to call {shown} while it is being loaded. Nothing "
-            "was executed. If you trust its author, load it where it was made and save "
-            "model.state_dict() instead."
-        )
-
-    def unknown_type(self, which: str) -> CheckpointError:
-        return CheckpointError(
-            f"{self.name} holds numbers {which}, which are not read here. Convert the weights to "
-            "float32 before you save them."
-        )
+            target[self.calls.key(key)] = value
 
     def build(self, target: Any, state: Any) -> None:
         if target == Made("numpy"):
             if not isinstance(state, tuple) or state[3:5] != (None, None) or len(state) != 8:
-                raise ValueError("an unusual numpy type")
+                raise UnusualError("an unusual numpy type")
         elif not (isinstance(target, dict) and isinstance(state, dict)):
             # an OrderedDict's attributes are kept, as of state_dict()._metadata
-            raise ValueError("attributes for something that has none")
-
-    def storage(self, identity: Any) -> Storage | Named:
-        if isinstance(identity, tuple) and identity[:1] == ("module",) and len(identity) > 1:
-            return Named(getattr(identity[1], "name", ""))  # a class with its source, before 1.6
-        if not isinstance(identity, tuple) or len(identity) < 5 or identity[0] != "storage":
-            raise ValueError("a reference to something else than numbers")
-        kind, key, device, numel = identity[1:5]
-        name = kind.name if isinstance(kind, Named) else ""
-        if name not in _STORAGES:
-            kind = "quantized: " if name.startswith("torch.Q") else ""
-            raise self.unknown_type(f"of the type {kind}{plain(name, 60) or 'unknown'}")
-        if len(identity) > 5 and identity[5] is not None:
-            raise ValueError("a view of a storage")
-        if not isinstance(numel, int) or numel < 0 or not isinstance(key, str):
-            raise ValueError("a storage of impossible size")
-        storage = Storage(key, _STORAGES[name], numel, plain(str(device), 20))
-        known = self.storages.setdefault(key, storage)
-        if known != storage:
-            raise ValueError("a storage described twice")
-        return storage
-
-    def tensor(self, arguments: tuple[Any, ...]) -> Storage:
-        storage, offset, size, stride = arguments[:4]
-        if not isinstance(storage, Storage):
-            raise ValueError("a tensor without storage")
-        dims = [*_whole(size), *_whole(stride), *_whole((offset,))]
-        if len(size) != len(stride) or min(dims) < 0 or len(size) > 8:
-            raise ValueError("a tensor of impossible shape")
-        count = 1
-        for n in size:
-            count *= n
-        reach = 1 + offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
-        if count and (count > storage.numel or reach > storage.numel):
-            raise CheckpointError(
-                f"{self.name} has a tensor that takes {max(count, reach):,} numbers, but only "
-                f"{storage.numel:,} are stored for it. The file is damaged, or made to fill the "
-                "memory."
-            )
-        return storage
+            raise UnusualError("attributes for something that has none")
 
 
 _CONSTANTS: Final[dict[str, Callable[[], Any]]] = {
@@ -321,32 +166,7 @@ _LITERALS: Final = {
 }  # fmt: skip
 
 
-def plain(text: str, limit: int) -> str:
-    """``text`` from an untrusted file for a message: one line, printable, of limited length."""
-    shown = "".join(c if c.isprintable() else "?" for c in text[: limit + 1])
-    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
-
-
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise ValueError("items for something that is not a list")
+        raise UnusualError("items for something that is not a list")
     return value
-
-
-def _exactly(items: list[Any], size: int) -> list[Any]:
-    if len(items) != size:
-        raise ValueError("too little on the stack")
-    return items
-
-
-def _whole(values: Any) -> list[int]:
-    if isinstance(values, tuple) and all(type(v) is int for v in values):
-        return list(values)
-    raise ValueError("sizes that are not whole numbers")
-
-
-def _is_small(value: Any) -> bool:
-    """Whether an argument is data of bounded size, so that what takes it stays small."""
-    if isinstance(value, tuple | list):
-        return len(value) <= 16 and all(type(v) in (int, str, float) for v in value)
-    return value is None or isinstance(value, str | bytes | int | float | bool)

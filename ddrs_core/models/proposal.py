@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ddrs_core.data import Dataset, list_datasets
@@ -26,7 +27,12 @@ from ddrs_core.models.normalizations import (
     try_normalizations,
     usual_normalization,
 )
-from ddrs_core.models.robustness import spread_images
+from ddrs_core.models.robustness import (
+    Robustness,
+    find_robustness,
+    measure_robustness,
+    spread_images,
+)
 
 IN_FILE = "file"  # the name of the normalisation that a file holds itself
 _IMAGES, _FEWEST_IMAGES = 64, 24
@@ -34,6 +40,9 @@ _SECONDS = 6.0
 _COMPARED_IMAGES = 256  # with the first batch-norm, for which no label and one layer is needed
 _GOOD_FIT = 0.02
 _NO_NOISE = 0.04  # what augmentation and other pixels look like at most
+_AGREE = 0.25  # relative difference of two statements about the training noise
+_ALIKE = 3.0  # ratio of mismatches; wrong normalisations of the shipped models have 10 and more
+_ALIKE_LOSS = 0.1  # nats
 _SIGMA = re.compile(r"(?:noise|sigma)[_=-]?((?:0|1)?\.\d{1,3}|[01](?!\d))", re.IGNORECASE)
 
 
@@ -47,50 +56,73 @@ class Proposal:
     dataset: str | None  # whose labelled images were tried; None where there are none
     trials: tuple[Trial, ...]  # best first
     normalization: str  # the proposed one's name
+    equals: tuple[str, ...]  # other normalisations that do about as well
     near_chance: bool
-    sigma: float | None  # training noise, as the path tells or the statistics suggest
+    sigma: float | None  # training noise, as it was measured, else as the file's name says
+    noise: str  # where the two contradict each other, or nothing was measured: a sentence
     fit: StatisticsFit | None  # of the proposed normalisation; None where it cannot be had
+    robustness: Robustness | None  # with the proposed normalisation; None where nothing was tried
     shape: tuple[int, int, int]  # (C, H, W) of the input
     num_classes: int
     digest: str  # of the weights in that architecture
 
     @property
+    def normalizations(self) -> dict[str, Normalization]:
+        """Those that can be chosen, by name; the proposed one first."""
+        known = list_normalizations(self.shape[0])
+        if self.raw.normalization is not None:
+            known = {IN_FILE: self.raw.normalization, **known}
+        return {self.normalization: known[self.normalization], **known}
+
+    @property
     def advice(self) -> str:
-        """What the trials say, in one or two sentences."""
+        """What the trials say, in a few sentences."""
+        return " ".join(filter(None, (*self._tried(), self.noise)))
+
+    def _tried(self) -> Iterator[str]:
+        in_file = self.raw.normalization is not None
         if not self.trials:
-            return (
-                "No labelled images of these classes are at hand, so the normalisation could not "
-                f"be tried out; {self.normalization!r} is what such files usually need."
-            )
+            yield "No labelled images of these classes are available, so nothing was tried out:"
+            if in_file:
+                yield "the normalisation is that of the file."
+            else:
+                yield f"the normalisation {self.normalization!r} is what such files usually need."
+            return
         best = self.trials[0]
-        text = f"{self.normalization!r} gets {best.accuracy:.0%} of {best.images} images right."
-        if self.fit is not None and self.fit.mismatch < _GOOD_FIT:
-            text += (
-                " Its first batch-norm remembers such images with noise of about sigma "
-                f"{self.fit.sigma:.2f}."
+        yield f"{self.normalization!r} gets {best.accuracy:.0%} of {best.images} images right."
+        own = next((t for t in self.trials if t.name == IN_FILE), best)
+        if own is not best:
+            yield (
+                f"The file's own normalisation gets {own.accuracy:.0%} of them right, which is "
+                "clearly worse, so it is not proposed."
             )
+        if self.fit is not None and self.fit.mismatch < _GOOD_FIT:
+            noise = f"with noise of about sigma {self.fit.sigma:.2f}"
+            noise = "without noise" if self.fit.sigma < _NO_NOISE else noise
+            yield f"Its first batch-norm remembers such images {noise}."
         if self.near_chance:
-            return (
-                f"{text} That is no better than guessing: the classes may be in another order, the "
+            yield (
+                "That is no better than guessing: the classes may be in another order, the "
                 "architecture or the data set another one, or the file holds no trained network."
             )
-        return text
+        elif self.equals:
+            names = " and ".join(repr(name) for name in self.equals)
+            yield (
+                f"With {names} it does about as well, and these images do not decide between "
+                "them: choose the one that the network was trained with, where its author names it."
+            )
 
 
 def propose(
-    raw: RawCheckpoint,
-    *,
-    architecture: str | None = None,
-    dataset: str | None = None,
-    path: str = "",
+    raw: RawCheckpoint, *, architecture: str | None = None, dataset: str | None = None
 ) -> Proposal:
-    """Recognise a file and try the usual normalisations.
+    """Recognise a file, try the usual normalisations, and measure what noise does to it.
 
     Args:
-        raw: what :func:`read_state` found.
+        raw: what :func:`read_state` found; the training noise that the file's name tells is
+            believed where it cannot be measured.
         architecture: its architecture, where it is known.
         dataset: the data set that it classifies, where it is known.
-        path: where the file came from; Cohen's folders name the training noise.
 
     Raises:
         DDRSError: if no architecture fits, or something named does not exist or fit.
@@ -102,14 +134,17 @@ def propose(
     tried = _try(plain, data, raw.normalization) if data is not None else []
     trials = tuple(trial for trial, _ in tried)
     fit = tried[0][1] if tried else None
-    if raw.normalization is not None:
-        name = IN_FILE
-    else:
-        name = trials[0].name if trials else usual_normalization(raw.layout, card.shape)[0]
+    name = IN_FILE if raw.normalization else usual_normalization(raw.layout, card.shape)[0]
+    near_chance, robustness = False, None
+    if data is not None:
+        name = trials[0].name
+        near_chance = is_near_chance(trials[0], card.num_classes)
+        robustness = _under_noise(raw, card, trials[0].normalization, data)
+    sigma, noise = _noise(sigma_in(raw.name), fit, None if near_chance else robustness)
     return Proposal(
         raw, found, card.architecture, data.info.name if data is not None else None, trials, name,
-        bool(trials) and is_near_chance(trials[0], card.num_classes), _sigma(path, fit), fit,
-        card.shape, card.num_classes, card.digest,
+        _equals(tried), near_chance, sigma, noise, fit, robustness, card.shape, card.num_classes,
+        card.digest,
     )  # fmt: skip
 
 
@@ -135,9 +170,7 @@ def accept(
     """
     raw = proposal.raw
     wanted = normalization or proposal.normalization
-    known = list_normalizations(proposal.shape[0])
-    if raw.normalization is not None:
-        known[IN_FILE] = raw.normalization
+    known = proposal.normalizations
     if wanted not in known:
         raise unknown_name("normalisation", wanted, known)
     classifier = build_foreign(
@@ -151,34 +184,70 @@ def accept(
     return with_card(classifier, sigma=found, method=method, accuracy=measured)
 
 
-def sigma_in(path: str) -> float | None:
-    """The training noise that a path such as ``.../noise_0.25/checkpoint.pth.tar`` names."""
-    found = _SIGMA.findall(path)
+def sigma_in(name: str) -> float | None:
+    """The training noise that a file's name such as ``resnet20_noise_0.25.pth.tar`` tells.
+
+    The folders of its path are not asked: they may be named after anything else.
+    """
+    found = _SIGMA.findall(name)
     return float(found[-1]) if found else None
 
 
 def _labelled(card: ModelCard, dataset: str | None) -> Dataset | None:
-    """Images that the model can be judged by: those of the named data set, else of the first
-    with its shape and number of classes."""
+    """Images that the model can be judged by: those of the named data set, where they have labels,
+    else of the first with its shape and number of classes."""
     if dataset is not None:
         opened = open_for_model(dataset, replace(card, dataset=dataset))
         check_fit(replace(card, dataset=dataset), opened.info)
-        return opened
+        if (opened.labels >= 0).any():
+            return opened
     for info in list_datasets():
         if info.num_classes != card.num_classes:
             continue
         try:
-            return open_for_model(info.name, card)
+            opened = open_for_model(info.name, card)
         except DDRSError:
             continue
+        if (opened.labels >= 0).any():
+            return opened
     return None
 
 
-def _sigma(path: str, fit: StatisticsFit | None) -> float | None:
-    told = sigma_in(path)
-    if told is not None or fit is None or fit.mismatch >= _GOOD_FIT:
-        return told
-    return 0.0 if fit.sigma < _NO_NOISE else round(fit.sigma, 2)
+def _noise(
+    told: float | None, fit: StatisticsFit | None, robustness: Robustness | None
+) -> tuple[float | None, str]:
+    """The training noise, and a sentence where the file's name is contradicted or believed."""
+    if fit is not None and fit.mismatch < _GOOD_FIT:
+        measured = 0.0 if fit.sigma < _NO_NOISE else round(fit.sigma, 2)
+        if told is None or abs(told - measured) <= max(_NO_NOISE, _AGREE * told):
+            return measured if told is None else told, ""
+        return measured, (
+            f"Its name says that it was trained with noise of sigma {told:g}, but its first "
+            f"batch-norm says {measured:g}, which is believed."
+        )
+    if not told:
+        return told, ""
+    if robustness is None:
+        return told, f"That it was trained with noise of sigma {told:g} is said by its name alone."
+    lost = robustness.collapses_at
+    if lost is None or lost > told:
+        return told, ""
+    return None, (
+        f"Its name says that it was trained with noise of sigma {told:g}, but of "
+        f"{robustness.accuracy[0.0]:.0%} right without noise, {robustness.accuracy[lost]:.0%} are "
+        f"left at sigma {lost:g}, so its training noise is taken to be unknown."
+    )
+
+
+def _under_noise(
+    raw: RawCheckpoint, card: ModelCard, normalization: Normalization, data: Dataset
+) -> Robustness:
+    classifier = build_foreign(raw, card.architecture, normalization=normalization)
+    known = find_robustness(classifier.card, data.info.name)
+    if known is not None:
+        return known
+    *_, found = measure_robustness(NoisyForward(classifier), data, classifier.card)
+    return found
 
 
 def _try(
@@ -207,11 +276,35 @@ def _try(
 def _rank(
     trial: Trial, fit: StatisticsFit | None, most_accurate: Trial
 ) -> tuple[bool, bool, float, float]:
-    """The file's own first; then, of those whose accuracy could be luck away from the best, the
-    one that the network's own statistics fit, or else the surest answers."""
-    p = most_accurate.accuracy
-    luck = 3 * math.sqrt(max(p * (1 - p), 0.01) / trial.images)
+    """First those whose accuracy could be luck away from the best; of them the file's own, then
+    the one that the network's own statistics fit, or else the surest answers."""
     return (
-        trial.name != IN_FILE, trial.accuracy < p - luck,
+        trial.accuracy < most_accurate.accuracy - 3 * _spread(most_accurate),
+        trial.name != IN_FILE,
         fit.mismatch if fit is not None else math.inf, trial.loss,
     )  # fmt: skip
+
+
+def _spread(trial: Trial) -> float:
+    """The standard deviation of an accuracy."""
+    p = trial.accuracy
+    return math.sqrt(max(p * (1 - p), 0.01) / trial.images)
+
+
+def _equals(tried: Sequence[tuple[Trial, StatisticsFit | None]]) -> tuple[str, ...]:
+    """Names of the normalisations that neither accuracy nor statistics tell from the first; none
+    where the file itself holds the first one."""
+    if not tried or tried[0][0].name == IN_FILE:
+        return ()
+    (best, best_fit), *others = tried
+    names = []
+    for trial, fit in others:
+        if fit is not None and best_fit is not None:
+            alike = trial.accuracy >= best.accuracy - 3 * _spread(best)
+            alike = alike and fit.mismatch <= _ALIKE * best_fit.mismatch
+        else:
+            alike = trial.accuracy >= best.accuracy - _spread(best)
+            alike = alike and trial.loss <= best.loss + _ALIKE_LOSS
+        if alike:
+            names.append(trial.name)
+    return tuple(names)

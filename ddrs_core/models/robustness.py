@@ -7,6 +7,7 @@ the network is on clean images.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -73,9 +74,9 @@ class Robustness:
         if sigma is None or sigma > 0.25:
             return ""
         return (
-            f"It was not trained for noise: of {clean:.0%} right without noise, "
-            f"{self.accuracy[sigma]:.0%} are left at sigma {sigma:g}. A class needs more than half "
-            "of the votes of noisy copies, so certification will mostly abstain. Choose a model "
+            f"It was not trained for noise of sigma {sigma:g}: of {clean:.0%} right without "
+            f"noise, {self.accuracy[sigma]:.0%} are left. A class needs more than half of the "
+            "votes of noisy copies, so certification will mostly abstain there. Choose a model "
             "that was trained with noise, or a smaller sigma."
         )
 
@@ -89,23 +90,29 @@ def robustness_on_card(card: ModelCard, dataset: str) -> Robustness | None:
     return Robustness(card.digest, dataset, 0, 0, known)
 
 
-def find_robustness(digest: str, dataset: str) -> Robustness | None:
-    """An earlier measurement on this machine; None if there is none."""
+def find_robustness(card: ModelCard, dataset: str) -> Robustness | None:
+    """An earlier measurement on this machine, or that on the card; None if there is none."""
+    on_card = robustness_on_card(card, dataset)
+    if on_card is not None:
+        return on_card
     try:
-        data = json.loads(_file(digest, dataset).read_text(encoding="utf-8"))
+        data = json.loads(_file(card, dataset).read_text(encoding="utf-8"))
         accuracy = {float(s): float(share) for s, share in data["accuracy"].items()}
-        found = Robustness(digest, dataset, int(data["images"]), int(data["copies"]), accuracy)
+        found = Robustness(card.digest, dataset, int(data["images"]), int(data["copies"]), accuracy)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return found if found.is_complete else None
 
 
-def measure_robustness(forward: NoisyForward, dataset: Dataset) -> Iterator[Robustness]:
+def measure_robustness(
+    forward: NoisyForward, dataset: Dataset, card: ModelCard
+) -> Iterator[Robustness]:
     """Measure accuracy clean and under noise on some images, in seconds, and remember it.
 
     Args:
         forward: the network.
         dataset: images with labels of the network's own classes.
+        card: of the network; the measurement is remembered for its weights and normalisation.
 
     Yields:
         What is known after each noise level; the last one is complete.
@@ -133,7 +140,7 @@ def measure_robustness(forward: NoisyForward, dataset: Dataset) -> Iterator[Robu
             {**result.accuracy, sigma: round(share, 4)},
         )  # fmt: skip
         if result.is_complete:
-            _remember(result)
+            _remember(result, card)
         yield result
 
 
@@ -155,13 +162,14 @@ def _chance(num_classes: int, images: int) -> float:
     return p + 3.1 * float(np.sqrt(p * (1 - p) / max(images, 30)))
 
 
-def _file(digest: str, dataset: str) -> Path:
-    safe = re.sub(r"[^A-Za-z0-9._-]", "_", f"{digest}-{dataset}")
+def _file(card: ModelCard, dataset: str) -> Path:
+    layer = hashlib.sha256(str(card.normalization).encode()).hexdigest()[:8]
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", f"{card.digest}-{layer}-{dataset}")
     return home() / "robustness" / f"{safe}.json"
 
 
-def _remember(result: Robustness) -> None:
-    path = _file(result.model, result.dataset)
+def _remember(result: Robustness, card: ModelCard) -> None:
+    path = _file(card, result.dataset)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

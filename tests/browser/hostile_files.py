@@ -160,6 +160,7 @@ def hostile_models(marker: Path) -> Files:
         torch.jit.save(torch.jit.trace(nn.Linear(3, 2), torch.zeros(1, 3)), script)
     span = {"a": {"dtype": "F32", "shape": [10**6, 10**6], "data_offsets": [0, 16]}}
     header = json.dumps(span).encode()
+    shared = torch.zeros(1 << 17)
     return {
         "payload.pth": (saved({"state_dict": Payload(marker)}), "wants to call"),
         "payload.pkl": (pickle.dumps(Payload(marker), 2), "wants to call"),
@@ -177,8 +178,34 @@ def hostile_models(marker: Path) -> Files:
         ),
         "strides.pth": (saved({weight: torch.zeros(1).expand(300_000, 300_000)}), "made to fill"),
         "nothing.pth": (saved({}), "no tensors"),
+        "itself.pth": (saved(_holding_itself()), "no tensors"),
+        "deep.pth": (_zipped(b"\x80\x02" + b"]" * 99_999 + b"a" * 99_998 + b"."), "nested too"),
+        "counters.pth": (_zipped(_copies()), "made to fill the memory"),
+        "shared.pth": (saved({f"w{i}": shared for i in range(9_000)}), "made to fill the memory"),
         "keras.h5": (b"\x89HDF\r\n\x1a\n" + bytes(500), "HDF5 file, as Keras writes"),
     }  # fmt: skip
+
+
+def _holding_itself() -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    content["itself"] = [content]
+    return content
+
+
+def _copies() -> bytes:
+    """A pickle that makes a dictionary and copies it a thousand times."""
+    entries = b"".join(b"J" + struct.pack("<i", i) + b"N" for i in range(10_000))
+    call = b"ccollections\nCounter\nh\x00\x85Ra"
+    return b"\x80\x02}(" + entries + b"uq\x00]" + call * 1000 + b"."
+
+
+def _zipped(pickled: bytes) -> bytes:
+    """A file as torch.save writes it, with this pickle in it."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("archive/data.pkl", pickled)
+        archive.writestr("archive/version", "3\n")
+    return made.getvalue()
 
 
 def _zip_bomb(genuine: bytes) -> bytes:

@@ -113,7 +113,7 @@ def test_a_checkpoint_of_others_goes_all_the_way(
     )
     lines = page.get_by_test_id("stCode")
     wanted = ("layout: Cohen / SmoothAdv", "epoch: 90", "architecture: digits_cnn",
-              "other entries, not read: optimizer", "classes: 10; images: 1 x 8 x 8")  # fmt: skip
+              "not read: optimizer", "classes: 10; images: 1 x 8 x 8")  # fmt: skip
     for text in wanted:
         expect(lines).to_contain_text(text)
     advice = page.get_by_test_id("stAlert").filter(has_text="'digits' gets")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -11,7 +12,15 @@ import torch
 from safetensors.torch import save_file
 
 from ddrs_core.data import added
-from ddrs_core.models import Classifier, registry
+from ddrs_core.models import (
+    Classifier,
+    Robustness,
+    get_card,
+    load_model,
+    registry,
+    robustness,
+    with_card,
+)
 
 CERTIFY = ("certify", "--dataset", "digits", "--method", "fixed", "--sigma", 0.25, "--n", 100,
            "--limit", 3, "--device", "cpu")  # fmt: skip
@@ -122,14 +131,87 @@ def test_wrong_input(command, model, tmp_path, words, said) -> None:
     assert len(outcome.err.splitlines()) == 1
 
 
+def test_certify_warns_of_a_network_that_does_not_bear_noise(command, model, tmp_path) -> None:
+    path = tmp_path / "plain.pth"
+    torch.save(layouts(model)["plain"], path)
+    assert command("models", "add", path, "--name", "mine", "--sigma", 0).code == 0
+    card = get_card("mine")
+    clean = "warning: It was not trained for noise of sigma 0.12"
+    assert clean not in command(*CERTIFY, "--model", path).err
+    for share, warns in ((0.2, True), (0.8, False)):
+        accuracy = {0.0: 0.9, 0.12: share, 0.25: 0.7, 0.5: 0.6}
+        robustness._remember(Robustness(card.digest, "digits", 100, 4, accuracy), card)
+        for name in ("mine", path):  # in the library, or by its path
+            outcome = command(*CERTIFY, "--model", name)
+            assert outcome.code == 0, outcome.err
+            assert (clean in outcome.err) is warns
+
+
+def test_certify_warns_of_a_level_above_that_of_the_training(command, model) -> None:
+    card = dataclasses.replace(model.card, accuracy={}, sigma=0.12)
+    accuracy = {0.0: 0.9, 0.12: 0.9, 0.25: 0.4, 0.5: 0.1}
+    robustness._remember(Robustness(card.digest, "digits", 100, 4, accuracy), card)
+    registry.attach_model(
+        with_card(load_model(model.card.name, "cpu"), name="mine", sigma=0.12, accuracy={})
+    )
+    for sigma, warns in ((0.12, False), (0.25, True)):
+        words = [sigma if word == 0.25 else word for word in CERTIFY]
+        outcome = command(*words, "--model", "mine")
+        assert ("warning: It was not trained for noise of sigma 0.25" in outcome.err) is warns
+
+
+def test_a_model_without_noise_has_no_level_to_certify_at(command, model, tmp_path) -> None:
+    folder = tmp_path / "sigma1"
+    folder.mkdir()
+    torch.save(layouts(model)["plain"], folder / "plain.pth")
+    assert command("models", "add", folder / "plain.pth", "--name", "a", "--sigma", 0).code == 0
+    outcome = command("certify", "--dataset", "digits", "--model", "a", "--method", "fixed")
+    assert outcome.code == 2
+    assert "was trained without noise: add --sigma" in outcome.err
+    added = json.loads(command("models", "add", folder / "plain.pth", "--json").out)
+    assert added["sigma"] == pytest.approx(0.25, abs=0.02)  # measured, whatever the folder's name
+
+
+def test_a_checkpoint_certifies_a_picture_that_has_no_label(command, model, tmp_path) -> None:
+    from PIL import Image
+
+    Image.new("L", (33, 21), 200).save(tmp_path / "grey.png")
+    torch.save(layouts(model)["plain"], tmp_path / "plain.pth")
+    outcome = command(
+        "certify",
+        "--dataset",
+        tmp_path / "grey.png",
+        "--model",
+        tmp_path / "plain.pth",
+        "--method",
+        "fixed",
+        "--sigma",
+        0.25,
+        "--n",
+        100,
+        "--json",
+    )
+    assert outcome.code == 0, outcome.err
+
+
 def test_a_picture_is_certified_by_its_path(command, tmp_path) -> None:
     from PIL import Image
 
     Image.new("L", (33, 21), 200).save(tmp_path / "grey.png")
     outcome = command(
-        "certify", "--dataset", tmp_path / "grey.png", "--model", "digits-gaussian-0.25",
-        "--method", "fixed", "--sigma", 0.25, "--n", 100, "--json",
-    )  # fmt: skip
+        "certify",
+        "--dataset",
+        tmp_path / "grey.png",
+        "--model",
+        "digits-gaussian-0.25",
+        "--method",
+        "fixed",
+        "--sigma",
+        0.25,
+        "--n",
+        100,
+        "--json",
+    )
     assert outcome.code == 0, outcome.err
     data = json.loads(outcome.out)
     assert data["summary"]["labelled"] == 0

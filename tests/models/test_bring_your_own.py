@@ -17,6 +17,8 @@ from ddrs_core.models import (
     Classifier,
     ModelCard,
     NoisyForward,
+    Normalization,
+    Robustness,
     accept,
     add_model,
     attach_model,
@@ -30,6 +32,7 @@ from ddrs_core.models import (
     list_models,
     load_model,
     measure_robustness,
+    normalizations,
     open_for_model,
     propose,
     read_state,
@@ -39,6 +42,7 @@ from ddrs_core.models import (
     spread_images,
     with_card,
 )
+from ddrs_core.models import proposal as proposal_module
 from ddrs_core.models.proposal import IN_FILE, sigma_in
 
 
@@ -58,27 +62,25 @@ def checkpoint(model: Classifier, tmp_path: Path) -> Path:
     """The shipped digits network, trained with the normalisation "digits", as Cohen et al.'s code
     writes files: the normalisation layer comes first and is not in the file."""
     state = {f"1.{name}": tensor for name, tensor in model.network.state_dict().items()}
-    path = tmp_path / "noise_0.25" / "checkpoint.pth.tar"
-    path.parent.mkdir()
+    path = tmp_path / "checkpoint.pth.tar"
     content = {"epoch": 90, "arch": "digits_cnn", "state_dict": state, "optimizer": {}}
     torch.save(content, path)
     return path
 
 
 def test_the_right_normalisation_is_proposed(checkpoint: Path, model: Classifier) -> None:
-    proposal = propose(read_state(checkpoint), path=str(checkpoint))
+    proposal = propose(read_state(checkpoint))
     assert (proposal.architecture, proposal.dataset) == ("digits_cnn", "digits")
     assert proposal.normalization == "digits"
-    assert proposal.sigma == 0.25
+    assert proposal.sigma == pytest.approx(0.25, abs=0.02)  # the weights tell it
+    assert "sigma 0.25" in proposal.advice
     assert not proposal.near_chance
+    assert not proposal.equals
     assert proposal.trials[0].accuracy > 0.95
-    unnamed = propose(read_state(checkpoint))  # the path tells nothing, the weights do
-    assert unnamed.sigma == pytest.approx(0.25, abs=0.02)
-    assert "sigma 0.25" in unnamed.advice
     x = torch.rand((16, 1, 8, 8), generator=torch.Generator().manual_seed(0))
     built = accept(proposal, "mine")
     torch.testing.assert_close(built(x), model(x), atol=1e-5, rtol=0)
-    assert (built.card.name, built.card.sigma, built.card.dataset) == ("mine", 0.25, "digits")
+    assert (built.card.name, built.card.dataset) == ("mine", "digits")
     assert "Cohen" in built.card.origin
 
 
@@ -121,18 +123,89 @@ def test_a_data_set_that_does_not_fit_is_refused(checkpoint: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "sigma"),
+    ("name", "sigma"),
     [
-        ("models/cifar10/resnet110/noise_0.25/checkpoint.pth.tar", 0.25),
-        ("/x/noise_1.00/checkpoint.pth.tar", 1.0),
+        ("resnet110_noise_0.25.pth.tar", 0.25),
+        ("noise_1.00", 1.0),
         ("sigma-0.5.pt", 0.5),
-        ("noise_0.12/again/sigma=.25/best.pth", 0.25),
+        ("noise_0.12-again-sigma=.25.pth", 0.25),
         ("checkpoint.pth.tar", None),
-        ("noise_100/a.pth", None),
+        ("noise_100.pth", None),
     ],
 )
-def test_paths_tell_the_training_noise(path: str, sigma: float | None) -> None:
-    assert sigma_in(path) == sigma
+def test_names_tell_the_training_noise(name: str, sigma: float | None) -> None:
+    assert sigma_in(name) == sigma
+
+
+@pytest.mark.parametrize(
+    ("name", "sigma", "words"),
+    [
+        ("noise_0.25/net.pth", 0.25, ""),
+        ("sigma1/net.pth", 0.25, ""),  # folders are named after anything
+        ("net_sigma_0.25.pth", 0.25, ""),
+        ("net_sigma_1.pth", 0.25, "sigma 1, but its first batch-norm says 0.25"),
+    ],
+)
+def test_the_measured_noise_is_believed_and_a_contradicting_name_is_said(
+    model: Classifier, tmp_path: Path, name: str, sigma: float, words: str
+) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    torch.save(model.network.state_dict(), path)
+    proposal = propose(read_state(path))
+    assert accept(proposal, "mine").card.sigma == pytest.approx(sigma, abs=0.02)
+    assert words in proposal.noise
+    assert bool(words) == bool(proposal.noise)
+    assert proposal.noise in proposal.advice
+
+
+@pytest.mark.parametrize(
+    ("told", "collapses", "sigma", "words"),
+    [
+        (1.0, True, None, "sigma 1, but of 90% right without noise, 20% are left at sigma 0.12"),
+        (1.0, False, 1.0, ""),
+        (1.0, None, 1.0, "name alone"),
+        (0.0, True, 0.0, ""),
+        (None, True, None, ""),
+    ],
+)
+def test_without_a_first_batch_norm_the_accuracy_under_noise_is_asked(
+    told: float | None, collapses: bool | None, sigma: float | None, words: str
+) -> None:
+    robustness = None
+    if collapses is not None:
+        share = 0.2 if collapses else 0.9
+        accuracy = {0.0: 0.9, 0.12: share, 0.25: share, 0.5: share}
+        robustness = Robustness("x", "digits", 100, 4, accuracy)
+    found, said = proposal_module._noise(told, None, robustness)
+    assert found == sigma
+    assert words in said
+    assert bool(words) == bool(said)
+
+
+def test_normalisations_that_do_equally_well_are_named(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near = Normalization((0.3055,), (0.3755,))
+    candidates = {**normalizations.list_normalizations(1), "near": near}
+    monkeypatch.setitem(normalizations._CANDIDATES, 1, candidates)
+    proposal = propose(read_state(checkpoint))
+    assert {proposal.normalization, *proposal.equals} == {"digits", "near"}
+    assert repr(proposal.equals[0]) in proposal.advice
+
+
+def test_a_normalisation_in_the_file_that_fails_is_not_proposed(
+    model: Classifier, tmp_path: Path
+) -> None:
+    state = {f"1.{name}": tensor for name, tensor in model.network.state_dict().items()}
+    state |= {"0.mean": torch.tensor([1.4]), "0.std": torch.tensor([0.02])}
+    torch.save(state, tmp_path / "whole.pth")
+    proposal = propose(read_state(tmp_path / "whole.pth"))
+    assert proposal.normalization == "digits"
+    assert "own normalisation" in proposal.advice
+    assert accept(proposal, "mine", normalization=IN_FILE).card.normalization.mean == (
+        pytest.approx((1.4,))
+    )
 
 
 def test_uploads_are_found_by_name_and_never_listed(
@@ -229,27 +302,31 @@ class _Fragile(nn.Module):
         return torch.where(off_grid[:, None], -self.inner(x), self.inner(x))
 
 
-def fragile(model: Classifier) -> NoisyForward:
+def fragile(model: Classifier) -> Classifier:
     card = dataclasses.replace(model.card, normalization=type(model.card.normalization)())
     network = Classifier(_Fragile(model), card).eval()
-    return NoisyForward(with_card(network, digest="fragile"))
+    return with_card(network, digest="fragile", accuracy={}, sigma=None)
 
 
 def test_a_collapse_under_noise_is_measured_remembered_and_explained(
     model: Classifier, test_split: Dataset
 ) -> None:
-    *_, found = measure_robustness(fragile(model), test_split)
+    plain = fragile(model)
+    *_, found = measure_robustness(NoisyForward(plain), test_split, plain.card)
     assert found.is_complete
     assert found.accuracy[0.0] > 0.95
     assert max(found.accuracy[s] for s in (0.12, 0.25, 0.5)) < 0.3
     assert found.collapses_at == 0.12
     assert "abstain" in found.explain(10)
-    assert find_robustness("fragile", "digits") == found
-    assert find_robustness("other", "digits") is None
+    assert find_robustness(plain.card, "digits") == found
+    other = dataclasses.replace(plain.card, digest="other")
+    assert find_robustness(other, "digits") is None
+    behind = dataclasses.replace(plain.card, normalization=model.card.normalization)
+    assert find_robustness(behind, "digits") is None  # the same weights are another function
 
 
 def test_a_model_trained_with_noise_gets_no_warning(model: Classifier, test_split: Dataset) -> None:
-    *_, found = measure_robustness(NoisyForward(model), test_split)
+    *_, found = measure_robustness(NoisyForward(model), test_split, model.card)
     assert found.explain(10) == ""
     on_card = robustness_on_card(model.card, "digits")
     assert on_card is not None
@@ -257,11 +334,15 @@ def test_a_model_trained_with_noise_gets_no_warning(model: Classifier, test_spli
         assert share == pytest.approx(on_card.accuracy[sigma], abs=0.1)
 
 
-def test_a_damaged_memory_is_measured_again(model: Classifier, home: Path) -> None:
+def test_a_damaged_memory_is_measured_again(
+    model: Classifier, test_split: Dataset, home: Path
+) -> None:
+    plain = fragile(model)
+    list(measure_robustness(NoisyForward(plain), test_split, plain.card))
+    (remembered,) = (home / "robustness").iterdir()
     for content in ("", "{", "[]", '{"accuracy": {"0": 1}}', '{"accuracy": 3}'):
-        (home / "robustness").mkdir(parents=True, exist_ok=True)
-        (home / "robustness" / "digest-digits.json").write_text(content)
-        assert find_robustness("digest", "digits") is None
+        remembered.write_text(content)
+        assert find_robustness(plain.card, "digits") is None
 
 
 class _Labels:

@@ -20,7 +20,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from ddrs_core.errors import CheckpointError
-from ddrs_core.models.foreign import read_state
+from ddrs_core.models.architectures import get_architecture
+from ddrs_core.models.foreign import read_state, recognise
 
 
 class Writer(pickle.Pickler):
@@ -238,6 +239,102 @@ def test_keys_that_take_forever_to_hash(tmp_path: Path) -> None:
 def test_lists_that_grow_exponentially(tmp_path: Path) -> None:
     nested = b"]" + b"".join(b"q" + bytes([i]) + b"h" + bytes([i]) + b"\x86" for i in range(200))
     refused(write_zip(tmp_path / "a.pt", b"\x80\x02}X\x01\x00\x00\x00w" + nested + b"s."), "a.pt")
+
+
+def repeated(value: bytes, *calls: bytes, times: int) -> bytes:
+    """A pickle that makes one value and calls something with it, again and again."""
+    return b"\x80\x02" + value + b"q\x00]" + b"".join(calls) * times + b"."
+
+
+ENTRIES = b"}(" + b"".join(b"J" + struct.pack("<i", i) + b"N" for i in range(10_000)) + b"u"
+TEXT = b"X" + struct.pack("<I", 1 << 20) + b"a" * (1 << 20)
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        repeated(ENTRIES, b"ccollections\nCounter\nh\x00\x85Ra", times=1000),
+        repeated(ENTRIES, b"ccollections\nOrderedDict\nh\x00\x85Ra", times=1000),
+        repeated(TEXT, b"c_codecs\nencode\nh\x00X\x06\0\0\0latin1\x86Ra", times=1000),
+        repeated(TEXT, b"c__builtin__\nbytearray\nh\x00X\x06\0\0\0latin1\x86Ra", times=1000),
+    ],
+    ids=["Counter", "OrderedDict", "bytes", "bytearray"],
+)
+def test_one_value_that_is_copied_again_and_again(tmp_path: Path, pickled: bytes) -> None:
+    refused(write_zip(tmp_path / "a.pt", pickled), "copy", "fill the memory")
+
+
+def test_sets_and_counters_that_take_forever_to_hash(tmp_path: Path) -> None:
+    nested = b")" + b"".join(b"q" + bytes([i]) + b"h" + bytes([i]) + b"\x86" for i in range(200))
+    for made in (b"cbuiltins\nset\n", b"ccollections\nCounter\n"):
+        refused(write_zip(tmp_path / "a.pt", b"\x80\x02" + made + b"(" + nested + b"l."))
+        pickled = b"\x80\x02" + made + b"]" + nested + b"a\x85R."
+        refused(write_zip(tmp_path / "b.pt", pickled), "key")
+
+
+def test_tensors_that_share_a_few_numbers_and_claim_gigabytes(tmp_path: Path) -> None:
+    shared = torch.zeros(1 << 20)
+    torch.save({f"w{i}": shared for i in range(2_000)}, tmp_path / "a.pt")
+    refused(tmp_path / "a.pt", "7.8 GB", "fill the memory")
+
+
+# Entries that are made to keep a search for weights busy, or to mislead it
+
+
+def test_entries_that_hold_themselves(tmp_path: Path, good: dict[str, Any]) -> None:
+    content: dict[str, Any] = {"list": []}
+    content["self"] = content["list"]
+    content["list"] += [content, content["list"]]
+    torch.save(content, tmp_path / "a.pt")
+    refused(tmp_path / "a.pt", "no tensors")
+    content["list"].append({"good": good})
+    torch.save(content, tmp_path / "a.pt")
+    assert read_state(tmp_path / "a.pt").state.keys() == good.keys()
+
+
+@pytest.mark.parametrize("depth", [50, 100_000])
+def test_entries_that_are_nested_deeply(tmp_path: Path, depth: int) -> None:
+    inside = dumps({"w": tensor(Claim(4), 0, (2, 2), (2, 1))})[2:-1]
+    pickled = b"\x80\x02" + b"]" * depth + inside + b"a" * depth + b"."
+    refused(write_zip(tmp_path / "a.pt", pickled), "nested too deeply")
+
+
+def test_thousands_of_sets_of_weights(tmp_path: Path) -> None:
+    part = torch.rand(1)
+    crowd = {f"{i}": {f"w{j}": part for j in range(9)} for i in range(3_000)}
+    torch.save(crowd, tmp_path / "a.pt")
+    raw = read_state(tmp_path / "a.pt")
+    assert len(raw.state) == 9
+    assert any("were not compared" in note for note in raw.notes)
+    assert raw.extras[-1] == "and 2,987 more"
+
+
+def test_names_with_endless_prefixes(tmp_path: Path) -> None:
+    part = torch.rand(1)
+    chance = random.Random(0)
+    names = {".".join(chance.choices(("module", "model", "0"), k=60)) for _ in range(10_000)}
+    torch.save(dict.fromkeys(names, part), tmp_path / "a.pt")
+    raw = read_state(tmp_path / "a.pt")
+    assert len(raw.state) == len(names)
+    assert recognise(raw) == []
+
+
+def test_attributes_that_hide_a_tensors_methods(tmp_path: Path) -> None:
+    lying = torch.rand(3)
+    for name in ("numel", "is_floating_point", "flatten", "detach", "element_size", "float"):
+        setattr(lying, name, 3)
+    torch.save({"w": lying, "b": torch.rand(2)}, tmp_path / "a.pt")
+    assert torch.load(tmp_path / "a.pt", weights_only=True)["w"].numel == 3
+    assert read_state(tmp_path / "a.pt").state["w"].numel() == 3
+
+
+def test_a_normalisation_that_is_not_finite_is_not_left_out(tmp_path: Path) -> None:
+    network = get_architecture("lenet").build(10, 1).state_dict()
+    state = {f"1.{key}": value for key, value in network.items()}
+    for mean, std in (("nan", 1.0), (0.5, "nan"), (0.5, "inf")):
+        layer = {"0.mean": torch.tensor([float(mean)]), "0.std": torch.tensor([float(std)])}
+        torch.save({**layer, **state}, tmp_path / "a.pt")
+        refused(tmp_path / "a.pt", "not finite", "0.")
 
 
 # Tensors of other kinds

@@ -6,6 +6,7 @@ our own networks, with the same names of weights as in the published code.
 
 from __future__ import annotations
 
+from collections import Counter, OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -203,8 +204,11 @@ def test_cohen_on_cifar(tmp_path: Path, zipped: bool) -> None:
     save_as_cohen(path, model, optimizer, "cifar_resnet20", _use_new_zipfile_serialization=zipped)
     raw = read_state(path)
     assert (raw.layout, raw.prefix, raw.arch_hint, raw.epoch) == (
-        Layout.COHEN, "1.", "cifar_resnet20", 90,
-    )  # fmt: skip
+        Layout.COHEN,
+        "1.",
+        "cifar_resnet20",
+        90,
+    )
     assert raw.extras == ("optimizer",)
     assert raw.normalization is None
     assert [r.architecture for r in recognise(raw)] == ["cifar_resnet20_projection"]
@@ -340,8 +344,10 @@ def test_a_torchvision_network_as_safetensors(tmp_path: Path) -> None:
     assert raw.layout == Layout.SAFETENSORS
     (found,) = recognise(raw)
     assert (found.architecture, found.num_classes, found.shape) == (
-        "mobilenet_v3_small", 10, (3, 224, 224),
-    )  # fmt: skip
+        "mobilenet_v3_small",
+        10,
+        (3, 224, 224),
+    )
     agree(model, path, images(3, 64, 64), normalization=get_normalization("none", 3))
 
 
@@ -361,6 +367,120 @@ def test_entries_that_hold_the_weights(tmp_path: Path, entry: str) -> None:
     raw = read_state(tmp_path / "a.pt")
     assert set(raw.state) == set(state)
     assert (raw.epoch, raw.extras) == (5, ("loss",))
+
+
+LENET = reference_lenet().state_dict()
+BLOCK = {f"layer.{i}.weight": torch.rand(3, 3) for i in range(20)}  # of no known architecture
+
+
+def under(prefix: str, state: dict[str, Tensor] = LENET) -> dict[str, Tensor]:
+    return {f"{prefix}{key}": tensor for key, tensor in state.items()}
+
+
+def optimizer_state(kind: Any = torch.optim.Adam) -> dict[str, Any]:
+    """Its tensors hold more numbers than the weights themselves."""
+    model = reference_lenet()
+    optimizer = kind(model.parameters(), 0.1)
+    model(images(1, 28, 28)).sum().backward()
+    optimizer.step()
+    return optimizer.state_dict()
+
+
+@pytest.mark.parametrize(
+    ("content", "entry", "prefix", "extras"),
+    [
+        ({"model": {"state_dict": LENET}}, "model.state_dict", "", ()),
+        ({"state": LENET, "acc": 0.9}, "state", "", ("acc",)),
+        ({"model_dict": LENET}, "model_dict", "", ()),
+        ({"a": {"b": [{"c": LENET}, 3]}, 5: "x"}, "a.b.[0].c", "", ("[5]", "a.b.[1]")),
+        ([LENET, 3], "[0]", "", ("[1]",)),
+        ({"optimizer": optimizer_state(), "params_ema": LENET}, "params_ema", "", ("optimizer",)),
+        (
+            {"n_averaged": torch.tensor(3), **under("module.")},
+            "",
+            "module.",
+            ("n_averaged (1 tensor)",),
+        ),
+        (under("anything.at.all."), "", "anything.at.all.", ()),
+        ({**under("student."), **under("loss.", BLOCK)}, "", "student.", ("loss.* (20 tensors)",)),
+        (
+            {**LENET, "fc1.total_ops": torch.zeros(1), "total_ops": torch.zeros(1)},
+            "",
+            "",
+            ("*.total_ops (2 tensors)",),
+        ),
+        ({"big": BLOCK, "small": LENET}, "small", "", ("big",)),
+        (
+            {"state_dict": under("model."), "hyper_parameters": {"lr": 0.1}},
+            "state_dict",
+            "model.",
+            ("hyper_parameters",),
+        ),
+    ],
+)
+def test_weights_are_found_wherever_they_lie(
+    tmp_path: Path, content: Any, entry: str, prefix: str, extras: tuple[str, ...]
+) -> None:
+    torch.save(content, tmp_path / "a.pt")
+    raw = read_state(tmp_path / "a.pt")
+    assert (raw.entry, raw.prefix, raw.extras) == (entry, prefix, extras)
+    assert [r.architecture for r in recognise(raw)] == ["lenet"]
+    assert raw.state.keys() == LENET.keys()
+    assert all(torch.equal(raw.state[key], LENET[key]) for key in LENET)
+    text = "\n".join(describe(raw, recognise(raw)))
+    assert all(word in text for word in (entry, prefix, *extras))
+
+
+def test_several_sets_of_weights_that_fit_are_named(tmp_path: Path) -> None:
+    other = {key: tensor + 1 for key, tensor in LENET.items()}
+    torch.save({"state_dict_ema": other, "state_dict": LENET}, tmp_path / "a.pt")
+    raw = read_state(tmp_path / "a.pt")
+    assert raw.entry == "state_dict"
+    assert torch.equal(raw.state["fc2.bias"], LENET["fc2.bias"])
+    assert raw.extras == ("state_dict_ema",)
+    (note,) = raw.notes
+    assert "other numbers; read: state_dict; not read: state_dict_ema" in note
+
+
+@pytest.mark.parametrize("schedule", ["MultiStepLR", "CosineAnnealingLR", "LinearLR"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_whatever_torchs_safe_reader_takes_may_lie_beside_the_weights(
+    tmp_path: Path, schedule: str, zipped: bool
+) -> None:
+    model = reference_lenet()
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    options = {"MultiStepLR": {"milestones": [80, 80, 120]}, "CosineAnnealingLR": {"T_max": 9}}
+    scheduler = getattr(torch.optim.lr_scheduler, schedule)
+    marked = torch.rand(2)
+    marked.origin = "a tensor with attributes is rebuilt in another way"
+    content = {
+        "state_dict": model.state_dict(),
+        "scheduler": scheduler(optimizer, **options.get(schedule, {})).state_dict(),
+        "counts": Counter("abracadabra"),
+        "pairs": OrderedDict([((1, 2), 3), ("x", {4, 5})]),
+        "kinds": [torch.float8_e4m3fn, torch.strided, torch.device("cuda:0"), torch.Size((3, 4))],
+        "bytes": (b"\xff\x00", bytearray(b"\xff\x00"), 1 + 2j),
+        "rng": torch.get_rng_state(),
+        "complex": torch.zeros(2, dtype=torch.complex64),
+        "marked": [marked, nn.Parameter(torch.rand(3))],
+    }
+    path = tmp_path / "a.pt"
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    torch.load(path, weights_only=True)
+    raw = read_state(path)
+    assert torch.equal(raw.state["fc1.weight"], model.state_dict()["fc1.weight"])
+    assert [r.architecture for r in recognise(raw)] == ["lenet"]
+
+
+def test_a_dictionary_as_python_2_wrote_it(tmp_path: Path) -> None:
+    """``OrderedDict`` was pickled with a list of lists as its argument."""
+
+    class Old(OrderedDict[str, Tensor]):
+        def __reduce__(self) -> Any:
+            return OrderedDict, ([[key, value] for key, value in self.items()],)
+
+    torch.save(Old(LENET), tmp_path / "a.pt")
+    assert read_state(tmp_path / "a.pt").state.keys() == LENET.keys()
 
 
 def test_lightning(tmp_path: Path) -> None:
@@ -394,6 +514,36 @@ def test_a_normalisation_in_the_file_is_used(
     assert raw.normalization.mean == pytest.approx(CIFAR.mean)
     assert raw.normalization.std == pytest.approx(CIFAR.std)
     agree(nn.Sequential(Normalize(), model), tmp_path / "a.pt", images(3, 32, 32))
+
+
+@pytest.mark.parametrize("mean", ["new_mean", "image_mean", "_mean", "mean", "mu"])
+def test_a_normalisation_beside_an_attacker_is_that_of_the_network(
+    tmp_path: Path, mean: str
+) -> None:
+    """As the ``robustness`` library saves a model, its attacker and the normalisation of both."""
+    model = ReferenceResNet(20, projection=True).eval()
+    std = "sigma" if mean == "mu" else mean.replace("mean", "std")
+    layer = {mean: MEAN, std: STD}
+    state = under("module.normalizer.", layer) | under("module.model.", model.state_dict())
+    state |= under("module.attacker.normalize.", {mean: MEAN + 1e-3, std: STD})
+    state |= under("module.attacker.model.", model.state_dict())
+    torch.save({"model": state, "epoch": 3}, tmp_path / "a.pt")
+    raw = read_state(tmp_path / "a.pt")
+    assert (raw.entry, raw.prefix, raw.epoch) == ("model", "module.model.", 3)
+    assert raw.extras == ("module.attacker.* (130 tensors)",)
+    assert any("same numbers" in note and "module.attacker.model." in note for note in raw.notes)
+    assert raw.normalization is not None
+    assert raw.normalization.mean == pytest.approx(CIFAR.mean)
+    agree(nn.Sequential(Normalize(), model), tmp_path / "a.pt", images(3, 32, 32))
+
+
+def test_the_normalisation_of_another_network_is_not_taken(tmp_path: Path) -> None:
+    layer = {"mean": MEAN, "std": STD}
+    state = under("teacher.normalize.", layer) | under("student.", LENET)
+    torch.save(state, tmp_path / "a.pt")
+    raw = read_state(tmp_path / "a.pt")
+    assert raw.normalization is None
+    assert raw.extras == ("teacher.* (2 tensors)",)
 
 
 def test_a_normalisation_for_bytes_is_rescaled(tmp_path: Path) -> None:
