@@ -113,8 +113,9 @@ def _show_jobs() -> None:
     manager, me = get_manager(), visitor()
     mine = [j for j in manager.jobs(me) if j.request.kind not in _BACKGROUND]
     for job in mine[:8]:
+        job.touch()
         _show_job(job)
-    others = sum(not j.state.is_over and j.owner != me for j in manager.jobs())
+    others = sum(j.owner != me and j.is_going_on for j in manager.jobs())
     trainings = [run for run in list_runs(me) if run.state.is_moving]
     for run in trainings:
         _show_training(run)

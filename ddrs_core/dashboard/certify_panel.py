@@ -44,8 +44,8 @@ _BOARD = Board(
 
 
 def find_certify_jobs(view: ExplorerView, chosen: float | None) -> list[Job]:
-    """The two certifications that the URL names if they belong to this view, else none."""
-    if chosen is None or keys.CERTIFY_JOBS not in st.query_params:
+    """The two certifications of this view that the URL names or this tab had, else none."""
+    if chosen is None:
         return []
     first, second = _requests(view, chosen)
     at_start = adopt(first, keys.CERTIFY_JOBS, 0)

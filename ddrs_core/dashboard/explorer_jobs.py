@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 from torch import Tensor
 
+from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.engines import get_forward
 from ddrs_core.dashboard.explorer_state import ExplorerView, parameters
 from ddrs_core.dashboard.visitor import visitor
@@ -29,6 +30,7 @@ from ddrs_core.smoothing import (
 )
 
 _KEPT_CURVES = 4  # for each visitor, newest first; a few tabs may be open
+_KEPT_IDS = 64  # of a tab's jobs, as many as the server keeps of a visitor
 
 
 def sigma_request(view: ExplorerView) -> JobRequest:
@@ -100,33 +102,36 @@ def curve_range(view: ExplorerView) -> tuple[float, float]:
 
 
 def adopt(request: JobRequest, query_name: str, place: int = 0) -> Job | None:
-    """The job that the URL names, if it still stands and is this request's; else None."""
-    names = st.query_params.get(query_name, "").split(",")
-    job = get_manager().get(names[place][:40], visitor()) if place < len(names) else None
-    if job is None or job.request.key != request.key:
-        return None
-    return job
+    """The job that the URL names, if it is this request's, else the one that this tab had for it.
+
+    An id that does not fit leaves the URL.
+    """
+    own = _own_jobs()
+    for job_id in (*_ids_in_url(query_name)[place : place + 1], own.get(request.key, "")):
+        job = get_manager().adopt(job_id, request.key, visitor())
+        if job is not None:
+            _note(job)
+            return job
+    st.query_params.pop(query_name, None)
+    return None
 
 
 def adopt_curve(request: JobRequest) -> Job:
     """The background curve: this browser's job for it, or a new one that joins its computation."""
     manager, me = get_manager(), visitor()
-    mine = [j for j in manager.jobs(me) if j.request.kind == "curve"]
-    for job in mine:
-        if job.request.key == request.key and not job.error:
-            job.touch()
-            return job
-    for job in mine[_KEPT_CURVES - 1 :]:  # a visitor who leafs through images leaves none behind
-        manager.drop(job)
-    return manager.submit(request, me)
+    job = manager.ensure(request, me)
+    curves = [j for j in manager.jobs(me) if j.request.kind == "curve" and j is not job]
+    for old in curves[_KEPT_CURVES - 1 :]:  # a visitor who leafs through images leaves none behind
+        manager.drop(old)
+    return job
 
 
 def forget(query_name: str) -> None:
-    """Drop the jobs that the URL names and take them out of it."""
-    manager = get_manager()
-    for name in st.query_params.get(query_name, "").split(","):
-        job = manager.get(name[:40], visitor())
-        if job is not None:
+    """Drop the visitor's jobs that the URL names and take them out of it."""
+    manager, me = get_manager(), visitor()
+    for job in map(manager.get, _ids_in_url(query_name)):
+        if job is not None and job.owner == me:
+            _own_jobs().pop(job.request.key, None)
             manager.drop(job)
     if query_name in st.query_params:
         del st.query_params[query_name]
@@ -135,6 +140,26 @@ def forget(query_name: str) -> None:
 def remember(query_name: str, *jobs: Job) -> None:
     """Write the ids of jobs into the URL."""
     st.query_params[query_name] = ",".join(job.id for job in jobs)
+    for job in jobs:
+        _note(job)
+
+
+def _ids_in_url(query_name: str) -> list[str]:
+    return [name[:40] for name in st.query_params.get(query_name, "").split(",")]
+
+
+def _own_jobs() -> dict[str, str]:
+    """Ids of this tab's jobs by the key of their request: whoever comes back finds the result."""
+    own: dict[str, str] = st.session_state.setdefault(keys.OWN_JOBS, {})
+    return own
+
+
+def _note(job: Job) -> None:
+    own = _own_jobs()
+    own.pop(job.request.key, None)
+    own[job.request.key] = job.id
+    if len(own) > _KEPT_IDS:
+        del own[next(iter(own))]
 
 
 def _open(view: ExplorerView) -> tuple[NoisyForward, Tensor, str]:

@@ -28,7 +28,7 @@ def _fill_widgets() -> None:
     query = st.query_params.to_dict()
     if query:
         view, state[keys.PROBLEMS] = parse_query(query)
-        state[keys.STARTED] = keys.JOB in query and not state[keys.PROBLEMS]
+        state[keys.STARTED] = False  # a link whose job is gone computes the same once more
     else:
         view, state[keys.PROBLEMS] = state.get(keys.SAVED_VIEW) or default_view(), []
         st.query_params.update(state.get(keys.SAVED_JOBS, {}))
@@ -42,9 +42,10 @@ def _fill_widgets() -> None:
 def write_url(view: ExplorerView, job: Job | None) -> None:
     """Let the URL restore this view, and remember it for the way back from another page."""
     wanted = view.to_query()
-    wanted |= {name: st.query_params[name] for name in _KEPT if name in st.query_params}
     if job is not None:
         wanted[keys.JOB] = job.id
+        if keys.CERTIFY_JOBS in st.query_params:
+            wanted[keys.CERTIFY_JOBS] = st.query_params[keys.CERTIFY_JOBS]
     if wanted != st.query_params.to_dict():
         st.query_params.from_dict(wanted)
     st.session_state[keys.SAVED_VIEW] = view

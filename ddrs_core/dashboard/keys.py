@@ -24,6 +24,7 @@ PARAMETER = "explorer_parameter_"  # + name of the configuration's field
 SAVED_VIEW = "explorer_saved_view"
 DRAWN_START = "explorer_drawn_start"  # the view with the sigma_0 that was drawn last
 SAVED_JOBS = "explorer_saved_jobs"
+OWN_JOBS = "explorer_own_jobs"  # ids by the key of their request
 SAVED_SPEED = "explorer_saved_speed"
 PROBLEMS = "explorer_problems"
 STARTED = "explorer_started"  # whether the first example has been started

@@ -12,6 +12,7 @@ from ddrs_core.dashboard.arrivals import note_page
 from ddrs_core.dashboard.history import keep_one_entry_a_page
 from ddrs_core.dashboard.navigation import all_pages
 from ddrs_core.dashboard.style import apply_style
+from ddrs_core.dashboard.ticking import send_heartbeats
 from ddrs_core.dashboard.visitor import NO_COOKIE, has_cookie
 
 _ICON = Path(__file__).resolve().parents[2] / "assets" / "icon.svg"
@@ -33,6 +34,7 @@ def main() -> None:
     )  # fmt: skip
     apply_style()
     keep_one_entry_a_page()
+    send_heartbeats()
     _freeze_imports()
     page = st.navigation(all_pages())
     note_page(page.url_path)

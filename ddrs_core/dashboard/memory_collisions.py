@@ -162,8 +162,8 @@ def _show_walk(tools: Tools, names: Sequence[str]) -> None:
         if st.button("Walk", type="primary", icon=":material/route:", disabled=busy):
             start_job(request)
         if st.button("Cancel", icon=":material/stop:", disabled=not busy, key="memory_walk_cancel"):
-            assert job is not None
-            job.cancel()
+            if job is not None:  # else it has given way meanwhile
+                job.cancel()
             redraw()
     draw_while_moving(lambda: _draw(job, length, names), [job])
 

@@ -55,8 +55,8 @@ def show_hunt(context: BankContext, tools: Tools, names: Sequence[str]) -> None:
         if st.button("Search", type="primary", icon=":material/search:", disabled=busy):
             start_job(request)
         if st.button("Cancel", icon=":material/stop:", disabled=not busy, key="memory_hunt_cancel"):
-            assert job is not None
-            job.cancel()
+            if job is not None:  # else it has given way meanwhile
+                job.cancel()
             redraw()
         _show_store(context, job)
     draw_while_moving(lambda: _draw(tools, view.hunted, job, names), [job])

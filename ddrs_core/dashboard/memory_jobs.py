@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NoReturn
 
 import streamlit as st
 import torch
@@ -14,11 +15,10 @@ from ddrs_core.dashboard.explorer_state import start_sigma
 from ddrs_core.dashboard.memory_banks import BankContext
 from ddrs_core.dashboard.memory_content import BankContent
 from ddrs_core.dashboard.memory_state import FIXED, MemoryView
-from ddrs_core.dashboard.messages import show_error
 from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.data import Dataset, image_digest
-from ddrs_core.errors import DDRSError, MismatchError
+from ddrs_core.errors import MismatchError
 from ddrs_core.jobs import Job, JobRequest, get_manager
 from ddrs_core.models import ModelCard, NoisyForward, noise_generator
 from ddrs_core.smoothing import (
@@ -216,25 +216,17 @@ def _slope(key: str, _tools: Tools, _x: Tensor) -> Tensor:
 
 def find_job(request: JobRequest) -> Job | None:
     """This visitor's job for a request, if there is one."""
-    jobs = get_manager().jobs(visitor())
-    job = next((job for job in jobs if job.request.key == request.key), None)
-    if job is not None:
-        job.touch()
-    return job
+    return get_manager().find(request.key, visitor())
 
 
-def start_job(request: JobRequest) -> None:
-    """Start a job, which the page is drawn again for; an earlier one of its kind is forgotten."""
-    manager = get_manager()
-    for job in manager.jobs(visitor()):
-        if job.request.kind == request.kind:
-            manager.drop(job)
-    try:
-        manager.submit(request, visitor())
-    except DDRSError as error:
-        show_error(error)
-    else:
-        redraw()
+def start_job(request: JobRequest) -> NoReturn:
+    """Start a job, which the page is drawn again for; earlier ones of its kind are forgotten."""
+    manager, me = get_manager(), visitor()
+    job = manager.submit(request, me)
+    for old in manager.jobs(me):
+        if old.request.kind == request.kind and old is not job:
+            manager.drop(old)
+    redraw()
 
 
 def _certify(tools: Tools, x: Tensor, n: int, index: int | None) -> Iterator[CertifyFrame]:

@@ -161,8 +161,8 @@ def _show_shuffles(context: BankContext, content: BankContent) -> None:
         if st.button(
             "Cancel", icon=":material/stop:", disabled=not busy, key="memory_order_cancel"
         ):
-            assert job is not None
-            job.cancel()
+            if job is not None:  # else it has given way meanwhile
+                job.cancel()
             redraw()
     draw_while_moving(lambda: _draw(job, content, context.class_names), [job])
 

@@ -90,8 +90,8 @@ def show_query(context: BankContext) -> None:
         if st.button("Certify", type="primary", icon=":material/how_to_vote:", disabled=busy):
             start_job(request)
         if st.button("Cancel", icon=":material/stop:", disabled=not busy, key="memory_cancel"):
-            assert job is not None
-            job.cancel()
+            if job is not None:  # else it has given way meanwhile
+                job.cancel()
             redraw()
         _show_store(context, query, certificate)
     look = cache(lambda claim: _look(context, content, query, claim))  # once, not at every tick

@@ -34,14 +34,7 @@ def robustness_job(view: ExplorerView) -> Job | None:
         f"{view.model} under noise", "robustness", str(forward.device),
         lambda: measure_robustness(forward, data, view.card), len(NOISE_LEVELS), "noise levels",
     )  # fmt: skip
-    manager, me = get_manager(), visitor()
-    for job in manager.jobs(me):
-        if job.request.key == request.key:
-            return job
-    try:
-        return manager.submit(request, me)
-    except DDRSError:  # the server is busy; the page works without
-        return None
+    return get_manager().ensure(request, visitor())
 
 
 def show_robustness(view: ExplorerView, job: Job | None) -> None:

@@ -34,8 +34,8 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
         icon=":material/play_circle:" if paused else ":material/pause:",
         disabled=not busy, width="stretch", key="pause_button",
     ):  # fmt: skip
-        assert job is not None
-        (job.resume if paused else job.pause)()
+        if job is not None:  # else it has given way meanwhile
+            (job.resume if paused else job.pause)()
         redraw()
     if step.button(
         "Step", icon=":material/skip_next:", width="stretch",
@@ -47,8 +47,8 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
             job.step()
             redraw()
     if cancel.button("Cancel", icon=":material/stop:", disabled=not busy, width="stretch"):
-        assert job is not None
-        job.cancel()
+        if job is not None:
+            job.cancel()
         redraw()
     if reset.button(
         "Reset", icon=":material/restart_alt:", disabled=job is None, width="stretch",

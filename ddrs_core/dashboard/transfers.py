@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 
 import streamlit as st
 
-from ddrs_core.dashboard.messages import literal, show_error
+from ddrs_core.dashboard.messages import literal
 from ddrs_core.dashboard.ticking import draw_while_moving
 from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.download import DownloadProgress
-from ddrs_core.errors import DDRSError
 from ddrs_core.jobs import Job, JobRequest, JobState, get_manager
 
 _QUEUE = "network"  # its own queue: a download holds up no computation
@@ -18,19 +17,19 @@ _QUEUE = "network"  # its own queue: a download holds up no computation
 
 def start_transfer(key: str, title: str, start: Callable[[], Iterator[DownloadProgress]]) -> None:
     """Start a download, or join the one that somebody else has started."""
-    old = _find(key)
+    manager, me = get_manager(), visitor()
+    request = JobRequest(
+        key, title, "download", _QUEUE, start, 1.0, "", amount=_share, unattended=True
+    )  # fmt: skip
+    old = manager.find(key, me)
+    manager.submit(request, me)
     if old is not None:
-        get_manager().drop(old)
-    request = JobRequest(key, title, "download", _QUEUE, start, 1.0, "", amount=_share)
-    try:
-        get_manager().submit(request, visitor())
-    except DDRSError as error:
-        show_error(error)
+        manager.drop(old)
 
 
 def show_transfer(key: str) -> Job | None:
     """Progress of this visitor's download under a key, if there is one."""
-    job = _find(key)
+    job = get_manager().find(key, visitor())
     if job is not None:
         draw_while_moving(lambda: _show(job), [job])
     return job
@@ -52,8 +51,3 @@ def _show(job: Job) -> None:
 
 def _share(progress: DownloadProgress) -> float:
     return progress.done / progress.total if progress.total else 0.0
-
-
-def _find(key: str) -> Job | None:
-    jobs = get_manager().jobs(visitor())
-    return next((job for job in jobs if job.request.key == key), None)

@@ -1,6 +1,7 @@
 """Long work in the background: one fair queue per device, watched and steered through jobs."""
 
-from ddrs_core.jobs.job import Job, JobRequest, JobState
+from ddrs_core.jobs.computation import JobRequest
+from ddrs_core.jobs.job import Job, JobState
 from ddrs_core.jobs.manager import JobManager, get_manager
 
 __all__ = ["Job", "JobManager", "JobRequest", "JobState", "get_manager"]

@@ -1,23 +1,19 @@
 """A job is one person's view of a computation: it can be paused, stepped, slowed and cancelled.
 
-The computation behind it is a generator that is advanced only as far as somebody wants to see.
-Identical requests share one computation, while everybody pauses and steps for themselves.
+Identical requests share one computation, while everybody pauses and steps for themselves. A job is
+*watched* while a page shows it, and *attended* while its owner has any page open: work that is
+watched goes first, and work that nobody attends stands still until its owner comes back.
 """
 
 from __future__ import annotations
 
-import logging
 import math
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
-from ddrs_core.errors import DDRSError
-
-_LOG = logging.getLogger(__name__)
+from ddrs_core.jobs.computation import Computation, JobRequest
 
 
 class JobState(StrEnum):
@@ -41,94 +37,6 @@ class JobState(StrEnum):
         return self in (JobState.QUEUED, JobState.RUNNING)
 
 
-@dataclass(frozen=True)
-class JobRequest:
-    """What is to be computed.
-
-    Args:
-        key: identity of the computation; requests with equal keys share one.
-        title: what a person calls it.
-        kind: what it is, for those who filter jobs, such as ``"sigma"``.
-        device: whose queue it joins, such as ``"cpu"`` or ``"cuda:0"``.
-        start: makes the generator of snapshots; called in the worker thread.
-        total: amount of work in ``unit``.
-        amount: work done, read off a snapshot; one unit a snapshot when omitted.
-        link: where a page shows this job.
-        anew: what has finished does not answer it; a computation that is under way is joined.
-    """
-
-    key: str
-    title: str
-    kind: str
-    device: str
-    start: Callable[[], Iterator[Any]]
-    total: float
-    unit: str = "steps"
-    amount: Callable[[Any], float] | None = None
-    link: str = ""
-    anew: bool = False
-
-
-@dataclass(eq=False)
-class Computation:
-    """A generator, what it has yielded so far, and the jobs that watch it."""
-
-    request: JobRequest
-    changed: threading.Condition
-    history: list[Any] = field(default_factory=list)
-    jobs: list[Job] = field(default_factory=list)
-    finished: bool = False
-    error: str = ""
-    busy_seconds: float = 0.0
-    _iterator: Iterator[Any] | None = None
-
-    def wanted(self, now: float) -> bool:
-        """Whether some job wants more snapshots than there are."""
-        if self.finished:
-            return False
-        return any(job.demand(now) > len(self.history) for job in self.jobs)
-
-    def advance(self, seconds: float) -> None:
-        """Run for about ``seconds``, or until nobody wants more; called by the worker alone."""
-        started = time.monotonic()
-        try:
-            if self._iterator is None:
-                self._iterator = self.request.start()
-            while self.wanted(time.monotonic()):
-                snapshot = next(self._iterator)
-                with self.changed:
-                    self.history.append(snapshot)
-                if time.monotonic() - started > seconds:
-                    break
-        except StopIteration:
-            self.finished = True
-        except DDRSError as error:
-            self._fail(str(error))
-        except Exception as error:  # a job must never take the worker down
-            _LOG.exception("job %r failed", self.request.title)
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            self._fail(f"Something went wrong inside the computation ({reason}).")
-        finally:
-            self.busy_seconds += time.monotonic() - started
-
-    def close(self) -> None:
-        """Give the generator up; called by the worker alone."""
-        self.finished = True
-        iterator, self._iterator = self._iterator, None
-        if iterator is not None and hasattr(iterator, "close"):
-            iterator.close()
-
-    def _fail(self, message: str) -> None:
-        self.error, self.finished = message, True
-
-    def amount(self, snapshots: int) -> float:
-        """Work done after that many snapshots, in the request's unit."""
-        if not snapshots:
-            return 0.0
-        measure = self.request.amount
-        return float(snapshots) if measure is None else measure(self.history[snapshots - 1])
-
-
 class Job:
     """A handle on a computation; made by :meth:`JobManager.submit`. Thread-safe."""
 
@@ -140,10 +48,13 @@ class Job:
         *,
         speed: float = math.inf,
         paused: bool = False,
+        copy_of: str = "",
     ) -> None:
         self.id = job_id
         self.owner = owner
-        self.last_seen = time.monotonic()
+        self.copy_of = copy_of  # id of the job, of somebody else, that it was copied from
+        self.last_seen = time.monotonic()  # when a page last showed it
+        self.last_attended = self.last_seen  # when its owner last had a page open
         self.created = time.time()
         self._computation = computation
         self._changed = computation.changed
@@ -169,6 +80,16 @@ class Job:
             if self._paused and self._anchor[1] <= made:  # else a step is still being made
                 return JobState.PAUSED
             return JobState.RUNNING if made else JobState.QUEUED
+
+    @property
+    def is_going_on(self) -> bool:
+        """Whether it computes, or will, and its owner is there."""
+        return not self.state.is_over and self.is_attended(time.monotonic())
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody has stopped it for good."""
+        return self._cancelled
 
     @property
     def error(self) -> str:
@@ -265,12 +186,26 @@ class Job:
                 self._changed.notify_all()
 
     def touch(self) -> None:
-        """Say that somebody is watching."""
-        self.last_seen = time.monotonic()
+        """Say that a page shows it."""
+        now = time.monotonic()
+        was_attended = self.is_attended(now)
+        self.last_seen = self.last_attended = now
+        if not was_attended:
+            with self._changed:
+                self._changed.notify_all()
+
+    def is_attended(self, now: float) -> bool:
+        """Whether its owner is there, or need not be."""
+        lease = self._computation.lease
+        return self.request.unattended or now - self.last_attended < lease
+
+    def is_advancing(self, now: float) -> bool:
+        """Whether it goes on by itself, at its pace; also where it has shown everything."""
+        return not self._paused and not self._cancelled and self.is_attended(now)
 
     def demand(self, now: float) -> float:
         """How many snapshots the watcher wants by now (one ahead of what is shown)."""
-        if self._cancelled:
+        if self._cancelled or not self.is_attended(now):
             return 0.0
         position = self._position(now)
         return position if self._paused else math.floor(min(position, 1e15)) + 1.0

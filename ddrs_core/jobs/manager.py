@@ -1,21 +1,26 @@
-"""Who computes what and when: one worker thread per device, shared fairly between computations."""
+"""Who computes what and when: one worker thread per device, shared fairly between computations.
+
+Work that a page shows goes first. Work whose visitor has left stands still after a minute or two,
+and is kept until it is the longest unseen of too many jobs: nobody new is ever turned away.
+"""
 
 from __future__ import annotations
 
 import atexit
-import logging
 import math
 import os
 import secrets
 import sys
 import threading
 import time
+from collections.abc import Collection, Iterable
 
-from ddrs_core.errors import BusyError
-from ddrs_core.jobs.job import Computation, Job, JobRequest, JobState
+from ddrs_core.jobs.computation import Computation, JobRequest
+from ddrs_core.jobs.job import Job
 
-_LOG = logging.getLogger(__name__)
 _SLICE_SECONDS = 0.05  # how long one computation keeps the device before the next takes over
+_WATCHED_SECONDS = 3.0  # pages tick ten times a second, those in hidden tabs once
+_RETRY_SECONDS = 30.0  # a page that is drawn again when a job fails must not start it in a circle
 _NICENESS = 10
 _IDLE_SECONDS = 0.02  # how often a worker looks for work that is due at a limited pace
 
@@ -24,17 +29,32 @@ class JobManager:
     """Runs computations and keeps the jobs that watch them.
 
     Args:
-        lease: seconds after which a job that nobody looks at is dropped, running or not.
-        max_jobs: jobs that are kept at once.
-        max_finished: finished computations that are kept for identical requests.
+        lease: seconds after which a job whose visitor has left computes no more; it goes on when
+            the visitor comes back.
+        keep: seconds after which a job that no page showed is forgotten, with what it has computed.
+        max_jobs: jobs that are kept at once; the longest unseen give way to new ones.
+        max_per_owner: the same for the jobs of one visitor.
+        max_finished: finished computations that are kept for identical requests, for each device.
+        max_bytes: of the histories of jobs that nobody attends, beyond which the longest unseen
+            give way; and of the finished computations that are kept for each device.
     """
 
     def __init__(
-        self, *, lease: float = 1_800.0, max_jobs: int = 400, max_finished: int = 64
+        self,
+        *,
+        lease: float = 90.0,
+        keep: float = 7_200.0,
+        max_jobs: int = 400,
+        max_per_owner: int = 64,
+        max_finished: int = 64,
+        max_bytes: int = 256 << 20,
     ) -> None:
         self.lease = lease
+        self.keep = keep
         self.max_jobs = max_jobs
+        self.max_per_owner = max_per_owner
         self.max_finished = max_finished
+        self.max_bytes = max_bytes
         self._changed = threading.Condition(threading.RLock())
         self._jobs: dict[str, Job] = {}
         self._computations: dict[str, Computation] = {}  # by key, oldest first
@@ -56,47 +76,84 @@ class JobManager:
             owner: who watches and steers.
             speed: snapshots a second to show at most.
             paused: wait for :meth:`Job.step` or :meth:`Job.resume`.
-
-        Raises:
-            BusyError: if the server holds as many jobs as it can.
         """
         with self._changed:
-            self._drop_stale()
-            if len(self._jobs) >= self.max_jobs:
-                raise BusyError(
-                    f"The server already holds {self.max_jobs} jobs. Wait a little, or cancel "
-                    "jobs that you no longer need."
-                )
             computation = self._computations.get(request.key)
             stale = computation is not None and computation.finished and request.anew
             if computation is None or computation.error or stale:
-                computation = Computation(request, self._changed)
+                computation = Computation(request, self._changed, self.lease)
                 self._computations[request.key] = computation
-            job = self._attach(computation, owner, speed=speed, paused=paused)
-            self._changed.notify_all()
+            return self._attach(computation, owner, speed=speed, paused=paused)
+
+    def ensure(self, request: JobRequest, owner: str) -> Job:
+        """The owner's job for an identical request, or a new one, where there is none.
+
+        One that failed is tried again after a while.
+        """
+        with self._changed:
+            job = self.find(request.key, owner)
+            if job is not None and job.error and time.time() - job.created > _RETRY_SECONDS:
+                self._remove(job)
+                job = None
+            return self.submit(request, owner) if job is None else job
+
+    def find(self, key: str, owner: str) -> Job | None:
+        """The owner's newest job for a request with that key, and mark it as watched."""
+        job = next((job for job in self.jobs(owner) if job.request.key == key), None)
+        if job is not None:
+            job.touch()
         return job
 
-    def get(self, job_id: str, owner: str | None = None) -> Job | None:
-        """The job of that id, and mark it as watched; None if there is none (any more).
+    def get(self, job_id: str) -> Job | None:
+        """The job of that id, whoever owns it; None if there is none (any more)."""
+        with self._changed:
+            return self._jobs.get(job_id)
 
-        With an ``owner`` other than the job's, the answer is a copy of the job at the same place,
-        so that two people can follow one link and steer for themselves.
+    def adopt(self, job_id: str, key: str, owner: str) -> Job | None:
+        """The job of that id, if it answers the request with that key, for the owner to steer.
+
+        Somebody else's job is copied, so that two people can follow one link and steer for
+        themselves: one copy for each visitor, which follows the link again where no page of
+        theirs shows it any more.
+
+        Returns:
+            The job, marked as watched; None if it is gone or is that of another request.
         """
         with self._changed:
             job = self._jobs.get(job_id)
-            if job is None:
+            if job is None or job.request.key != key:
                 return None
+            if job.owner != owner:
+                original, job = job, self._copy_of(job_id, owner)
+                if job is None:
+                    job = self._attach(original._computation, owner, copy_of=job_id)
+                    job.place_of(original)
+                elif time.monotonic() - job.last_seen > self.lease:
+                    job.place_of(original)
+                original.last_seen = time.monotonic()  # a link that is in use keeps its job
             job.touch()
-            if owner is None or owner == job.owner:
-                return job
-            copy = self._attach(job._computation, owner)
-            copy.place_of(job)
-            return copy
+        return job
 
     def drop(self, job: Job) -> None:
         """Forget a job; its computation stops if nobody else watches it."""
         with self._changed:
             self._remove(job)
+
+    def note_presence(self, owner: str, shown: Collection[str] = ()) -> None:
+        """Say that a visitor has a page open: all their jobs go on.
+
+        Args:
+            owner: the visitor.
+            shown: ids of the jobs that the page shows.
+        """
+        now = time.monotonic()
+        with self._changed:
+            for job in self._jobs.values():
+                if job.owner == owner:
+                    job.last_attended = now
+                    if job.id in shown:
+                        job.last_seen = now
+            self._changed.notify_all()
 
     def jobs(self, owner: str | None = None) -> list[Job]:
         """All jobs, or those of one owner, newest first."""
@@ -106,12 +163,12 @@ class JobManager:
         return sorted(found, key=lambda job: -job.created)
 
     def active(self, device: str) -> int:
-        """Computations that want the device at this moment."""
+        """Computations that take turns on the device at this moment."""
         now = time.monotonic()
         with self._changed:
-            return sum(
-                c.request.device == device and c.wanted(now) for c in self._computations.values()
-            )
+            mine = self._queue(device)
+            watched = sum(c.wanted(now, _WATCHED_SECONDS) for c in mine)
+            return watched or sum(c.wanted(now) for c in mine)
 
     def close(self) -> None:
         """Stop the workers."""
@@ -122,12 +179,23 @@ class JobManager:
             worker.join(timeout=10)
 
     def _attach(
-        self, computation: Computation, owner: str, *, speed: float = math.inf, paused: bool = False
+        self,
+        computation: Computation,
+        owner: str,
+        *,
+        speed: float = math.inf,
+        paused: bool = False,
+        copy_of: str = "",
     ) -> Job:
-        job = Job(secrets.token_urlsafe(9), owner, computation, speed=speed, paused=paused)
+        """A new job, which others give way to; the lock is held."""
+        job = Job(
+            secrets.token_urlsafe(9), owner, computation,
+            speed=speed, paused=paused, copy_of=copy_of,
+        )  # fmt: skip
         job._active_on_device = lambda: self.active(computation.request.device)
         computation.jobs.append(job)
         self._jobs[job.id] = job
+        self._make_room(owner)
         device = computation.request.device
         worker = self._workers.get(device)
         if worker is None or not worker.is_alive():
@@ -136,17 +204,44 @@ class JobManager:
             )
             self._workers[device] = worker
             worker.start()
+        self._changed.notify_all()
         return job
+
+    def _copy_of(self, job_id: str, owner: str) -> Job | None:
+        copies = (j for j in self._jobs.values() if j.owner == owner and j.copy_of == job_id)
+        return next(copies, None)
 
     def _remove(self, job: Job) -> None:
         self._jobs.pop(job.id, None)
+        job.cancel()  # for a page that still shows it
         if job in job._computation.jobs:
             job._computation.jobs.remove(job)
 
-    def _drop_stale(self) -> None:
-        deadline = time.monotonic() - self.lease
-        for job in [j for j in self._jobs.values() if j.last_seen < deadline]:
+    def _make_room(self, owner: str) -> None:
+        """Let the longest unseen jobs give way, the owner's beyond their share first."""
+        self._drop_stale()
+        mine = [job for job in self._jobs.values() if job.owner == owner]
+        self._drop_beyond(self.max_per_owner, mine)
+        self._drop_beyond(self.max_jobs, list(self._jobs.values()))
+
+    def _drop_beyond(self, most: int, jobs: list[Job]) -> None:
+        over = len(jobs) - most
+        for job in _longest_unseen(jobs)[:over] if over > 0 else ():
             self._remove(job)
+
+    def _drop_stale(self) -> None:
+        """Forget jobs that no page showed for long, and those whose histories are too large."""
+        now = time.monotonic()
+        for job in [j for j in self._jobs.values() if now - j.last_seen > self.keep]:
+            if not _has_to_end(job):
+                self._remove(job)
+        left = [job for job in self._jobs.values() if not job.is_attended(now)]
+        held = sum(c.history_bytes for c in {job._computation for job in left})
+        for job in _longest_unseen(left) if held > self.max_bytes else ():
+            self._remove(job)
+            held -= job._computation.history_bytes if not job._computation.jobs else 0
+            if held <= self.max_bytes:
+                break
 
     def _work(self, device: str) -> None:
         """The worker: round-robin over the computations of one device that somebody wants."""
@@ -160,11 +255,8 @@ class JobManager:
                 abandoned = self._take_abandoned(device)
                 current = self._next_after(last, device)
                 if current is None and not abandoned:
-                    paced = any(
-                        j.state is JobState.RUNNING
-                        for j in self._jobs.values()
-                        if j.request.device == device
-                    )
+                    now = time.monotonic()
+                    paced = any(c.wanted_soon(now) for c in self._queue(device))
                     self._changed.wait(_IDLE_SECONDS if paced else 1.0)
             while abandoned:
                 abandoned.pop().close()
@@ -173,29 +265,46 @@ class JobManager:
                 last = current.request.key
                 current = None
 
+    def _queue(self, device: str) -> list[Computation]:
+        return [c for c in self._computations.values() if c.request.device == device]
+
     def _next_after(self, last: str, device: str) -> Computation | None:
+        """Whose turn it is: the next that a page shows, else the next that anybody wants."""
         now = time.monotonic()
-        mine = [c for c in self._computations.values() if c.request.device == device]
+        mine = self._queue(device)
         start = next((i + 1 for i, c in enumerate(mine) if c.request.key == last), 0)
-        for computation in mine[start:] + mine[:start]:
-            if computation.wanted(now):
-                return computation
+        in_turn = mine[start:] + mine[:start]
+        for seen_within in (_WATCHED_SECONDS, math.inf):
+            for computation in in_turn:
+                if computation.wanted(now, seen_within):
+                    return computation
         return None
 
     def _take_abandoned(self, device: str) -> list[Computation]:
-        """Forget computations that nobody watches, but for the last few finished ones."""
-        unwatched = [
-            c
-            for c in self._computations.values()
-            if c.request.device == device and all(j.state is JobState.CANCELLED for j in c.jobs)
-        ]
-        finished = [c for c in unwatched if c.finished and not c.error]
-        keep = finished[max(0, len(finished) - self.max_finished) :]
-        gone = [c for c in unwatched if c not in keep]
+        """Forget computations without jobs, but for the last few that have finished."""
+        unwatched = [c for c in self._queue(device) if all(job.is_cancelled for job in c.jobs)]
+        kept: set[Computation] = set()
+        held = 0
+        for computation in reversed(unwatched):
+            if computation.finished and not computation.error:
+                held += computation.history_bytes
+                if held > self.max_bytes or len(kept) >= self.max_finished:
+                    break
+                kept.add(computation)
+        gone = [c for c in unwatched if c not in kept]
         for computation in gone:
             if self._computations.get(computation.request.key) is computation:
                 del self._computations[computation.request.key]
         return gone
+
+
+def _longest_unseen(jobs: Iterable[Job]) -> list[Job]:
+    """Jobs in the order in which they give way."""
+    return sorted(jobs, key=lambda job: (_has_to_end(job), job.last_seen))
+
+
+def _has_to_end(job: Job) -> bool:
+    return job.request.unattended and not job.state.is_over
 
 
 def _yield_to_pages() -> None:

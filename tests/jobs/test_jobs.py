@@ -8,17 +8,21 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
+import torch
 
-from ddrs_core.errors import BusyError, InvalidParameterError
+from ddrs_core.errors import InvalidParameterError
 from ddrs_core.jobs import Job, JobManager, JobRequest, JobState
+from ddrs_core.jobs.computation import size_of
 
 
 @pytest.fixture
 def manager() -> Iterator[JobManager]:
-    made = JobManager(max_jobs=20)
+    made = JobManager()
     yield made
     made.close()
 
@@ -243,7 +247,7 @@ def test_devices_have_queues_of_their_own(manager: JobManager) -> None:
 
 
 def test_a_job_left_alone_is_dropped_and_its_memory_freed() -> None:
-    manager = JobManager(lease=0.3, max_finished=0)
+    manager = JobManager(keep=0.3, max_finished=0)
 
     class Snapshot:
         pass
@@ -257,9 +261,8 @@ def test_a_job_left_alone_is_dropped_and_its_memory_freed() -> None:
             yield snapshot
 
     job_id = manager.submit(JobRequest("w", "w", "test", "cpu", work, 100)).id
-    wait_for(lambda: manager.get(job_id) is not None and manager.get(job_id).state.is_over)  # type: ignore[union-attr]
-    time.sleep(0.5)
-    assert manager.jobs() == []
+    wait_for(lambda: (job := manager.get(job_id)) is not None and job.state.is_over)
+    wait_for(lambda: manager.jobs() == [])
     assert manager.get(job_id) is None
     manager.submit(request(1))  # wakes the worker, which forgets what nobody watches
 
@@ -271,20 +274,164 @@ def test_a_job_left_alone_is_dropped_and_its_memory_freed() -> None:
     manager.close()
 
 
-def test_a_watched_job_keeps_its_lease() -> None:
-    manager = JobManager(lease=0.4)
-    job = manager.submit(request(1))
+def test_a_job_on_an_open_page_is_kept_and_one_that_no_page_shows_is_forgotten() -> None:
+    manager = JobManager(keep=0.4)
+    finished, paused = manager.submit(request(1), "a"), manager.submit(request(9), "a", paused=True)
+    other = manager.submit(request(1, key="other"), "a")
     for _ in range(8):
         time.sleep(0.1)
-        assert manager.get(job.id) is job
+        manager.note_presence("a", {finished.id, paused.id})
+        assert manager.get(finished.id) is finished
+        assert manager.get(paused.id) is paused
+    manager.jobs()
+    assert manager.get(other.id) is None
     manager.close()
 
 
-def test_the_server_says_when_it_is_full(manager: JobManager) -> None:
-    for i in range(20):
-        manager.submit(request(1, key=str(i)))
-    with pytest.raises(BusyError, match="20 jobs"):
-        manager.submit(request(1, key="one too many"))
+def test_a_job_stands_still_when_its_visitor_has_left_and_goes_on_when_they_come_back() -> None:
+    log: list[int] = []
+    manager = JobManager(lease=0.2)
+    job = manager.submit(request(10**9, log=log, pause=0.001), "a")
+    wait_for(lambda: len(log) > 3)
+    for _ in range(5):  # they look at another page meanwhile
+        time.sleep(0.1)
+        manager.note_presence("a")
+    before = len(log)
+    wait_for(lambda: len(log) > before)
+    time.sleep(0.5)
+    before = len(log)
+    time.sleep(0.3)
+    assert len(log) == before
+    assert manager.active("cpu") == 0
+    assert not job.is_going_on
+    job.touch()
+    wait_for(lambda: len(log) > before)
+    assert not job.state.is_over
+    assert list(job.history[:before]) == list(range(1, before + 1))
+    manager.close()
+
+
+def test_what_goes_on_unattended_is_finished_and_does_not_give_way() -> None:
+    manager = JobManager(lease=0.05, keep=0.05, max_jobs=2)
+    wanted = replace(request(100, key="download", pause=0.004), unattended=True)
+    job = manager.submit(wanted, "a")
+    for i in range(5):
+        manager.submit(request(1, key=str(i)), "b")
+    wait_for(is_over(job))
+    assert job.state is JobState.DONE
+    manager.close()
+
+
+def test_watched_jobs_go_first_and_take_turns() -> None:
+    log: list[str] = []
+
+    def work(name: str, gate: threading.Event) -> Iterator[int]:
+        gate.wait(10)
+        for i in range(10**9):
+            time.sleep(0.002)
+            log.append(name)
+            yield i
+
+    manager, gate = JobManager(), threading.Event()
+    jobs = {
+        name: manager.submit(
+            JobRequest(name, name, "test", "cpu", lambda name=name: work(name, gate), 1), name
+        )
+        for name in ("left", "stayed", "stays too")
+    }
+    jobs["left"].last_seen -= 60.0  # its page was closed a minute ago: within the lease
+    gate.set()
+    start = len(log)
+    deadline = time.monotonic() + 0.8
+    while time.monotonic() < deadline:
+        jobs["stayed"].touch()
+        jobs["stays too"].touch()
+        time.sleep(0.02)
+    did = [name for name in log[start:] if name != "left"]
+    assert "left" not in log[log.index("stayed") :]
+    assert min(did.count("stayed"), did.count("stays too")) > len(did) / 4
+    assert manager.active("cpu") == 2
+    for name in ("stayed", "stays too"):
+        jobs[name].cancel()
+    before = log.count("left")
+    wait_for(lambda: log.count("left") > before)  # an idle device is for whoever wants it
+    manager.close()
+
+
+def test_the_longest_unseen_give_way_and_nobody_is_refused() -> None:
+    manager = JobManager(max_jobs=20, max_per_owner=5)
+    watched = manager.submit(request(1, key="watched"), "teacher")
+    for i in range(300):
+        watched.touch()
+        job = manager.submit(request(10**9, key=str(i), pause=0.001), f"visitor {i}")
+        assert manager.get(job.id) is job
+        assert len(manager.jobs()) <= 20
+    assert manager.get(watched.id) is watched
+    assert {j.owner for j in manager.jobs()} - {"teacher"} == {
+        f"visitor {i}" for i in range(281, 300)
+    }
+    for i in range(50):
+        greedy = manager.submit(request(1, key=f"mine {i}"), "greedy")
+    assert len(manager.jobs("greedy")) == 5  # of one visitor's, theirs give way
+    assert manager.jobs("greedy")[0] is greedy
+    assert len(manager.jobs()) == 20
+    assert manager.get(watched.id) is watched
+    for job in manager.jobs():
+        manager.drop(job)
+    wait_for(lambda: manager.active("cpu") == 0 and not manager.jobs())
+    manager.close()
+
+
+def test_a_page_that_still_shows_a_job_which_has_given_way_sees_its_end(
+    manager: JobManager,
+) -> None:
+    job = manager.submit(request(10**9, pause=0.001))
+    wait_for(lambda: len(job.history) > 2)
+    manager.drop(job)
+    assert job.state is JobState.CANCELLED
+    assert len(job.history) > 2
+
+
+def test_histories_that_nobody_attends_are_bounded() -> None:
+    def work() -> Iterator[np.ndarray]:
+        for i in range(10):
+            yield np.full(100_000, i, dtype=np.uint8)
+
+    manager = JobManager(lease=0.2, max_bytes=3_500_000)
+    jobs = [
+        manager.submit(JobRequest(str(i), "large", "test", "cpu", work, 10), "a") for i in range(8)
+    ]
+    for job in jobs:
+        wait_for(is_over(job))
+    assert len(manager.jobs()) == 8  # the visitor is there
+    kept = {job.id for job in jobs[5:]}
+    for job in jobs:
+        job.last_attended -= 60
+        job.last_seen -= 60 - 1e-3 * jobs.index(job)
+    assert {job.id for job in manager.jobs()} == kept
+    manager.submit(request(1), "b")  # wakes the worker
+
+    def held() -> int:
+        return sum(c.history_bytes for c in manager._computations.values())
+
+    wait_for(lambda: held() <= 2 * manager.max_bytes)  # of jobs, and for identical requests
+    manager.close()
+
+
+def test_the_size_of_a_snapshot_counts_arrays_in_full() -> None:
+    @dataclass(frozen=True)
+    class Inner:
+        image: torch.Tensor
+
+    @dataclass(frozen=True)
+    class Snapshot:
+        counts: tuple[int, ...]
+        inner: Inner | None
+        curve: np.ndarray
+
+    snapshot = Snapshot((1,) * 1000, Inner(torch.zeros(3, 100, 100)), np.zeros(5_000))
+    assert 8_000 + 120_000 + 40_000 < size_of(snapshot) < 300_000
+    assert size_of(replace(snapshot, inner=None)) < size_of(snapshot) - 120_000
 
 
 def test_a_stranger_gets_a_copy_at_the_same_place(manager: JobManager) -> None:
@@ -292,14 +439,77 @@ def test_a_stranger_gets_a_copy_at_the_same_place(manager: JobManager) -> None:
     mine.step()
     mine.step()
     wait_for(lambda: len(mine.history) == 2)
-    theirs = manager.get(mine.id, "somebody else")
+    theirs = manager.adopt(mine.id, "count", "somebody else")
     assert theirs is not None
     assert theirs is not mine
     assert list(theirs.history) == [1, 2]
     theirs.step()
     wait_for(lambda: len(theirs.history) == 3)
     assert len(mine.history) == 2
-    assert manager.get(mine.id, "me") is mine
+    assert manager.adopt(mine.id, "count", "me") is mine
+
+
+def test_a_link_that_does_not_fit_copies_nothing_and_one_that_fits_once(
+    manager: JobManager,
+) -> None:
+    mine = manager.submit(request(10), "me", paused=True)
+    for _ in range(50):
+        for i in range(10):
+            assert manager.adopt(mine.id, "another image", f"student {i}") is None
+        assert manager.adopt("no such job", "count", "student 1") is None
+    assert manager.jobs() == [mine]
+    copies = {manager.adopt(mine.id, "count", "student 1") for _ in range(50)}
+    assert len(copies) == 1
+    assert len(manager.jobs()) == 2
+
+
+def test_a_link_that_is_opened_later_again_stands_where_its_job_stands(
+    manager: JobManager,
+) -> None:
+    mine = manager.submit(request(10), "me", paused=True)
+    mine.step()
+    wait_for(lambda: len(mine.history) == 1)
+    theirs = manager.adopt(mine.id, "count", "student")
+    assert theirs is not None
+    theirs.resume()
+    wait_for(is_over(theirs))
+    assert manager.adopt(mine.id, "count", "student") is theirs
+    assert theirs.state is JobState.DONE  # reloading takes nothing away
+    theirs.last_seen -= 1_000.0  # the tab was closed a quarter of an hour ago
+    assert manager.adopt(mine.id, "count", "student") is theirs
+    assert (theirs.state, list(theirs.history)) == (JobState.PAUSED, [1])
+
+
+def test_two_tabs_that_ask_at_once_share_a_job(manager: JobManager) -> None:
+    start = threading.Barrier(8)
+
+    def ask() -> Job:
+        start.wait()
+        return manager.ensure(request(5), "me")
+
+    with ThreadPoolExecutor(8) as tabs:
+        jobs = [task.result() for task in [tabs.submit(ask) for _ in range(8)]]
+    assert len(set(jobs)) == len(manager.jobs()) == 1
+
+
+def test_what_failed_is_not_started_in_a_circle(manager: JobManager) -> None:
+    tries: list[int] = []
+
+    def broken() -> Iterator[int]:
+        tries.append(1)
+        raise InvalidParameterError("no")
+        yield
+
+    wanted = JobRequest("broken", "broken", "test", "cpu", broken, 1)
+    first = manager.ensure(wanted, "me")
+    wait_for(is_over(first))
+    assert manager.ensure(wanted, "me") is first
+    first.created -= 60.0
+    again = manager.ensure(wanted, "me")
+    assert again is not first
+    wait_for(is_over(again))
+    assert len(tries) == 2
+    assert manager.jobs() == [again]
 
 
 def test_rate_and_time_left_are_in_the_requests_unit(manager: JobManager) -> None:
