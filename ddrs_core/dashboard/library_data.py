@@ -9,6 +9,7 @@ import streamlit as st
 
 from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.dashboard.navigation import explorer_page
+from ddrs_core.dashboard.presses import once
 from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.transfers import show_transfer, start_transfer
 from ddrs_core.data import (
@@ -82,7 +83,11 @@ def show_add_dataset() -> None:
         return
     try:
         with st.spinner("Looking at it"):
-            info = add_dataset(check_allowed(path), name=name or None, size=size)
+            allowed = check_allowed(path)
+            info = once(
+                f"add {allowed} as {name} at {size}",
+                lambda: add_dataset(allowed, name=name or None, size=size),
+            )
     except DDRSError as error:
         show_error(error)
         return

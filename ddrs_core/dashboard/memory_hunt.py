@@ -16,6 +16,7 @@ from ddrs_core.dashboard.memory_settlement import settlement_figures, show_settl
 from ddrs_core.dashboard.memory_state import current_view
 from ddrs_core.dashboard.memory_texts import grades_html, settlement_text
 from ddrs_core.dashboard.messages import show_error
+from ddrs_core.dashboard.presses import once
 from ddrs_core.dashboard.progress import progress_html
 from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.ticking import draw_while_moving
@@ -71,17 +72,24 @@ def _show_store(context: BankContext, job: Job | None) -> None:
         "Order then shows what another order would have made of them.",
     ):  # fmt: skip
         assert isinstance(found, Counterexample)
+        both = (found.certificate, found.other_certificate)
         try:
-            content = read_content(context.bank, context.record.fingerprint)
-            pair = [(found.x, found.certificate), (found.other, found.other_certificate)]
-            new = [(x, c) for x, c in pair if not content.holds(x.numpy())]
-            context.own_bank().settle_many([x for x, _ in new], [c for _, c in new])
+            stored = once(f"store {both} in {context.bank.id}", lambda: _store(context, found))
         except DDRSError as error:
             show_error(error)
             return
-        st.toast("Stored in your copy of the bank." if new else "They are stored already.")
-        if new:
+        st.toast("Stored in your copy of the bank." if stored else "They are stored already.")
+        if stored:
             redraw()
+
+
+def _store(context: BankContext, found: Counterexample) -> bool:
+    """Store what of x and x' is not there; whether anything was new."""
+    content = read_content(context.bank, context.record.fingerprint)
+    pair = [(found.x, found.certificate), (found.other, found.other_certificate)]
+    new = [(x, c) for x, c in pair if not content.holds(x.numpy())]
+    context.own_bank().settle_many([x for x, _ in new], [c for _, c in new])
+    return bool(new)
 
 
 def _draw(tools: Tools, index: int, job: Job | None, names: Sequence[str]) -> None:

@@ -22,6 +22,7 @@ from ddrs_core.dashboard.memory_banks import (
 from ddrs_core.dashboard.memory_state import Section, widget
 from ddrs_core.dashboard.memory_texts import grades_html
 from ddrs_core.dashboard.messages import show_error
+from ddrs_core.dashboard.presses import once
 from ddrs_core.errors import DDRSError
 from ddrs_core.store import BankRecord, MemoryBank
 
@@ -121,7 +122,8 @@ def _show_actions(context: BankContext) -> None:
 
 def _copy(bank: MemoryBank, name: str) -> None:
     try:
-        assign(widget("bank"), copy_bank(bank, name))
+        token = once(f"copy {bank.id} as {name}", lambda: copy_bank(bank, name))
+        assign(widget("bank"), token)
     except DDRSError as error:
         st.session_state[keys.MEMORY_ACTION_PROBLEM] = error
 
@@ -137,6 +139,7 @@ def _delete(bank: MemoryBank) -> None:
 
 def _import(given: UploadedFile, name: str) -> None:
     try:
-        assign(widget("bank"), import_own(given.getvalue(), name))
+        asked = f"open {given.file_id} as {name}"
+        assign(widget("bank"), once(asked, lambda: import_own(given.getvalue(), name)))
     except DDRSError as error:
         st.session_state[keys.MEMORY_ACTION_PROBLEM] = error

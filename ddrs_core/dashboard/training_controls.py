@@ -197,14 +197,18 @@ def _register(shown: Shown, run: TrainingRun) -> None:
     name, action = st.columns([3, 2], vertical_alignment="bottom")
     name.text_input("Name of the model", key=key, max_chars=100)
     if action.button("Add to the pickers", icon=":material/library_add:", type="primary"):
+        wanted = st.session_state[key].strip()
         try:
-            classifier = load_checkpoint(run.files.model)
-            card = add_model(with_card(classifier, name=st.session_state[key].strip()))
-            note_registered(run, card.name)
+            once(f"add {run.id} as {wanted}", lambda: _add_to_pickers(run, wanted))
         except DDRSError as error:
             show_error(error)
         else:
             redraw()
+
+
+def _add_to_pickers(run: TrainingRun, name: str) -> None:
+    card = add_model(with_card(load_checkpoint(run.files.model), name=name))
+    note_registered(run, card.name)
 
 
 def _is_there(name: str) -> bool:

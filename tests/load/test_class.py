@@ -1,0 +1,91 @@
+"""A class on one server: a stale shared link, and visits that leave, fill nothing up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from urllib.parse import urlencode
+
+import pytest
+
+from ddrs_core.places import HOME_VARIABLE
+from tests.browser.conftest import start_server
+from tests.load.class_on_a_server import Measured, make_visits, shared_link
+from tests.load.client import Tab, receive_cookies
+
+_SESSIONS = 30
+_RUNS = 12  # of the page in each session; 30 x 12 copies were too many for the server
+_VISITS = 600
+_AT_ONCE = 6
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a fresh server."""
+    folder = tmp_path_factory.mktemp("class")
+    process, address = start_server(folder, {HOME_VARIABLE: str(folder)})
+    yield address
+    process.terminate()
+    process.wait(20)
+
+
+async def watch_to_the_end(tab: Tab, seconds: float = 120.0) -> None:
+    deadline = time.monotonic() + seconds
+    while tab.is_moving:
+        assert time.monotonic() < deadline, "the job did not end"
+        await tab.tick()
+        await asyncio.sleep(0.05)
+
+
+def test_a_stale_link_that_a_class_opens_fills_nothing(server: str) -> None:
+    async def follow(query: str) -> Tab:
+        tab = Tab(server, "explorer", query, await asyncio.to_thread(receive_cookies, server))
+        await tab.open()
+        for _ in range(_RUNS):
+            await tab.rerun()
+            assert tab.errors == []
+        return tab
+
+    async def lesson() -> None:
+        teacher = Tab(server, "explorer", await shared_link(server), receive_cookies(server))
+        await teacher.open()
+        job = teacher.address["job"]
+        stale = urlencode({**teacher.address, "image": "4"})  # they chose another image since
+        tabs = await asyncio.gather(*(follow(stale) for _ in range(_SESSIONS)))
+        assert all(tab.address.get("job") != job for tab in tabs)
+        await teacher.enter("Image", 5)
+        assert (
+            "job" not in teacher.address
+        )  # so that the link which the teacher copies is not stale
+        await teacher.press("Run")
+        assert teacher.errors == []
+        await watch_to_the_end(teacher)
+        await teacher.enter("Image", 3)
+        assert teacher.address["job"] == job  # whoever comes back finds the result
+        for tab in (*tabs, teacher):
+            await tab.close()
+
+    asyncio.run(lesson())
+
+
+def test_visits_that_leave_make_room_for_whoever_comes(server: str) -> None:
+    measured = Measured()
+    asyncio.run(make_visits(server, _VISITS, _AT_ONCE, measured))
+    assert measured.errors == []
+    assert len(measured.opens) == _VISITS
+
+    async def newcomer() -> None:
+        tab = Tab(
+            server, "explorer", "dataset=digits&model=digits-gaussian-0.25&image=42",
+            receive_cookies(server),
+        )  # fmt: skip
+        await tab.open()
+        await watch_to_the_end(tab)
+        await tab.press("Certify at sigma_0 and sigma*")
+        await watch_to_the_end(tab)
+        assert tab.errors == []
+        assert len(tab.address["certify"].split(",")) == 2
+        await tab.close()
+
+    asyncio.run(newcomer())
