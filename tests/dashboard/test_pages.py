@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ddrs_core.dashboard import keys
-from ddrs_core.jobs import JobState, get_manager
+from ddrs_core.dashboard import explorer_jobs, keys, run_controls
+from ddrs_core.jobs import Job, JobState, get_manager
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,6 +30,18 @@ def explorer(app: AppTest, **query: str) -> AppTest:
     return app.switch_page(str(ROOT / "pages/explorer.py")).run()
 
 
+def finished_job(app: AppTest) -> Job:
+    """The job that the address names, once it is done."""
+    job = get_manager().get(first(app.query_params["job"]))
+    assert job is not None
+    deadline = time.monotonic() + 60
+    while job.state is not JobState.DONE:
+        assert time.monotonic() < deadline
+        job.touch()
+        time.sleep(0.05)
+    return job
+
+
 def test_home_shows_models_data_and_machine(app: AppTest) -> None:
     app.run()
     assert not app.exception
@@ -42,16 +54,34 @@ def test_the_explorer_opens_with_a_run_of_its_own(app: AppTest) -> None:
     explorer(app, image="5", n="500")
     assert not app.exception
     assert not app.error
-    job_id = first(app.query_params["job"])
-    job = get_manager().get(job_id)
-    assert job is not None
-    deadline = time.monotonic() + 60
-    while job.state is not JobState.DONE:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    job = finished_job(app)
     assert job.latest.step.chosen is not None
     app.run()
     assert not next(b for b in app.button if b.label.startswith("Certify")).disabled
+
+
+def test_an_id_leaves_the_address_with_its_view_and_comes_back_with_it(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (explorer_jobs, run_controls):
+        monkeypatch.setattr(module, "visitor", lambda: "me")  # an AppTest's cookie changes
+    explorer(app, image="8", n="500")
+    job = finished_job(app)
+    app.number_input(key=keys.INDEX).set_value(9).run()
+    assert "job" not in app.query_params
+    next(b for b in app.button if b.label == "Run").click().run()
+    assert first(app.query_params["job"]) != job.id
+    app.number_input(key=keys.INDEX).set_value(8).run()
+    assert first(app.query_params["job"]) == job.id
+    next(b for b in app.button if b.label == "Reset").click().run()
+    assert "job" not in app.query_params
+    assert get_manager().get(job.id) is None
+
+
+def test_a_link_whose_job_is_gone_computes_it_once_more(app: AppTest) -> None:
+    explorer(app, image="11", n="500", job="gone")
+    assert first(app.query_params["job"]) != "gone"
+    assert finished_job(app).request.title.startswith("sigma of digits 11")
 
 
 def test_choosing_a_preset_sets_its_parameters(app: AppTest) -> None:

@@ -1,6 +1,6 @@
-"""Measures a class on a server of its own.
+"""Measures a class on a server of its own: python -m tests.load.class_on_a_server MODE N SECONDS.
 
-``python -m tests.load.class_on_a_server MODE N SECONDS``. Modes: ``own``, N visitors who each open their own image, watch, and now and then run another one
+Modes: ``own``, N visitors who each open their own image, watch, and now and then run another one
 for SECONDS; ``link``, the same with one shared link that everybody only watches and runs; ``soak``,
 N visits that leave as soon as the page is drawn, and SECONDS of rest. Prints the times of opening,
 of ticks and of presses (median, 95 % quantile, largest), errors, and what the server holds.

@@ -113,14 +113,18 @@ class Tab:
 
     async def press(self, label: str) -> float:
         """Press a button; the seconds that the page took to answer."""
-        button = next(e.button for e in self.shown("button") if e.button.label == label)
-        return await self.rerun(WidgetState(id=button.id, trigger_value=True))
+        buttons = [e.button for e in self.shown("button") if e.button.label == label]
+        if not buttons:
+            raise LookupError(f"The page shows no button {label!r}, but {self.errors}.")
+        return await self.rerun(WidgetState(id=buttons[0].id, trigger_value=True))
 
     async def enter(self, label: str, number: float) -> float:
         """Enter a number into the field whose label begins so; the seconds until the answer."""
-        fields = (e.number_input for e in self.shown("number_input"))
-        field = next(f for f in fields if f.label.startswith(label))
-        self._widgets[field.id] = WidgetState(id=field.id, double_value=number)
+        shown = [e.number_input for e in self.shown("number_input")]
+        fields = [field for field in shown if field.label.startswith(label)]
+        if not fields:
+            raise LookupError(f"The page shows no field {label!r}, but {self.errors}.")
+        self._widgets[fields[0].id] = WidgetState(id=fields[0].id, double_value=number)
         return await self.rerun()
 
     def shown(self, kind: str) -> list[Element]:
