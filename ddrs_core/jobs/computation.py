@@ -72,6 +72,7 @@ class Computation:
     finished: bool = False
     error: str = ""
     busy_seconds: float = 0.0
+    last_turn: float = field(default_factory=time.monotonic)  # when it last had the device
     _iterator: Iterator[Any] | None = None
 
     def wanted(self, now: float, seen_within: float = math.inf) -> bool:
@@ -110,7 +111,8 @@ class Computation:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             self._fail(f"Something went wrong inside the computation ({reason}).")
         finally:
-            self.busy_seconds += time.monotonic() - started
+            self.last_turn = time.monotonic()
+            self.busy_seconds += self.last_turn - started
 
     def close(self) -> None:
         """Give the generator up; called by the worker alone."""

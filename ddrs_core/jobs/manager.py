@@ -166,9 +166,9 @@ class JobManager:
         """Computations that take turns on the device at this moment."""
         now = time.monotonic()
         with self._changed:
-            mine = self._queue(device)
-            watched = sum(c.wanted(now, _WATCHED_SECONDS) for c in mine)
-            return watched or sum(c.wanted(now) for c in mine)
+            unfinished = self._unfinished(device)
+            watched = sum(c.wanted(now, _WATCHED_SECONDS) for c in unfinished)
+            return watched or sum(c.wanted(now) for c in unfinished)
 
     def close(self) -> None:
         """Stop the workers."""
@@ -244,45 +244,46 @@ class JobManager:
                 break
 
     def _work(self, device: str) -> None:
-        """The worker: round-robin over the computations of one device that somebody wants."""
+        """The worker: gives turns to the computations of one device that somebody wants."""
         _yield_to_pages()
-        last = ""  # key of the computation that ran last; holding on to it would keep it alive
         while True:
             with self._changed:
                 if self._closed:
                     return
                 self._drop_stale()
                 abandoned = self._take_abandoned(device)
-                current = self._next_after(last, device)
+                current = self._next(device)
                 if current is None and not abandoned:
                     now = time.monotonic()
-                    paced = any(c.wanted_soon(now) for c in self._queue(device))
+                    paced = any(c.wanted_soon(now) for c in self._unfinished(device))
                     self._changed.wait(_IDLE_SECONDS if paced else 1.0)
             while abandoned:
                 abandoned.pop().close()
             if current is not None:
                 current.advance(_SLICE_SECONDS)
-                last = current.request.key
-                current = None
+                current = None  # holding on to it would keep it alive
 
-    def _queue(self, device: str) -> list[Computation]:
-        return [c for c in self._computations.values() if c.request.device == device]
+    def _unfinished(self, device: str) -> list[Computation]:
+        mine = self._computations.values()
+        return [c for c in mine if not c.finished and c.request.device == device]
 
-    def _next_after(self, last: str, device: str) -> Computation | None:
-        """Whose turn it is: the next that a page shows, else the next that anybody wants."""
+    def _next(self, device: str) -> Computation | None:
+        """Whose turn it is: the longest waiting that a page shows, else that anybody wants."""
         now = time.monotonic()
-        mine = self._queue(device)
-        start = next((i + 1 for i, c in enumerate(mine) if c.request.key == last), 0)
-        in_turn = mine[start:] + mine[:start]
+        unfinished = self._unfinished(device)
         for seen_within in (_WATCHED_SECONDS, math.inf):
-            for computation in in_turn:
-                if computation.wanted(now, seen_within):
-                    return computation
+            waiting = [c for c in unfinished if c.wanted(now, seen_within)]
+            if waiting:
+                return min(waiting, key=lambda c: c.last_turn)
         return None
 
     def _take_abandoned(self, device: str) -> list[Computation]:
         """Forget computations without jobs, but for the last few that have finished."""
-        unwatched = [c for c in self._queue(device) if all(job.is_cancelled for job in c.jobs)]
+        unwatched = [
+            c
+            for c in self._computations.values()
+            if c.request.device == device and all(job.is_cancelled for job in c.jobs)
+        ]
         kept: set[Computation] = set()
         held = 0
         for computation in reversed(unwatched):

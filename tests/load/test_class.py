@@ -85,6 +85,9 @@ def test_visits_that_leave_make_room_for_whoever_comes(server: str) -> None:
         await watch_to_the_end(tab)
         assert tab.errors == []
         assert len(tab.address["certify"].split(",")) == 2
+        (heartbeat,) = tab.timers  # at rest the page still says that somebody looks at it
+        await tab.rerun(fragment=heartbeat)
+        assert tab.errors == []
         await tab.close()
 
     asyncio.run(newcomer())
