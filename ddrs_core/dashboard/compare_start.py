@@ -41,8 +41,6 @@ def show_start(configs: Sequence[CertifyConfig]) -> None:
     moving = job is not None and not job.state.is_over
 
     def draw() -> bool:
-        if job is not None:
-            job.touch()
         over = job is None or job.state.is_over
         _show_cost(configs, images, job)
         return moving and over
