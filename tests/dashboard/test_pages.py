@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ddrs_core.dashboard import explorer_jobs, keys, run_controls
+from ddrs_core.dashboard import keys
 from ddrs_core.jobs import Job, JobState, get_manager
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,10 +61,8 @@ def test_the_explorer_opens_with_a_run_of_its_own(app: AppTest) -> None:
 
 
 def test_an_id_leaves_the_address_with_its_view_and_comes_back_with_it(
-    app: AppTest, monkeypatch: pytest.MonkeyPatch
+    app: AppTest,
 ) -> None:
-    for module in (explorer_jobs, run_controls):
-        monkeypatch.setattr(module, "visitor", lambda: "me")  # an AppTest's cookie changes
     explorer(app, image="8", n="500")
     job = finished_job(app)
     app.number_input(key=keys.INDEX).set_value(9).run()
