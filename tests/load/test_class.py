@@ -19,6 +19,8 @@ _RUNS = 12  # of the page in each session; 30 x 12 copies were too many for the 
 _VISITS = 600
 _AT_ONCE = 6
 
+pytestmark = pytest.mark.timeout(900)  # a thousand runs of a page, on a machine that may be busy
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
