@@ -170,7 +170,7 @@ def _choose(content: Any, name: str, arch_hint: str = "") -> RawCheckpoint:
         name,
         _layout(content, part.tensors),
         _apart({plain(key, 200): tensor for key, tensor in state.items()}),
-        prefix=part.prefix,
+        prefix=plain(part.prefix, 200),
         entry=part.tensors.name,
         arch_hint=arch_hint,
         epoch=epoch,

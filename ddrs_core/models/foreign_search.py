@@ -167,8 +167,8 @@ def whole_part(tensors: TensorSet) -> Part:
     layers = {key for pair in normalizations(tensors.tensors) for key in pair}
     keys = [key for key in tensors.tensors if key not in layers]
     prefix = ""
-    while shared := _shared_prefix([key[len(prefix) :] for key in keys]):
-        prefix += shared
+    for _ in range(_MAX_DEPTH):
+        prefix += _shared_prefix([key[len(prefix) :] for key in keys])
     return Part(tensors, prefix, tuple(keys))
 
 
