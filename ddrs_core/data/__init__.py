@@ -6,6 +6,7 @@ from ddrs_core.data.dataset import (
     Dataset,
     DatasetInfo,
     ImageSource,
+    ReadImages,
     Shape,
     image_digest,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "KeptPicture",
     "NotAtHandError",
     "Picture",
+    "ReadImages",
     "Shape",
     "add_dataset",
     "attach_dataset",

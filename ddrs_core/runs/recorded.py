@@ -192,7 +192,7 @@ def _work(
     sources = shared_votes(configs)
     voting = [i for i in range(len(configs)) if i not in sources]
     made = _steps(configs, voting, done, cluster, earlier)
-    keepers = [keeper(store, record, c, len(d)) for c, d in zip(configs, done, strict=True)]
+    keepers = [keeper(store, record, c, _settled(store, record, i)) for i, c in enumerate(configs)]
     first = _left_over(store, record, sources, done)
     for setting, step in chain(first, _shared(made, sources, done)):
         if step.certificate is not None:
@@ -208,6 +208,12 @@ def _work(
             said = time.monotonic()
         yield RecordedStep(setting, step, count, record.total)
     return None
+
+
+def _settled(store: Store, record: RunRecord, setting: int) -> int:
+    """Certificates of a setting that were there before; images that cannot be read have none."""
+    there = store.certificates(record.id, setting)
+    return sum(not stored.certificate.failure for stored in there)
 
 
 def _left_over(

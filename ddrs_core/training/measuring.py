@@ -25,8 +25,8 @@ def measure_accuracy(
     right; no vote is taken.
     """
     test = load_dataset(dataset, "test")
-    chosen = spread_images(test, _MEASURED_IMAGES)
-    images, labels = test.tensors(chosen)
+    read = test.read(spread_images(test, _MEASURED_IMAGES))
+    chosen, images, labels = read.indices, read.images, read.labels
     forward = NoisyForward(classifier, precision=precision)
     rows = torch.arange(len(labels))
     result = {}

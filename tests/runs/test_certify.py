@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from ddrs_core.data import attach_dataset, remove_dataset
 from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.runs.certify import BLOCK, CertifyRun, images_together, interleave
 from ddrs_core.runs.certify_config import CertifyConfig, Method
@@ -20,6 +23,7 @@ from ddrs_core.smoothing import (
     UntilNarrow,
     UntilPlaced,
 )
+from tests.data.layouts import digit_folders
 
 FIXED = CertifyConfig("digits", "digits-gaussian-0.50", Method.FIXED, 0.5, n=300, limit=70)
 SEARCH = SearchConfig(steps=2, samples=20, guard=30)
@@ -54,6 +58,40 @@ def test_whatever_is_there_already_the_rest_is_the_same(config: CertifyConfig) -
         rest = certificates(run, done)
         assert rest == {place: whole[place] for place in whole if place not in done}
     assert certificates(run, set(whole)) == {}
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Forty digits, of which numbers 9 and 33 cannot be read."""
+    root = digit_folders(tmp_path_factory.mktemp("damaged"), damaged=("2/1.png", "8/1.png"))
+    name = attach_dataset(root, name="damaged-digits").name
+    yield name
+    remove_dataset(name)
+
+
+@pytest.mark.parametrize("config", CONFIGS[:4])
+def test_an_image_that_cannot_be_read_is_a_result(config: CertifyConfig, damaged: str) -> None:
+    run = CertifyRun(replace(config, dataset=damaged, limit=None))
+    whole = certificates(run)
+    assert sorted(whole) == list(range(40))
+    failed = {place: c.failure for place, c in whole.items() if c.failure}
+    assert sorted(failed) == [9, 33]
+    assert "2/1.png" in failed[9]
+    assert whole[9].correct is False
+    assert not whole[9].abstained
+    assert (whole[9].prediction, whole[9].n, whole[9].index, whole[9].label) == (-1, 0, 9, 2)
+    assert sum(bool(c.correct) for c in whole.values()) > 20
+    for done in ({9}, set(range(9)), set(whole) - {33}, set(range(33))):
+        rest = certificates(run, done)
+        assert rest == {place: whole[place] for place in whole if place not in done}
+
+
+def test_a_run_of_nothing_but_damage_ends(tmp_path: Path) -> None:
+    root = digit_folders(tmp_path / "wrecks", 1, [f"{digit}/0.png" for digit in range(1, 10)])
+    name = attach_dataset(root).name
+    config = replace(CONFIGS[1], dataset=name, indices=(1, 2, 3), limit=None)
+    assert all(c.failure for c in certificates(CertifyRun(config)).values())
+    remove_dataset(name)
 
 
 def test_several_settings_grow_together() -> None:
