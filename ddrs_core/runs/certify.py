@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Container, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import torch
+
+import ddrs_core
 from ddrs_core.data import Dataset, ReadImages
-from ddrs_core.models import NoisyForward, get_card, load_model
+from ddrs_core.models import Journal, JournaledForward, NoisyForward, get_card, load_model
 from ddrs_core.runs.certify_config import CertifyConfig, open_plan, plan_images
 from ddrs_core.smoothing import (
     ABSTAIN,
@@ -86,7 +90,9 @@ class CertifyRun:
         """Where the blocks of images begin in the plan."""
         return range(0, len(self.plan), BLOCK)
 
-    def block(self, first: int, done: Container[int] = ()) -> Iterator[RunStep]:
+    def block(
+        self, first: int, done: Container[int] = (), journal: Journal | None = None
+    ) -> Iterator[RunStep]:
         """The part of :meth:`steps` for the images from ``first``, one of :attr:`blocks`.
 
         Sigmas are chosen for the whole block and votes are counted for whole groups, even if only
@@ -97,6 +103,8 @@ class CertifyRun:
         Args:
             first: place of the block in the plan.
             done: places in the plan whose certificates are there already.
+            journal: keeps what the network answers until all certificates are there, so that a
+                run that is killed does not ask again.
         """
         indices = self.plan[first : first + BLOCK]
         places = range(first, first + len(indices))
@@ -105,22 +113,43 @@ class CertifyRun:
         read = self.dataset.read(indices)
         sigmas = dict.fromkeys(read.indices, self.config.sigma)
         share = 0.0  # seconds an image
+        if journal is not None:
+            journal.begin(self._identity(read))
         if self.config.strategy is not None and sigmas:
-            sigmas, share = yield from self._choose(read, self.config.strategy, first)
+            forward = self._forward(journal, "sigma")
+            sigmas, share = yield from self._choose(forward, read, self.config.strategy, first)
         size = images_together(self.config.samples, self.smoothed.forward.device.type)
         for start in range(0, len(indices), size):
             group = places[start : start + size]
             if not all(place in done for place in group):
-                yield from self._certify(group, read, sigmas, share, done)
+                forward = self._forward(journal, f"group {start}")
+                yield from self._certify(forward, group, read, sigmas, share, done)
+            if journal is not None:
+                journal.drop(f"group {start}/")
+        if journal is not None:
+            journal.end()
+
+    def _forward(self, journal: Journal | None, scope: str) -> NoisyForward:
+        forward = self.smoothed.forward
+        return forward if journal is None else JournaledForward(forward, journal, scope)
+
+    def _identity(self, read: ReadImages) -> str:
+        """Digest of all that decides what the network answers for some images."""
+        forward = self.smoothed.forward
+        config = replace(self.config, indices=tuple(read.indices), limit=None, device="", bank="")
+        known = (config, forward.digest, forward.precision, forward.device.type, torch.__version__)
+        digest = hashlib.sha256(repr((*known, ddrs_core.__version__)).encode())
+        digest.update(read.images.numpy().tobytes())
+        return digest.hexdigest()
 
     def _choose(
-        self, read: ReadImages, strategy: StrategyConfig, first: int
+        self, forward: NoisyForward, read: ReadImages, strategy: StrategyConfig, first: int
     ) -> Generator[RunStep, None, tuple[dict[int, float], float]]:
         """Choose the sigmas of one block, by image; returns them with the seconds an image."""
         chosen: dict[int, float] = {}
         seconds, started = 0.0, time.perf_counter()
         for step in choose_sigmas(
-            self.smoothed.forward,
+            forward,
             read.images,
             [self.config.sigma] * len(read.indices),
             strategy,
@@ -137,6 +166,7 @@ class CertifyRun:
 
     def _certify(
         self,
+        forward: NoisyForward,
         places: range,
         read: ReadImages,
         sigmas: dict[int, float],
@@ -151,7 +181,7 @@ class CertifyRun:
             if (index := self.plan[place]) not in group
         }
         votes = before = 0
-        for step in self._votes(list(group), read, sigmas) if group else ():
+        for step in self._votes(forward, list(group), read, sigmas) if group else ():
             votes, before = step.votes - before, step.votes
             if not step.certificates:
                 yield RunStep("certify", places[0], votes=votes)
@@ -163,12 +193,16 @@ class CertifyRun:
                 votes = 0
 
     def _votes(
-        self, indices: list[int], read: ReadImages, sigmas: dict[int, float]
+        self,
+        forward: NoisyForward,
+        indices: list[int],
+        read: ReadImages,
+        sigmas: dict[int, float],
     ) -> Iterator[GroupProgress]:
         config, wanted = self.config, set(indices)
         rows = [row for row, index in enumerate(read.indices) if index in wanted]
         return certify_together(
-            self.smoothed,
+            SmoothedClassifier(forward, self.smoothed.num_classes),
             read.images[rows],
             sigmas=[sigmas[index] for index in indices],
             samples=config.samples,
@@ -207,20 +241,25 @@ def open_runs(configs: Sequence[CertifyConfig]) -> list[CertifyRun]:
 
 
 def interleave(
-    runs: Sequence[CertifyRun], done: Sequence[Container[int]]
+    runs: Sequence[CertifyRun],
+    done: Sequence[Container[int]],
+    journals: Sequence[Journal] | None = None,
 ) -> Iterator[tuple[int, RunStep]]:
     """Several runs over the same images, block by block, so that all of them grow together.
 
     Args:
         runs: they must have the same number of images.
         done: for each of them the places whose certificates are there already.
+        journals: for each of them what keeps the answers of the network, see
+            :meth:`CertifyRun.block`.
 
     Yields:
         The number of the run, and its step.
     """
     for first in runs[0].blocks:
         for number, run in enumerate(runs):
-            for step in run.block(first, done[number]):
+            journal = None if journals is None else journals[number]
+            for step in run.block(first, done[number], journal):
                 yield number, step
 
 
