@@ -10,7 +10,7 @@ from ddrs_core.data.dataset import (
     Shape,
     image_digest,
 )
-from ddrs_core.data.decode import ImageError, Picture, read_picture
+from ddrs_core.data.decode import EXTENSIONS, ImageError, Picture, read_picture
 from ddrs_core.data.pictures import KeptPicture, is_picture_name, keep_picture
 from ddrs_core.data.prepare import fit_picture
 from ddrs_core.data.registry import (
@@ -28,6 +28,7 @@ from ddrs_core.data.thumbnails import thumbnail
 from ddrs_core.download import DownloadError, DownloadProgress
 
 __all__ = [
+    "EXTENSIONS",
     "UNKNOWN_LABEL",
     "DamagedDataError",
     "Dataset",

@@ -19,7 +19,7 @@ def measure_accuracy(
     precision: str = "auto",
 ) -> dict[str, float]:
     """Accuracy on up to 1,000 test images, without noise (``clean``) and under noise
-    (``noise 0.25``).
+    (``noise 0.25``); nothing where no test image has a label.
 
     Under noise it is the share of noisy copies, ``copies`` of each image, that f itself gets
     right; no vote is taken.
@@ -27,6 +27,8 @@ def measure_accuracy(
     test = load_dataset(dataset, "test")
     read = test.read(spread_images(test, _MEASURED_IMAGES))
     chosen, images, labels = read.indices, read.images, read.labels
+    if not chosen:
+        return {}
     forward = NoisyForward(classifier, precision=precision)
     rows = torch.arange(len(labels))
     result = {}
