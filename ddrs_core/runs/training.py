@@ -295,10 +295,8 @@ def lowest_precision(
 ) -> Precision:
     """``bf16`` if every accuracy in that format is within 0.5 points of fp32's, else ``fp32``."""
     lower = measure_accuracy(classifier, dataset, sigmas, copies=copies, precision="bf16")
-    near = bool(accuracy) and all(
-        abs(lower[name] - accuracy[name]) <= TOLERANCE for name in accuracy
-    )
-    return "bf16" if near else "fp32"
+    near = all(abs(lower[name] - accuracy[name]) <= TOLERANCE for name in accuracy)
+    return "bf16" if near and accuracy else "fp32"
 
 
 def write_state(state: dict[str, Any], path: Path) -> None:
