@@ -209,9 +209,13 @@ def _report(
 ) -> None:
     """Say what came out: of one setting as it always was, of several as a list."""
     from ddrs_core.runs.recorded import setting_title
+    from ddrs_core.runs.results import failure_notes, row_of
     from ddrs_core.runs.summary import summarize
 
     summaries = [summarize(part) for part in certificates]
+    notes = [note for part in certificates for note in failure_notes([row_of(c) for c in part])]
+    for note in dict.fromkeys(notes):
+        print(note, file=sys.stderr)
     if options.json:
         data = [
             {"summary": summary.to_dict(), "settings": chosen,

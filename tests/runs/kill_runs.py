@@ -11,6 +11,7 @@ undisturbed one is.
 from __future__ import annotations
 
 import argparse
+import io
 import multiprocessing
 import os
 import random
@@ -20,6 +21,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -123,7 +125,7 @@ def kill_runs(
     os.environ["DDRS_HOME"] = str(folder / "home")
     digits = digit_folders(folder / "digits", size.per_class, _DAMAGED)
     dataset = add_dataset(digits, name="killed-digits").name
-    _SERVER.set_forkserver_preload([__name__])
+    _SERVER.set_forkserver_preload(["ddrs_core.runs.recorded", "ddrs_core.runs.log"])
     whole: dict[str, tuple[Found, float]] = {}
     for kind in (FileRun, RecordedRun):
         undisturbed = kind(folder / f"whole-{kind.__name__}", dataset, size)
@@ -179,8 +181,12 @@ def _session(argv: list[str], url: str, delay: float | None) -> int:
 
 def _work(argv: list[str], url: str, home: str) -> None:
     os.environ.update(DDRS_HOME=home, DDRS_DATABASE_URL=url)
-    with open(os.devnull, "w") as sys.stdout:
-        sys.exit(command(argv))
+    said = io.StringIO()
+    with redirect_stdout(said), redirect_stderr(said):
+        code = command(argv)
+    if code:
+        sys.stderr.write(said.getvalue())
+    sys.exit(code)
 
 
 def main(arguments: Any = None) -> int:
