@@ -137,7 +137,8 @@ def kill_runs(
     while kills < times:
         kind = (FileRun, RecordedRun)[runs % 2]
         killed = kind(folder / f"run-{runs}", dataset, size)
-        here = _kill_until_done(killed, *whole[kind.title], times - kills, moments)
+        most = min(times - kills, max(1, times // 2))  # both kinds are killed
+        here = _kill_until_done(killed, *whole[kind.title], most, moments)
         kills, runs = kills + here, runs + 1
         say(f"{kind.title} {runs}: {here} kills, then as undisturbed ({len(killed.found())} rows)")
     return runs
