@@ -15,7 +15,7 @@ def test_a_file_run_and_a_recorded_run_survive_a_kill(
 ) -> None:
     monkeypatch.setenv("DDRS_HOME", str(tmp_path))  # restored afterwards
     said: list[str] = []
-    assert kill_runs(2, tmp_path, size=Size(1, 200, 20), say=said.append) >= 2
+    assert kill_runs(2, tmp_path, size=Size(2, 200, 20), say=said.append) >= 2
     assert {line.split(" run")[0] for line in said} == {"file", "recorded"}
 
 
