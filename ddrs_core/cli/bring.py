@@ -121,5 +121,5 @@ def _is_path(text: str, known: Iterable[str]) -> bool:
 
 _SUFFIXES = {
     ".pth", ".pt", ".tar", ".ckpt", ".bin", ".safetensors", ".parquet", ".png", ".jpg", ".jpeg",
-    ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm",
+    ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm",
 }  # fmt: skip

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ddrs_core.store import RunRecord, Store
 
 _SAMPLES = "choosing sigma"
+_UNFINISHED = ".unfinished"  # beside a log while it grows: what the network has answered so far
 
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
@@ -48,6 +49,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _run_to_files(options: argparse.Namespace, configs: list[CertifyConfig]) -> None:
     """Certify, writing each row to a file, or to the standard output, as soon as it is there."""
+    from ddrs_core.models import Journal
     from ddrs_core.runs.certify import interleave, open_runs
     from ddrs_core.runs.log import HEADER, LogRow, run_settings
 
@@ -66,9 +68,10 @@ def _run_to_files(options: argparse.Namespace, configs: list[CertifyConfig]) -> 
             print(HEADER)
         total, done = sum(len(run.plan) for run in runs), sum(len(part) for part in rows)
         bar = stack.enter_context(progress_bar(options, total=total, unit="image", done=done))
+        journals = [Journal(log.path.with_name(f"{log.path.name}{_UNFINISHED}")) for log in logs]
         try:
             there = [range(len(part)) for part in rows]
-            for number, step in interleave(runs, there):
+            for number, step in interleave(runs, there, journals or None):
                 bar.set_postfix_str(_SAMPLES if step.stage == "sigma" else "", refresh=False)
                 bar.update(0)
                 if step.certificate is None:
@@ -82,7 +85,11 @@ def _run_to_files(options: argparse.Namespace, configs: list[CertifyConfig]) -> 
                     bar.clear()  # the bar and the table may share a terminal
                     print(row.to_line(), flush=True)
                     bar.refresh()
+            for journal in journals:
+                journal.end()
         except KeyboardInterrupt:
+            for journal in journals:
+                journal.write()
             made = sum(len(part) for part in rows)
             raise KeyboardInterrupt(_interrupted(made, options.out)) from None
     certificates = [[row.certificate for row in part] for part in rows]
@@ -202,9 +209,13 @@ def _report(
 ) -> None:
     """Say what came out: of one setting as it always was, of several as a list."""
     from ddrs_core.runs.recorded import setting_title
+    from ddrs_core.runs.results import failure_notes, row_of
     from ddrs_core.runs.summary import summarize
 
     summaries = [summarize(part) for part in certificates]
+    notes = [note for part in certificates for note in failure_notes([row_of(c) for c in part])]
+    for note in dict.fromkeys(notes):
+        print(note, file=sys.stderr)
     if options.json:
         data = [
             {"summary": summary.to_dict(), "settings": chosen,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -234,8 +235,7 @@ def _kind(run: CertifyRun) -> BankKind:
 
     info = run.dataset.info
     names = info.class_names if len(info.class_names) == run.smoothed.num_classes else ()
-    shape = tuple(run.dataset[run.plan[0]][0].shape)
-    return BankKind(run.smoothed.forward.digest, run.smoothed.num_classes, shape, tuple(names))
+    return BankKind(run.smoothed.forward.digest, run.smoothed.num_classes, info.shape, tuple(names))
 
 
 def _budget(options: argparse.Namespace) -> AlphaBudget | None:
@@ -270,5 +270,8 @@ def _certificates(
 
 def _plain_certificates(run: CertifyRun) -> Iterator[tuple[Tensor, Certificate]]:
     for step in run.steps():
-        if step.certificate is not None:
+        if step.certificate is not None and step.certificate.failure:
+            index, reason = step.certificate.index, step.certificate.failure
+            print(f"Image {index} cannot be read and is left out: {reason}", file=sys.stderr)
+        elif step.certificate is not None:
             yield run.dataset[run.plan[step.place]][0], step.certificate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,6 +92,7 @@ def _run(options: argparse.Namespace) -> None:
             config, device, options.out, command=train_command(config, options.out),
             resume=options.resume, overwrite=options.overwrite, group=group, stop=stop,
         )  # fmt: skip
+        said = ""
         with progress_bar(options, total=config.epochs, unit="epoch") as bar:
             for step in steps:
                 last = step
@@ -98,6 +100,9 @@ def _run(options: argparse.Namespace) -> None:
                     bar.n = step.epoch - 1 + round(step.batch / step.batches, 2)
                     bar.set_postfix(loss=f"{step.loss:.3f}", accuracy=f"{step.accuracy:.3f}")
                 elif isinstance(step, EpochSummary):
+                    if step.excluded not in ("", said):
+                        said = step.excluded
+                        bar.write(said, file=sys.stderr)
                     bar.n = step.epoch
                     bar.refresh()
     leave_group()

@@ -100,7 +100,9 @@ def _picture_html(dataset: Dataset | None, image: int, row: ResultRow | None) ->
 def _answer_html(name: str, row: ResultRow | None, classes: tuple[str, ...]) -> str:
     if row is None:
         return f"<div><h3>{name}</h3><p>It has no such image.</p></div>"
-    if row.abstained:
+    if row.failure:
+        said = f"could not be read, and counts as not certified: {html.escape(row.failure)}"
+    elif row.abstained:
         said = "abstains: no class has a clear majority of the votes"
     else:
         right = {True: "right", False: "wrong", None: "label unknown"}[row.correct]

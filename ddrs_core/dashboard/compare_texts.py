@@ -72,6 +72,8 @@ def table_note(table: Table, sets: Sequence[ResultSet]) -> str:
         "recorded)",
         "abstained: no class could be certified",
     ]
+    if any(s.failed for s in sets):
+        notes.append("not readable: counted as not certified, not as abstentions")
     if any(s.acr_is_floor for s in sets):
         notes.append("≥: sampling stopped once the table was settled, so the ACR is a floor")
     bold = "Bold: best by more than chance (95 % paired interval and McNemar's test)"

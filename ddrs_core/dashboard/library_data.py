@@ -56,8 +56,9 @@ def show_add_dataset() -> None:
     """Add a folder or parquet file of the server, below the folders that are open to visitors."""
     roots = allowed_dirs()
     st.markdown(
-        "A folder with one subfolder of pictures for each class (ImageFolder layout, ImageNet's "
-        "validation set included), or parquet files in Hugging Face's image layout."
+        "A folder with one subfolder of pictures for each class (ImageFolder layout, with or "
+        "without folders for splits; ImageNet's validation set and TinyImageNet included), or "
+        "parquet files in Hugging Face's image layouts."
     )
     if not roots:
         st.info(
@@ -91,7 +92,9 @@ def show_add_dataset() -> None:
     except DDRSError as error:
         show_error(error)
         return
-    st.session_state["library_added"] = f"Added {literal(info.title)} as {info.name!r}."
+    st.session_state["library_added"] = (
+        f"Added {literal(info.title)} as {info.name!r}. {literal(info.description)}"
+    )
     redraw()
 
 

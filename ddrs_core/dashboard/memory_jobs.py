@@ -269,4 +269,4 @@ def _targets(dataset: Dataset, prediction: int) -> Tensor:
     """Images of other classes, spread over the data set."""
     others = (dataset.labels != prediction).nonzero()[0]
     step = max(1, len(others) // _MOST_TARGETS)
-    return torch.stack([dataset[int(i)][0] for i in others[::step][:_MOST_TARGETS]])
+    return dataset.read([int(i) for i in others[::step][:_MOST_TARGETS]]).images

@@ -11,12 +11,12 @@ from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.images import picture_uri
 from ddrs_core.dashboard.messages import show_error
 from ddrs_core.dashboard.my_uploads import my_uploads, remember_upload
-from ddrs_core.data import get_dataset_info, keep_picture, load_dataset
+from ddrs_core.data import EXTENSIONS, get_dataset_info, keep_picture, load_dataset
 from ddrs_core.errors import DDRSError
 from ddrs_core.models import ModelCard, class_names
 
 PICTURES = "pictures"  # the entry of the data set picker
-_TYPES = ["png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm"]
+_TYPES = [ending.removeprefix(".") for ending in EXTENSIONS]
 _UNKNOWN = "not known"
 _EXAMPLE = "flower.jpg"  # a photograph that scikit-learn ships
 

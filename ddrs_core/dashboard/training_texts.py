@@ -80,14 +80,17 @@ def outcome_html(shown: Shown) -> str:
             f"<b>The loss is no longer a number</b> since epoch {_first_broken(shown)}: training "
             "has diverged and will not recover. Start again with a smaller learning rate."
         )
+    excluded = html.escape(last.excluded) if last is not None else ""
     card = _card(shown)
     if card is None or not card.accuracy:
-        return ""
+        return excluded
     said = ", ".join(
         f"<b>{share:.1%}</b> {html.escape(name.replace('noise', 'under noise'))}"
         for name, share in card.accuracy.items()
     )
-    return f"On test images, every noisy copy judged alone, without a vote: {said} right."
+    return (
+        f"On test images, every noisy copy judged alone, without a vote: {said} right. {excluded}"
+    ).rstrip()
 
 
 def _card(shown: Shown) -> ModelCard | None:

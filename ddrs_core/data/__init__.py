@@ -6,10 +6,11 @@ from ddrs_core.data.dataset import (
     Dataset,
     DatasetInfo,
     ImageSource,
+    ReadImages,
     Shape,
     image_digest,
 )
-from ddrs_core.data.decode import ImageError, Picture, read_picture
+from ddrs_core.data.decode import EXTENSIONS, ImageError, Picture, read_picture
 from ddrs_core.data.pictures import KeptPicture, is_picture_name, keep_picture
 from ddrs_core.data.prepare import fit_picture
 from ddrs_core.data.registry import (
@@ -27,6 +28,7 @@ from ddrs_core.data.thumbnails import thumbnail
 from ddrs_core.download import DownloadError, DownloadProgress
 
 __all__ = [
+    "EXTENSIONS",
     "UNKNOWN_LABEL",
     "DamagedDataError",
     "Dataset",
@@ -38,6 +40,7 @@ __all__ = [
     "KeptPicture",
     "NotAtHandError",
     "Picture",
+    "ReadImages",
     "Shape",
     "add_dataset",
     "attach_dataset",

@@ -25,6 +25,7 @@ from torch import Tensor
 from ddrs_core import places
 from ddrs_core.data import parquet
 from ddrs_core.data.dataset import DamagedDataError, DatasetInfo, Entry, Opened
+from ddrs_core.data.parquet_files import split_files
 from ddrs_core.download import DownloadError, DownloadProgress, download, take_lock
 from ddrs_core.errors import DDRSError
 
@@ -53,7 +54,7 @@ def find() -> Entry | None:
     if shared is not None and parquet.matches(shared / "cifar10"):
         folder = shared / "cifar10"
         try:
-            splits = tuple(parquet.split_files(folder))
+            splits = tuple(split_files(folder))
         except DamagedDataError:
             splits = INFO.splits  # opening one says what is wrong
         info = replace(INFO, origin=str(folder), splits=splits)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ddrs_core.data.classes import match_classes
+from ddrs_core.data.decode import ImageError
 from ddrs_core.errors import (
     DDRSError,
     InvalidParameterError,
@@ -24,7 +25,9 @@ from ddrs_core.errors import (
 UNKNOWN_LABEL = -1
 LARGEST_SIDE = 1024  # of a prepared image, in pixels
 
-TEST_NAMES = ("test", "validation", "val", "valid", "dev")  # the first that is there is "test"
+# Names of splits in other people's files. The first test name that is there is "test".
+TEST_NAMES = ("test", "testing", "validation", "val", "valid", "dev", "eval")
+TRAIN_NAMES = ("train", "training")
 
 Shape: TypeAlias = tuple[int, int, int]  # (C, H, W)
 
@@ -119,6 +122,16 @@ def size_text(shape: tuple[int, ...]) -> str:
     return " x ".join(str(v) for v in shape)
 
 
+@dataclass(frozen=True, eq=False)
+class ReadImages:
+    """The images of some numbers that could be read, and why the others could not."""
+
+    indices: list[int]  # [m], in the order in which they were asked for
+    images: Tensor  # [m, C, H, W]
+    labels: Tensor  # [m], int64
+    failures: dict[int, str]  # by number
+
+
 @dataclass(frozen=True)
 class Dataset:
     """One split of a data set.
@@ -160,13 +173,35 @@ class Dataset:
         return int(index)
 
     def tensors(self, indices: Sequence[int] | None = None) -> tuple[Tensor, Tensor]:
-        """Stack images and labels: float32 [M, C, H, W] and int64 [M]."""
-        chosen = range(len(self)) if indices is None else [self.check_index(i) for i in indices]
+        """Stack images and labels: float32 [M, C, H, W] and int64 [M].
+
+        Raises:
+            ImageError: if one of the images cannot be read.
+        """
+        found = self.read(range(len(self)) if indices is None else indices)
+        for reason in found.failures.values():
+            raise ImageError(reason)
+        return found.images, found.labels
+
+    def read(self, indices: Sequence[int]) -> ReadImages:
+        """Read images; one that is missing or damaged does not keep the others back.
+
+        Raises:
+            DamagedDataError: if files that hold many images are damaged or gone.
+        """
+        chosen = [self.check_index(i) for i in indices]
         images = torch.empty(len(chosen), *self.info.shape)
+        failures: dict[int, str] = {}
         # In the order of the files, so that each stretch of a file is read once.
         for place, i in sorted(enumerate(chosen), key=lambda pair: pair[1]):
-            images[place] = self.images[i]
-        return images, torch.from_numpy(self.labels[list(chosen)])
+            try:
+                images[place] = self.images[i]
+            except ImageError as error:
+                failures[i] = str(error)
+        if failures:
+            places = [place for place, i in enumerate(chosen) if i not in failures]
+            chosen, images = [chosen[place] for place in places], images[places]
+        return ReadImages(chosen, images, torch.from_numpy(self.labels[chosen]), failures)
 
     def for_classes(self, class_names: Sequence[str]) -> Dataset:
         """The same images for a model that knows the classes ``class_names``.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
 import stat
 import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -20,12 +23,18 @@ EXTENSIONS = (
     ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff",
     ".ppm", ".pgm", ".pbm", ".pnm", ".pfm",
 )  # fmt: skip
+PROBED = 16  # pictures that are tried, where one must be decoded to know what a data set holds
+# Errors of the machine, after which the same file may be read: no more files or memory.
+_NOT_THE_FILE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 MAX_BYTES = 20 * 2**20
 MAX_PIXELS = 40_000_000
 _MAX_BYTES_FOR_COUNTING = 2**20  # counting the frames of a GIF walks through all of it
 _LONGEST_NAME = 80
 _ORIENTATION = 0x0112  # an EXIF tag
 _PILLOW = re.compile(r"PIL\b")
+
+
+T = TypeVar("T")
 
 
 class ImageError(DDRSError):
@@ -53,6 +62,11 @@ def display_name(filename: str) -> str:
     return clean if len(clean) <= _LONGEST_NAME else f"{clean[: _LONGEST_NAME - 1]}…"
 
 
+def _display_path(path: str) -> str:
+    """A path below a data set, of which the last two parts are shown."""
+    return "/".join(display_name(part) for part in PurePath(path).parts[-2:])
+
+
 def read_picture(data: bytes, filename: str = "") -> Picture:
     """Decode a PNG, JPEG, WebP, BMP, GIF, TIFF or PPM/PGM/PFM file from memory.
 
@@ -64,10 +78,13 @@ def read_picture(data: bytes, filename: str = "") -> Picture:
         ImageError: if the file is empty, larger than 20 MB or 40 million pixels, damaged, in
             another format, or holds values that are no colours.
     """
+    return _read(data, display_name(filename))
+
+
+def _read(data: bytes, name: str) -> Picture:
     try:
         return _decode(data)
     except Exception as error:  # Pillow's decoders raise nearly everything on damaged files
-        name = display_name(filename)
         subject = f"The picture {name!r}" if name else "The picture"
         raise ImageError(f"{subject} {_complaint(error)}") from None
 
@@ -109,22 +126,44 @@ def _complaint(error: Exception) -> str:
     return f"is damaged or incomplete and cannot be read ({reason})."
 
 
-def read_picture_file(path: str | Path) -> Picture:
+def first_readable(read: Callable[[T], Picture], candidates: Iterable[T]) -> Picture:
+    """The first picture that can be decoded; one that is damaged says nothing about the others.
+
+    Raises:
+        ImageError: of the first candidate, if none can be decoded.
+    """
+    refused: ImageError | None = None
+    for candidate in candidates:
+        try:
+            return read(candidate)
+        except ImageError as error:
+            refused = refused or error
+    raise refused or ImageError("There is no picture.")
+
+
+def read_picture_file(path: str | Path, shown: str | None = None) -> Picture:
     """Decode one image file, as :func:`read_picture` does.
+
+    Args:
+        path: the file.
+        shown: what messages call it, such as ``class/image.png``; default: the file's name.
 
     Raises:
         ImageError: in words that name the file.
+        DDRSError: if the machine, not the file, is why it cannot be read.
     """
-    name = display_name(str(path))
+    name = display_name(str(path)) if shown is None else _display_path(shown)
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for its writer
             raise ImageError(f"{name!r} is not a file.")
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in _NOT_THE_FILE:
+            raise DDRSError(f"{path} cannot be opened now: {error.strerror}.") from None
         reason = getattr(error, "strerror", None) or error
         raise ImageError(f"The picture {name!r} cannot be read: {reason}.") from None
-    return read_picture(data, name)
+    return _read(data, name)
 
 
 def to_grey_or_rgb(image: Image.Image) -> Image.Image:

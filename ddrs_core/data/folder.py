@@ -1,6 +1,6 @@
-"""Folders of photographs in ImageFolder layout: ``root/class/image.jpg``.
+"""Folders of photographs in ImageFolder layout: ``root/class/image.jpg``, with or without splits.
 
-``root/{train,test,val,validation}/class/image.jpg`` has splits. The folder names are the classes.
+The folder names are the classes; :mod:`~ddrs_core.data.folder_layout` finds them.
 """
 
 from __future__ import annotations
@@ -8,26 +8,35 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
-from ddrs_core.data.dataset import TEST_NAMES, DamagedDataError, DatasetInfo, Opened, Shape
-from ddrs_core.data.decode import EXTENSIONS, read_picture_file
+from ddrs_core.data.dataset import DamagedDataError, DatasetInfo, Opened, Shape
+from ddrs_core.data.decode import (
+    EXTENSIONS,
+    PROBED,
+    ImageError,
+    Picture,
+    first_readable,
+    read_picture_file,
+)
+from ddrs_core.data.folder_layout import Layout, doubts, find_layout, subfolders
 from ddrs_core.data.lru import LRU
 from ddrs_core.data.prepare import PHOTOGRAPH_SIZE, fit_picture
 
 _IMAGENET_CLASSES = 1000
 _RECHECK_SECONDS = 1.0
+_RULES = 2  # raised when the same folders are read in another way, so that records notice
 _STAMPS: LRU[str] = LRU(64)
 _SYNSET = re.compile(r"n\d{8}")
 
 
 def matches(path: Path) -> bool:
     """Whether this is a folder that has folders; nothing is opened."""
-    return path.is_dir() and bool(_folders(path))
+    return path.is_dir() and bool(subfolders(path))
 
 
 def fingerprint(path: Path) -> str:
@@ -37,48 +46,54 @@ def fingerprint(path: Path) -> str:
     there are 1,000 of them.
     """
     moment = time.monotonic() // _RECHECK_SECONDS
-    return _STAMPS.get((path, path.stat().st_mtime_ns, moment), lambda: repr(_stamps(path)))
+    key = (path, path.stat().st_mtime_ns, moment)
+    return _STAMPS.get(key, lambda: f"{_RULES} {_stamps(path)}")
 
 
 def _stamps(path: Path) -> list[int]:
     """Times at which the folder, its splits and its classes changed."""
-    stamps = []
-    for parent in dict.fromkeys((path, *_split_folders(path).values())):
-        folders = [parent, *sorted(_folders(parent))]
-        stamps += [folder.stat().st_mtime_ns for folder in folders]
-    return stamps
+    layout = find_layout(path)
+    folders = [path]
+    for split in layout.splits.values():
+        folders += [split.path] if split.path.is_dir() else []
+        folders += split.classes.values()
+        folders += [] if split.classes else subfolders(split.path)
+        folders += [] if split.label_list is None else [split.label_list]
+    return [folder.stat().st_mtime_ns for folder in sorted(set(folders))]
 
 
 def describe(path: Path, name: str, title: str, size: int | None) -> DatasetInfo:
-    """Find out what a folder holds; the first image is decoded, the others are counted.
+    """Find out what a folder holds; one image is decoded, the others are counted.
 
     Raises:
         DamagedDataError: if there are no classes or no images.
-        ImageError: if the first image cannot be decoded.
+        ImageError: if none of the first images can be decoded.
     """
-    splits = _split_folders(path)
-    folders = _class_folders(splits.values())
-    if not folders:
+    layout = find_layout(path)
+    if not layout.classes:
         raise DamagedDataError(
             f"{path} has no class folders; expected is one folder of images for each class."
         )
-    images, _ = _list_images(splits["test"], folders)
+    split = layout.splits["test"]
+    images, labels = split.images(layout.classes)
     if not images:
         raise DamagedDataError(
-            f"The {len(folders)} folders in {splits['test']} hold no images "
+            f"The {len(layout.classes)} folders in {split.path} hold no images "
             f"({', '.join(EXTENSIONS)})."
         )
-    read_picture_file(images[0])
+    first_readable(lambda image: _read(image, path), images[:PROBED])
     side = size or PHOTOGRAPH_SIZE
+    kind = "one folder for each class" if split.has_labels else "without labels"
+    notes = [*layout.notes, *doubts(layout), *_empty_classes(layout, labels)]
     return DatasetInfo(
         name=name,
         title=title,
-        description=f"{len(images):,} photographs in the test split, one folder for each class.",
-        class_names=_class_names(folders),
+        description=" ".join((f"{len(images):,} photographs in the test split, {kind}.", *notes)),
+        class_names=_class_names(layout.classes),
         shape=(3, side, side),
         origin=str(path),
         resizable=True,
-        splits=tuple(splits),
+        splits=tuple(layout.splits),
     )
 
 
@@ -88,58 +103,47 @@ def open_split(path: Path, info: DatasetInfo, split: str) -> Opened:
     Raises:
         DamagedDataError: if the split is no longer there.
     """
-    splits = _split_folders(path)
-    if split not in splits:
+    layout = find_layout(path)
+    if split not in layout.splits:
         raise DamagedDataError(f"The {split} split is no longer in {path}.")
-    images, labels = _list_images(splits[split], _class_folders(splits.values()))
-    return FolderImages(images, info.shape), np.array(labels, np.int64)
+    images, labels = layout.splits[split].images(layout.classes)
+    return FolderImages(images, info.shape, path), np.array(labels, np.int64)
+
+
+def _empty_classes(layout: Layout, labels: Sequence[int]) -> list[str]:
+    if len(layout.splits) > 1:
+        return []
+    empty = [name for number, name in enumerate(layout.classes) if number not in set(labels)]
+    if not empty:
+        return []
+    shown = ", ".join(empty[:4]) + (", ..." if len(empty) > 4 else "")
+    return [f"No image is in {len(empty)} of its {len(layout.classes)} classes: {shown}."]
 
 
 class FolderImages:
     """Image files, each decoded when asked for, as float32 [C, H, W]."""
 
-    def __init__(self, paths: Sequence[str], shape: Shape) -> None:
+    def __init__(self, paths: Sequence[str], shape: Shape, root: Path) -> None:
         self._paths = paths
         self._shape = shape
+        self._root = root
 
     def __len__(self) -> int:
         return len(self._paths)
 
     def __getitem__(self, index: int) -> Tensor:
-        return fit_picture(read_picture_file(self._paths[index]), self._shape)
+        path = self._paths[index]
+        try:
+            picture = _read(path, self._root)
+        except ImageError:
+            if not os.path.isdir(os.path.dirname(path)):  # a disk that went, not a bad image
+                raise DamagedDataError(f"The folder of {path} is not there any more.") from None
+            raise
+        return fit_picture(picture, self._shape)
 
 
-def _split_folders(path: Path) -> dict[str, Path]:
-    """The folders that hold the class folders of "test" and, if there is one, of "train"."""
-    found = {
-        folder.name.lower(): folder
-        for folder in _folders(path)
-        if folder.name.lower() in (*TEST_NAMES, "train") and _folders(folder)
-    }
-    if not found:
-        return {"test": path}
-    test = next((name for name in TEST_NAMES if name in found), "train")
-    splits = {"test": found[test]}
-    if test != "train" and "train" in found:
-        splits["train"] = found["train"]
-    return splits
-
-
-def _class_folders(splits: Iterable[Path]) -> list[str]:
-    """Names of the classes, of all splits together, so that numbers agree between them."""
-    return sorted({folder.name for split in splits for folder in _folders(split)})
-
-
-def _folders(path: Path) -> list[Path]:
-    try:
-        with os.scandir(path) as entries:
-            return [
-                Path(entry.path)
-                for entry in entries
-                if entry.is_dir() and not entry.name.startswith(".")
-            ]
-    except OSError as error:
-        raise DamagedDataError(f"{path} cannot be read: {error.strerror}.") from None
+def _read(path: str, root: Path) -> Picture:
+    return read_picture_file(path, os.path.relpath(path, root))
 
 
 def _class_names(folders: Sequence[str]) -> tuple[str, ...]:
@@ -149,12 +153,3 @@ def _class_names(folders: Sequence[str]) -> tuple[str, ...]:
     from torchvision.models import ResNet50_Weights
 
     return tuple(ResNet50_Weights.IMAGENET1K_V1.meta["categories"])  # in order of synset
-
-
-def _list_images(folder: Path, classes: Sequence[str]) -> tuple[list[str], list[int]]:
-    """Paths and class numbers of all images, sorted by class and path."""
-    from torchvision.datasets.folder import make_dataset
-
-    numbers = {name: number for number, name in enumerate(classes)}
-    found = make_dataset(str(folder), numbers, extensions=EXTENSIONS, allow_empty=True)
-    return [path for path, _ in found], [number for _, number in found]

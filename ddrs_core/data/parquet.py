@@ -1,15 +1,13 @@
 """Parquet files in the layout that Hugging Face exports image data sets in.
 
 A column ``img`` or ``image`` (a struct of ``bytes``, an encoded picture, and ``path``), an integer
-column of labels, and the class names in the schema metadata. One file or a folder of files named
-``{split}-00000-of-00002.parquet``. Rows are read lazily, a row group at a time.
+column of labels, and the class names in the schema metadata. One file, or a folder in one of the
+layouts of :mod:`~ddrs_core.data.parquet_files`. Rows are read lazily, a row group at a time.
 """
 
 from __future__ import annotations
 
 import json
-import re
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,16 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ddrs_core.data.dataset import (
-    TEST_NAMES,
-    DamagedDataError,
-    DatasetInfo,
-    Opened,
-    Shape,
-    size_text,
-)
-from ddrs_core.data.decode import ImageError, Picture, read_picture
+from ddrs_core.data.dataset import DamagedDataError, DatasetInfo, Opened, Shape, size_text
+from ddrs_core.data.decode import PROBED, ImageError, Picture, read_picture
 from ddrs_core.data.lru import LRU
+from ddrs_core.data.parquet_files import parquet_files, split_files
 from ddrs_core.data.prepare import PHOTOGRAPH_SIZE, as_tensor, fit_picture
 from ddrs_core.errors import MismatchError
 
@@ -40,8 +32,7 @@ if TYPE_CHECKING:
 MAX_ROWS = 20_000_000  # a small file can claim more than fits in memory
 MAX_GROUP_BYTES = 4 * 2**30
 _IMAGE_COLUMNS = ("img", "image")
-_SHARD = re.compile(r"(?P<split>.+?)-(?P<part>\d{5})-of-(?P<parts>\d{5})(-[0-9a-f]+)?")
-_PROBED = 16  # images that tell whether all have one size
+_RULES = 2  # raised when the same files are read in another way, so that records notice
 _LARGEST_FIXED = 64  # pixels; larger ones are photographs, to be resized
 _MAX_CLASSES = 100_000
 _REMEMBERED_BYTES = 256 * 2**20  # of row groups, for each open split
@@ -49,35 +40,38 @@ _REMEMBERED_BYTES = 256 * 2**20  # of row groups, for each open split
 
 def matches(path: Path) -> bool:
     """Whether this is a parquet file or a folder of them; nothing is opened."""
-    return bool(_files(path))
+    try:
+        return bool(parquet_files(path))
+    except DamagedDataError:  # describing it says which configurations there are
+        return True
 
 
 def fingerprint(path: Path) -> str:
     """Changes when one of the files does; costs one look at the folder and one at each file."""
-    stats = [(file.name, file.stat()) for file in _files(path)]
-    return repr([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
+    stats = [(str(file.relative_to(path)), file.stat()) for file in parquet_files(path)]
+    found = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    return f"{_RULES} {found}"
 
 
 def describe(path: Path, name: str, title: str, size: int | None) -> DatasetInfo:
-    """Find out what a parquet data set holds; the first images are decoded.
+    """Find out what a parquet data set holds; the first images are decoded, as far as they can.
 
     Small images of one size are used as they are; others are photographs, prepared at
     ``size`` x ``size`` (224 unless given) or any other shape.
 
     Raises:
         DamagedDataError: if a file is missing, broken or laid out in another way.
-        ImageError: if one of the first images cannot be decoded.
+        ImageError: if none of the first images can be decoded.
         MismatchError: if ``size`` is given for images of one fixed size.
     """
     splits = split_files(path)
     files = next(iter(splits.values()))
-    columns = _columns(files[0])
+    columns = _common_columns(files)
     labels = _read_labels(files, columns)
     if not len(labels):
         raise DamagedDataError(f"{files[0].name} holds no images.")
     rows = _Rows(files, columns.image)
-    first = [rows.picture(i) for i in range(min(_PROBED, len(labels)))]
-    fixed = _fixed_shape(first)
+    fixed = _fixed_shape(_first_pictures(rows))
     if fixed is not None and size is not None:
         raise MismatchError(
             f"The images of {title} are {size_text(fixed)} and are used as they are: leave out "
@@ -108,7 +102,7 @@ def open_split(path: Path, info: DatasetInfo, split: str) -> Opened:
     files = split_files(path).get(split)
     if files is None:
         raise DamagedDataError(f"The {split} split is no longer in {path}.")
-    columns = _columns(files[0])
+    columns = _common_columns(files)
     if columns.class_names and columns.class_names != info.class_names:
         raise DamagedDataError(
             f"The classes of {info.title} are {_some(info.class_names)}, but {files[0]} has "
@@ -124,57 +118,8 @@ def open_split(path: Path, info: DatasetInfo, split: str) -> Opened:
     return ParquetImages(_Rows(files, columns.image), info), labels
 
 
-def split_files(path: Path) -> dict[str, list[Path]]:
-    """The files of "test" and, if there is one, of "train".
-
-    Without a test split the validation split serves as one, or whatever single split there is.
-
-    Raises:
-        DamagedDataError: if there are no files, or one of several is missing.
-    """
-    groups: dict[str, list[Path]] = defaultdict(list)
-    parts: dict[str, int] = {}
-    for file in _files(path):
-        shard = _SHARD.fullmatch(file.stem)
-        split = (shard["split"] if shard else file.stem).lower()
-        groups[split].append(file)
-        if shard:
-            parts[split] = int(shard["parts"])
-    if not groups:
-        raise DamagedDataError(f"There are no parquet files in {path}.")
-    if path.is_dir():
-        for split, expected in parts.items():
-            if len(groups[split]) != expected:
-                raise DamagedDataError(
-                    f"The {split} split in {path} should have {expected} files, but "
-                    f"{len(groups[split])} are there. Fetch the missing ones."
-                )
-    return _named_splits(dict(groups))
-
-
-def _named_splits(groups: dict[str, list[Path]]) -> dict[str, list[Path]]:
-    others = [name for name in groups if name != "train"]
-    test = next((name for name in TEST_NAMES if name in groups), None)
-    if test is None and others and "train" not in groups:
-        return {"test": sorted(file for files in groups.values() for file in files)}
-    chosen = test or (others[0] if others else "train")
-    splits = {"test": sorted(groups[chosen])}
-    if "train" in groups and chosen != "train":
-        splits["train"] = sorted(groups["train"])
-    return splits
-
-
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
-
-
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path] if path.suffix.lower() == ".parquet" else []
-    for folder in (path, path / "data"):  # Hugging Face repositories keep them in data/
-        if found := sorted(file for file in folder.glob("*.parquet") if file.is_file()):
-            return found
-    return []
 
 
 @dataclass(frozen=True)
@@ -204,6 +149,29 @@ def _damaged(file: Path, error: Exception) -> DamagedDataError:
     return DamagedDataError(
         f"{file} is damaged or incomplete, or no parquet file at all ({reason}). Fetch it again."
     )
+
+
+def _common_columns(files: Sequence[Path]) -> _Columns:
+    """The columns of all files of a split.
+
+    Raises:
+        DamagedDataError: if one has others than the first, in words that name both.
+    """
+    first = _columns(files[0])
+    for file in files[1:]:
+        columns = _columns(file)
+        if (columns.image, columns.label) != (first.image, first.label):
+            raise DamagedDataError(
+                f"The files of one split must have the same columns: {files[0].name} has "
+                f"{first.image!r} and {first.label!r}, but {file.name} has {columns.image!r} and "
+                f"{columns.label!r}."
+            )
+        if columns.class_names and first.class_names not in ((), columns.class_names):
+            raise DamagedDataError(
+                f"The files of one split must have the same classes: {files[0].name} has "
+                f"{_some(first.class_names)}, but {file.name} has {_some(columns.class_names)}."
+            )
+    return first
 
 
 def _columns(file: Path) -> _Columns:
@@ -295,7 +263,8 @@ class _RowGroup:
     file: Path
     metadata: Any
     index: int
-    start: int  # number of its first row
+    start: int  # number of its first row, in all files
+    file_start: int  # and of the first row of its file
 
 
 class _Rows:
@@ -308,8 +277,9 @@ class _Rows:
         for file in files:
             with _open(file) as parquet:
                 metadata = parquet.metadata
+            file_start = rows
             for index in range(metadata.num_row_groups):
-                self._groups.append(_RowGroup(file, metadata, index, rows))
+                self._groups.append(_RowGroup(file, metadata, index, rows, file_start))
                 rows += metadata.row_group(index).num_rows
         self._rows = rows
         self._starts = np.array([group.start for group in self._groups], np.int64)
@@ -329,9 +299,10 @@ class _Rows:
         group = self._groups[number]
         stored = self._read.get(number, partial(self._read_group, group))
         data = stored[row - group.start].as_py()
+        where = f"row {row - group.file_start} of {group.file.name}"
         if data is None:
-            raise ImageError(f"Row {row} of {group.file.name} holds no picture.")
-        return read_picture(data, f"row {row} of {group.file.name}")
+            raise ImageError(f"{where[0].upper()}{where[1:]} holds no picture.")
+        return read_picture(data, where)
 
     def _read_group(self, group: _RowGroup) -> pa.Array:
         """The column of encoded pictures: binary [rows of the group]."""
@@ -374,6 +345,19 @@ class ParquetImages:
                 f"pixels; the others are {width} x {height}."
             )
         return as_tensor(picture.image, channels)
+
+
+def _first_pictures(rows: _Rows) -> list[Picture]:
+    """Those of the first pictures that can be decoded."""
+    found, refused = [], None
+    for row in range(min(PROBED, len(rows))):
+        try:
+            found.append(rows.picture(row))
+        except ImageError as error:
+            refused = refused or error
+    if not found:
+        raise refused or ImageError("There is no picture.")
+    return found
 
 
 def _fixed_shape(pictures: Sequence[Picture]) -> Shape | None:

@@ -82,7 +82,7 @@ def radius_against_sigma_figure(results: ResultSet) -> Figure:
 
 def _outcomes(results: ResultSet) -> tuple[tuple[str, np.ndarray, str, str], ...]:
     """Name, images, colour and symbol of each kind of answer."""
-    answered = ~results.abstained
+    answered = results.certified
     return (
         ("right", answered & results.correct, BLUE, "circle"),
         ("wrong", answered & results.labelled & ~results.correct, ORANGE, "triangle-down"),

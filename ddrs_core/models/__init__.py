@@ -30,6 +30,7 @@ from ddrs_core.models.foreign import (
     recognise,
 )
 from ddrs_core.models.forward import NoisyForward, VoteCounts
+from ddrs_core.models.journal import Journal, JournaledForward
 from ddrs_core.models.library import add_model, free_name, keep_upload, remove_model
 from ddrs_core.models.noise import NoiseStream, noise_generator
 from ddrs_core.models.normalizations import list_normalizations
@@ -61,6 +62,8 @@ __all__ = [
     "UPLOAD_PREFIX",
     "Classifier",
     "DeviceInfo",
+    "Journal",
+    "JournaledForward",
     "Layout",
     "ModelCard",
     "NoiseStream",

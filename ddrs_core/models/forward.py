@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 # input values a batch: 256 and 4,096 CIFAR images
 _BATCH_VALUES = {"cpu": 3 << 18, "cuda": 3 << 22}
-_REPORT_SECONDS = 0.1
+REPORT_SECONDS = 0.1
 _MAX_UNREPORTED = 64  # batches between two snapshots at most
 
 
@@ -219,7 +219,8 @@ class NoisyForward:
         sigmas: Tensor,
         n: int,
         generators: Sequence[torch.Generator] | Sequence[NoiseStream],
-        report_every: float | None = _REPORT_SECONDS,
+        report_every: float | None = REPORT_SECONDS,
+        start: VoteCounts | None = None,
     ) -> Iterator[VoteCounts]:
         """Count the classes of n noisy copies of each image.
 
@@ -231,6 +232,8 @@ class NoisyForward:
                 a later call goes on with.
             report_every: seconds between two snapshots, None for none; the counts do not
                 depend on it.
+            start: counts of an earlier call with the same arguments, to be continued; its
+                samples are drawn, but not evaluated again.
 
         Yields:
             The counts so far, about every ``report_every`` seconds; the last is complete.
@@ -255,6 +258,11 @@ class NoisyForward:
         size = len(buffers[0])
         pending: deque[tuple[int, Callable[[], Tensor]]] = deque()
         done = drawn = batch = 0
+        if start is not None:
+            counts.copy_(torch.from_numpy(start.counts.reshape(-1)))
+            done = drawn = start.done
+            for image, stream in enumerate(streams):
+                stream.skip(max(0, min(n, done - image * n)))
         every, since, started = 1, 0, time.perf_counter()
         while done < total:
             while drawn < total and len(pending) < window:
@@ -285,6 +293,11 @@ class NoisyForward:
         """The final counts [M, K] of :meth:`vote_steps`."""
         steps = self.vote_steps(images, sigmas, n, generators, report_every=None)
         return [step.counts for step in steps][-1]
+
+    def remembered(self, sigmas: Tensor, ask: Callable[[], list[Tensor]]) -> list[Tensor]:
+        """``ask()``, a question to the network that is new every time; see
+        :class:`~ddrs_core.models.journal.JournaledForward`."""
+        return ask()
 
     def check_images(self, images: Tensor) -> None:
         """Make sure that ``images`` is [M, C, H, W] in [0, 1], and what the network takes.

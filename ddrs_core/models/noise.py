@@ -36,6 +36,7 @@ class NoiseStream:
 
     def __init__(self, generator: torch.Generator, shape: tuple[int, ...], n: int) -> None:
         self.generator = generator
+        self.shape = shape
         self.left = n
         self.block = min(n, block_size(shape, generator.device.type))
         self._spare: Tensor | None = None  # drawn but not handed out yet, [block, C, H, W]
@@ -61,6 +62,15 @@ class NoiseStream:
                 self._spare.normal_(generator=self.generator)
                 self._used = 0
             row += take
+
+    def skip(self, count: int) -> None:
+        """Draw the next ``count`` samples for nobody."""
+        device = self.generator.device
+        scratch = torch.empty((min(count, self.block), *self.shape), device=device)
+        while count > 0:
+            taken = min(count, self.block)
+            self.fill(scratch[:taken])
+            count -= taken
 
 
 def block_size(shape: tuple[int, ...], device_type: str) -> int:

@@ -260,13 +260,12 @@ def _try(
     wanted = affordable(
         forward, plain.card.shape, _IMAGES * candidates, _SECONDS, _FEWEST_IMAGES * candidates
     )
-    chosen = spread_images(data, wanted // candidates)
-    if not chosen:
-        raise InvalidParameterError(f"{data.info.title} has no labelled image.")
-    images, labels = data.tensors(chosen)
-    trials = try_normalizations(plain.network, plain.card, images, labels, extra=in_file)
-    more = affordable(forward, plain.card.shape, _COMPARED_IMAGES, _SECONDS, len(chosen))
-    images, _ = data.tensors(spread_images(data, more))
+    read = data.read(spread_images(data, wanted // candidates))
+    if not read.indices:
+        raise InvalidParameterError(f"{data.info.title} has no labelled image that can be read.")
+    trials = try_normalizations(plain.network, plain.card, read.images, read.labels, extra=in_file)
+    more = affordable(forward, plain.card.shape, _COMPARED_IMAGES, _SECONDS, len(read.indices))
+    images = data.read(spread_images(data, more)).images
     fits = [fit_statistics(plain.network, trial.normalization, images) for trial in trials]
     return sorted(
         zip(trials, fits, strict=True), key=lambda pair: _rank(pair[0], pair[1], trials[0])

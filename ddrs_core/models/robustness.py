@@ -124,10 +124,12 @@ def measure_robustness(
     wanted = affordable(
         forward, dataset.info.shape, _IMAGES * evaluations, _SECONDS, _FEWEST_IMAGES * evaluations
     )
-    chosen = spread_images(dataset, wanted // evaluations)
+    read = dataset.read(spread_images(dataset, wanted // evaluations))
+    chosen, images, labels = read.indices, read.images, read.labels
     if not chosen:
-        raise MismatchError(f"No image of {dataset.info.title} has a label that the model knows.")
-    images, labels = dataset.tensors(chosen)
+        raise MismatchError(
+            f"No image of {dataset.info.title} can be read and has a label that the model knows."
+        )
     result = Robustness(forward.digest, dataset.info.name, len(chosen), _COPIES, {})
     rows = np.arange(len(chosen))
     for sigma in NOISE_LEVELS:

@@ -155,7 +155,8 @@ def plan_digest(dataset: Dataset, plan: Sequence[int]) -> str:
     few, so that it costs no time."""
     digest = hashlib.sha256(repr([(i, dataset.label(i)) for i in plan]).encode())
     for at in sorted({k * (len(plan) - 1) // _LOOKED_AT for k in range(_LOOKED_AT + 1)}):
-        digest.update(image_digest(dataset[plan[at]][0]).encode())
+        read = dataset.read([plan[at]])
+        digest.update((image_digest(read.images[0]) if read.indices else "unreadable").encode())
     return digest.hexdigest()[:16]
 
 

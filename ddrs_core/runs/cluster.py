@@ -109,10 +109,10 @@ def _tasks(
 def _unit(run: CertifyRun, task: Task) -> Unit:
     """A task with its images, as it is sent to a worker."""
     indices = [run.plan[place] for place in task.places]
-    images, labels = run.dataset.tensors(indices)
+    read = run.dataset.read(indices)
     config = replace(run.config, indices=tuple(indices), limit=None)
     there = frozenset(place - task.places.start for place in task.there)
-    return Unit(config, images, labels.numpy(), there)
+    return Unit(config, read, run.dataset.labels[indices], there)
 
 
 def _check_device(name: str) -> None:

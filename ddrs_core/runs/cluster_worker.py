@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import ddrs_core
-from ddrs_core.data import Dataset, DatasetInfo
+from ddrs_core.data import Dataset, DatasetInfo, ImageError, ReadImages
 from ddrs_core.errors import CheckpointError
 from ddrs_core.models import (
     Classifier,
@@ -53,7 +53,7 @@ class Unit:
     """Images that are certified together: a block of a setting, or a group of one."""
 
     config: CertifyConfig  # its ``indices`` are those of the images, in the order of the plan
-    images: Tensor  # [m, C, H, W]
+    read: ReadImages  # as far as they can be read
     labels: NDArray[np.int64]  # [m]
     done: frozenset[int]  # places among the m whose certificates are there already
 
@@ -142,19 +142,22 @@ class _UnitRun(CertifyRun):
         self.plan = list(unit.config.indices or ())
         labels = np.full(max(self.plan) + 1, -1, dtype=np.int64)
         labels[self.plan] = unit.labels
-        self.dataset = Dataset(kit.info, kit.split, _Sent(self.plan, unit.images), labels)
+        self.dataset = Dataset(kit.info, kit.split, _Sent(unit.read, len(labels)), labels)
 
 
 class _Sent:
     """Images that were sent, under the numbers that they have in their data set."""
 
-    def __init__(self, indices: list[int], images: Tensor) -> None:
-        self._images = dict(zip(indices, images, strict=True))
+    def __init__(self, read: ReadImages, count: int) -> None:
+        self._images = dict(zip(read.indices, read.images, strict=True))
+        self._failures, self._count = read.failures, count
 
     def __len__(self) -> int:
-        return max(self._images) + 1
+        return self._count
 
     def __getitem__(self, index: int, /) -> Tensor:
+        if index in self._failures:
+            raise ImageError(self._failures[index])
         return self._images[index]
 
 

@@ -153,7 +153,8 @@ def cap_slope(results: ResultSet) -> float | None:
     """The largest radius for sigma = 1; None where N or alpha is unknown."""
     if results.n is None or results.alpha is None:
         return None
-    first = next((r.certificate for r in results.rows if r.certificate is not None), None)
+    certificates = (row.certificate for row in results.rows if not row.failure)
+    first = next((c for c in certificates if c is not None), None)
     alpha = results.alpha
     if first is not None:
         if first.schedule:

@@ -42,6 +42,9 @@ def keeper(store: Store, record: RunRecord, config: CertifyConfig, done: int) ->
         bank = _open_bank(store, record, config, get_card(config.model), dataset.info)
 
     def settle(setting: int, place: int, certificate: Certificate) -> None:
+        if certificate.failure:  # there is no image to settle
+            keep(setting, place, certificate)
+            return
         image = dataset[plan[place]][0]
         with bank.transaction() as connection:
             (settlement,) = bank.settle_within(connection, [image], [certificate])

@@ -2,6 +2,9 @@
 
 The first six columns are those of Cohen et al.'s ``certify.py``. The others hold all that is
 needed to recompute the radius and to tell whether a run can be continued.
+
+An image that cannot be read has a row too: predict -1, radius 0, n 0, no votes, and in the column
+``grade`` the word ``unreadable:`` with the reason. It counts as not certified; it did not abstain.
 """
 
 from __future__ import annotations
@@ -15,8 +18,8 @@ from typing import IO, Self
 
 from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.runs.certify import CertifyRun
-from ddrs_core.runs.certify_config import CertifyConfig
-from ddrs_core.smoothing import Certificate
+from ddrs_core.runs.certify_config import CertifyConfig, Method
+from ddrs_core.smoothing import ABSTAIN, Certificate, Grade
 
 COLUMNS = (
     "idx", "label", "predict", "radius", "correct", "time",
@@ -33,6 +36,7 @@ _LOOKS = ("looks", "n_max", "first", "growth", "last")  # words of a schedule, s
 _MANY_CLASSES = 100
 _MOST_CLASSES = 100_000
 _MOST_SAMPLES = 10**12
+_UNREADABLE = "unreadable: "  # in the column grade, before the reason
 HEADER = "\t".join(COLUMNS)
 _COLUMNS_OF = {HEADER: COLUMNS, "\t".join(OLDER_COLUMNS): OLDER_COLUMNS}
 
@@ -67,7 +71,7 @@ class LogRow:
             "count": str(c.counts[c.candidate]),
             "n": str(c.n),
             "p_lower": repr(c.p_lower),
-            "grade": c.grade.value,
+            "grade": _UNREADABLE + _one_line(c.failure) if c.failure else c.grade.value,
             "candidate": str(c.candidate),
             "counts": _counts_text(c.counts),
             "schedule": self.settings.get("schedule") or c.schedule,
@@ -86,8 +90,12 @@ class LogRow:
         candidate, n = int(cells["candidate"]), int(cells["n"])
         if not -1 <= candidate < len(counts):
             raise ValueError(f"there is no class {candidate}")
-        if not 1 <= n <= _MOST_SAMPLES or n != sum(counts) or min(counts) < 0:
+        grade, failure = _read_grade(cells)
+        least = 0 if failure else 1
+        if not least <= n <= _MOST_SAMPLES or n != sum(counts) or min(counts) < 0:
             raise ValueError(f"{n} samples do not go with these votes")
+        if failure and (n, int(cells["predict"]), float(cells["radius"])) != (0, ABSTAIN, 0.0):
+            raise ValueError("an image that cannot be read has a class, a radius or votes")
         if not 0 < float(cells["alpha"]) < 1:
             raise ValueError(f"alpha cannot be {cells['alpha']}")
         certificate = Certificate.from_dict(
@@ -98,7 +106,7 @@ class LogRow:
                 "prediction": int(cells["predict"]),
                 "radius": float(cells["radius"]),
                 "sigma": float(cells["sigma"]),
-                "grade": cells["grade"],
+                "grade": grade,
                 "counts": counts,
                 "n0": int(cells["n0"]),
                 "n": n,
@@ -110,7 +118,8 @@ class LogRow:
                 "model": cells["model"],
                 "seconds": float(cells["time"]),
                 "candidate": candidate,
-                "schedule": looks_text(cells["schedule"]),
+                "schedule": "" if failure else looks_text(cells["schedule"]),
+                "failure": failure,
             }
         )
         _check_look(certificate)
@@ -138,6 +147,19 @@ def _read_counts(text: str) -> list[int]:
             raise ValueError(f"there is no class {number}")
         counts[int(number)] = int(votes)
     return counts
+
+
+def _read_grade(cells: dict[str, str]) -> tuple[str, str]:
+    """The grade, and why the image cannot be read ("" where it can)."""
+    if not cells["grade"].startswith(_UNREADABLE):
+        return cells["grade"], ""
+    fixed = cells["strategy"].split(" ")[0] == Method.FIXED
+    failure = cells["grade"].removeprefix(_UNREADABLE)
+    return (Grade.UNCONDITIONAL if fixed else Grade.CONDITIONAL).value, failure or "no reason"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def looks_text(schedule: str) -> str:
@@ -334,6 +356,8 @@ def _check_same_run(
         compared.pop("n", None)  # each image has its own, and the schedule holds the most
     for row in rows:
         for name, value in compared.items():
+            if name == "n" and row.certificate.failure:
+                continue  # no sample was drawn
             if row.settings[name] != value:
                 raise LogError(
                     f"{path} was made with other settings: its {name} is "

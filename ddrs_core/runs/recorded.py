@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 
 import psutil
 
 import ddrs_core
+from ddrs_core import places
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
-from ddrs_core.models import get_card, resolve_device
+from ddrs_core.models import Journal, get_card, resolve_device
 from ddrs_core.runs.certify import RunStep, interleave, open_runs
 from ddrs_core.runs.certify_config import CertifyConfig, open_plan, plan_digest, shared_votes
 from ddrs_core.runs.cluster import cluster_steps
@@ -34,6 +36,7 @@ SETTING_FIELDS = (
 _IMAGES = "images"  # in a run's configuration: digest of what its plan means
 _BEAT_SECONDS = 1.0
 _LOOK_SECONDS = 0.5
+_KEPT_SECONDS = 30 * 86_400.0  # of answers for a run that stands still
 
 
 @dataclass(frozen=True)
@@ -191,23 +194,48 @@ def _work(
         raise _changed()
     sources = shared_votes(configs)
     voting = [i for i in range(len(configs)) if i not in sources]
-    made = _steps(configs, voting, done, cluster, earlier)
-    keepers = [keeper(store, record, c, len(d)) for c, d in zip(configs, done, strict=True)]
+    journals = _journals(record)
+    made = _steps(configs, voting, done, cluster, earlier, journals)
+    keepers = [keeper(store, record, c, _settled(store, record, i)) for i, c in enumerate(configs)]
     first = _left_over(store, record, sources, done)
-    for setting, step in chain(first, _shared(made, sources, done)):
-        if step.certificate is not None:
-            if earlier is not None and step.certificate.precision != earlier.precision:
-                raise _changed()
-            earlier = step.certificate
-            keepers[setting](setting, step.place, step.certificate)
-            count += 1
-        if time.monotonic() - said >= _BEAT_SECONDS:
-            wanted = store.beat(record.id, meter.progress(step.stage, count))
-            if wanted is not None:
-                return wanted.state
-            said = time.monotonic()
-        yield RecordedStep(setting, step, count, record.total)
+    try:
+        for setting, step in chain(first, _shared(made, sources, done)):
+            if step.certificate is not None:
+                if earlier is not None and step.certificate.precision != earlier.precision:
+                    raise _changed()
+                earlier = step.certificate
+                keepers[setting](setting, step.place, step.certificate)
+                count += 1
+            if time.monotonic() - said >= _BEAT_SECONDS:
+                wanted = store.beat(record.id, meter.progress(step.stage, count))
+                if wanted is not None:
+                    return wanted.state
+                said = time.monotonic()
+            yield RecordedStep(setting, step, count, record.total)
+    finally:
+        for journal in journals:
+            journal.write()
+    for journal in journals:
+        journal.end()
     return None
+
+
+def _journals(record: RunRecord) -> list[Journal]:
+    """Files of this machine for what the network answers, one a setting; those of runs that
+    nobody went on with are removed."""
+    folder = places.home() / "unfinished"
+    oldest = time.time() - _KEPT_SECONDS
+    for path in folder.glob("*") if folder.is_dir() else ():
+        with suppress(OSError):  # another process removes it
+            if path.stat().st_mtime < oldest:
+                path.unlink()
+    return [Journal(folder / f"{record.id}-{i}") for i in range(len(record.settings))]
+
+
+def _settled(store: Store, record: RunRecord, setting: int) -> int:
+    """Certificates of a setting that were there before; images that cannot be read have none."""
+    there = store.certificates(record.id, setting)
+    return sum(not stored.certificate.failure for stored in there)
 
 
 def _left_over(
@@ -240,6 +268,7 @@ def _steps(
     done: list[set[int]],
     cluster: str,
     earlier: Certificate | None,
+    journals: list[Journal],
 ) -> Iterator[tuple[int, RunStep]]:
     """The work of the settings that vote."""
     if cluster:
@@ -252,7 +281,7 @@ def _steps(
     runs = open_runs([configs[i] for i in voting])
     if earlier is not None and earlier.precision != runs[0].smoothed.forward.precision:
         raise _changed()
-    steps = interleave(runs, [done[i] for i in voting])
+    steps = interleave(runs, [done[i] for i in voting], [journals[i] for i in voting])
     return ((voting[number], step) for number, step in steps)
 
 

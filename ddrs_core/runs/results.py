@@ -24,6 +24,7 @@ _METHOD_OF = {
     Grade.CONDITIONAL: "ds",
     Grade.FOR_QUERIES_AFTER: "ds-memory",
 }
+_MOST_NAMED = 5  # images that cannot be read, in one sentence
 _ONE_FOR_ALL = ("dataset", "model", "n0", "alpha", "bound", "seed", "precision", "grade")
 
 
@@ -37,7 +38,8 @@ class Source(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
-    """The answer to one image; ``prediction`` -1 and ``radius`` 0 mean that it abstained."""
+    """The answer to one image; ``prediction`` -1 and ``radius`` 0 mean that nothing is certified:
+    votes were even (``abstained``), or the image could not be read (``failure`` says why)."""
 
     index: int | None
     label: int | None
@@ -49,9 +51,14 @@ class ResultRow:
     certificate: Certificate | None = None
 
     @property
+    def failure(self) -> str:
+        """Why the image could not be certified at all; empty where votes were drawn."""
+        return "" if self.certificate is None else self.certificate.failure
+
+    @property
     def abstained(self) -> bool:
-        """Whether no class was certified."""
-        return self.prediction == ABSTAIN
+        """Whether votes were drawn and proved no class."""
+        return self.prediction == ABSTAIN and not self.failure
 
 
 @dataclass(frozen=True)
@@ -111,8 +118,18 @@ class ResultSet:
 
     @cached_property
     def abstained(self) -> NDArray[np.bool_]:
-        """Whether no class was certified."""
+        """Whether votes were drawn and proved no class."""
         return np.array([r.abstained for r in self.rows], dtype=np.bool_)
+
+    @cached_property
+    def certified(self) -> NDArray[np.bool_]:
+        """Whether some class was certified, right or wrong."""
+        return np.array([r.prediction != ABSTAIN for r in self.rows], dtype=np.bool_)
+
+    @property
+    def failed(self) -> tuple[ResultRow, ...]:
+        """The images that could not be read; they count as not certified."""
+        return tuple(row for row in self.rows if row.failure)
 
     @cached_property
     def sigmas(self) -> NDArray[np.float64]:
@@ -139,12 +156,15 @@ def from_certificates(
         settings: as in our logs (``split``, ``sigma_0``, ``strategy``, ``schedule``), for what a
             certificate does not hold.
         source: where they come from.
-        notes: sentences to keep with the set; those about contradictions are added.
+        notes: sentences to keep with the set; those about contradictions and about images that
+            could not be read are added.
 
     Raises:
         InvalidParameterError: if ``settings`` hold nonsense.
     """
-    found, given = tuple(certificates), dict(settings or {})
+    rows, given = tuple(row_of(c) for c in certificates), dict(settings or {})
+    made = [row.certificate for row in rows if row.certificate is not None]
+    found = [c for c in made if not c.failure] or made
     name, training, data_dependent = trained_how(_common(found, "model"))
     grade, bound = _common(found, "grade"), _common(found, "bound")
     method = given.get("strategy", "").split(" ")[0] or _METHOD_OF.get(grade, UNKNOWN)
@@ -158,7 +178,7 @@ def from_certificates(
     return ResultSet(
         id=id,
         title=title,
-        rows=tuple(row_of(c) for c in found),
+        rows=rows,
         source=source,
         dataset=_common(found, "dataset") or given.get("dataset"),
         split=given.get("split"),
@@ -175,7 +195,7 @@ def from_certificates(
         precision=_common(found, "precision"),
         schedule=schedule,
         acr_is_floor=adaptive and " width=" not in schedule,
-        notes=(*notes, *_contradictions(found, adaptive)),
+        notes=(*notes, *failure_notes(rows), *_contradictions(found, adaptive)),
     )
 
 
@@ -183,6 +203,20 @@ def row_of(certificate: Certificate) -> ResultRow:
     """One certificate as a row."""
     c = certificate
     return ResultRow(c.index, c.label, c.prediction, c.radius, c.correct, c.seconds, c.sigma, c)
+
+
+def failure_notes(rows: Sequence[ResultRow]) -> list[str]:
+    """A sentence that counts and names the images that could not be read, if there are any."""
+    failed = [row for row in rows if row.failure]
+    if not failed:
+        return []
+    named = " ".join(f"Image {row.index}: {row.failure}" for row in failed[:_MOST_NAMED])
+    more = len(failed) - _MOST_NAMED
+    return [
+        f"{len(failed):,} of {images_text(len(rows))} could not be read; "
+        f"{'it counts' if len(failed) == 1 else 'they count'} as not certified. {named}"
+        + (f" And {more:,} more." if more > 0 else "")
+    ]
 
 
 def trained_how(model: str | None) -> tuple[str | None, str, bool | None]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _ROW_COLUMNS = ("idx", "label", "predict", "radius", "correct", "time", "sigma")
 _CERTIFICATE_COLUMNS = ("n", "p_lower", "grade", "n0", "alpha", "bound", "seed", "precision",
-                        "model", "candidate", "counts", "schedule")  # fmt: skip
+                        "model", "candidate", "counts", "schedule", "failure")  # fmt: skip
 _SET_COLUMNS = ("dataset", "split", "method", "training", "results")
 
 
@@ -54,7 +54,7 @@ def rows_bytes(sets: Sequence[ResultSet], form: RowFormat) -> bytes:
         frame.to_parquet(buffer, index=False)
         return buffer.getvalue()
     separator = "\t" if form is RowFormat.TSV else ","
-    for name in _SET_COLUMNS:
+    for name in ("failure", *_SET_COLUMNS):  # texts of other people
         frame[name] = frame[name].map(harmless, na_action="ignore")
     return frame.to_csv(index=False, sep=separator, lineterminator="\n").encode()
 
@@ -69,7 +69,7 @@ def _row_cells(row: ResultRow) -> list[Any]:
         return cells + [None] * len(_CERTIFICATE_COLUMNS)
     return [
         *cells, c.n, c.p_lower, c.grade.value, c.n0, c.alpha, c.bound.value, c.seed, c.precision,
-        c.model, c.candidate, ",".join(str(v) for v in c.counts), c.schedule,
+        c.model, c.candidate, ",".join(str(v) for v in c.counts), c.schedule, c.failure,
     ]  # fmt: skip
 
 

@@ -18,8 +18,9 @@ RADII = (0.0, 0.25, 0.5, 0.75, 1.0)
 @dataclass(frozen=True)
 class Summary:
     """Shares are fractions of all images; abstentions count as wrong, and so do images without a
-    label, of which there are ``images - labelled``. What nobody recorded, and every share of no
-    images, is None.
+    label, of which there are ``images - labelled``, and images that could not be read
+    (``unreadable``), which did not abstain. What nobody recorded, and every share of no images,
+    is None.
 
     ``certified_accuracy`` maps a radius r to the share that is correct with a radius of at least
     r; ``clean_accuracy`` is the share whose most frequent class is the label, proved or not.
@@ -41,6 +42,7 @@ class Summary:
     average_is_floor: bool = False
     n_mean: float | None = None
     seconds_per_image: float | None = None
+    unreadable: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -50,7 +52,8 @@ class Summary:
         if not self.images:
             return "no image yet"
         unlabelled = "" if self.labelled else " without labels"
-        head = f"{images_text(self.images)}{unlabelled}, {self._protocol()}"
+        failed = f" ({self.unreadable:,} of them not readable)" if self.unreadable else ""
+        head = f"{images_text(self.images)}{unlabelled}{failed}, {self._protocol()}"
         shares = self.certified_accuracy if self.labelled else self.certified_share
         listed = ", ".join(f"{r:g}: {_share(share)}" for r, share in shares.items())
         abstentions = f"abstentions {_share(self.abstention_rate)}"
@@ -89,9 +92,10 @@ def summarize_results(results: ResultSet, radii: Sequence[float] = RADII) -> Sum
     """Summarize results from anywhere, also none at all."""
     seconds = [row.seconds for row in results.rows if row.seconds is not None]
     timed = bool(seconds) and len(seconds) == len(results.rows)
-    certificates = [row.certificate for row in results.rows if row.certificate is not None]
+    found = [row.certificate for row in results.rows if row.certificate is not None]
+    certificates = [c for c in found if not c.failure]
     effective = results.correct * results.radii
-    certified = ~results.abstained
+    certified = results.certified
     return Summary(
         images=len(results.rows),
         labelled=int(results.labelled.sum()),
@@ -106,6 +110,7 @@ def summarize_results(results: ResultSet, radii: Sequence[float] = RADII) -> Sum
         average_is_floor=results.acr_is_floor,
         n_mean=_mean(np.array([c.n for c in certificates])) if certificates else None,
         seconds_per_image=float(np.mean(seconds)) if seconds else None,
+        unreadable=len(results.failed),
     )
 
 
@@ -114,7 +119,8 @@ def _clean_accuracy(results: ResultSet) -> float | None:
     found = [row.certificate for row in results.rows if row.certificate is not None]
     if not found or len(found) < len(results.rows):
         return None
-    return float(np.mean([int(np.argmax(c.counts)) == c.label for c in found]))
+    right = [not c.failure and int(np.argmax(c.counts)) == c.label for c in found]
+    return float(np.mean(right))
 
 
 def _mean(values: np.ndarray) -> float | None:

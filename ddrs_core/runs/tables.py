@@ -127,7 +127,7 @@ def _cells(figures: Figures, radii: Sequence[float]) -> tuple[str, ...]:
         acr = _average(s.average_certified_radius, s.average_is_floor)
     return (
         figures.results.title,
-        str(s.images),
+        f"{s.images} ({s.unreadable} not readable)" if s.unreadable else str(s.images),
         n,
         *(_fraction(s.certified_accuracy[r]) for r in radii),
         acr,

@@ -276,6 +276,8 @@ def round_where_harmless(classifier: Classifier, dataset: str, sigma: float) -> 
     are then half as large. It is the rounded classifier that is measured and certified."""
     exact = {name: t.clone() for name, t in classifier.network.state_dict().items()}
     before = measure_accuracy(classifier, dataset, (sigma,), copies=1, precision="fp32")
+    if not before:
+        return
     round_weights(classifier)
     after = measure_accuracy(classifier, dataset, (sigma,), copies=1, precision="fp32")
     if any(after[name] < before[name] - TOLERANCE for name in before):
@@ -294,7 +296,7 @@ def lowest_precision(
     """``bf16`` if every accuracy in that format is within 0.5 points of fp32's, else ``fp32``."""
     lower = measure_accuracy(classifier, dataset, sigmas, copies=copies, precision="bf16")
     near = all(abs(lower[name] - accuracy[name]) <= TOLERANCE for name in accuracy)
-    return "bf16" if near else "fp32"
+    return "bf16" if near and accuracy else "fp32"
 
 
 def write_state(state: dict[str, Any], path: Path) -> None:

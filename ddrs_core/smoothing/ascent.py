@@ -235,6 +235,22 @@ def soft_radius(
         clamp: probabilities are kept this far from 0 and 1.
         beta: inverse temperature of the softmax; 1 in the paper.
     """
+
+    def ask() -> list[Tensor]:
+        value = _soft_radius(forward, images, sigma, noise, clamp, beta)
+        return [getattr(value, name) for name in SoftRadius.__annotations__]
+
+    return SoftRadius(*forward.remembered(sigma, ask))
+
+
+def _soft_radius(
+    forward: NoisyForward,
+    images: Tensor,
+    sigma: Tensor,
+    noise: Tensor,
+    clamp: float,
+    beta: float,
+) -> SoftRadius:
     copies = noise.shape[1]
     size = max(forward.batch_size(images.shape[1:]), _GRADIENT_ROWS_MIN)
     a_part = max(1, size // copies)

@@ -68,6 +68,10 @@ class Certificate:
     ``schedule`` is empty for a number of samples that was fixed in advance; otherwise it is the
     text of the :class:`~ddrs_core.smoothing.looks.Looks` that say which part of alpha the look
     at n samples may spend.
+
+    ``failure`` says why an image could not be certified at all, such as a file that is cut off:
+    then no vote was drawn (``n`` is 0), and the image counts as not certified, but it did not
+    abstain.
     """
 
     dataset: str | None
@@ -89,11 +93,12 @@ class Certificate:
     seconds: float
     candidate: int = ABSTAIN
     schedule: str = ""
+    failure: str = ""
 
     @property
     def abstained(self) -> bool:
-        """Whether no class could be certified."""
-        return self.prediction == ABSTAIN
+        """Whether votes were drawn and proved no class."""
+        return self.prediction == ABSTAIN and not self.failure
 
     @property
     def correct(self) -> bool | None:
@@ -103,6 +108,8 @@ class Certificate:
     @property
     def radius_cap(self) -> float:
         """The largest radius that unanimous votes would have proved."""
+        if self.failure:
+            return 0.0
         return float(confidence.radius_cap(self.sigma, self.n, self.spent / self.bound.parts))
 
     @property
@@ -114,6 +121,8 @@ class Certificate:
 
     def recompute_radius(self) -> float:
         """The radius, from counts and schedule alone."""
+        if self.failure:
+            return 0.0
         return prove_radius(
             self.counts, self.candidate, self.sigma, self.spent, self.bound
         ).radius  # fmt: skip

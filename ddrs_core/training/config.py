@@ -100,6 +100,7 @@ class EpochSummary:
     seconds: float
     sigma: SigmaSummary | None = None  # data-dependent training only
     classifier: Classifier | None = None
+    excluded: str = ""  # a sentence on training images that could not be used
 
     def to_dict(self) -> dict[str, Any]:
         """A line of the training log."""

@@ -187,6 +187,7 @@ class Trainer:
             epoch + 1, self.config.epochs, loss, accuracy, self._lr(self.step - 1), seconds,
             self.sigmas.summary(self.config.sigma) if self.sigmas is not None else None,
             self.finished() if ended else None,
+            self._feed.note,
         )  # fmt: skip
 
     def finished(self) -> Classifier:

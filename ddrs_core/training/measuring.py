@@ -19,14 +19,16 @@ def measure_accuracy(
     precision: str = "auto",
 ) -> dict[str, float]:
     """Accuracy on up to 1,000 test images, without noise (``clean``) and under noise
-    (``noise 0.25``).
+    (``noise 0.25``); nothing where no test image has a label.
 
     Under noise it is the share of noisy copies, ``copies`` of each image, that f itself gets
     right; no vote is taken.
     """
     test = load_dataset(dataset, "test")
-    chosen = spread_images(test, _MEASURED_IMAGES)
-    images, labels = test.tensors(chosen)
+    read = test.read(spread_images(test, _MEASURED_IMAGES))
+    chosen, images, labels = read.indices, read.images, read.labels
+    if not chosen:
+        return {}
     forward = NoisyForward(classifier, precision=precision)
     rows = torch.arange(len(labels))
     result = {}

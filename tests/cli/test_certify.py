@@ -14,6 +14,7 @@ from ddrs_core.models import load_model
 from ddrs_core.runs.log import COLUMNS, read_rows
 from ddrs_core.smoothing import SmoothedClassifier, certify_together
 from ddrs_core.store import DATABASE_VARIABLE
+from tests.data.layouts import digit_folders
 
 FIXED = (
     "certify", "--dataset", "digits", "--model", "digits-gaussian-0.50", "--method", "fixed",
@@ -141,6 +142,29 @@ def test_a_damaged_row_is_named_by_its_line(command, tmp_path):
         assert outcome.code == 2
         assert "Line 2" in outcome.err
         assert out.read_text() == whole.replace(old, new)
+
+
+def test_a_damaged_image_is_a_row_that_resume_passes_over_and_report_names(command, tmp_path):
+    root = digit_folders(tmp_path / "mine", 1, ["3/0.png"])
+    out = tmp_path / "a.tsv"
+    base = ("certify", "--dataset", root, *FIXED[3:])
+    outcome = command(*base, "--limit", 4, "--out", out)
+    assert outcome.code == 0, outcome.err
+    assert "4 images (1 of them not readable)" in outcome.out
+    last = out.read_text().splitlines()[-1].split("\t")
+    assert last[:4] == ["3", "3", "-1", "0.0"]
+    assert last[COLUMNS.index("grade")].startswith("unreadable: The picture '3/0.png' is damaged")
+    before = out.read_bytes()
+    assert command(*base, "--limit", 6, "--out", out, "--resume").code == 0
+    assert out.read_bytes().startswith(before)
+    assert len(out.read_text().splitlines()) == 7
+    outcome = command("report", out)
+    assert "6 (1 not readable)" in outcome.out
+    assert "1 of 6 images could not be read" in outcome.err
+    assert "Image 3: The picture '3/0.png'" in outcome.err
+    [data] = json.loads(command("report", out, "--json").out)
+    assert (data["images"], data["unreadable"], data["abstention_rate"] < 1) == (6, 1, True)
+    assert list(tmp_path.glob("a.tsv*")) == [out]
 
 
 def test_two_runs_cannot_write_one_file(command, tmp_path):

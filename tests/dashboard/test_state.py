@@ -8,7 +8,10 @@ from dataclasses import replace
 import pytest
 
 from ddrs_core.cli import main
+from ddrs_core.dashboard import picture_picker
 from ddrs_core.dashboard.certify_panel import certificate_card, compare, explain_abstention
+from ddrs_core.dashboard.compare_image import _answer_html
+from ddrs_core.dashboard.compare_texts import sets_html, table_html, table_note
 from ddrs_core.dashboard.explorer_jobs import certify_request, sigma_request
 from ddrs_core.dashboard.explorer_query import parse_query
 from ddrs_core.dashboard.explorer_state import (
@@ -19,6 +22,9 @@ from ddrs_core.dashboard.explorer_state import (
     with_parameters,
 )
 from ddrs_core.dashboard.exports import command_line, python_snippet
+from ddrs_core.data import EXTENSIONS
+from ddrs_core.runs.results import from_certificates
+from ddrs_core.runs.tables import comparison_table
 from ddrs_core.smoothing import (
     ABSTAIN,
     Bound,
@@ -151,6 +157,30 @@ def test_abstention_is_explained() -> None:
     lost = certificate(prediction=ABSTAIN, radius=0.0, counts=(700, 300), p_lower=0.25)
     assert "No class" not in explain_abstention(close, ("a", "b"))
     assert "first 100 samples" in explain_abstention(lost, ("a", "b"))
+
+
+def test_the_comparison_page_counts_and_names_images_that_cannot_be_read() -> None:
+    failed = certificate(
+        prediction=ABSTAIN,
+        radius=0.0,
+        counts=(0, 0),
+        n=0,
+        failure="The picture '<b>/3.png' is bad.",
+    )
+    results = from_certificates([certificate(), failed], id="x", title="mine")
+    page = sets_html([results]) + table_html(comparison_table([results]), "results")
+    assert "1 of 2 images could not be read; it counts as not certified." in page
+    assert "&lt;b&gt;/3.png" in page
+    assert "2 (1 not readable)" in page
+    assert "not as abstentions" in table_note(comparison_table([results]), [results])
+    said = _answer_html("A", results.rows[1], ())
+    assert "could not be read" in said
+    assert "&lt;b&gt;/3.png" in said
+    assert "abstains" not in said
+
+
+def test_the_uploader_takes_what_the_command_line_reads() -> None:
+    assert {f".{ending}" for ending in picture_picker._TYPES} == set(EXTENSIONS) >= {".pbm"}
 
 
 def test_the_comparison_never_flatters() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,10 @@ from ddrs_core.data import (
     folder,
     load_dataset,
 )
+from ddrs_core.data.digits import INFO
+from ddrs_core.data.lru import LRU
 from ddrs_core.errors import DDRSError
+from tests.data.layouts import cut_off, write_picture
 
 Write = Callable[..., Path]
 
@@ -84,6 +89,166 @@ def test_a_train_is_also_a_vehicle(image_folder: Write) -> None:
     assert attach_dataset(image_folder("bus", "train")).class_names == ("bus", "train")
 
 
+def names_and_labels(name: str, split: str = "test") -> dict[str, int]:
+    """The label of each image, by the name of its class folder and file."""
+    dataset = load_dataset(name, split)
+    paths: list[str] = dataset.images._paths  # type: ignore[attr-defined]
+    return {Path(p).name: int(label) for p, label in zip(paths, dataset.labels, strict=True)}
+
+
+def tiny_imagenet(root: Path, wnids: Sequence[str] = ("n01", "n02", "n03")) -> Path:
+    """The layout as it is downloaded: labels of val/ are in a list, test/ has none."""
+    lines = []
+    for number, wnid in enumerate(wnids):
+        write_picture(root / "train" / wnid / "images" / f"{wnid}_0.JPEG")
+        (root / "train" / wnid / f"{wnid}_boxes.txt").write_text(f"{wnid}_0.JPEG\t0\t0\t62\t62\n")
+        write_picture(root / "val" / "images" / f"val_{number}.JPEG")
+        write_picture(root / "test" / "images" / f"test_{number}.JPEG")
+        lines.append(f"val_{number}.JPEG\t{wnids[-1 - number]}\t0\t0\t62\t62\n")
+    (root / "val" / "val_annotations.txt").write_text("".join(lines))
+    return root
+
+
+def test_tiny_imagenet_as_it_is_downloaded(tmp_path: Path) -> None:
+    info = attach_dataset(tiny_imagenet(tmp_path / "tiny"))
+    assert info.class_names == ("n01", "n02", "n03")
+    assert info.splits == ("test", "train")
+    assert "test/ have no labels: left out" in info.description
+    assert names_and_labels(info.name, "train") == {f"n0{i + 1}_0.JPEG": i for i in range(3)}
+    assert names_and_labels(info.name) == {f"val_{i}.JPEG": 2 - i for i in range(3)}
+
+
+def test_a_list_of_labels_that_is_none_is_said(tmp_path: Path) -> None:
+    root = tiny_imagenet(tmp_path / "tiny")
+    listed = root / "val" / "val_annotations.txt"
+    for content, said in (
+        (b"val_0.JPEG n01\n", "Line 1 of .*val_annotations"),
+        (b"val_0.JPEG\tcat\n", "no image in .*val with a class"),
+        (b"\xff\xfe", "not text"),
+    ):
+        listed.write_bytes(content)
+        with pytest.raises(DamagedDataError, match=said):
+            attach_dataset(root)
+
+
+def test_images_without_labels_beside_training_images_are_a_test_split_without_labels(
+    tmp_path: Path,
+) -> None:
+    """Kaggle's layout, with and without a folder in between."""
+    for inner in ("", "images", "unknown"):
+        root = tmp_path / f"kaggle{inner}"
+        for animal in ("cat", "dog"):
+            write_picture(root / "train" / animal / "0.jpg")
+        write_picture(root / "test" / inner / "1.jpg")
+        info = attach_dataset(root)
+        assert (info.class_names, info.splits) == (("cat", "dog"), ("test", "train"))
+        assert names_and_labels(info.name) == {"1.jpg": -1}
+        assert load_dataset(info.name, "train").labels.tolist() == [0, 1]
+        assert "without labels" in info.description
+
+
+@pytest.mark.parametrize("where", ["", "mnist_png/", "a/b/"])
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("training", "testing"), ("train", "valid"), ("Train", "dev"), ("train", "eval")],
+)
+def test_splits_have_many_names_and_may_lie_deeper(
+    tmp_path: Path, train: str, test: str, where: str
+) -> None:
+    root = tmp_path / "set"
+    for digit in "0123":
+        write_picture(root / where / train / digit / f"a{digit}.png", 0, 8)
+        write_picture(root / where / test / digit / f"b{digit}.png", 0, 8)
+    info = attach_dataset(root)
+    assert (info.class_names, info.splits) == (tuple("0123"), ("test", "train"))
+    assert names_and_labels(info.name) == {f"b{digit}.png": int(digit) for digit in "0123"}
+
+
+def test_splits_may_lie_in_the_classes(tmp_path: Path) -> None:
+    root = tmp_path / "textures"
+    for number, name in enumerate(("brick", "wood")):
+        write_picture(root / name / "train" / f"a{number}.png")
+        write_picture(root / name / "test" / f"b{number}.png")
+    info = attach_dataset(root)
+    assert (info.class_names, info.splits) == (("brick", "wood"), ("test", "train"))
+    assert names_and_labels(info.name) == {"b0.png": 0, "b1.png": 1}
+
+
+def test_what_programs_leave_behind_is_skipped_at_every_level(tmp_path: Path) -> None:
+    root = tmp_path / "zip"
+    for split in ("train", "test"):
+        for animal in ("cat", "dog"):
+            write_picture(root / split / animal / "more" / "0.png")
+    for folder_ in (root, root / "test", root / "test" / "cat", root / "test" / "cat" / "more"):
+        for junk in ("__MACOSX", ".ipynb_checkpoints", "@eaDir", "$RECYCLE.BIN"):
+            write_picture(folder_ / junk / "cat" / "0.png")
+        (folder_ / "._0.png").write_bytes(bytes.fromhex("0005160700020000"))
+        (folder_ / "Thumbs.db").write_bytes(b"x")
+    info = attach_dataset(root)
+    assert (info.class_names, info.splits) == (("cat", "dog"), ("test", "train"))
+    assert load_dataset(info.name).labels.tolist() == [0, 1]
+
+
+def test_what_looks_doubtful_is_said(tmp_path: Path, image_folder: Write) -> None:
+    info = attach_dataset(image_folder("train/cat", "train/dog", "test/dog", "test/yak"))
+    assert info.class_names == ("cat", "dog", "yak")
+    assert "only in test/ and not in train/: yak" in info.description
+    nested = tmp_path / "nested"
+    for name in ("pet/cat", "pet/dog", "farm/cow"):
+        write_picture(nested / name / "0.png")
+    (nested / "labels").mkdir()
+    info = attach_dataset(nested)
+    assert info.class_names == ("farm", "labels", "pet")  # as ImageFolder has them
+    assert "pet/ holds folders again (cat, dog)" in info.description
+    assert "No image is in 1 of its 3 classes: labels" in info.description
+
+
+def test_a_data_set_that_was_added_before_the_rules_changed_is_read_by_the_new_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tiny_imagenet(tmp_path / "tiny")
+    monkeypatch.setattr(folder, "_RULES", 1)
+    monkeypatch.setattr(folder, "describe", lambda *a: replace(INFO, name=a[1]))
+    name = add_dataset(root).name
+    monkeypatch.undo()
+    monkeypatch.setenv("DDRS_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(folder, "_STAMPS", LRU(1))  # as in another process
+    assert load_dataset(name).info.class_names == ("n01", "n02", "n03")
+
+
+def test_the_first_image_may_be_damaged(image_folder: Write) -> None:
+    root = image_folder("cat", "dog")
+    cut_off(root / "cat" / "image-0.png")
+    name = attach_dataset(root).name
+    read = load_dataset(name).read([0, 1, 2])
+    assert read.indices == [1, 2]
+    assert read.labels.tolist() == [0, 1]
+    assert read.images.shape[0] == 2
+    assert list(read.failures) == [0]
+    assert "cat/image-0.png" in read.failures[0]
+
+
+def test_a_disk_that_went_is_no_bad_image(image_folder: Write) -> None:
+    root = image_folder("cat", "dog")
+    dataset = load_dataset(attach_dataset(root).name)
+    shutil.rmtree(root)
+    with pytest.raises(DamagedDataError, match="not there any more"):
+        dataset.read([0])
+
+
+def test_a_machine_without_free_files_is_no_bad_image(
+    image_folder: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = load_dataset(attach_dataset(image_folder("cat")).name)
+
+    def no_more(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("builtins.open", no_more)
+    with pytest.raises(DDRSError, match="cannot be opened now"):
+        dataset.read([0])
+
+
 def test_one_class_is_enough(image_folder: Write) -> None:
     assert attach_dataset(image_folder("cat")).class_names == ("cat",)
 
@@ -101,12 +266,17 @@ def test_what_is_wrong_is_said(tmp_path: Path, image_folder: Write) -> None:
     (tmp_path / "no-images" / "cat").mkdir(parents=True)
     (tmp_path / "no-images" / "cat" / "notes.txt").write_text("x")
     broken = image_folder("cat")
-    (broken / "cat" / "image-0.png").write_bytes(b"x")
+    for number in range(2):
+        (broken / "cat" / f"image-{number}.png").write_bytes(b"x")
+    flat = tmp_path / "flat"
+    write_picture(flat / "train" / "0.png")
+    write_picture(flat / "test" / "1.png")
     for path, said in (
         (tmp_path / "empty", "folder of images for each class"),
         (tmp_path / "no-images", "hold no images"),
         (tmp_path / "nowhere", "nothing at"),
-        (broken, "image-0.png"),
+        (broken, r"cat/image-0\.png"),
+        (flat, "called test, train.*no folders for classes"),
     ):
         with pytest.raises(DDRSError, match=said):
             attach_dataset(path)

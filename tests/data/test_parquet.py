@@ -125,6 +125,67 @@ def test_shards_follow_one_another(tmp_path: Path) -> None:
         attach_dataset(tmp_path / "s", name="again")
 
 
+def test_shards_that_do_not_fit_are_named_with_their_columns(tmp_path: Path) -> None:
+    images = list(map(encoded, PIXELS[:3]))
+    for number, (change, said) in enumerate(
+        (
+            ({"image": "image"}, "test-00000.*'img' and 'label'.*test-00001.*'image' and 'label'"),
+            ({"label": "fine_label"}, "test-00000.*'label'.*test-00001.*'fine_label'"),
+            ({"names": ("dog", "cat")}, "test-00000.*cat, dog.*test-00001.*dog, cat"),
+            ({"image": "photo"}, "test-00001.*no column 'img' or 'image'"),
+        )
+    ):
+        folder = tmp_path / str(number)
+        write_parquet(folder / "test-00000-of-00002.parquet", images, [0] * 3)
+        write_parquet(folder / "test-00001-of-00002.parquet", images, [0] * 3, **change)  # type: ignore[arg-type]
+        with pytest.raises(DamagedDataError, match=said):
+            attach_dataset(folder)
+
+
+def test_shards_of_two_downloads_are_not_one_split(tmp_path: Path) -> None:
+    for names in (["00000-of-00002", "00001-of-00003"], ["00000-of-00002-ab", "00000-of-00002-cd"]):
+        folder = tmp_path / names[1]
+        for name in names:
+            write_parquet(folder / f"test-{name}.parquet", [encoded(PIXELS[0])], [0])
+        with pytest.raises(DamagedDataError, match=r"should have 3 files|not one set.*0, 0 of 2"):
+            attach_dataset(folder)
+
+
+@pytest.mark.parametrize(
+    ("files", "inside", "labels"),
+    [
+        ("default/train/0000 default/test/0000", "", {"test": [1], "train": [0]}),
+        ("default/train/0000 default/train/0001", "", {"test": [0, 1]}),
+        ("default/train/0000 other/train/0000", "", {"test": [0]}),
+        ("plain_text/train-00000-of-00001 plain_text/test-00000-of-00001", "",
+         {"test": [1], "train": [0]}),
+        ("default/partial-train/0000 default/validation/0000", "default",
+         {"test": [1], "train": [0]}),
+        ("a/train/0000 b/test/0000", "a", {"test": [0]}),
+        ("training testing", "", {"test": [1], "train": [0]}),
+        ("train/part-0 valid/part-0", "", {"test": [1], "train": [0]}),
+    ],
+)  # fmt: skip
+def test_layouts_of_hugging_face(
+    tmp_path: Path, files: str, inside: str, labels: dict[str, list[int]]
+) -> None:
+    root = tmp_path / "mine"
+    for number, name in enumerate(files.split(" ")):
+        write_parquet(root / f"{name}.parquet", [encoded(PIXELS[number])], [number])
+        (root / name).with_name("._x.parquet").write_bytes(b"left by macOS")
+    info = attach_dataset(root / inside)
+    assert info.splits == tuple(labels)
+    for split, expected in labels.items():
+        assert load_dataset(info.name, split).labels.tolist() == expected
+
+
+def test_one_of_several_configurations_has_to_be_chosen(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_parquet(tmp_path / "d" / name / "train" / "0000.parquet", [encoded(PIXELS[0])], [0])
+    with pytest.raises(DamagedDataError, match="several configurations: a, b"):
+        attach_dataset(tmp_path / "d")
+
+
 def test_names_are_numbers_where_the_file_tells_none(tmp_path: Path) -> None:
     path = write_parquet(tmp_path / "n.parquet", [encoded(PIXELS[0])] * 2, [0, 2], names=None)
     assert attach_dataset(path).class_names == ("class 0", "class 1", "class 2")
@@ -222,6 +283,21 @@ def test_one_broken_picture_leaves_the_others(tmp_path: Path) -> None:
     for index, said in ((17, "row 17 of b.parquet"), (18, "Row 18"), (19, "8 x 9")):
         with pytest.raises(ImageError, match=said):
             dataset[index]
+    images[0], images[3] = None, b"broken"  # early ones say nothing about the others either
+    info = attach_dataset(write_parquet(tmp_path / "early.parquet", images, [0] * 20))
+    assert info.shape == (3, 8, 8)
+    read = load_dataset(info.name).read(range(20))
+    assert sorted(read.failures) == [0, 3, 17, 18, 19]
+
+
+def test_rows_are_numbered_within_their_file(tmp_path: Path) -> None:
+    for part in range(2):
+        write_parquet(
+            tmp_path / "s" / f"test-{part:05}-of-00002.parquet", [encoded(PIXELS[0]), None], [0, 0]
+        )
+    dataset = load_dataset(attach_dataset(tmp_path / "s").name)
+    with pytest.raises(ImageError, match="Row 1 of test-00001-of-00002"):
+        dataset[3]
 
 
 def test_opening_decodes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from torch import Tensor
 
+from ddrs_core.data import attach_dataset, remove_dataset
 from ddrs_core.errors import DDRSError, InvalidParameterError
+from ddrs_core.models import Journal, NoisyForward, journal
+from ddrs_core.models.journal import Answer
 from ddrs_core.runs.certify import BLOCK, CertifyRun, images_together, interleave
 from ddrs_core.runs.certify_config import CertifyConfig, Method
 from ddrs_core.smoothing import (
@@ -20,6 +27,7 @@ from ddrs_core.smoothing import (
     UntilNarrow,
     UntilPlaced,
 )
+from tests.data.layouts import digit_folders
 
 FIXED = CertifyConfig("digits", "digits-gaussian-0.50", Method.FIXED, 0.5, n=300, limit=70)
 SEARCH = SearchConfig(steps=2, samples=20, guard=30)
@@ -32,11 +40,13 @@ CONFIGS = [
 ]
 
 
-def certificates(run: CertifyRun, done: set[int] | None = None) -> dict[int, Certificate]:
+def certificates(
+    run: CertifyRun, done: set[int] | None = None, kept: Journal | None = None
+) -> dict[int, Certificate]:
     """By place in the plan, without the time it took."""
     found = {}
     for first in run.blocks:
-        for step in run.block(first, done or set()):
+        for step in run.block(first, done or set(), kept):
             if step.certificate is not None:
                 assert step.place not in found
                 found[step.place] = replace(step.certificate, seconds=0.0)
@@ -54,6 +64,130 @@ def test_whatever_is_there_already_the_rest_is_the_same(config: CertifyConfig) -
         rest = certificates(run, done)
         assert rest == {place: whole[place] for place in whole if place not in done}
     assert certificates(run, set(whole)) == {}
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Forty digits, of which numbers 9 and 33 cannot be read."""
+    root = digit_folders(tmp_path_factory.mktemp("damaged"), damaged=("2/1.png", "8/1.png"))
+    name = attach_dataset(root, name="damaged-digits").name
+    yield name
+    remove_dataset(name)
+
+
+@pytest.mark.parametrize("config", CONFIGS[:4])
+def test_an_image_that_cannot_be_read_is_a_result(config: CertifyConfig, damaged: str) -> None:
+    run = CertifyRun(replace(config, dataset=damaged, limit=None))
+    whole = certificates(run)
+    assert sorted(whole) == list(range(40))
+    failed = {place: c.failure for place, c in whole.items() if c.failure}
+    assert sorted(failed) == [9, 33]
+    assert "2/1.png" in failed[9]
+    assert whole[9].correct is False
+    assert not whole[9].abstained
+    assert (whole[9].prediction, whole[9].n, whole[9].index, whole[9].label) == (-1, 0, 9, 2)
+    assert sum(bool(c.correct) for c in whole.values()) > 20
+    for done in ({9}, set(range(9)), set(whole) - {33}, set(range(33))):
+        rest = certificates(run, done)
+        assert rest == {place: whole[place] for place in whole if place not in done}
+
+
+def test_a_run_of_nothing_but_damage_ends(tmp_path: Path) -> None:
+    root = digit_folders(tmp_path / "wrecks", 1, [f"{digit}/0.png" for digit in range(1, 10)])
+    name = attach_dataset(root).name
+    config = replace(CONFIGS[1], dataset=name, indices=(1, 2, 3), limit=None)
+    assert all(c.failure for c in certificates(CertifyRun(config)).values())
+    remove_dataset(name)
+
+
+class _KilledError(BaseException):
+    """Ends a session as a kill does: nothing is written any more."""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": Method.DS, "strategy": SEARCH},
+        {"method": Method.DS, "strategy": AscentConfig(steps=6, samples=2, guard=20, average=0.5)},
+        {"n": 600},
+        {"n": 2000, "until": UntilPlaced((0.0, 0.5))},
+    ],
+)
+def test_a_run_that_is_always_killed_ends_and_asks_the_network_nothing_twice(
+    change: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = 0
+    evaluate = NoisyForward._evaluate
+
+    def counted(self: NoisyForward, x: Tensor) -> Tensor:
+        nonlocal passes
+        passes += len(x)
+        return evaluate(self, x)
+
+    # Batches so small that one question takes several, of which some are under way at a kill.
+    config = replace(FIXED, batch_size=64, limit=6, **change)  # type: ignore[arg-type]
+    monkeypatch.setattr(NoisyForward, "_evaluate", counted)
+    monkeypatch.setattr(journal, "_WRITE_SECONDS", 0.0)
+    monkeypatch.setattr(journal, "REPORT_SECONDS", 0.0)
+    run = CertifyRun(config)
+    passes = 0
+    whole = certificates(run)
+    undisturbed, passes = passes, 0
+    found: dict[int, Certificate] = {}
+    put, alive, kills, path = Journal.put, 0, 0, tmp_path / "answers"
+
+    def dying(self: Journal, name: str, answer: Answer) -> None:
+        nonlocal alive
+        put(self, name, answer)
+        alive += 1
+        if alive % 4 == 0:
+            raise _KilledError
+
+    monkeypatch.setattr(Journal, "put", dying)
+    while len(found) < len(whole):
+        try:
+            for first in run.blocks:
+                for step in run.block(first, set(found), Journal(path)):
+                    if step.certificate is not None:
+                        assert step.place not in found
+                        found[step.place] = replace(step.certificate, seconds=0.0)
+        except _KilledError:
+            kills += 1
+            assert kills < 200
+    assert found == whole
+    assert kills > 3
+    if config.strategy is not None:  # nothing is lost but batches that were under way
+        assert passes <= undisturbed + kills * 64 * (2 + (os.cpu_count() or 1))
+    assert not path.exists()
+
+
+def test_answers_to_other_questions_and_damaged_ones_are_not_used(tmp_path: Path) -> None:
+    config = replace(FIXED, method=Method.DS, strategy=SEARCH, limit=4)
+    mine, other = CertifyRun(config), CertifyRun(replace(config, seed=1))
+    path = tmp_path / "answers"
+    kept = Journal(path)
+    for _ in zip(range(2), mine.block(0, (), kept), strict=False):
+        kept.write()
+    text = path.read_bytes()
+    assert text.count(b"\n") > 2
+    assert certificates(other, kept=Journal(path)) == certificates(other)
+    for damaged in (
+        text[:-20],
+        text[:-20] + b"\xff\x00{}\n[]\n",
+        text.replace(b"int64", b"O"),
+        b"",
+    ):
+        path.write_bytes(damaged)
+        assert certificates(mine, kept=Journal(path)) == certificates(mine)
+
+
+def test_where_answers_cannot_be_kept_a_run_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    run, kept = CertifyRun(replace(FIXED, limit=4)), Journal(tmp_path / "file" / "answers")
+    kept.begin("x")
+    kept.put("a", Answer("", 1, 1, ()))
+    kept.write()
+    assert len(certificates(run, kept=kept)) == 4
 
 
 def test_several_settings_grow_together() -> None:

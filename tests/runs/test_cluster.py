@@ -12,20 +12,23 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from ddrs_core.data import attach_dataset, remove_dataset
 from ddrs_core.errors import DDRSError, DeviceError, InvalidParameterError, UnknownNameError
 from ddrs_core.runs import cluster_connection, cluster_crew
-from ddrs_core.runs.certify import BLOCK, CertifyRun, RunStep, interleave
+from ddrs_core.runs.certify import BLOCK, CertifyRun, RunStep, interleave, open_runs
 from ddrs_core.runs.certify_config import CertifyConfig, Method
 from ddrs_core.runs.cluster import cluster_steps
 from ddrs_core.runs.cluster_connection import ClusterError, require_ray
 from ddrs_core.runs.cluster_crew import seats_of
 from ddrs_core.runs.cluster_worker import cores_per_worker
 from ddrs_core.smoothing import AscentConfig, Certificate, UntilPlaced
+from tests.data.layouts import digit_folders
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("one_thread", "own_ray")]
 
@@ -114,6 +117,16 @@ def test_workers_make_what_one_process_makes(cluster: str, alone: Found) -> None
     votes = [sum(step.votes for number, step in steps if number == s) for s in range(3)]
     assert votes[0] == 96 * (FIXED.n0 + FIXED.n)
     assert votes[2] == 96 * (ASCENT.n0 + ASCENT.n)
+
+
+def test_an_image_that_cannot_be_read_is_a_result_there_too(cluster: str, tmp_path: Path) -> None:
+    root = digit_folders(tmp_path / "damaged", damaged=("2/1.png",))
+    name = attach_dataset(root).name
+    configs = [replace(config, dataset=name, limit=12) for config in (FIXED, ASCENT)]
+    found = collect(cluster_steps(configs, [(), ()], cluster))
+    assert found == collect(interleave(open_runs(configs), [(), ()]))
+    assert {key for key, c in found.items() if c.failure} == {(0, 9), (1, 9)}
+    remove_dataset(name)
 
 
 def test_a_run_survives_a_killed_worker_and_a_pause(

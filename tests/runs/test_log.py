@@ -9,7 +9,7 @@ import pytest
 
 from ddrs_core.runs.log import COLUMNS, HEADER, OLDER_COLUMNS, SETTINGS, LogError, LogFile, LogRow
 from ddrs_core.runs.log_reading import read_log
-from ddrs_core.smoothing import Bound, Certificate, Grade
+from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, Grade
 from ddrs_core.smoothing.certificate import prove_radius
 from ddrs_core.smoothing.looks import Looks
 
@@ -54,6 +54,43 @@ def test_a_row_gives_back_its_certificate(schedule: str) -> None:
     assert row.certificate == certificate(3, schedule, n)
     assert row.certificate.recompute_radius() == row.certificate.radius
     assert row.settings["schedule"] == settings["schedule"]
+
+
+FAILURE = "The picture 'cat/3.png' is damaged\tor incomplete."
+
+
+def unreadable(index: int) -> Certificate:
+    return replace(
+        certificate(index), prediction=ABSTAIN, radius=0.0, counts=(0, 0), n=0, p_lower=0.0,
+        candidate=ABSTAIN, failure=FAILURE,
+    )  # fmt: skip
+
+
+def test_an_image_that_cannot_be_read_is_a_row_that_others_can_read(tmp_path: Path) -> None:
+    line = LogRow(unreadable(3), SETTINGS_TEXT).to_line()
+    assert line.split("\t")[:5] == ["3", "0", "-1", "0.0", "0"]
+    assert LogRow.from_line(line).certificate == replace(
+        unreadable(3), failure=" ".join(FAILURE.split())
+    )
+    path = tmp_path / "a.tsv"
+    with LogFile.resume(path, SETTINGS_TEXT, [2, 3]) as log:
+        log.append(LogRow(certificate(2), SETTINGS_TEXT))
+        log.append(LogRow(unreadable(3), SETTINGS_TEXT))
+    with LogFile.resume(path, SETTINGS_TEXT, [2, 3]) as log:
+        assert len(log.rows) == 2
+    results = read_log(path)
+    assert [row.failure != "" for row in results.rows] == [False, True]
+    assert results.abstained.tolist() == [False, False]
+    assert results.n == 1000
+    assert any("Image 3" in note and "cat/3.png" in note for note in results.notes)
+
+
+@pytest.mark.parametrize(("column", "value"), [("predict", "0"), ("radius", "0.1"), ("n", "1000")])
+def test_an_image_that_cannot_be_read_has_no_answer(column: str, value: str) -> None:
+    cells = LogRow(unreadable(3), SETTINGS_TEXT).to_line().split("\t")
+    cells[COLUMNS.index(column)] = value
+    with pytest.raises(ValueError, match=r"cannot be read|samples"):
+        LogRow.from_line("\t".join(cells))
 
 
 def test_other_images_of_the_same_name_are_not_mixed_in(tmp_path: Path) -> None:

@@ -24,8 +24,10 @@ from ddrs_core.runs import recorded
 from ddrs_core.runs.certify import CertifyRun, RunStep
 from ddrs_core.runs.certify_config import CertifyConfig, Method, open_plan, shared_votes
 from ddrs_core.runs.recorded import record_run, recorded_configs, work_on
+from ddrs_core.runs.recorded_results import recorded_log, recorded_results
 from ddrs_core.smoothing import Certificate, Grade, SearchConfig, UntilPlaced
 from ddrs_core.store import MemoryBank, RunState, Store, TakenError, Wanted, open_store
+from tests.data.layouts import digit_folders
 
 FIXED = CertifyConfig(
     "digits", "digits-gaussian-0.50", Method.FIXED, 0.5, n=2000, limit=45, device="cpu"
@@ -115,6 +117,36 @@ def test_the_images_must_still_be_the_same(
     add_dataset(paths[0])
     list(work_on(store, run.id))
     assert store.count(run.id) == 10
+
+
+def test_an_image_that_cannot_be_read_neither_ends_a_run_nor_reaches_its_memory(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DDRS_HOME", str(tmp_path / "home"))
+    # Number 0 is among those whose pixels tell whether the images are still the same.
+    root = digit_folders(tmp_path / "mine", 2, damaged=("0/0.png", "4/1.png"))
+    data = {"dataset": add_dataset(root).name, "limit": None, "n": 300}
+    configs = [
+        replace(FIXED, **data),
+        replace(DS, **data),
+        replace(DS, **data, method=Method.DS_MEMORY, bank="mine"),
+    ]
+    run = record_run(store, configs)
+    with closing(work_on(store, run.id)) as steps:
+        while next(steps).done < 5:
+            pass
+    for _ in work_on(store, run.id):
+        pass
+    assert store.run(run.id).state is RunState.FINISHED
+    found = results(store, run.id)
+    assert {key for key, c in found.items() if c.failure} == {
+        (s, place) for s in range(3) for place in (0, 9)
+    }
+    assert MemoryBank.find(store.url, "mine").record().settled == 18
+    log = recorded_log(store, store.run(run.id), 2)
+    assert "unreadable: The picture '4/1.png'" in log
+    (results_of_fixed, *_) = recorded_results(store, store.run(run.id))
+    assert len(results_of_fixed.failed) == 2
 
 
 def test_a_run_keeps_its_number_format_on_any_cluster(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ddrs_core.errors import DDRSError
@@ -31,6 +33,17 @@ def test_counts_by_hand():
     assert summary.clean_accuracy == 0.75
     assert summary.abstention_rate == 0.25
     assert summary.seconds == 6.0
+
+
+def test_an_image_that_cannot_be_read_counts_but_did_not_abstain():
+    failed = replace(certificate(0, ABSTAIN, 0.0, (0, 0)), n=0, failure="Row 3 holds no picture.")
+    summary = summarize([certificate(0, 0, 0.5, (10, 0)), failed], radii=(0.0,))
+    assert summary.certified_accuracy == {0.0: 0.5}
+    assert summary.certified_share == {0.0: 0.5}
+    assert (summary.clean_accuracy, summary.abstention_rate) == (0.5, 0.0)
+    assert (summary.images, summary.unreadable, summary.n, summary.n_mean) == (2, 1, 10, 10)
+    assert "2 images (1 of them not readable)" in str(summary)
+    assert summarize([failed]).certified_accuracy[0.0] == 0.0  # and no image at all can be read
 
 
 def test_the_printed_mean_radius_is_rounded_down():

@@ -12,10 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from ddrs_core.data import Dataset, added, attach_dataset, load_dataset
+from ddrs_core.data import DamagedDataError, Dataset, added, attach_dataset, load_dataset
 from ddrs_core.training import SigmaTraining, TrainConfig, loop, train_steps
 from ddrs_core.training.feed import ImageFeed
 from tests.data.conftest import encoded, random_pixels, write_parquet
+from tests.data.layouts import digit_folders
 
 CPU = torch.device("cpu")
 
@@ -140,3 +141,40 @@ def test_training_is_the_same_either_way(monkeypatch: pytest.MonkeyPatch) -> Non
     feed: Callable[..., ImageFeed] = partial(ImageFeed, in_memory_bytes=0)
     monkeypatch.setattr(loop, "ImageFeed", feed)
     assert digest() == expected
+
+
+@pytest.mark.parametrize("in_memory_bytes", [0, 1 << 30])
+def test_images_that_cannot_be_used_are_left_out_with_their_labels(
+    tmp_path: Path, in_memory_bytes: int
+) -> None:
+    """Number 2 is damaged, 3 has no label, and the last one no picture: 4 and 0 step in."""
+    files: list[bytes | None] = list(map(encoded, random_pixels(11, 8, 8, 3)))
+    files[2], files[10] = b"broken", None
+    labels = [0, 1, 0, None, 1, 0, 1, 0, 1, 0, 1]
+    path = write_parquet(tmp_path / "train.parquet", files, labels)
+    dataset = load_dataset(attach_dataset(path).name)
+    feed = ImageFeed(dataset, CPU, in_memory_bytes=in_memory_bytes)
+    (images,) = feed.batches([torch.arange(11)])
+    for place, source in {1: 1, 2: 4, 3: 4, 4: 4, 10: 0}.items():
+        assert torch.equal(images[place], dataset[source][0])
+        assert int(feed.labels[place]) == dataset.labels[source]
+    assert sorted(feed.excluded) == [2, 3, 10]
+    assert "3 of 11 training images" in feed.note
+    assert "image 3: Image 3 has no label." in feed.note
+    assert dataset.labels[3] == -1  # the data set itself is shared
+
+
+def test_nothing_but_damage_is_said(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "t.parquet", [encoded(random_pixels(1, 8, 8)[0])] * 3, [0] * 3)
+    dataset = load_dataset(attach_dataset(path).name)
+    with pytest.raises(DamagedDataError, match="No training image can be used"):
+        ImageFeed(dataclasses.replace(dataset, labels=dataset.labels - 1), CPU)
+
+
+def test_a_training_goes_on_without_a_damaged_image_and_says_so(tmp_path: Path) -> None:
+    digit_folders(tmp_path / "mine" / "train", 3, ["2/1.png"])
+    digit_folders(tmp_path / "mine" / "test", 1)
+    name = attach_dataset(tmp_path / "mine", size=32).name
+    config = TrainConfig(name, "cifar_resnet20", epochs=1, batch_size=15, precision="fp32")
+    *_, last = train_steps(config, CPU)
+    assert "2/1.png" in last.excluded  # type: ignore[union-attr]
