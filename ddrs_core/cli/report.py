@@ -20,8 +20,11 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser = add_command(
         commands, "report", "summarize certification logs",
         epilog="Certified at r means: correct with a radius of at least r. Wrong answers and "
-        "abstentions count as radius 0 in the average. Logs of Cohen et al.'s certify.py and its "
-        "relatives are read as well; what was found in them is said on standard error.",
+        "abstentions count as radius 0 in the average (ACR), which is rounded down, as radii are. "
+        "A difference is more or less than chance where both its 95 % interval and McNemar's "
+        "exact test say so; where they disagree, the table names the one that decides. Every row "
+        "with votes is recomputed from them. Logs of Cohen et al.'s certify.py and its relatives "
+        "are read as well; what was found in them is said on standard error.",
     )  # fmt: skip
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.tsv", help="from certify")
     parser.add_argument(

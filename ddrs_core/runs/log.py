@@ -82,7 +82,7 @@ class LogRow:
             ValueError: if it is damaged.
         """
         cells = {"schedule": "", **dict(zip(columns, line.split("\t"), strict=True))}
-        counts = _read_counts(cells["counts"])
+        counts = read_counts(cells["counts"])
         candidate, n = int(cells["candidate"]), int(cells["n"])
         if not -1 <= candidate < len(counts):
             raise ValueError(f"there is no class {candidate}")
@@ -124,7 +124,12 @@ def _counts_text(counts: Sequence[int]) -> str:
     return ",".join([f"{len(counts)} classes", *(f"{c}:{v}" for c, v in enumerate(counts) if v)])
 
 
-def _read_counts(text: str) -> list[int]:
+def read_counts(text: str) -> list[int]:
+    """Votes of all classes from the text of a cell.
+
+    Raises:
+        ValueError: if it is something else.
+    """
     first, *others = text.split(",")
     if not first.endswith(" classes"):
         return [int(v) for v in text.split(",")]

@@ -24,7 +24,8 @@ _METHOD_OF = {
     Grade.CONDITIONAL: "ds",
     Grade.FOR_QUERIES_AFTER: "ds-memory",
 }
-_ONE_FOR_ALL = ("dataset", "model", "n0", "alpha", "bound", "seed", "precision", "grade")
+_ONE_FOR_ALL = ("dataset", "model", "n0", "alpha", "bound", "seed", "precision", "grade",
+                "schedule")  # fmt: skip
 
 
 class Source(StrEnum):
@@ -82,7 +83,14 @@ class ResultSet:
     precision: str | None = None
     schedule: str = ""  # of adaptive sampling
     acr_is_floor: bool = False  # sampling stopped before large radii could be proved
+    has_radii: bool = True  # False: predictions, which have none; the rows say 0
     notes: tuple[str, ...] = ()  # sentences about what was found
+
+    @property
+    def guarantee(self) -> str:
+        """What the radii are worth, in words."""
+        grade = next((g for g, method in _METHOD_OF.items() if method == self.method), None)
+        return "not recorded" if grade is None else grade.value
 
     @cached_property
     def indices(self) -> NDArray[np.int64]:
