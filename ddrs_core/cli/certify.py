@@ -16,7 +16,8 @@ from ddrs_core.errors import DDRSError, InvalidParameterError
 if TYPE_CHECKING:
     from ddrs_core.runs.certify import CertifyRun
     from ddrs_core.runs.certify_config import CertifyConfig
-    from ddrs_core.runs.log import LogFile, LogRow
+    from ddrs_core.runs.log import LogRow
+    from ddrs_core.runs.log_file import LogFile
     from ddrs_core.store import RunRecord, Store
 
 _SAMPLES = "choosing sigma"
@@ -98,7 +99,7 @@ def _interrupted(done: int, out: Path | None) -> str:
 def _open_logs(
     options: argparse.Namespace, runs: list[CertifyRun], settings: list[dict[str, str]]
 ) -> list[LogFile]:
-    from ddrs_core.runs.log import LogFile
+    from ddrs_core.runs.log_file import LogFile
 
     out: Path | None = options.out
     if out is None:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from ddrs_core.file_access import open_regular
 from ddrs_core.runs.log import LogError, LogRow
 from ddrs_core.runs.log_cells import read_flag, read_number, read_seconds, read_whole
 from ddrs_core.runs.log_dialect import Dialect, Header, read_header
@@ -47,7 +48,7 @@ def read_log(path: Path) -> ResultSet:
         LogError: in words, if the file cannot be read, is too large or is something else.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path, LogError) as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise LogError(f"{path} cannot be read: {error.strerror}.") from None

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from ddrs_core.runs.log import LogError
+from ddrs_core.runs.log import LogError, line_end
 
 MOST_BYTES = 64 * 2**20
 MOST_ROWS = 200_000
@@ -64,12 +64,6 @@ def log_title(name: str) -> str:
     et al. call their logs ``sigma_0.25``."""
     base = Path(name).name
     return _SUFFIXES.sub("", base) or base or name
-
-
-def line_end(text: str) -> str:
-    """How the first line ends: LF, CR LF (Windows) or CR (very old editors)."""
-    found = re.search(r"\r\n|\n|\r", text)
-    return found[0] if found else "\n"
 
 
 def split_lines(text: str, name: str, findings: Findings) -> tuple[list[str], bool]:

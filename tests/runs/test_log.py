@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ddrs_core.runs.log import COLUMNS, HEADER, OLDER_COLUMNS, SETTINGS, LogError, LogFile, LogRow
+from ddrs_core.runs.log import COLUMNS, HEADER, OLDER_COLUMNS, SETTINGS, LogError, LogRow
+from ddrs_core.runs.log_file import LogFile
 from ddrs_core.runs.log_reading import read_log
 from ddrs_core.smoothing import Bound, Certificate, Grade
 from ddrs_core.smoothing.certificate import prove_radius
@@ -117,6 +122,90 @@ def test_adaptive_rows_may_differ_in_n_but_not_in_the_schedule(tmp_path: Path) -
     results = read_log(path)
     assert results.n == 1000
     assert results.acr_is_floor
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"], ids=["CRLF", "CR"])
+@pytest.mark.parametrize("schedule", ["", LOOKS.to_text()], ids=["fixed", "adaptive"])
+def test_a_file_goes_on_with_its_own_line_ends(tmp_path: Path, end: str, schedule: str) -> None:
+    """As an editor, or a copy through Windows, leaves it; a line that was cut off is repaired."""
+    settings = ADAPTIVE if schedule else SETTINGS_TEXT
+    rows = [LogRow(certificate(i, schedule, 1000), settings) for i in range(3)]
+    lines = [HEADER, *(row.to_line() for row in rows)]
+    whole = "".join(line + end for line in lines).encode()
+    path = tmp_path / "a.tsv"
+    for cut in (whole[: -len(end) - 5], whole[: -len(rows[2].to_line() + end)]):
+        path.write_bytes(cut)
+        with LogFile.resume(path, settings, range(3), [0, 0, 0]) as log:
+            assert len(log.rows) == 2
+            log.append(rows[2])
+        assert path.read_bytes() == whole
+    assert len(read_log(path).rows) == 3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"radius": "0.9"}, {"radius": "0.1"}, {"radius": "0.9", "p_lower": "0.97"},
+        {"p_lower": "0.99"}, {"predict": "-1", "radius": "0.0"}, {"predict": "1"},
+        {"candidate": "1"}, {"count": "999"}, {"correct": "0"}, {"counts": "990,10"},
+        {"sigma": "0.6"}, {"grade": "conditional on sigma_x"},
+        {"radius": "10.3", "sigma": "5.0"},
+    ],
+    ids=lambda changes: ",".join(changes),
+)  # fmt: skip
+def test_a_row_that_was_edited_stops_a_resumed_run(tmp_path: Path, changes: dict[str, str]) -> None:
+    path = tmp_path / "a.tsv"
+    lines = [HEADER, *(LogRow(certificate(i), SETTINGS_TEXT).to_line() for i in range(3))]
+    cells = dict(zip(COLUMNS, lines[2].split("\t"), strict=True))
+    lines[2] = "\t".join({**cells, **changes}.values())
+    before = "\n".join([*lines, ""])
+    path.write_text(before)
+    with pytest.raises(LogError, match=r"Line 3 of .*a\.tsv \(image 1\) was changed"):
+        LogFile.resume(path, SETTINGS_TEXT, range(5))
+    assert path.read_text() == before
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """A limit on the size of files stands in for a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_said_with_the_name_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    rows = [LogRow(certificate(i), SETTINGS_TEXT) for i in range(2)]
+    (log,) = LogFile.create_all([path])
+    log.append(rows[0])
+    kept = path.read_text()
+    with files_of_at_most(len(kept) + 50), log:
+        with pytest.raises(LogError, match=r"a\.tsv cannot be written: File too large"):
+            log.append(rows[1])
+        with pytest.raises(LogError, match=r"a\.tsv cannot be written"):
+            log.__exit__()
+    assert path.read_text().startswith(kept)
+    with LogFile.resume(path, SETTINGS_TEXT, range(2)) as log:
+        assert [row.certificate for row in log.rows] == [certificate(0)]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_only_files_are_read_and_written_and_nothing_waits(tmp_path: Path, kind: str) -> None:
+    path = Path("/dev/zero") if kind == "device" else tmp_path / kind
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    for use in (
+        lambda: read_log(path),
+        lambda: LogFile.resume(path, SETTINGS_TEXT, range(2)),
+        lambda: LogFile.create_all([path]),
+    ):
+        with pytest.raises(LogError, match=f"is a (named )?{kind}, not a file"):
+            use()
 
 
 def test_of_several_files_all_are_started_or_none(tmp_path: Path) -> None:

@@ -459,10 +459,9 @@ def test_votes_of_very_many_classes_do_not_fill_the_memory() -> None:
     assert peak < 700 * 2**20
 
 
-@pytest.mark.parametrize("path", ["nowhere.tsv", "."])
-def test_a_file_that_is_not_there(tmp_path: Path, path: str) -> None:
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(LogError, match="cannot be read"):
-        read_log(tmp_path / path)
+        read_log(tmp_path / "nowhere.tsv")
 
 
 def test_random_damage_is_read_or_refused_in_words() -> None:
