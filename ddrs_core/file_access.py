@@ -74,12 +74,19 @@ def writing(path: Path, error: type[DDRSError] = DDRSError, *, advice: str = "")
     except OSError as refusal:
         reason = refusal.strerror or type(refusal).__name__
         hint = advice or _ADVICE.get(refusal.errno or 0, "")
-        raise error(f"{path} cannot be written: {reason}. {hint}".rstrip(" .") + ".") from None
+        raise error(
+            f"{_shown(path)} cannot be written: {reason}. {hint}".rstrip(" .") + "."
+        ) from None
 
 
 def _refuse(path: Path, mode: int, error: type[DDRSError]) -> None:
     if not stat.S_ISREG(mode):
-        raise error(f"{str(path)[:200]} is {_kind(mode)}, not a file.")
+        raise error(f"{_shown(path)} is {_kind(mode)}, not a file.")
+
+
+def _shown(path: Path) -> str:
+    """The name without what a terminal would obey."""
+    return "".join(c if c.isprintable() else "?" for c in str(path)[:300])
 
 
 def _kind(mode: int) -> str:

@@ -9,9 +9,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+from ddrs_core.data.files import write_atomically
 from ddrs_core.errors import CheckpointError, DDRSError
 from ddrs_core.file_access import check_regular, open_regular, writing
+from ddrs_core.jobs.training_process import write_record
+from ddrs_core.models import Classifier, save_checkpoint
+from ddrs_core.models.checkpoint import load_checkpoint
+from ddrs_core.models.foreign import read_state
+from ddrs_core.runs.training import write_state
+from ddrs_core.store.bank_import import read_bank_file
+from tests.disks import files_of_at_most
 
 
 @pytest.fixture
@@ -78,3 +87,33 @@ def test_what_cannot_be_written_is_named_with_the_reason(
     with pytest.raises(CheckpointError, match=f"{place} cannot be written: {said}"):  # noqa: SIM117
         with writing(place, CheckpointError):
             place.write_text("x" * 100_000)
+
+
+@pytest.mark.parametrize("kind", ["state", "model", "record", "data"])
+def test_a_full_disk_is_named_by_whoever_writes(
+    tmp_path: Path, model: Classifier, kind: str
+) -> None:
+    writers: dict[str, tuple[str, Callable[[], object]]] = {
+        "state": ("state.pt", lambda: write_state({"a": torch.zeros(999)}, tmp_path / "state.pt")),
+        "model": (f"{model.card.name}.safetensors", lambda: save_checkpoint(model, tmp_path)),
+        "record": ("run.json", lambda: write_record(tmp_path, {"a": "b" * 999})),
+        "data": ("data", lambda: write_atomically(tmp_path / "data", bytes(999))),
+    }
+    name, write = writers[kind]
+    (tmp_path / name).write_bytes(b"before")
+    with files_of_at_most(500), pytest.raises(DDRSError, match=f"{name} cannot be written: File"):
+        write()
+    assert (tmp_path / name).read_bytes() == b"before"
+
+
+def test_models_and_banks_are_not_read_from_pipes(tmp_path: Path) -> None:
+    path = tmp_path / "pipe.safetensors"
+    os.mkfifo(path)
+    path.with_suffix(".json").write_text("{}")
+    for read in (load_checkpoint, read_state, lambda path: read_bank_file(path, None, "")):
+        with pytest.raises(DDRSError, match=r"named pipe|model card|should hold"):
+            within(20, lambda read=read: read(path))
+    path.with_suffix(".json").unlink()
+    os.mkfifo(path.with_suffix(".json"))
+    with pytest.raises(DDRSError, match="named pipe"):
+        within(20, lambda: load_checkpoint(path))

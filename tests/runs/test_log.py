@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +14,7 @@ from ddrs_core.runs.log_reading import read_log
 from ddrs_core.smoothing import Bound, Certificate, Grade
 from ddrs_core.smoothing.certificate import prove_radius
 from ddrs_core.smoothing.looks import Looks
+from tests.disks import files_of_at_most
 
 SETTINGS_TEXT = {
     "dataset": "digits", "split": "test", "model": "0123456789abcdef", "sigma_0": "0.5",
@@ -163,17 +161,6 @@ def test_a_row_that_was_edited_stops_a_resumed_run(tmp_path: Path, changes: dict
     with pytest.raises(LogError, match=r"Line 3 of .*a\.tsv \(image 1\) was changed"):
         LogFile.resume(path, SETTINGS_TEXT, range(5))
     assert path.read_text() == before
-
-
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """A limit on the size of files stands in for a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_full_disk_is_said_with_the_name_of_the_file(tmp_path: Path) -> None:
