@@ -64,6 +64,7 @@ class CertifyRun:
                 precision=config.precision,
                 batch_size=config.batch_size,
             )
+            forward.pin_batch_size(self.dataset.info.shape)
             self.smoothed = SmoothedClassifier(forward, get_card(config.model).num_classes)
 
     def steps(self, done: int = 0) -> Iterator[RunStep]:

@@ -19,9 +19,9 @@ COLUMNS = (
     "idx", "label", "predict", "radius", "correct", "time",
     "sigma", "count", "n", "p_lower", "grade",
     "n0", "alpha", "bound", "seed", "precision", "model", "candidate", "counts",
-    "dataset", "split", "sigma_0", "strategy", "device", "schedule",
+    "dataset", "split", "sigma_0", "strategy", "device", "schedule", "execution",
 )  # fmt: skip
-OLDER_COLUMNS = COLUMNS[:-1]  # before samples could be drawn adaptively
+OLDER_COLUMNS = COLUMNS[:-2]  # before samples could be drawn adaptively
 SETTINGS = (
     "dataset", "split", "model", "sigma_0", "strategy", "n0", "n", "alpha", "bound", "seed",
     "precision", "device", "schedule",
@@ -31,7 +31,7 @@ _MANY_CLASSES = 100
 _MOST_CLASSES = 100_000
 _MOST_SAMPLES = 10**12
 HEADER = "\t".join(COLUMNS)
-COLUMNS_OF = {HEADER: COLUMNS, "\t".join(OLDER_COLUMNS): OLDER_COLUMNS}
+COLUMNS_OF = {"\t".join(c): c for c in (COLUMNS, COLUMNS[:-1], OLDER_COLUMNS)}
 
 
 class LogError(DDRSError):
@@ -68,6 +68,7 @@ class LogRow:
             "candidate": str(c.candidate),
             "counts": _counts_text(c.counts),
             "schedule": self.settings.get("schedule") or c.schedule,
+            "execution": c.execution,
         }
         return "\t".join(cells[name] for name in columns)
 
@@ -78,7 +79,11 @@ class LogRow:
         Raises:
             ValueError: if it is damaged.
         """
-        cells = {"schedule": "", **dict(zip(columns, line.split("\t"), strict=True))}
+        cells = {
+            "schedule": "",
+            "execution": "",
+            **dict(zip(columns, line.split("\t"), strict=True)),
+        }
         counts = read_counts(cells["counts"])
         candidate, n = int(cells["candidate"]), int(cells["n"])
         if not -1 <= candidate < len(counts):
@@ -108,6 +113,7 @@ class LogRow:
                 "seconds": float(cells["time"]),
                 "candidate": candidate,
                 "schedule": looks_text(cells["schedule"]),
+                "execution": cells["execution"],
             }
         )
         _check_look(certificate)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Self
 
-from ddrs_core.file_access import check_regular, writing
+from ddrs_core.errors import DDRSError
+from ddrs_core.file_access import check_regular, open_regular, writing
 from ddrs_core.runs.certify_config import Method
 from ddrs_core.runs.log import (
     COLUMNS,
@@ -25,6 +26,20 @@ from ddrs_core.smoothing import Grade
 from ddrs_core.smoothing.recompute import recompute
 
 _ROUNDING = 1e-9  # of a radius that another version of the same formulas gives
+
+
+def recorded_execution(path: Path) -> str:
+    """What the last row of a file says of how it was made; empty where it does not, or there is no
+    such file (whoever opens it to write says why)."""
+    try:
+        with open_regular(path) as file:
+            lines = whole_lines(file.read().decode())
+    except (OSError, DDRSError, UnicodeDecodeError):
+        return ""
+    if len(lines) < 2:
+        return ""
+    columns = COLUMNS_OF.get(lines[0], ())
+    return dict(zip(columns, lines[-1].split("\t"), strict=False)).get("execution", "")
 
 
 class LogFile:

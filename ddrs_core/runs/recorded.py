@@ -15,7 +15,7 @@ import psutil
 
 import ddrs_core
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
-from ddrs_core.models import get_card, resolve_device
+from ddrs_core.models import batch_size_of, get_card, resolve_device
 from ddrs_core.runs.certify import RunStep, interleave, open_runs
 from ddrs_core.runs.certify_config import CertifyConfig, open_plan, plan_digest, shared_votes
 from ddrs_core.runs.cluster import cluster_steps
@@ -242,6 +242,9 @@ def _steps(
     earlier: Certificate | None,
 ) -> Iterator[tuple[int, RunStep]]:
     """The work of the settings that vote."""
+    if earlier is not None:  # in other batches a network rounds differently
+        size = batch_size_of(earlier.execution)
+        configs = [replace(config, batch_size=config.batch_size or size) for config in configs]
     if cluster:
         if any(config.bank for config in configs):
             raise InvalidParameterError(

@@ -25,7 +25,8 @@ _METHOD_OF = {
     Grade.FOR_QUERIES_AFTER: "ds-memory",
 }
 _ONE_FOR_ALL = ("dataset", "model", "n0", "alpha", "bound", "seed", "precision", "grade",
-                "schedule")  # fmt: skip
+                "schedule", "execution")  # fmt: skip
+_SAID = {"execution": "batch size, software or device"}
 
 
 class Source(StrEnum):
@@ -231,4 +232,5 @@ def _contradictions(certificates: Sequence[Certificate], adaptive: bool) -> list
     several = [name for name in names if len({getattr(c, name) for c in certificates}) > 1]
     if not several:
         return []
-    return [f"The rows were not all made with the same {', '.join(several)}."]
+    said = ", ".join(_SAID.get(name, name) for name in several)
+    return [f"The rows were not all made with the same {said}."]

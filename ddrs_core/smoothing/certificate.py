@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 from typing import Any, NoReturn
@@ -71,7 +71,8 @@ class Certificate:
     ``p_lower`` bounds the probability of the class that the n0 samples chose (``candidate``).
     ``schedule`` is empty for a number of samples that was fixed in advance; otherwise it is the
     text of the :class:`~ddrs_core.smoothing.looks.Looks` that say which part of alpha the look
-    at n samples may spend.
+    at n samples may spend. ``execution`` says what else decides how the network rounds: batch size,
+    threads, versions and device, see :meth:`~ddrs_core.models.NoisyForward.execution`.
     """
 
     dataset: str | None
@@ -93,6 +94,7 @@ class Certificate:
     seconds: float
     candidate: int = ABSTAIN
     schedule: str = ""
+    execution: str = field(default="", compare=False)
 
     @property
     def abstained(self) -> bool:

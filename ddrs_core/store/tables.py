@@ -91,6 +91,7 @@ certificates = Table(
     Column("seconds", Double, nullable=False),
     Column("candidate", BigInteger, nullable=False),
     Column("schedule", Words, nullable=False),
+    Column("execution", Words, nullable=False, server_default=""),
     Index("certificates_in_order", "run_id", "serial", unique=True),
 )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ddrs_core.runs.log import COLUMNS, HEADER, OLDER_COLUMNS, SETTINGS, LogError, LogRow
-from ddrs_core.runs.log_file import LogFile
+from ddrs_core.runs.log_file import LogFile, recorded_execution
 from ddrs_core.runs.log_reading import read_log
 from ddrs_core.smoothing import Bound, Certificate, Grade
 from ddrs_core.smoothing.certificate import prove_radius
@@ -45,7 +45,7 @@ def write_older(path: Path, count: int) -> str:
 
 def test_the_first_columns_are_those_that_everybody_reads() -> None:
     assert COLUMNS[:6] == ("idx", "label", "predict", "radius", "correct", "time")
-    assert COLUMNS[-1] == "schedule"
+    assert COLUMNS[-2:] == ("schedule", "execution")
     assert set(SETTINGS) <= set(COLUMNS)
 
 
@@ -88,6 +88,19 @@ def test_an_older_file_goes_on_in_its_own_columns(tmp_path: Path) -> None:
     results = read_log(path)
     assert [row.index for row in results.rows] == [0, 1, 2]
     assert results.notes == ()
+
+
+def test_a_row_says_how_it_was_computed_and_older_ones_need_not(tmp_path: Path) -> None:
+    execution = "batch=64 threads=2 torch=2.11.0 ddrs=0.1 on AMD EPYC"
+    path = tmp_path / "a.tsv"
+    assert recorded_execution(path) == ""
+    with LogFile.create_all([path])[0] as log:
+        log.append(LogRow(replace(certificate(0), execution=execution), SETTINGS_TEXT))
+    (row,) = read_log(path).rows
+    assert row.certificate is not None
+    assert row.certificate.execution == recorded_execution(path) == execution
+    write_older(path, 2)
+    assert recorded_execution(path) == ""
 
 
 def test_an_older_file_without_rows_gets_all_columns(tmp_path: Path) -> None:

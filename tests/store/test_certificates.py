@@ -40,6 +40,7 @@ certified = st.builds(
     counts=counts, n0=integers, n=integers, alpha=doubles, bound=st.sampled_from(Bound),
     p_lower=doubles, seed=st.integers(), precision=words, model=words, seconds=doubles,
     candidate=integers,
+    execution=words,
     **({"schedule": words} if "schedule" in Certificate.__dataclass_fields__ else {}),
 )  # fmt: skip
 
