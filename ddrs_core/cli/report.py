@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,14 +42,18 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 def _run(options: argparse.Namespace) -> None:
     from ddrs_core.runs.comparison import mismatches
     from ddrs_core.runs.log_reading import read_log
+    from ddrs_core.runs.log_text import distinct_titles
     from ddrs_core.runs.memory_effect import memory_effect
     from ddrs_core.runs.paired import compare
     from ddrs_core.runs.tables import TableFormat, comparison_table, paired_table, render
 
     form = TableFormat(options.format)
     radii = _radii(options.radii)
-    sets = [read_log(path) for path in options.files]
-    against = None if options.against is None else read_log(options.against)
+    paths = [*options.files, *([] if options.against is None else [options.against])]
+    titles = distinct_titles(paths)
+    read = [replace(read_log(p), title=t) for p, t in zip(paths, titles, strict=True)]
+    sets = read[: len(options.files)]
+    against = None if options.against is None else read[-1]
     pairs = [] if against is None else [compare(results, against, radii) for results in sets]
     for path, results in zip([*options.files, options.against], [*sets, against], strict=True):
         _say(path, results.notes if results is not None else ())

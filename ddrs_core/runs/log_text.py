@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ddrs_core.runs.log import LogError, line_end
@@ -64,6 +64,25 @@ def log_title(name: str) -> str:
     et al. call their logs ``sigma_0.25``."""
     base = Path(name).name
     return _SUFFIXES.sub("", base) or base or name
+
+
+def distinct_titles(paths: Sequence[Path]) -> list[str]:
+    """A title for each log, with as much of the folders as tells it from logs of other folders:
+    Cohen et al. call every log of a noise level ``sigma_0.25``."""
+    titles = []
+    for path in paths:
+        parts, others = path.absolute().parts, {p.absolute().parts for p in paths}
+        size = 1
+        while size < len(parts) and any(
+            other != parts and _tail(other, size) == _tail(parts, size) for other in others
+        ):
+            size += 1
+        titles.append("/".join(_tail(parts, size)))
+    return titles
+
+
+def _tail(parts: Sequence[str], size: int) -> list[str]:
+    return [*parts[:-1][len(parts) - size :], log_title(parts[-1])]
 
 
 def split_lines(text: str, name: str, findings: Findings) -> tuple[list[str], bool]:
