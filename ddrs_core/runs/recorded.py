@@ -22,7 +22,8 @@ from ddrs_core.runs.cluster import cluster_steps
 from ddrs_core.runs.keeping import keeper
 from ddrs_core.runs.training import check_folder
 from ddrs_core.runs.turns import Turn, turns_folder
-from ddrs_core.smoothing import Certificate
+from ddrs_core.smoothing import Certificate, Grade
+from ddrs_core.smoothing.recompute import recompute
 from ddrs_core.store import RunProgress, RunRecord, RunState, Store
 
 SETTING_FIELDS = (
@@ -185,6 +186,7 @@ def _work(
     said = 0.0
     configs = recorded_configs(record)
     _check_images(record, configs[0])
+    _check_stored(store, record)
     newest = store.certificates(record.id, after=count - 1)  # serials run from 1 to count
     earlier = newest[0].certificate if newest else None
     if earlier is not None and earlier.model != get_card(configs[0].model).digest:
@@ -257,6 +259,18 @@ def _steps(
         raise _changed()
     steps = interleave(runs, [done[i] for i in voting])
     return ((voting[number], step) for number, step in steps)
+
+
+def _check_stored(store: Store, record: RunRecord) -> None:
+    """A run does not go on beside certificates that their own votes do not prove."""
+    memory = Grade.FOR_QUERIES_AFTER  # which may have enlarged a radius
+    stored = [s for s in store.certificates(record.id) if s.certificate.grade is not memory]
+    for kept, found in zip(stored, recompute([s.certificate for s in stored]), strict=True):
+        if found.problem:
+            raise MismatchError(
+                f"The certificate of image {kept.certificate.index} in this run was changed after "
+                f"it was stored: {found.problem}. Start a new run; this one is left as it is."
+            )
 
 
 def _check_images(record: RunRecord, config: CertifyConfig) -> None:

@@ -26,6 +26,7 @@ from ddrs_core.runs.certify_config import CertifyConfig, Method, open_plan, shar
 from ddrs_core.runs.recorded import record_run, recorded_configs, work_on
 from ddrs_core.smoothing import Certificate, Grade, SearchConfig, UntilPlaced
 from ddrs_core.store import MemoryBank, RunState, Store, TakenError, Wanted, open_store
+from ddrs_core.store.tables import certificates
 
 FIXED = CertifyConfig(
     "digits", "digits-gaussian-0.50", Method.FIXED, 0.5, n=2000, limit=45, device="cpu"
@@ -86,6 +87,18 @@ def test_the_batch_size_of_a_run_does_not_follow_the_free_memory(
     executions = {c.execution for c in results(store, run.id).values()}
     assert len(executions) == 1
     assert executions.pop().startswith("batch=64 ")
+
+
+def test_a_run_does_not_go_on_beside_a_certificate_that_was_edited(store: Store) -> None:
+    run = record_run(store, [replace(FIXED, limit=6)])
+    with closing(work_on(store, run.id)) as steps:
+        next(step for step in steps if step.done == 3)
+    before = results(store, run.id)
+    with store._writing() as connection:
+        connection.execute(certificates.update().where(certificates.c.position == 1), {"radius": 9})
+    with pytest.raises(MismatchError, match="image 1 in this run was changed after it was stored"):
+        next(iter(work_on(store, run.id)))
+    assert results(store, run.id).keys() == before.keys()
 
 
 def test_a_request_to_pause_is_obeyed_and_the_rest_is_made_later(
