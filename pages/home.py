@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from ddrs_core.dashboard.messages import literal
 from ddrs_core.dashboard.navigation import (
     compare_page,
     explorer_page,
@@ -77,7 +78,7 @@ def main() -> None:
         )
         st.subheader("Data sets", divider="gray", anchor=False)
         for info in list_datasets():
-            st.markdown(f"**{info.title}**. {info.description}")
+            st.markdown(f"**{literal(info.title)}**. {literal(info.description)}")
     with right:
         st.subheader("This machine", divider="gray", anchor=False)
         for device in list_devices():

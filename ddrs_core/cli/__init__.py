@@ -42,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise unknown_name("command", arguments[0], _COMMANDS)
         options = _parser().parse_args(arguments)
         options.run(options)
+        sys.stdout.flush()  # a full disk is noticed here, not when the interpreter ends
     except DDRSError as error:
         return _report(str(error), WRONG_INPUT)
     except KeyboardInterrupt as interrupt:
@@ -51,9 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     except OSError as error:
-        return _report(
-            f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), WRONG_INPUT
-        )
+        place = error.filename or "What this command reads or writes (perhaps its output)"
+        return _report(f"{place}: {error.strerror or error}", WRONG_INPUT)
     except Exception as error:
         if os.environ.get(DEBUG_VARIABLE):
             raise

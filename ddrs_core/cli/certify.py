@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,8 @@ from ddrs_core.errors import DDRSError, InvalidParameterError
 if TYPE_CHECKING:
     from ddrs_core.runs.certify import CertifyRun
     from ddrs_core.runs.certify_config import CertifyConfig
-    from ddrs_core.runs.log import LogFile, LogRow
+    from ddrs_core.runs.log import LogRow
+    from ddrs_core.runs.log_file import LogFile
     from ddrs_core.store import RunRecord, Store
 
 _SAMPLES = "choosing sigma"
@@ -58,12 +60,14 @@ def _run_to_files(options: argparse.Namespace, configs: list[CertifyConfig]) -> 
             "A run with a memory bank is kept in the database, where the bank is: add --record, "
             "and write it to a file afterwards with `runs export`."
         )
-    runs = open_runs(configs)
+    paths = _paths(options, configs)
+    runs = open_runs(_as_recorded(options, configs, paths))
     settings = [run_settings(run) for run in runs]
     table = options.out is None and not options.json
     with ExitStack() as stack:
-        logs = [stack.enter_context(log) for log in _open_logs(options, runs, settings)]
+        logs = [stack.enter_context(log) for log in _open_logs(options, paths, runs, settings)]
         rows: list[list[LogRow]] = [list(log.rows) for log in logs] or [[] for _ in runs]
+        _say_what_differs(logs, runs)
         if table:
             print(HEADER)
         total, done = sum(len(run.plan) for run in runs), sum(len(part) for part in rows)
@@ -102,16 +106,51 @@ def _interrupted(done: int, out: Path | None) -> str:
     return f"Interrupted: {done} certificates are in {out}; the same command with --resume goes on."
 
 
+def _paths(options: argparse.Namespace, configs: list[CertifyConfig]) -> list[Path]:
+    out: Path | None = options.out
+    if out is None:
+        return []
+    to_folder = len(configs) > 1 or out.is_dir()
+    return [out / f"{_file_name(config)}.tsv" for config in configs] if to_folder else [out]
+
+
+def _as_recorded(
+    options: argparse.Namespace, configs: list[CertifyConfig], paths: list[Path]
+) -> list[CertifyConfig]:
+    """A run that goes on keeps its batch size: in other batches a network rounds differently."""
+    from ddrs_core.models import batch_size_of
+    from ddrs_core.runs.log_file import recorded_execution
+
+    if not options.resume or options.batch_size is not None:
+        return configs
+    sizes = [batch_size_of(recorded_execution(path)) for path in paths]
+    known = next((size for size in sizes if size), None)
+    return [replace(c, batch_size=size or known) for c, size in zip(configs, sizes, strict=True)]
+
+
+def _say_what_differs(logs: list[LogFile], runs: list[CertifyRun]) -> None:
+    for log, run in zip(logs, runs, strict=False):
+        before = log.rows[-1].certificate.execution if log.rows else ""
+        now = run.smoothed.forward.execution(run.dataset.info.shape)
+        if before not in ("", now) and len(log.rows) < len(run.plan):
+            print(
+                f"{log.path}: its rows were made with {before}, those to come with {now}: single "
+                "votes may be counted otherwise than in an undisturbed run.",
+                file=sys.stderr,
+            )
+
+
 def _open_logs(
-    options: argparse.Namespace, runs: list[CertifyRun], settings: list[dict[str, str]]
+    options: argparse.Namespace,
+    paths: list[Path],
+    runs: list[CertifyRun],
+    settings: list[dict[str, str]],
 ) -> list[LogFile]:
-    from ddrs_core.runs.log import LogFile
+    from ddrs_core.runs.log_file import LogFile
 
     out: Path | None = options.out
     if out is None:
         return []
-    to_folder = len(runs) > 1 or out.is_dir()
-    paths = [out / f"{_file_name(run)}.tsv" for run in runs] if to_folder else [out]
     if options.resume:
         labels = [runs[0].dataset.label(index) for index in runs[0].plan]
         return [
@@ -137,10 +176,10 @@ def _in_folder(path: Path, out: Path) -> Path:
     return path
 
 
-def _file_name(run: CertifyRun) -> str:
-    sigma = run.config.sigma
+def _file_name(config: CertifyConfig) -> str:
+    sigma = config.sigma
     short = f"{sigma:g}" if float(f"{sigma:g}") == sigma else repr(sigma)
-    return f"{run.config.model}-{run.config.method}-{short}"
+    return f"{config.model}-{config.method}-{short}"
 
 
 def _run_recorded(options: argparse.Namespace) -> None:

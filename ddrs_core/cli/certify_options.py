@@ -111,7 +111,12 @@ def _add_samples(group: Any) -> None:
     )
     group.add_argument("--bound", default="one-sided", metavar="B", help="one-sided or two-sided")
     group.add_argument("--precision", default="auto", metavar="P", help="auto, fp32 or bf16")
-    group.add_argument("--batch-size", type=int, metavar="B", help="samples a batch")
+    group.add_argument(
+        "--batch-size", type=int, metavar="B",
+        help="samples a batch; default: by image and free memory. A row records it, and --resume "
+        "keeps it: the same seed, machine, software and batch size give the same counts, others "
+        "may count single votes differently",
+    )  # fmt: skip
 
 
 def _add_selection(group: Any) -> None:

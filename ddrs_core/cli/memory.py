@@ -212,9 +212,10 @@ def _certify_run(options: argparse.Namespace) -> CertifyRun:
 
 def _open(run: CertifyRun, options: argparse.Namespace) -> MemoryBank:
     """The bank of that id, or of that name, which is made if there is none."""
-    from ddrs_core.store import MemoryBank, UnknownEntryError
+    from ddrs_core.store import MemoryBank, UnknownEntryError, open_store
 
     kind, budget = _kind(run), _budget(options)
+    open_store().check_intact()
     try:
         bank = MemoryBank.find(None, options.bank)
     except UnknownEntryError:

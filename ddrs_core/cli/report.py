@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,11 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser = add_command(
         commands, "report", "summarize certification logs",
         epilog="Certified at r means: correct with a radius of at least r. Wrong answers and "
-        "abstentions count as radius 0 in the average. Logs of Cohen et al.'s certify.py and its "
-        "relatives are read as well; what was found in them is said on standard error.",
+        "abstentions count as radius 0 in the average (ACR), which is rounded down, as radii are. "
+        "A difference is more or less than chance where both its 95 % interval and McNemar's "
+        "exact test say so; where they disagree, the table names the one that decides. Every row "
+        "with votes is recomputed from them. Logs of Cohen et al.'s certify.py and its relatives "
+        "are read as well; what was found in them is said on standard error.",
     )  # fmt: skip
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.tsv", help="from certify")
     parser.add_argument(
@@ -39,14 +42,18 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 def _run(options: argparse.Namespace) -> None:
     from ddrs_core.runs.comparison import mismatches
     from ddrs_core.runs.log_reading import read_log
+    from ddrs_core.runs.log_text import distinct_titles
     from ddrs_core.runs.memory_effect import memory_effect
     from ddrs_core.runs.paired import compare
     from ddrs_core.runs.tables import TableFormat, comparison_table, paired_table, render
 
     form = TableFormat(options.format)
     radii = _radii(options.radii)
-    sets = [read_log(path) for path in options.files]
-    against = None if options.against is None else read_log(options.against)
+    paths = [*options.files, *([] if options.against is None else [options.against])]
+    titles = distinct_titles(paths)
+    read = [replace(read_log(p), title=t) for p, t in zip(paths, titles, strict=True)]
+    sets = read[: len(options.files)]
+    against = None if options.against is None else read[-1]
     pairs = [] if against is None else [compare(results, against, radii) for results in sets]
     for path, results in zip([*options.files, options.against], [*sets, against], strict=True):
         _say(path, results.notes if results is not None else ())

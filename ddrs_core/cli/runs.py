@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ddrs_core.cli.options import add_command, add_json, add_json_below, print_json
 from ddrs_core.errors import DDRSError, InvalidParameterError
+from ddrs_core.file_access import writing
 
 if TYPE_CHECKING:
     from ddrs_core.store import RunRecord
@@ -92,7 +93,8 @@ def _export(options: argparse.Namespace) -> None:
     if out.exists() and not options.overwrite:
         raise DDRSError(f"{out} is there already: add --overwrite to replace it.")
     text = recorded_log(store, run, options.setting - 1)
-    out.write_text(text, encoding="utf-8")
+    with writing(out):
+        out.write_text(text, encoding="utf-8")
     rows = text.count("\n") - 1
     if options.json:
         print_json({"file": str(out), "rows": rows})

@@ -215,7 +215,7 @@ def _pick_more() -> None:
     if get("split") not in splits:
         put("split", "test" if "test" in splits else splits[0])
     st.selectbox("Images of", splits, key=key("split"))
-    number("seed", int, "Seed", "Same seed, same machine: same votes.")
+    number("seed", int, "Seed", "Same seed, machine and batch size: same votes.")
     devices = {"auto": f"automatic ({resolve_device('auto')})"}
     devices |= {d.name: f"{d.name}: {d.title}" for d in list_devices()}
     if get("device") not in devices:

@@ -15,7 +15,7 @@ from ddrs_core.dashboard.compare_command import show_commands
 from ddrs_core.dashboard.compare_sets import MOST_SETS, RUN, find_setting, run_title, run_titles
 from ddrs_core.dashboard.compare_state import show_sets
 from ddrs_core.dashboard.compare_ticking import draw_each_second
-from ddrs_core.dashboard.messages import show_error
+from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.dashboard.navigation import memory_page
 from ddrs_core.dashboard.training_texts import duration
 from ddrs_core.dashboard.visitor import visitor
@@ -170,7 +170,7 @@ def _show_more(run: RunRecord, *, is_mine: bool) -> None:
         with suppress(DDRSError):  # it makes its bank when it begins
             bank = MemoryBank.find(None, name, owner=run.owner)
             st.page_link(
-                memory_page(), label=f"Memory bank {name}", icon=":material/bubble_chart:",
+                memory_page(), label=f"Memory bank {literal(name)}", icon=":material/bubble_chart:",
                 query_params={"bank": bank.id},
             )  # fmt: skip
     st.caption(f"Made by version {run.code_version} on {run.device}. Id: {run.id}")

@@ -67,10 +67,12 @@ def table_html(table: Table, label: str) -> str:
 def table_note(table: Table, sets: Sequence[ResultSet]) -> str:
     """What the columns mean."""
     notes = [
-        "ACR: average certified radius, where wrong answers and abstentions count as 0",
+        "ACR: average certified radius, rounded down, where wrong answers and abstentions count as "
+        "0",
         "clean: share whose most frequent class is right, proved or not (– where votes are not "
         "recorded)",
         "abstained: no class could be certified",
+        "guarantee: what the radii are worth",
     ]
     if any(s.failed for s in sets):
         notes.append("not readable: counted as not certified, not as abstentions")

@@ -170,7 +170,8 @@ def _budget_form() -> None:
         "bound on the runner-up, alpha/2 each; better where many classes share the rest.",
     )  # fmt: skip
     st.number_input(
-        "Seed", 0, MAX_SEED, key=keys.SEED, step=1, help="Same seed, same machine: same votes."
+        "Seed", 0, MAX_SEED, key=keys.SEED, step=1,
+        help="Same seed, machine and batch size: same votes.",
     )  # fmt: skip
 
 

@@ -11,11 +11,13 @@ from ddrs_core.errors import DDRSError
 
 _LOG = logging.getLogger(__name__)
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~$:&-])")
+_LINES = re.compile(r"\s*[\n\r]\s*")
 
 
 def literal(text: str) -> str:
-    """Text that Streamlit's Markdown shows as it is: file names and the like are no markup."""
-    return _MARKDOWN.sub(r"\\\1", text)
+    """Text that Streamlit's Markdown shows as it is: file names and the like are no markup, and
+    a line end inside a name begins no paragraph."""
+    return _MARKDOWN.sub(r"\\\1", _LINES.sub(" ", text))
 
 
 def show_error(error: DDRSError) -> None:

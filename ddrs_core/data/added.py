@@ -96,7 +96,7 @@ def _recognise(
     kind = next((k for k in kinds if KINDS[k].matches(where)), None)
     if kind is None:
         raise DamagedDataError(_unrecognised(where))
-    shown = " ".join((title or where.stem or chosen).split())[:_LONGEST_TITLE]
+    shown = " ".join((title or _bare(where) or chosen).split())[:_LONGEST_TITLE]
     try:
         version = KINDS[kind].fingerprint(where)
         info = KINDS[kind].describe(where, chosen, shown, size)
@@ -142,8 +142,13 @@ def _checked_name(name: str, taken: Collection[str]) -> str:
     return name
 
 
+def _bare(path: Path) -> str:
+    """The name without a file's suffix; a folder has none, whatever dots its name has."""
+    return path.name if path.is_dir() else path.stem
+
+
 def _free_name(path: Path, taken: Collection[str]) -> str:
-    base = re.sub(r"[^A-Za-z0-9._]+", "-", path.stem).strip("-._").lower()[:48] or "images"
+    base = re.sub(r"[^A-Za-z0-9._]+", "-", _bare(path)).strip("-._").lower()[:48] or "images"
     if base.startswith(PREFIX):
         base = f"my-{base}"
     lower = {other.lower() for other in taken}

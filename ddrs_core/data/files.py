@@ -7,7 +7,9 @@ import tempfile
 from pathlib import Path
 
 from ddrs_core import places
-from ddrs_core.errors import DDRSError
+from ddrs_core.file_access import writing
+
+_ADVICE = f"Make room or permit it, or name another folder with {places.HOME_VARIABLE}"
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -16,7 +18,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         DDRSError: if it cannot be written.
     """
-    try:
+    with writing(path, advice=_ADVICE):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
         try:
@@ -26,8 +28,3 @@ def write_atomically(path: Path, data: bytes) -> None:
         except BaseException:
             os.unlink(temporary)
             raise
-    except OSError as error:
-        raise DDRSError(
-            f"{path} cannot be written: {error.strerror}. Make room or permit it, or name "
-            f"another folder with {places.HOME_VARIABLE}."
-        ) from None

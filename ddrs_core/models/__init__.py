@@ -29,7 +29,7 @@ from ddrs_core.models.foreign import (
     read_state,
     recognise,
 )
-from ddrs_core.models.forward import NoisyForward, VoteCounts
+from ddrs_core.models.forward import NoisyForward, VoteCounts, batch_size_of
 from ddrs_core.models.journal import Journal, JournaledForward
 from ddrs_core.models.library import add_model, free_name, keep_upload, remove_model
 from ddrs_core.models.noise import NoiseStream, noise_generator
@@ -78,6 +78,7 @@ __all__ = [
     "add_model",
     "affordable",
     "attach_model",
+    "batch_size_of",
     "build_classifier",
     "check_fit",
     "check_shape",

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ddrs_core.errors import CheckpointError, DDRSError
+from ddrs_core.file_access import check_regular, open_regular, writing
 from ddrs_core.models.classifier import (
     Classifier,
     ModelCard,
@@ -26,17 +27,21 @@ def save_checkpoint(classifier: Classifier, folder: Path) -> Path:
 
     Weights that half precision holds exactly are written in it; nothing is ever rounded. The
     weights' file appears last and whole, so that where it is, the model is complete.
+
+    Raises:
+        CheckpointError: if they cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     state = {k: _stored(v) for k, v in classifier.network.state_dict().items()}
     with_card(classifier, digest=weights_digest(classifier.network))
     path = folder / f"{classifier.card.name}.safetensors"
     partial = path.with_suffix(".partial")
     card_text = json.dumps(classifier.card.to_dict(), indent=2) + "\n"
-    partial.write_text(card_text, encoding="utf-8")
-    os.replace(partial, path.with_suffix(".json"))
-    partial.write_bytes(save(state))  # save_file would let nobody else read it
-    os.replace(partial, path)
+    with writing(path, CheckpointError):
+        folder.mkdir(parents=True, exist_ok=True)
+        partial.write_text(card_text, encoding="utf-8")
+        os.replace(partial, path.with_suffix(".json"))
+        partial.write_bytes(save(state))  # save_file would let nobody else read it
+        os.replace(partial, path)
     return path
 
 
@@ -56,7 +61,8 @@ def read_card(path: Path) -> ModelCard:
     """
     card_path = path.with_suffix(".json")
     try:
-        data = json.loads(card_path.read_text(encoding="utf-8"))
+        with open_regular(card_path, CheckpointError) as file:
+            data = json.loads(file.read())
     except FileNotFoundError:
         raise CheckpointError(
             f"{path.name} has no card: {card_path.name} should lie beside it."
@@ -78,6 +84,7 @@ def check_weights(path: Path) -> None:
         CheckpointError: if it is missing, cut off or something else.
     """
     try:
+        check_regular(path, CheckpointError)
         with safe_open(path, framework="pt"):
             pass
     except (OSError, SafetensorError) as error:
@@ -93,6 +100,7 @@ def load_checkpoint(path: Path) -> Classifier:
     """
     card = read_card(path)
     try:
+        check_regular(path, CheckpointError)
         state = load_file(path)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path.name} is not a readable safetensors file: {error}.") from None

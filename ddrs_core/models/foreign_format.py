@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from ddrs_core.errors import CheckpointError
+from ddrs_core.file_access import open_regular
 from ddrs_core.models.foreign_calls import Storage, plain
 from ddrs_core.models.foreign_pickle import MAX_PICKLE, Outline, follow
 
@@ -74,7 +75,7 @@ def check_container(path: Path) -> tuple[Container, Outline | None]:
         if path.is_dir():
             raise CheckpointError(f"{name} is a folder. Name the weights file inside it.")
         size = path.stat().st_size
-        with path.open("rb") as file:
+        with open_regular(path, CheckpointError) as file:
             return _check(file, name, size)
     except FileNotFoundError:
         raise CheckpointError(f"There is no file {plain(str(path), 200)}.") from None

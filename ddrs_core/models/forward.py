@@ -7,6 +7,7 @@ and the number format is that of the model's card where the hardware has it.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import deque
@@ -20,11 +21,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+import ddrs_core
 from ddrs_core.errors import InvalidParameterError, MismatchError
 from ddrs_core.models.classifier import Classifier, weights_digest
 from ddrs_core.models.cost import PassCost, measure_pass
 from ddrs_core.models.cpu_pool import CpuPool, cpu_pool
-from ddrs_core.models.device import Precision, choose_precision, without_tf32
+from ddrs_core.models.device import Precision, choose_precision, device_info, without_tf32
 from ddrs_core.models.folding import PlainFunction, fold_batchnorm
 from ddrs_core.models.gradients import in_parts, side_by_side
 from ddrs_core.models.memory import MemoryLimit, batch_that_fits
@@ -36,6 +38,7 @@ T = TypeVar("T")
 # input values a batch: 256 and 4,096 CIFAR images
 _BATCH_VALUES = {"cpu": 3 << 18, "cuda": 3 << 22}
 REPORT_SECONDS = 0.1
+_BATCH = re.compile(r"batch=([1-9][0-9]{0,6}) ")
 _MAX_UNREPORTED = 64  # batches between two snapshots at most
 
 
@@ -114,6 +117,16 @@ class NoisyForward:
         most = 4096 if self.device.type == "cuda" else 1024
         wanted = max(8, min(most, 1 << max(0, wanted.bit_length() - 1)))
         return self._limit.fitting(wanted, self._together(shape) * self._image_bytes(shape))
+
+    def pin_batch_size(self, shape: Sequence[int]) -> None:
+        """Keep the batch size of now, which otherwise follows the free memory: networks round
+        differently in batches of other sizes. Where memory turns out to be short it shrinks."""
+        self._batch_size = self.batch_size(shape)
+
+    def execution(self, shape: Sequence[int]) -> str:
+        """What decides, beside model, precision and noise, how votes for images of ``shape``
+        [C, H, W] are rounded, such as ``batch=256 threads=2 torch=2.11.0 ddrs=0.1 on AMD EPYC``."""
+        return execution_text(self.batch_size(shape), self.device)
 
     def gradient_rows(self, shape: Sequence[int], wanted: int) -> int:
         """How many images of shape [C, H, W], of ``wanted``, are differentiated at once: all,
@@ -380,6 +393,22 @@ class NoisyForward:
             numbers += [image] * take
             row += take
         return numbers
+
+
+def execution_text(batch_size: int, device: torch.device) -> str:
+    """The text of :meth:`NoisyForward.execution`."""
+    threads = f" threads={torch.get_num_threads()}" if device.type == "cpu" else ""
+    where = " ".join(device_info(str(device)).title.partition(" (")[0].split())
+    return (
+        f"batch={batch_size}{threads} torch={torch.__version__} ddrs={ddrs_core.__version__} "
+        f"on {where}"
+    )
+
+
+def batch_size_of(execution: str) -> int | None:
+    """The batch size that :meth:`NoisyForward.execution` recorded; None where nobody did."""
+    found = _BATCH.match(execution)
+    return int(found[1]) if found else None
 
 
 def _shape_for(filled: int, size: int) -> int:

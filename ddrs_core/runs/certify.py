@@ -70,6 +70,7 @@ class CertifyRun:
                 precision=config.precision,
                 batch_size=config.batch_size,
             )
+            forward.pin_batch_size(self.dataset.info.shape)
             self.smoothed = SmoothedClassifier(forward, get_card(config.model).num_classes)
 
     def steps(self, done: int = 0) -> Iterator[RunStep]:
@@ -225,6 +226,7 @@ class CertifyRun:
             counts=(0,) * self.smoothed.num_classes, n0=config.n0, n=0, alpha=config.alpha,
             bound=config.bound, p_lower=0.0, seed=config.seed, precision=forward.precision,
             model=forward.digest, seconds=0.0, failure=reason,
+            execution=forward.execution(self.dataset.info.shape),
         )  # fmt: skip
 
 

@@ -121,8 +121,9 @@ def figures_of(
     lower: dict[float, float | None] = {}
     interval: dict[float, tuple[float, float] | None] = {}
     for r, share in zip(radii, shares, strict=True):
-        lower[r] = None if loss is None else max(float(share) - loss, 0.0)
-        interval[r] = image_interval(round(float(share) * m), m, level) if m else None
+        known = results.has_radii or r == 0
+        lower[r] = None if loss is None or not known else max(float(share) - loss, 0.0)
+        interval[r] = image_interval(round(float(share) * m), m, level) if m and known else None
     return Figures(results, summarize_results(results, radii), lower, interval)
 
 
@@ -180,6 +181,8 @@ def mismatches(sets: Sequence[ResultSet]) -> tuple[str, ...]:
             found.append(
                 f"{results.title} has {images_text(unlabelled)} without a label, counted as wrong."
             )
+        if not results.has_radii:
+            found.append(f"{results.title} holds predictions, which certify no radius.")
     if len({results.acr_is_floor for results in sets}) > 1:
         found.append("Some sets stopped sampling early: their ACR is a floor, that of others not.")
     return tuple(found)

@@ -9,12 +9,9 @@ An image that cannot be read has a row too: predict -1, radius 0, n 0, no votes,
 
 from __future__ import annotations
 
-import fcntl
-import os
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import IO, Self
 
 from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.runs.certify import CertifyRun
@@ -25,9 +22,9 @@ COLUMNS = (
     "idx", "label", "predict", "radius", "correct", "time",
     "sigma", "count", "n", "p_lower", "grade",
     "n0", "alpha", "bound", "seed", "precision", "model", "candidate", "counts",
-    "dataset", "split", "sigma_0", "strategy", "device", "schedule",
+    "dataset", "split", "sigma_0", "strategy", "device", "schedule", "execution",
 )  # fmt: skip
-OLDER_COLUMNS = COLUMNS[:-1]  # before samples could be drawn adaptively
+OLDER_COLUMNS = COLUMNS[:-2]  # before samples could be drawn adaptively
 SETTINGS = (
     "dataset", "split", "model", "sigma_0", "strategy", "n0", "n", "alpha", "bound", "seed",
     "precision", "device", "schedule",
@@ -38,7 +35,7 @@ _MOST_CLASSES = 100_000
 _MOST_SAMPLES = 10**12
 _UNREADABLE = "unreadable: "  # in the column grade, before the reason
 HEADER = "\t".join(COLUMNS)
-_COLUMNS_OF = {HEADER: COLUMNS, "\t".join(OLDER_COLUMNS): OLDER_COLUMNS}
+COLUMNS_OF = {"\t".join(c): c for c in (COLUMNS, COLUMNS[:-1], OLDER_COLUMNS)}
 
 
 class LogError(DDRSError):
@@ -75,6 +72,7 @@ class LogRow:
             "candidate": str(c.candidate),
             "counts": _counts_text(c.counts),
             "schedule": self.settings.get("schedule") or c.schedule,
+            "execution": c.execution,
         }
         return "\t".join(cells[name] for name in columns)
 
@@ -85,8 +83,12 @@ class LogRow:
         Raises:
             ValueError: if it is damaged.
         """
-        cells = {"schedule": "", **dict(zip(columns, line.split("\t"), strict=True))}
-        counts = _read_counts(cells["counts"])
+        cells = {
+            "schedule": "",
+            "execution": "",
+            **dict(zip(columns, line.split("\t"), strict=True)),
+        }
+        counts = read_counts(cells["counts"])
         candidate, n = int(cells["candidate"]), int(cells["n"])
         if not -1 <= candidate < len(counts):
             raise ValueError(f"there is no class {candidate}")
@@ -120,6 +122,7 @@ class LogRow:
                 "candidate": candidate,
                 "schedule": "" if failure else looks_text(cells["schedule"]),
                 "failure": failure,
+                "execution": cells["execution"],
             }
         )
         _check_look(certificate)
@@ -133,7 +136,12 @@ def _counts_text(counts: Sequence[int]) -> str:
     return ",".join([f"{len(counts)} classes", *(f"{c}:{v}" for c, v in enumerate(counts) if v)])
 
 
-def _read_counts(text: str) -> list[int]:
+def read_counts(text: str) -> list[int]:
+    """Votes of all classes from the text of a cell.
+
+    Raises:
+        ValueError: if it is something else.
+    """
     first, *others = text.split(",")
     if not first.endswith(" classes"):
         return [int(v) for v in text.split(",")]
@@ -212,171 +220,36 @@ def _strategy_text(config: CertifyConfig) -> str:
     return " ".join([config.method.value, kind, *cells])
 
 
+def line_end(text: str) -> str:
+    """How the first line ends: LF, CR LF (Windows) or CR (very old editors)."""
+    found = re.search(r"\r\n|\n|\r", text)
+    return found[0] if found else "\n"
+
+
+def whole_lines(text: str) -> list[str]:
+    """The lines that have their end; a last one that was cut off is left out."""
+    end = "\r" if line_end(text) == "\r" else "\n"
+    return [line.removesuffix("\r") for line in text.split(end)[:-1]]
+
+
 def read_rows(text: str, name: str) -> list[LogRow]:
     """The rows of one of our logs; a last line without its end counts as cut off.
 
     Raises:
         LogError: if it is not one of our logs, or a row inside it is damaged.
     """
-    lines = text[: text.rfind("\n") + 1].splitlines()
-    if lines[0] not in _COLUMNS_OF if lines else not HEADER.startswith(text):
+    lines = whole_lines(text)
+    if lines[0] not in COLUMNS_OF if lines else not HEADER.startswith(text):
         raise LogError(f"{name} is not a certification log of this program.")
     rows = []
     for number, line in enumerate(lines[1:], start=2):
         try:
-            rows.append(LogRow.from_line(line, _COLUMNS_OF[lines[0]]))
+            rows.append(LogRow.from_line(line, COLUMNS_OF[lines[0]]))
         except (ValueError, KeyError):
             raise LogError(
                 f"Line {number} of {name} is damaged. Remove it and all after it, then resume."
             ) from None
     return rows
-
-
-class LogFile:
-    """A log that is being written; a context manager that holds the file.
-
-    Args:
-        path: the file.
-        rows: rows that are in it already.
-        columns: of the table; a file of an earlier version keeps its own.
-    """
-
-    def __init__(
-        self, path: Path, file: IO[str], rows: list[LogRow], columns: Sequence[str] = COLUMNS
-    ) -> None:
-        self.path = path
-        self.rows = rows
-        self._columns = columns
-        self._file = file
-
-    @classmethod
-    def create_all(cls, paths: Sequence[Path]) -> list[LogFile]:
-        """Start new files. What was there is lost, but none of it unless all can be written.
-
-        Raises:
-            LogError: if one cannot be written or another run writes it.
-        """
-        files: list[IO[str]] = []
-        new = [path for path in paths if not path.exists()]
-        try:
-            for path in paths:
-                files.append(_open_locked(path))  # noqa: PERF401 (to close those that are open)
-        except LogError:
-            for path, file in zip(paths, files, strict=False):
-                if path in new:
-                    path.unlink()
-                file.close()
-            raise
-        logs = [cls(path, file, []) for path, file in zip(paths, files, strict=True)]
-        for log in logs:
-            log._cut(0)
-            log._write(HEADER)
-        return logs
-
-    @classmethod
-    def resume(
-        cls,
-        path: Path,
-        settings: dict[str, str],
-        plan: Sequence[int],
-        labels: Sequence[int | None] | None = None,
-    ) -> LogFile:
-        """Open a file to continue it, repairing a last line that was cut off; or start it.
-
-        Args:
-            path: the file.
-            settings: of the run.
-            plan: numbers of its images.
-            labels: of those images, which tell other images of the same name and numbers.
-
-        Raises:
-            LogError: if it cannot be written, another run writes it, or its rows were made with
-                other settings or from other images.
-        """
-        file = _open_locked(path)
-        try:
-            text = file.read()
-            rows = read_rows(text, str(path))
-            _check_same_run(rows, settings, plan, path)
-            _check_labels(rows, labels, path)
-        except UnicodeDecodeError:
-            file.close()
-            raise LogError(f"{path} is not a certification log of this program.") from None
-        except LogError:
-            file.close()
-            raise
-        if not rows:
-            log = cls(path, file, rows)
-            log._cut(0)
-            log._write(HEADER)
-            return log
-        log = cls(path, file, rows, _COLUMNS_OF[text[: text.index("\n")]])
-        log._cut(len(text[: text.rfind("\n") + 1].encode()))
-        return log
-
-    def append(self, row: LogRow) -> None:
-        """Write one row; it is on its way to the disk when this returns."""
-        self._write(row.to_line(self._columns))
-        self.rows.append(row)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._file.close()
-
-    def _cut(self, size: int) -> None:
-        self._file.truncate(size)
-        self._file.seek(0, os.SEEK_END)
-
-    def _write(self, line: str) -> None:
-        self._file.write(line + "\n")
-        self._file.flush()
-
-
-def _open_locked(path: Path) -> IO[str]:
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise LogError(f"{path} cannot be written: {error.strerror}.") from None
-    file = os.fdopen(handle, "r+", encoding="utf-8", newline="")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise LogError(f"{path} is being written by another run.") from None
-    return file
-
-
-def _check_same_run(
-    rows: list[LogRow], settings: dict[str, str], plan: Sequence[int], path: Path
-) -> None:
-    compared = {"schedule": "", **settings}
-    if compared["schedule"]:
-        compared.pop("n", None)  # each image has its own, and the schedule holds the most
-    for row in rows:
-        for name, value in compared.items():
-            if name == "n" and row.certificate.failure:
-                continue  # no sample was drawn
-            if row.settings[name] != value:
-                raise LogError(
-                    f"{path} was made with other settings: its {name} is "
-                    f"{row.settings[name]!r}, not {value!r}; use the same or another --out."
-                )
-    if [row.certificate.index for row in rows] != list(plan[: len(rows)]):
-        raise LogError(
-            f"{path} holds other images than those asked for; repeat the selection of the first "
-            "run or use another --out."
-        )
-
-
-def _check_labels(rows: list[LogRow], labels: Sequence[int | None] | None, path: Path) -> None:
-    for row, label in zip(rows, labels or (), strict=False):
-        if row.certificate.label != label:
-            raise LogError(
-                f"{path} was made of other images: image {row.certificate.index} had the label "
-                f"{row.certificate.label} there, and has {label} here. Use another --out."
-            )
 
 
 def _text(value: int | None) -> str:

@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import NormalDist
+from typing import TypeVar
 
 import numpy as np
 
+from ddrs_core.file_access import open_regular
 from ddrs_core.runs.log import LogError, LogRow
 from ddrs_core.runs.log_cells import read_flag, read_number, read_seconds, read_whole
 from ddrs_core.runs.log_dialect import Dialect, Header, read_header
-from ddrs_core.runs.log_text import MOST_BYTES, Findings, decode_log, split_lines
+from ddrs_core.runs.log_text import MOST_BYTES, Findings, decode_log, log_title, split_lines
+from ddrs_core.runs.log_votes import (
+    Claim,
+    cap_sentences,
+    read_claim,
+    settle_claims,
+    sigma_in_name,
+)
 from ddrs_core.runs.results import (
     UNKNOWN,
     ResultRow,
@@ -25,10 +33,11 @@ from ddrs_core.runs.results import (
     Source,
     from_certificates,
 )
-from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, Grade
+from ddrs_core.smoothing import ABSTAIN
 
-_NORMAL = NormalDist()
-_ROUNDING = 1e-9  # of a radius that another version of the same formulas gives
+T = TypeVar("T")
+
+_ONE_FOR_ALL = ("split", "sigma_0", "strategy", "schedule")  # settings of one log
 _MOST_VOTES = 50_000_000  # numbers in the vote counts of all rows together
 
 
@@ -39,7 +48,7 @@ def read_log(path: Path) -> ResultSet:
         LogError: in words, if the file cannot be read, is too large or is something else.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path, LogError) as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise LogError(f"{path} cannot be read: {error.strerror}.") from None
@@ -57,16 +66,19 @@ def parse_log(data: bytes, name: str) -> ResultSet:
     text = decode_log(data, name, findings)
     lines, cut = split_lines(text, name, findings)
     header = read_header(lines[0], name, findings)
-    rows, settings = _read_rows(lines, header, cut, name, findings)
-    notes = (*header.notes, *findings.sentences(), *_about(rows))
-    title, key = Path(name).stem, f"log-{hashlib.sha256(data).hexdigest()[:16]}"
+    named = sigma_in_name(name) if header.sigma is None else None
+    claims, settings = _read_rows(_Lines(lines, cut, header, name, named), findings)
+    rows, lowered = settle_claims(claims)
+    caps = cap_sentences(claims, from_name=named is not None)
+    notes = (*header.notes, *findings.sentences(), *lowered, *caps, *_about(rows))
+    title, key = log_title(name), f"log-{hashlib.sha256(data).hexdigest()[:16]}"
     if header.dialect is Dialect.OURS:
         made = from_certificates(
             [row.certificate for row in rows if row.certificate is not None],
             id=key, title=title, settings=settings, source=Source.LOG, notes=notes,
         )  # fmt: skip
         return replace(made, rows=tuple(rows), dialect=header.dialect)
-    sigma, method = _sigma_and_method(rows)
+    sigma, method = _sigma_and_method(rows, header)
     return ResultSet(
         id=key,
         title=title,
@@ -75,60 +87,76 @@ def parse_log(data: bytes, name: str) -> ResultSet:
         dialect=header.dialect,
         method=method,
         sigma=sigma,
+        n=_common([claim.n for claim in claims]),
+        alpha=_common([claim.alpha for claim in claims]),
+        has_radii=header.radius is not None,
         notes=notes,
     )
 
 
-def _read_rows(
-    lines: Sequence[str], header: Header, cut: bool, name: str, findings: Findings
-) -> tuple[list[ResultRow], dict[str, str]]:
+@dataclass(frozen=True)
+class _Lines:
+    """A log as lines, and what is known of all of them."""
+
+    lines: Sequence[str]
+    cut: bool  # the last one has no end
+    header: Header
+    name: str
+    sigma: float | None  # that the name of the file says
+
+
+def _read_rows(log: _Lines, findings: Findings) -> tuple[list[Claim], dict[str, str]]:
     """All rows, and the settings that our own logs hold."""
-    rows: list[ResultRow] = []
+    claims: list[Claim] = []
     seen: dict[int, ResultRow] = {}
     settings: dict[str, str] = {}
     votes = 0
-    for number, line in enumerate(lines[1:], start=2):
-        last = cut and number == len(lines)
-        if last and _is_cut_off(line, header):
+    for number, line in enumerate(log.lines[1:], start=2):
+        last = log.cut and number == len(log.lines)
+        if last and _is_cut_off(line, log):
             findings.add("The last line ({rows}) is cut off and was left out.", number)
             continue
         if not line.strip():
             findings.add("Empty lines were skipped: {rows}.", number)
             continue
-        if line == lines[0]:
+        if line == log.lines[0]:
             findings.add("The header stands again, and was skipped, in {rows}.", number)
             continue
         try:
-            row, own = _read_row(line, header, number, findings)
+            claim, own = _read_row(line, log, number, findings)
         except (ValueError, KeyError) as error:
-            raise LogError(f"Line {number} of {name} cannot be read: {str(error)[:200]}.") from None
+            raise LogError(
+                f"Line {number} of {log.name} cannot be read: {str(error)[:200]}."
+            ) from None
         if last:
             findings.add("The last line ({rows}) has no end; its last cell may be cut.", number)
         if own is not None:
             settings = settings or own.settings
-            if any(own.settings[key] != settings[key] for key in ("split", "sigma_0", "strategy")):
+            if any(own.settings[key] != settings[key] for key in _ONE_FOR_ALL):
                 findings.add("The settings differ from those of the first row in {rows}.", number)
-            votes += len(own.certificate.counts)
+        if claim.certificate is not None:
+            votes += len(claim.certificate.counts)
         if votes > _MOST_VOTES:
-            raise LogError(f"{name} holds too many vote counts: {_MOST_VOTES:,} are the most.")
-        before = None if row.index is None else seen.get(row.index)
+            raise LogError(f"{log.name} holds too many vote counts: {_MOST_VOTES:,} are the most.")
+        index = claim.row.index
+        before = None if index is None else seen.get(index)
         if before is not None:
-            _check_repeated(row, before, number, name)
+            _check_repeated(claim.row, before, number, log.name)
             findings.add("Images that stand twice were left out in {rows}.", number)
             continue
-        if row.index is not None:
-            seen[row.index] = row
-        rows.append(row)
-    return rows, settings
+        if index is not None:
+            seen[index] = claim.row
+        claims.append(claim)
+    return claims, settings
 
 
-def _is_cut_off(line: str, header: Header) -> bool:
+def _is_cut_off(line: str, log: _Lines) -> bool:
     """Whether a line without its end is unfinished. Ours always end, so there it is; files that
     went through an editor may lack the last end only."""
-    if header.dialect is Dialect.OURS:
+    if log.header.dialect is Dialect.OURS:
         return True
     try:
-        _read_row(line, header, 0, Findings())
+        _read_row(line, log, 0, Findings())
     except (ValueError, KeyError):
         return True
     return False
@@ -146,57 +174,32 @@ def _check_repeated(row: ResultRow, before: ResultRow, number: int, name: str) -
 
 
 def _read_row(
-    line: str, header: Header, number: int, findings: Findings
-) -> tuple[ResultRow, LogRow | None]:
+    line: str, log: _Lines, number: int, findings: Findings
+) -> tuple[Claim, LogRow | None]:
     """One row; of our own logs also with all that it holds.
 
     Raises:
         ValueError: in words, if it cannot be read.
     """
-    parts = line.split("\t")
+    header, parts = log.header, line.split("\t")
     if len(parts) != len(header.names):
         raise ValueError(f"it has {len(parts)} cells where the header has {len(header.names)}")
     cells = dict(zip(header.names, parts, strict=True))
     text = cells[header.index].strip()
     index = read_whole(text, header.index, least=0) if text or not _ours(header) else None
     said = read_whole(cells["predict"], "predict", least=ABSTAIN)
-    prediction, radius = _read_radius(cells, said, number, findings)
+    prediction, radius = _read_radius(cells, header.radius, said, number, findings)
     label, correct = _read_label(cells, said, prediction, number, findings)
     time, sigma = cells.get("time", "").strip(), None
-    if header.sigma is not None:
+    if header.sigma is not None and cells[header.sigma].strip():
         sigma = read_number(cells[header.sigma], header.sigma)
         if not sigma > 0:
             raise ValueError(f"{header.sigma} is {sigma:g}, not above 0")
     row = ResultRow(
         index, label, prediction, radius, correct, read_seconds(time) if time else None, sigma
     )
-    if not _ours(header):
-        return row, None
-    own = LogRow.from_line(line, header.names)
-    certificate = replace(own.certificate, prediction=prediction, radius=radius)
-    proved = _proved_radius(certificate)
-    if proved < radius:
-        findings.add(
-            "Radii above what the votes in their own rows prove were lowered to that: {rows}.",
-            number,
-        )
-        prediction = prediction if proved > 0 else ABSTAIN
-        certificate = replace(certificate, prediction=prediction, radius=proved)
-        row = replace(row, prediction=prediction, radius=proved, correct=certificate.correct)
-    return replace(row, certificate=certificate), LogRow(certificate, own.settings)
-
-
-def _proved_radius(certificate: Certificate) -> float:
-    """The radius, or what the votes prove where that is less; a memory may have enlarged it."""
-    c = certificate
-    if c.radius == 0 or c.grade is Grade.FOR_QUERIES_AFTER:
-        return c.radius
-    if c.bound is Bound.ONE_SIDED and c.p_lower * c.n <= c.counts[c.candidate]:  # quick, nearly all
-        plain = 0.0 < c.p_lower < 1.0 and c.sigma * _NORMAL.inv_cdf(c.p_lower)
-        if c.radius <= plain * (1 + _ROUNDING):
-            return c.radius
-    proved = c.recompute_radius()
-    return proved if c.radius > proved * (1 + _ROUNDING) else c.radius
+    own = LogRow.from_line(line, header.names) if _ours(header) else None
+    return read_claim(cells, row, number, own, log.sigma), own
 
 
 def _ours(header: Header) -> bool:
@@ -204,12 +207,12 @@ def _ours(header: Header) -> bool:
 
 
 def _read_radius(
-    cells: dict[str, str], prediction: int, number: int, findings: Findings
+    cells: dict[str, str], column: str | None, prediction: int, number: int, findings: Findings
 ) -> tuple[int, float]:
     """Prediction and radius, which contradict each other in some logs."""
-    if "radius" not in cells:
+    if column is None:
         return prediction, 0.0
-    radius = read_number(cells["radius"], "radius")
+    radius = read_number(cells[column], column)
     if radius != radius:
         if prediction != ABSTAIN:
             raise ValueError(f"radius is not a number (NaN) for class {prediction}")
@@ -250,11 +253,17 @@ def _about(rows: Sequence[ResultRow]) -> list[str]:
     return []
 
 
-def _sigma_and_method(rows: Sequence[ResultRow]) -> tuple[float | None, str]:
+def _sigma_and_method(rows: Sequence[ResultRow], header: Header) -> tuple[float | None, str]:
     """The one sigma of all rows, and whether sigma depends on the image."""
     sigmas = np.array([row.sigma for row in rows if row.sigma is not None])
     if len(sigmas) == 0:
         return None, UNKNOWN
-    if len(np.unique(sigmas)) > 1:
+    if header.sigma_is_chosen or len(np.unique(sigmas)) > 1:
         return None, "ds"
     return float(sigmas[0]), "fixed" if len(sigmas) > 1 else UNKNOWN
+
+
+def _common(values: Sequence[T | None]) -> T | None:
+    """The value of all rows, if all have the same."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from ddrs_core.runs.log import LogError
+from ddrs_core.runs.log import LogError, line_end
 
 MOST_BYTES = 64 * 2**20
 MOST_ROWS = 200_000
 _LONGEST_LINE = 200_000  # characters; votes of very many classes
 _BOM = "\ufeff"
+_SUFFIXES = re.compile(r"(\.(tsv|txt|csv|log|tab|dat))+$", re.I)
 
 
 class Findings:
@@ -39,7 +42,7 @@ def decode_log(data: bytes, name: str, findings: Findings) -> str:
         )
     if b"\0" in data:
         raise LogError(f"{name} is not a certification log: it is no text (UTF-8).")
-    if data.count(b"\n") > MOST_ROWS + 1:
+    if max(data.count(b"\n"), data.count(b"\r")) > MOST_ROWS + 1:
         raise LogError(f"{name} has more than {MOST_ROWS:,} lines, too many for a log.")
     try:
         text = data.decode("utf-8")
@@ -56,9 +59,38 @@ def decode_log(data: bytes, name: str, findings: Findings) -> str:
     return text
 
 
+def log_title(name: str) -> str:
+    """What a log is called: its file name without the suffixes of tables. Other dots stay: Cohen
+    et al. call their logs ``sigma_0.25``."""
+    base = Path(name).name
+    return _SUFFIXES.sub("", base) or base or name
+
+
+def distinct_titles(paths: Sequence[Path]) -> list[str]:
+    """A title for each log, with as much of the folders as tells it from logs of other folders:
+    Cohen et al. call every log of a noise level ``sigma_0.25``."""
+    titles = []
+    for path in paths:
+        parts, others = path.absolute().parts, {p.absolute().parts for p in paths}
+        size = 1
+        while size < len(parts) and any(
+            other != parts and _tail(other, size) == _tail(parts, size) for other in others
+        ):
+            size += 1
+        titles.append("/".join(_tail(parts, size)))
+    return titles
+
+
+def _tail(parts: Sequence[str], size: int) -> list[str]:
+    return [*parts[:-1][len(parts) - size :], log_title(parts[-1])]
+
+
 def split_lines(text: str, name: str, findings: Findings) -> tuple[list[str], bool]:
     """The lines, and whether the last one lacks its end."""
-    lines = text.split("\n")
+    end = line_end(text)
+    if end == "\r":
+        findings.add("The lines end in CR alone.")
+    lines = text.split("\r" if end == "\r" else "\n")
     cut = lines[-1] != ""
     if not cut:
         lines.pop()

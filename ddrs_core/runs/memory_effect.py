@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ddrs_core.runs.results import ResultSet, images_text
-from ddrs_core.smoothing import ABSTAIN, Certificate, round_down
+from ddrs_core.runs.summary import average_text
+from ddrs_core.smoothing import ABSTAIN, Certificate
 
 _MEMORY = "ds-memory"
 _ROUNDING = 1e-9  # relative difference of radii that are the same
@@ -74,7 +75,7 @@ class MemoryEffect:
         if not self.labelled:
             return said
         floor = "at least " if self.acr_is_floor else ""
-        before, after = round_down(self.acr_before), round_down(self.acr_after)
+        before, after = average_text(self.acr_before), average_text(self.acr_after)
         return (
             f"{said} Right and certified: {right}; average certified radius: {floor}{before} "
             f"without it, {floor}{after} with it."

@@ -41,6 +41,7 @@ class RadiusDifference:
     high: float
     p_value: float  # exact McNemar test
     verdict: Verdict  # a certifies more or less than b
+    decided_by: str = ""  # the one of interval and test that sees no difference, if the other does
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class PairedComparison:
     shared: int  # images
     level: float
     radii: tuple[RadiusDifference, ...]
-    acr: AcrDifference | None  # None without a shared image
+    acr: AcrDifference | None  # None without a shared image, or without radii
     warnings: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -165,25 +166,33 @@ def compare(
     if not m:
         warnings.append("The sets share no labelled image, so nothing can be compared.")
         return PairedComparison(0, level, (), None, tuple(warnings))
+    have_radii = a.has_radii and b.has_radii
     return PairedComparison(
         m,
         level,
-        tuple(radius_difference(pairs, r, level) for r in radii),
-        acr_difference(pairs, level, seed=seed, floors=(a.acr_is_floor, b.acr_is_floor)),
+        tuple(radius_difference(pairs, r, level) for r in radii if have_radii or r == 0),
+        acr_difference(pairs, level, seed=seed, floors=(a.acr_is_floor, b.acr_is_floor))
+        if have_radii
+        else None,
         tuple(warnings),
     )
 
 
 def radius_difference(pairs: Pairs, radius: float, level: float = LEVEL) -> RadiusDifference:
     """The difference at one radius; "more" and "less" need both the interval and the exact test
-    to exclude 0. Needs at least one pair."""
+    to exclude 0; where only one of them does, ``decided_by`` names the other. Needs at least one
+    pair."""
     a, b = pairs.certified(radius)
     m, gained, lost = len(a), int((a & ~b).sum()), int((b & ~a).sum())
     low, high = paired_interval(gained, lost, m, level)
     p_value = mcnemar(gained, lost)
+    seen, verdict = p_value < 1 - level, _verdict(low, high)
+    decided_by = ""
+    if seen != (verdict != "within the noise"):
+        decided_by, verdict = "the interval" if seen else "McNemar's test", "within the noise"
     return RadiusDifference(
         radius, float(a.mean()), float(b.mean()), gained, lost, (gained - lost) / m, low, high,
-        p_value, _verdict(low, high) if p_value < 1 - level else "within the noise",
+        p_value, verdict, decided_by,
     )  # fmt: skip
 
 

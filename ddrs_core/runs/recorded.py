@@ -17,14 +17,15 @@ import psutil
 import ddrs_core
 from ddrs_core import places
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
-from ddrs_core.models import Journal, get_card, resolve_device
+from ddrs_core.models import Journal, batch_size_of, get_card, resolve_device
 from ddrs_core.runs.certify import RunStep, interleave, open_runs
 from ddrs_core.runs.certify_config import CertifyConfig, open_plan, plan_digest, shared_votes
 from ddrs_core.runs.cluster import cluster_steps
 from ddrs_core.runs.keeping import keeper
 from ddrs_core.runs.training import check_folder
 from ddrs_core.runs.turns import Turn, turns_folder
-from ddrs_core.smoothing import Certificate
+from ddrs_core.smoothing import Certificate, Grade
+from ddrs_core.smoothing.recompute import recompute
 from ddrs_core.store import RunProgress, RunRecord, RunState, Store
 
 SETTING_FIELDS = (
@@ -188,6 +189,7 @@ def _work(
     said = 0.0
     configs = recorded_configs(record)
     _check_images(record, configs[0])
+    _check_stored(store, record)
     newest = store.certificates(record.id, after=count - 1)  # serials run from 1 to count
     earlier = newest[0].certificate if newest else None
     if earlier is not None and earlier.model != get_card(configs[0].model).digest:
@@ -271,6 +273,9 @@ def _steps(
     journals: list[Journal],
 ) -> Iterator[tuple[int, RunStep]]:
     """The work of the settings that vote."""
+    if earlier is not None:  # in other batches a network rounds differently
+        size = batch_size_of(earlier.execution)
+        configs = [replace(config, batch_size=config.batch_size or size) for config in configs]
     if cluster:
         if any(config.bank for config in configs):
             raise InvalidParameterError(
@@ -283,6 +288,18 @@ def _steps(
         raise _changed()
     steps = interleave(runs, [done[i] for i in voting], [journals[i] for i in voting])
     return ((voting[number], step) for number, step in steps)
+
+
+def _check_stored(store: Store, record: RunRecord) -> None:
+    """A run does not go on beside certificates that their own votes do not prove."""
+    memory = Grade.FOR_QUERIES_AFTER  # which may have enlarged a radius
+    stored = [s for s in store.certificates(record.id) if s.certificate.grade is not memory]
+    for kept, found in zip(stored, recompute([s.certificate for s in stored]), strict=True):
+        if found.problem:
+            raise MismatchError(
+                f"The certificate of image {kept.certificate.index} in this run was changed after "
+                f"it was stored: {found.problem}. Start a new run; this one is left as it is."
+            )
 
 
 def _check_images(record: RunRecord, config: CertifyConfig) -> None:

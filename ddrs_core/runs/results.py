@@ -25,7 +25,9 @@ _METHOD_OF = {
     Grade.FOR_QUERIES_AFTER: "ds-memory",
 }
 _MOST_NAMED = 5  # images that cannot be read, in one sentence
-_ONE_FOR_ALL = ("dataset", "model", "n0", "alpha", "bound", "seed", "precision", "grade")
+_ONE_FOR_ALL = ("dataset", "model", "n0", "alpha", "bound", "seed", "precision", "grade",
+                "schedule", "execution")  # fmt: skip
+_SAID = {"execution": "batch size, software or device"}
 
 
 class Source(StrEnum):
@@ -89,7 +91,14 @@ class ResultSet:
     precision: str | None = None
     schedule: str = ""  # of adaptive sampling
     acr_is_floor: bool = False  # sampling stopped before large radii could be proved
+    has_radii: bool = True  # False: predictions, which have none; the rows say 0
     notes: tuple[str, ...] = ()  # sentences about what was found
+
+    @property
+    def guarantee(self) -> str:
+        """What the radii are worth, in words."""
+        grade = next((g for g, method in _METHOD_OF.items() if method == self.method), None)
+        return "not recorded" if grade is None else grade.value
 
     @cached_property
     def indices(self) -> NDArray[np.int64]:
@@ -257,4 +266,5 @@ def _contradictions(certificates: Sequence[Certificate], adaptive: bool) -> list
     several = [name for name in names if len({getattr(c, name) for c in certificates}) > 1]
     if not several:
         return []
-    return [f"The rows were not all made with the same {', '.join(several)}."]
+    said = ", ".join(_SAID.get(name, name) for name in several)
+    return [f"The rows were not all made with the same {said}."]

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 _ROW_COLUMNS = ("idx", "label", "predict", "radius", "correct", "time", "sigma")
 _CERTIFICATE_COLUMNS = ("n", "p_lower", "grade", "n0", "alpha", "bound", "seed", "precision",
-                        "model", "candidate", "counts", "schedule", "failure")  # fmt: skip
+                        "model", "candidate", "counts", "schedule", "failure",
+                        "execution")  # fmt: skip
 _SET_COLUMNS = ("dataset", "split", "method", "training", "results")
 
 
@@ -70,6 +71,7 @@ def _row_cells(row: ResultRow) -> list[Any]:
     return [
         *cells, c.n, c.p_lower, c.grade.value, c.n0, c.alpha, c.bound.value, c.seed, c.precision,
         c.model, c.candidate, ",".join(str(v) for v in c.counts), c.schedule, c.failure,
+        c.execution,
     ]  # fmt: skip
 
 

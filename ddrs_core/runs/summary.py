@@ -23,10 +23,11 @@ class Summary:
     is None.
 
     ``certified_accuracy`` maps a radius r to the share that is correct with a radius of at least
-    r; ``clean_accuracy`` is the share whose most frequent class is the label, proved or not.
-    ``certified_share`` is like ``certified_accuracy``, whatever the class is. ``n`` is the most
-    samples that an image could get, ``n_mean`` what they got; where sampling stopped as soon as
-    the radii of a table were settled the average certified radius is a floor.
+    r (None for r > 0 if there are only predictions); ``clean_accuracy`` is the share whose most
+    frequent class is the label, proved or not. ``certified_share`` is like
+    ``certified_accuracy``, whatever the class is. ``n`` is the most samples that an image could
+    get, ``n_mean`` what they got; where sampling stopped as soon as the radii of a table were
+    settled the average certified radius is a floor.
     """
 
     images: int
@@ -64,7 +65,7 @@ class Summary:
             f"{head}\n"
             f"certified accuracy at {listed}\n"
             f"average certified radius (wrong = 0) {floor}"
-            f"{round_down(self.average_certified_radius or 0.0)}, "
+            f"{_radius(self.average_certified_radius)}, "
             f"clean accuracy {_share(self.clean_accuracy)}, {abstentions}"
         )
 
@@ -96,22 +97,32 @@ def summarize_results(results: ResultSet, radii: Sequence[float] = RADII) -> Sum
     certificates = [c for c in found if not c.failure]
     effective = results.correct * results.radii
     certified = results.certified
+
+    def share_at(r: float, held: np.ndarray) -> float | None:
+        return _mean(held & (results.radii >= r)) if results.has_radii or r == 0 else None
+
     return Summary(
         images=len(results.rows),
         labelled=int(results.labelled.sum()),
-        certified_accuracy={r: _mean(results.correct & (results.radii >= r)) for r in radii},
-        average_certified_radius=_mean(effective),
+        certified_accuracy={r: share_at(r, results.correct) for r in radii},
+        average_certified_radius=_mean(effective) if results.has_radii else None,
         clean_accuracy=_clean_accuracy(results),
         abstention_rate=_mean(results.abstained),
         n=results.n,
         alpha=results.alpha,
         seconds=float(sum(seconds)) if timed else None,
-        certified_share={r: _mean(certified & (results.radii >= r)) for r in radii},
+        certified_share={r: share_at(r, certified) for r in radii},
         average_is_floor=results.acr_is_floor,
         n_mean=_mean(np.array([c.n for c in certificates])) if certificates else None,
         seconds_per_image=float(np.mean(seconds)) if seconds else None,
         unreadable=len(results.failed),
     )
+
+
+def average_text(radius: float) -> str:
+    """An average certified radius, rounded down: with a digit more than radii, so that the figure
+    that the literature rounds to three digits can be read from it."""
+    return round_down(radius, 4)
 
 
 def _clean_accuracy(results: ResultSet) -> float | None:
@@ -125,6 +136,10 @@ def _clean_accuracy(results: ResultSet) -> float | None:
 
 def _mean(values: np.ndarray) -> float | None:
     return float(values.mean()) if len(values) else None
+
+
+def _radius(value: float | None) -> str:
+    return "unknown" if value is None else average_text(value)
 
 
 def _share(value: float | None) -> str:

@@ -27,11 +27,12 @@ from ddrs_core.runs.paired import (
     radius_difference,
 )
 from ddrs_core.runs.results import ResultSet
-from ddrs_core.runs.summary import RADII
-from ddrs_core.smoothing import round_down
+from ddrs_core.runs.summary import RADII, average_text
 
 UNKNOWN_CELL = "–"
 _THOUSANDS = re.compile(r"(≤ )?[0-9]{1,3}(,[0-9]{3})+")
+# Underscores inside a word are no markup; elsewhere, and all else that Markdown or HTML reads, are.
+_MARKUP = re.compile(r"[\\`*\[\]<>|~$&@]|:(?=//)|(?<=www)\.|(?<![^\W_])_|_(?![^\W_])")
 _ESCAPED = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     **{c: f"\\{c}" for c in "&%$#_{}"}, "≥": r"$\geq$", "≤": r"$\leq$", "–": "--",
@@ -65,7 +66,7 @@ def comparison_table(sets: Sequence[ResultSet], radii: Sequence[float] = RADII) 
     paired interval to the second best excludes 0."""
     figures = [figures_of(results, radii) for results in sets]
     head = ("log", "images", "N", *(f"r = {r:g}" for r in radii), "ACR", "clean", "abstained",
-            "s/image")  # fmt: skip
+            "s/image", "guarantee")  # fmt: skip
     bold = set()
     for column, r in enumerate(radii, start=3):
         values = [f.summary.certified_accuracy[r] for f in figures]
@@ -134,6 +135,7 @@ def _cells(figures: Figures, radii: Sequence[float]) -> tuple[str, ...]:
         _fraction(s.clean_accuracy),
         _fraction(s.abstention_rate),
         UNKNOWN_CELL if s.seconds_per_image is None else f"{s.seconds_per_image:.3g}",
+        figures.results.guarantee,
     )
 
 
@@ -141,8 +143,13 @@ def _radius_cells(d: RadiusDifference, shared: str) -> tuple[str, ...]:
     return (
         f"r = {d.radius:g}", shared, f"{d.accuracy_a:.3f}", f"{d.accuracy_b:.3f}",
         f"{d.difference:+.4f}", _interval(d.low, d.high), str(d.gained), str(d.lost),
-        f"{d.p_value:.2g}", d.verdict,
+        f"{d.p_value:.2g}", _verdict(d),
     )  # fmt: skip
+
+
+def _verdict(d: RadiusDifference) -> str:
+    """Where interval and test disagree the one that sees nothing decides, and is named."""
+    return f"{d.verdict} (by {d.decided_by})" if d.decided_by else d.verdict
 
 
 def _acr_cells(d: AcrDifference, shared: str) -> tuple[str, ...]:
@@ -154,7 +161,7 @@ def _acr_cells(d: AcrDifference, shared: str) -> tuple[str, ...]:
 
 
 def _average(radius: float, is_floor: bool) -> str:
-    return ("≥ " if is_floor else "") + round_down(radius)
+    return ("≥ " if is_floor else "") + average_text(radius)
 
 
 def _interval(low: float | None, high: float | None) -> str:
@@ -173,7 +180,8 @@ def _markdown(table: Table) -> str:
 
 
 def _in_one_cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    """Text that Markdown shows as it is, in one line: names may hold anything."""
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
 
 
 def _latex(table: Table) -> str:

@@ -25,6 +25,7 @@ import torch
 
 from ddrs_core.data import DatasetInfo, list_datasets
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError, unknown_name
+from ddrs_core.file_access import writing
 from ddrs_core.models import (
     Classifier,
     ModelCard,
@@ -302,11 +303,12 @@ def lowest_precision(
 def write_state(state: dict[str, Any], path: Path) -> None:
     """Write a trainer's state so that no reader ever sees half of it."""
     partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    with writing(path):
+        with partial.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
 
 
 def read_state(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ddrs_core.errors import DDRSError
+from ddrs_core.file_access import writing
 from ddrs_core.models import registry
 from ddrs_core.training import EpochSummary, SigmaSummary, TrainConfig
 
@@ -45,13 +46,14 @@ class TrainingLog:
         kept = read_training_log(path).epochs[:epochs_done] if epochs_done and path.exists() else ()
         lines = [{"format": FORMAT, "config": config.to_dict()}, *(e.to_dict() for e in kept)]
         partial = path.with_suffix(".partial")
-        partial.write_text("".join(_line(line) for line in lines), encoding="utf-8")
-        os.replace(partial, path)
+        with writing(path):
+            partial.write_text("".join(_line(line) for line in lines), encoding="utf-8")
+            os.replace(partial, path)
         self._writer = SummaryWriter(str(tensorboard), purge_step=epochs_done + 1)
 
     def append(self, epoch: EpochSummary) -> None:
         """Write one epoch to both logs."""
-        with self._path.open("a", encoding="utf-8") as file:
+        with writing(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(_line(epoch.to_dict()))
         add, number = self._writer.add_scalar, epoch.epoch
         add("loss", epoch.loss, number)

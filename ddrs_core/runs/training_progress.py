@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from ddrs_core.file_access import writing
+
 if TYPE_CHECKING:
     from ddrs_core.training import BatchSummary, TrainConfig
 
@@ -113,8 +115,9 @@ class ProgressReporter:
     def _write(self) -> None:
         self._now = replace(self._now, written=time.time())
         partial = self._path.with_suffix(".partial")
-        partial.write_text(json.dumps(asdict(self._now)), encoding="utf-8")
-        os.replace(partial, self._path)
+        with writing(self._path):
+            partial.write_text(json.dumps(asdict(self._now)), encoding="utf-8")
+            os.replace(partial, self._path)
         self._written = time.monotonic()
 
 

@@ -188,6 +188,7 @@ class SmoothedClassifier:
             model=self.forward.digest,
             seconds=time.perf_counter() - started,
             candidate=candidate,
+            execution=self.forward.execution(image.shape[1:]),
         )
         yield VoteProgress(
             "estimate", n, n, counts, candidate, progress.p_low, progress.p_high, certificate

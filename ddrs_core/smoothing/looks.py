@@ -74,14 +74,19 @@ class Looks:
         Raises:
             InvalidParameterError: if it is anything else.
         """
-        found = _TEXT.fullmatch(text)
-        if found is None:
-            raise InvalidParameterError(f"{text[:80]!r} is not a schedule of looks.")
-        whole = {name: int(found[name]) for name in ("n_max", "first", "growth")}
-        try:
-            return cls(**whole, last=float(found["last"])).check()
-        except ValueError:
-            raise InvalidParameterError(f"{text[:80]!r} is not a schedule of looks.") from None
+        return _from_text(text)
+
+
+@lru_cache(maxsize=256)
+def _from_text(text: str) -> Looks:
+    found = _TEXT.fullmatch(text)
+    if found is None:
+        raise InvalidParameterError(f"{text[:80]!r} is not a schedule of looks.")
+    whole = {name: int(found[name]) for name in ("n_max", "first", "growth")}
+    try:
+        return Looks(**whole, last=float(found["last"])).check()
+    except ValueError:
+        raise InvalidParameterError(f"{text[:80]!r} is not a schedule of looks.") from None
 
 
 @lru_cache(maxsize=256)

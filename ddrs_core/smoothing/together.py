@@ -147,6 +147,7 @@ def _certify(
         ]  # fmt: skip
         if not active:
             break
+    execution = group.forward.execution(group.images.shape[1:])
     certificates = []
     for row in everyone:
         votes, candidate = tuple(counts[row].tolist()), int(candidates[row])
@@ -159,7 +160,7 @@ def _certify(
                 sigma=sigma, grade=grade, counts=votes, n0=n0, n=n, alpha=alpha, bound=bound,
                 p_lower=proof.p_lower, seed=group.seed, precision=group.forward.precision,
                 model=group.forward.digest, seconds=float(group.seconds[row]),
-                candidate=candidate, schedule=samples.schedule,
+                candidate=candidate, schedule=samples.schedule, execution=execution,
             )
         )  # fmt: skip
     yield GroupProgress(group.votes, tuple(certificates))

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ddrs_core.errors import InvalidParameterError, MismatchError
+from ddrs_core.file_access import writing
 from ddrs_core.smoothing import Certificate
 from ddrs_core.smoothing.memory import settle
 from ddrs_core.store.bank_budget import AlphaBudget, BankConfidence
@@ -227,7 +228,7 @@ class MemoryBank:
 
     def export(self, path: Path) -> BankRecord:
         """Write the bank to a file, for :func:`import_bank`; returns it as it was written."""
-        with self._store.reading() as connection:
+        with self._store.reading() as connection, writing(path, StoreError):
             return export_bank(self._store, connection, self.id, path)
 
     def _read(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, get_type_hints
 
 from ddrs_core.errors import DDRSError, InvalidParameterError, require_count
+from ddrs_core.file_access import open_regular
 from ddrs_core.smoothing import Certificate
 from ddrs_core.smoothing.rounding import add_up
 from ddrs_core.store.bank_budget import AlphaBudget
@@ -51,7 +52,7 @@ def read_bank_file(path: Path, name: str | None, owner: str) -> tuple[ImportedBa
         BankFileError: if it is no file of a bank, damaged, too large or of a newer version.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path, BankFileError) as file, zipfile.ZipFile(file) as archive:
             _check_members(archive)
             header = _header(archive)
             bank = _bank(header, name, owner)

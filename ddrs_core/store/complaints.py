@@ -68,7 +68,7 @@ _BUSY = (
     "not help, see which program holds it."
 )
 _FULL = "cannot grow: its disk is full. Make room; what was stored before is safe."
-_DAMAGED = (
+DAMAGED = (
     "is damaged, or is no database. Move it away, and a new one is made; put a copy of yours back "
     "if you have one."
 )
@@ -82,8 +82,8 @@ _SQLITE = {  # by primary result code, see sqlite.org/rescode.html
     sqlite3.SQLITE_CANTOPEN: f"cannot be opened. {_PERMIT}",
     sqlite3.SQLITE_PERM: f"cannot be opened. {_PERMIT}",
     sqlite3.SQLITE_FULL: _FULL,
-    sqlite3.SQLITE_CORRUPT: _DAMAGED,
-    sqlite3.SQLITE_NOTADB: _DAMAGED,
+    sqlite3.SQLITE_CORRUPT: DAMAGED,
+    sqlite3.SQLITE_NOTADB: DAMAGED,
     sqlite3.SQLITE_IOERR: "cannot be read or written: its disk reports an error. ",
 }
 _POSTGRES = {  # by SQLSTATE or its class, see the manual's appendix A
@@ -93,8 +93,8 @@ _POSTGRES = {  # by SQLSTATE or its class, see the manual's appendix A
     "57014": _BUSY,
     "25006": "may only be read. Name one that may be written with DDRS_DATABASE_URL.",
     "42501": "does not permit this user to do that. Grant it, or name another user.",
-    "XX001": _DAMAGED,
-    "XX002": _DAMAGED,
+    "XX001": DAMAGED,
+    "XX002": DAMAGED,
 }
 
 

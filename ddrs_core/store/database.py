@@ -11,7 +11,7 @@ from sqlalchemy.sql import ColumnElement
 
 from ddrs_core.store.address import shown_address
 from ddrs_core.store.complaints import explained
-from ddrs_core.store.engines import writing
+from ddrs_core.store.engines import check_intact, writing
 
 
 class Database:
@@ -40,6 +40,15 @@ class Database:
         """A transaction: all of it is kept, or nothing."""
         with explained(self._place), writing(self._engine) as connection:
             yield connection
+
+    def check_intact(self) -> None:
+        """Look for damage before a long work begins to write, see :func:`~engines.check_intact`.
+
+        Raises:
+            UnavailableError: if the file was damaged.
+        """
+        with explained(self._place):
+            check_intact(self._engine)
 
     def _now(self) -> ColumnElement[float]:
         """The clock that all who use the database share, in seconds since 1970."""

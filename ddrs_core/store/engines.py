@@ -14,8 +14,8 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import Pool
 
-from ddrs_core.store.address import database_file
-from ddrs_core.store.complaints import BUSY_SECONDS
+from ddrs_core.store.address import database_file, shown_address
+from ddrs_core.store.complaints import BUSY_SECONDS, DAMAGED, UnavailableError
 
 _CONNECT_SECONDS = 5  # until a server counts as out of reach
 _BEGIN = "ddrs_begin"  # how a transaction of a connection begins
@@ -39,6 +39,22 @@ def writing(engine: Engine) -> Iterator[Connection]:
     options = {_BEGIN: "BEGIN IMMEDIATE"}
     with engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
+
+
+def check_intact(engine: Engine) -> None:
+    """Read a SQLite file from end to end (a second for a gigabyte), before anything is written
+    into one that was partly overwritten; a server looks after its own pages.
+
+    Raises:
+        UnavailableError: if it is damaged.
+        SQLAlchemyError: if so much is damaged that SQLite gives up.
+    """
+    if database_file(engine.url) is None:
+        return
+    with engine.connect() as connection:
+        said = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if said != "ok":
+        raise UnavailableError(f"{shown_address(engine.url)} {DAMAGED}")
 
 
 def _create(url: URL) -> Engine:

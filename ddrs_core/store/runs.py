@@ -56,6 +56,7 @@ class RunStore(Database):
 
         Raises:
             InvalidParameterError: if the configuration is no plain data, or nothing is planned.
+            UnavailableError: if the database is damaged.
         """
         try:
             json.dumps([config, list(settings)], allow_nan=False)
@@ -68,6 +69,7 @@ class RunStore(Database):
             "total": require_count("total", total), "code_version": code_version,
             "device": device, "state": RunState.WAITING.value, "error": "",
         }  # fmt: skip
+        self.check_intact()
         with self._writing() as connection:
             connection.execute(insert(runs).values(**values, created=self._now()))
         return self.run(run_id)
@@ -116,8 +118,10 @@ class RunStore(Database):
             TakenError: if another living process works on it.
             StoreError: if it has finished.
             UnknownEntryError: if there is none (any more).
+            UnavailableError: if the database is damaged.
         """
         process = process or WorkerProcess.current()
+        self.check_intact()
         with self._writing() as connection:
             run = self._locked(connection, run_id)
             if run.state is RunState.FINISHED:

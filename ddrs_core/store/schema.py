@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from ddrs_core.store.address import database_file, shown_address
 from ddrs_core.store.complaints import BUSY_SECONDS, NewerDatabaseError, StoreError
-from ddrs_core.store.engines import writing
+from ddrs_core.store.engines import check_intact, writing
 from ddrs_core.store.tables import metadata
 
-NEWEST = "0004"  # revision that tables.py describes
+NEWEST = "0005"  # revision that tables.py describes
 VERSION_TABLE = "ddrs_version"  # others who use Alembic may have tables in the same database
 _ADVISORY_LOCK = 0x64647273  # "ddrs"; whoever changes tables on a PostgreSQL server holds it
 
@@ -32,6 +32,7 @@ def bring_up_to_date(engine: Engine) -> None:
                 return
     with _one_at_a_time(engine):
         if file is not None:
+            check_intact(engine)
             _use_wal(engine)
         with writing(engine) as connection:
             if file is None:

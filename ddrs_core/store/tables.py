@@ -92,6 +92,7 @@ certificates = Table(
     Column("candidate", BigInteger, nullable=False),
     Column("schedule", Words, nullable=False),
     Column("failure", Words, nullable=False, server_default=""),
+    Column("execution", Words, nullable=False, server_default=""),
     Index("certificates_in_order", "run_id", "serial", unique=True),
 )
 

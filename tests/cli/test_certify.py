@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from ddrs_core.data import added, load_dataset
@@ -165,6 +166,28 @@ def test_a_damaged_image_is_a_row_that_resume_passes_over_and_report_names(comma
     [data] = json.loads(command("report", out, "--json").out)
     assert (data["images"], data["unreadable"], data["abstention_rate"] < 1) == (6, 1, True)
     assert list(tmp_path.glob("a.tsv*")) == [out]
+
+
+def test_a_run_that_goes_on_keeps_its_batch_size_or_says_that_it_differs(command, tmp_path):
+    out = tmp_path / "a.tsv"
+    words = (*FIXED, "--limit", 4, "--out", out)
+    assert command(*words, "--batch-size", 64).code == 0
+    whole = out.read_text()
+    head, *rows = [line.split("\t") for line in whole.splitlines()]
+    execution = rows[0][head.index("execution")]
+    assert execution.startswith("batch=64 ")
+    assert f"torch={torch.__version__}" in execution
+    assert {row[-1] for row in rows} == {execution}
+    out.write_text("".join(whole.splitlines(keepends=True)[:3]))
+    outcome = command(*words, "--resume")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert without_time(out.read_text()) == without_time(whole)
+    out.write_text("".join(whole.splitlines(keepends=True)[:3]))
+    outcome = command(*words, "--resume", "--batch-size", 32)
+    assert outcome.code == 0
+    assert f"made with {execution}, those to come with batch=32 " in outcome.err
+    said = command("report", out).err
+    assert "not all made with the same batch size, software or device" in said
 
 
 def test_two_runs_cannot_write_one_file(command, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from contextlib import suppress
 
 from ddrs_core.cli import serve
 
@@ -38,6 +39,17 @@ def test_an_unexpected_error_is_one_line_too(command, monkeypatch):
     assert outcome.code == 1
     assert len(outcome.err.splitlines()) == 1
     assert "RuntimeError" in outcome.err
+
+
+def test_a_full_disk_behind_the_output_is_one_line_too(command, monkeypatch):
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        outcome = command("datasets")
+        monkeypatch.undo()
+        with suppress(OSError):
+            full.close()
+    assert outcome.code == 2
+    assert "output): No space left on device" in outcome.err
 
 
 def test_serve_builds_the_streamlit_command():

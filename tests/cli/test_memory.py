@@ -71,6 +71,9 @@ def test_a_bank_goes_into_a_file_and_back(command, tmp_path):
     out = tmp_path / "bank.zip"
     assert "2 balls" in command("memory", "export", "--bank", "mine", "--out", out).out
     assert "--overwrite" in command("memory", "export", "--bank", "mine", "--out", out).err
+    nowhere = tmp_path / "nowhere" / "bank.zip"
+    err = command("memory", "export", "--bank", "mine", "--out", nowhere).err
+    assert f"{nowhere} cannot be written: No such file or directory" in err
     assert command("memory", "export", "--bank", "mine", "--out", out, "--overwrite").code == 0
     assert "already" in command("memory", "import", out).err
     imported = answer(command("memory", "import", out, "--bank", "theirs", "--json"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import torch
@@ -227,3 +229,14 @@ def test_published_weights_are_listed_and_their_absence_is_said(command) -> None
     assert outcome.code == 2
     assert "models download torchvision-resnet50-imagenet1k_v2" in outcome.err
     assert command("models", "download", "torchvision-resnet51").code == 2
+
+
+def test_a_pipe_is_no_model_and_nobody_waits_for_it(command, tmp_path) -> None:
+    path = tmp_path / "model.pt"
+    os.mkfifo(path)
+    done: list[object] = []
+    thread = Thread(target=lambda: done.append(command("models", "inspect", path)), daemon=True)
+    thread.start()
+    thread.join(60)
+    (outcome,) = done
+    assert (outcome.code, "is a named pipe, not a file" in outcome.err) == (2, True)

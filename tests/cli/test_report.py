@@ -100,6 +100,37 @@ def test_differences_to_another_log(command: Command, foreign: Path, tmp_path: P
     assert "within the noise" in table
 
 
+def test_logs_of_the_same_name_are_told_apart_by_their_folders(
+    command: Command, tmp_path: Path
+) -> None:
+    """As Cohen et al. lay them out; a dot in a name is no suffix."""
+    paths = []
+    for noise in ("0.25", "0.50"):
+        path = tmp_path / f"noise_{noise}" / "test" / "sigma_0.25"
+        path.parent.mkdir(parents=True)
+        path.write_text(COHEN + "0\t3\t3\t0.378\t1\t15.4\n20\t7\t-1\t0.0\t0\t15.6\n")
+        paths.append(path)
+    alone = command("report", paths[0]).out.splitlines()
+    assert alone[2].startswith("| sigma_0.25 | 2 |")
+    lines = command("report", paths[0], "--against", paths[1]).out.splitlines()
+    assert lines[2].startswith("| noise_0.25/test/sigma_0.25 | 2 |")
+    assert "minus noise_0.50/test/sigma_0.25" in lines[4]
+
+
+def test_a_log_that_claims_too_much_is_lowered_and_said(command: Command, log: Path) -> None:
+    forged = log.with_name("forged.tsv")
+    head, first, *rest = log.read_text().splitlines()
+    cells = dict(zip(head.split("\t"), first.split("\t"), strict=True))
+    proved = float(cells["radius"])
+    changed = {**cells, "radius": repr(proved + 0.2), "p_lower": "0.9999999"}
+    forged.write_text("\n".join([head, "\t".join(changed.values()), *rest, ""]))
+    outcome = command("report", forged, "--json")
+    (found,) = json.loads(outcome.out)
+    (honest,) = json.loads(command("report", log, "--json").out)
+    assert found["average_certified_radius"] == pytest.approx(honest["average_certified_radius"])
+    assert "1 of 5 rows claims more than its own votes prove" in outcome.err
+
+
 @pytest.mark.parametrize(("form", "said"), [("latex", "\\toprule"), ("csv", "log,images,N,")])
 def test_other_formats(command: Command, log: Path, form: str, said: str) -> None:
     outcome = command("report", log, "--format", form, "--against", log)

@@ -44,6 +44,8 @@ def test_a_recorded_run_is_listed_and_exported_as_the_log_of_the_same_command(co
     assert rows(out) == rows(again)
     assert read_log(out).method == "fixed"
     assert "--overwrite" in command("runs", "export", run["id"], "--out", out).err
+    full = command("runs", "export", run["id"], "--out", "/dev/full", "--overwrite")
+    assert (full.code, "/dev/full cannot be written: No space left" in full.err) == (2, True)
     assert command("runs", "delete", run["id"]).code == 0
     assert listed(command) == []
 

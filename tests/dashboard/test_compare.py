@@ -376,6 +376,43 @@ def test_what_is_no_log_gets_a_sentence_and_nothing_is_lost(content: bytes, app:
     assert open_store().logs() == []
 
 
+OTHERS = {
+    "sigma_0.25": (COHEN + "0\t3\t3\t1.378\t1\t15\n", True, "above the most that can be proved"),
+    "named.tsv": (
+        "idx\tlabel\tpredict\texact_radius\tcorrect\ttime\n0\t3\t3\t0.6\t1\t15\n", True,
+        "read from the column exact\\_radius",
+    ),
+    "norm.tsv": (
+        "idx\tlabel\tpredict\tlinf_radius\tcorrect\ttime\n0\t3\t3\t0.01\t1\t15\n", False,
+        "another norm than l2",
+    ),
+    "own.tsv": (
+        "idx\tlabel\tpredict\tradius\tcorrect\tbest_sigma\ttime\n0\t3\t3\t0.3\t1\t.3\t15\n", True,
+        "conditional on sigma\\_x",
+    ),
+    "votes.tsv": (
+        "idx\tlabel\tpredict\tradius\tcorrect\ttime\tsigma\tcount\tn\n"
+        "0\t3\t3\t1.3\t1\t1\t.25\t1000\t1000\n", True, "claims more than its own votes prove",
+    ),
+}  # fmt: skip
+
+
+def test_logs_of_others_are_read_as_on_the_command_line(app: AppTest) -> None:
+    """Names keep their dots, claims are recounted, and no other norm is taken for l2."""
+    open_page(app)
+    for name, (content, taken, said) in OTHERS.items():
+        app.file_uploader[0].upload(name, content.encode()).run()
+        assert not app.exception
+        answers = app.success if taken else app.error
+        assert any(said in answer.value for answer in answers), name
+    titles = {log.title for log in open_store().logs("me")}
+    assert titles == {"sigma_0.25", "named", "own", "votes"}
+    (votes,) = [log for log in open_store().logs("me") if log.title == "votes"]
+    found = find_set(f"log.{votes.id}")
+    assert found is not None
+    assert found.radii == pytest.approx([2.463 * 0.25], abs=1e-4)
+
+
 def test_published_figures_are_off_until_asked_for(app: AppTest) -> None:
     open_page(app)
     assert not app.toggle(key=keys.COMPARE_PUBLISHED).value

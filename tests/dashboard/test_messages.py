@@ -21,6 +21,11 @@ def test_markup_is_escaped_and_nothing_is_lost(text: str) -> None:
             assert shown[place - 1] == "\\"
 
 
+def test_a_line_end_in_a_name_begins_nothing() -> None:
+    for end in ("\n\n", "\r", "\r\n  "):
+        assert literal(f"a{end}1. b") == "a 1. b"
+
+
 def test_plain_words_stay_as_they_are() -> None:
     sentence = "The picture 'my cat.png' is empty; at most 20 MB are read, 50 % of it."
     assert literal(sentence) == sentence

@@ -51,6 +51,12 @@ def test_the_list_is_ordered(shared_data: Path, image_folder: Write) -> None:
     assert list_downloads() == []
 
 
+def test_the_name_of_a_folder_is_not_cut_at_a_dot(image_folder: Write, tmp_path: Path) -> None:
+    """Such as CIFAR-10.1, which is another data set than CIFAR-10."""
+    info = attach_dataset(image_folder("cat").rename(tmp_path / "cifar10.1"))
+    assert (info.name, info.title) == ("cifar10.1", "cifar10.1")
+
+
 def test_what_is_not_at_hand_says_how_to_get_it(home: Path) -> None:
     assert names() == ["digits"]
     assert [info.name for info in list_downloads()] == ["cifar10"]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ddrs_core.runs.log import COLUMNS, HEADER, OLDER_COLUMNS, SETTINGS, LogError, LogFile, LogRow
+from ddrs_core.runs.log import COLUMNS, HEADER, OLDER_COLUMNS, SETTINGS, LogError, LogRow
+from ddrs_core.runs.log_file import LogFile, recorded_execution
 from ddrs_core.runs.log_reading import read_log
 from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, Grade
 from ddrs_core.smoothing.certificate import prove_radius
 from ddrs_core.smoothing.looks import Looks
+from tests.disks import files_of_at_most
 
 SETTINGS_TEXT = {
     "dataset": "digits", "split": "test", "model": "0123456789abcdef", "sigma_0": "0.5",
@@ -42,7 +45,7 @@ def write_older(path: Path, count: int) -> str:
 
 def test_the_first_columns_are_those_that_everybody_reads() -> None:
     assert COLUMNS[:6] == ("idx", "label", "predict", "radius", "correct", "time")
-    assert COLUMNS[-1] == "schedule"
+    assert COLUMNS[-2:] == ("schedule", "execution")
     assert set(SETTINGS) <= set(COLUMNS)
 
 
@@ -124,6 +127,19 @@ def test_an_older_file_goes_on_in_its_own_columns(tmp_path: Path) -> None:
     assert results.notes == ()
 
 
+def test_a_row_says_how_it_was_computed_and_older_ones_need_not(tmp_path: Path) -> None:
+    execution = "batch=64 threads=2 torch=2.11.0 ddrs=0.1 on AMD EPYC"
+    path = tmp_path / "a.tsv"
+    assert recorded_execution(path) == ""
+    with LogFile.create_all([path])[0] as log:
+        log.append(LogRow(replace(certificate(0), execution=execution), SETTINGS_TEXT))
+    (row,) = read_log(path).rows
+    assert row.certificate is not None
+    assert row.certificate.execution == recorded_execution(path) == execution
+    write_older(path, 2)
+    assert recorded_execution(path) == ""
+
+
 def test_an_older_file_without_rows_gets_all_columns(tmp_path: Path) -> None:
     path = tmp_path / "older.tsv"
     write_older(path, 0)
@@ -154,6 +170,79 @@ def test_adaptive_rows_may_differ_in_n_but_not_in_the_schedule(tmp_path: Path) -
     results = read_log(path)
     assert results.n == 1000
     assert results.acr_is_floor
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"], ids=["CRLF", "CR"])
+@pytest.mark.parametrize("schedule", ["", LOOKS.to_text()], ids=["fixed", "adaptive"])
+def test_a_file_goes_on_with_its_own_line_ends(tmp_path: Path, end: str, schedule: str) -> None:
+    """As an editor, or a copy through Windows, leaves it; a line that was cut off is repaired."""
+    settings = ADAPTIVE if schedule else SETTINGS_TEXT
+    rows = [LogRow(certificate(i, schedule, 1000), settings) for i in range(3)]
+    lines = [HEADER, *(row.to_line() for row in rows)]
+    whole = "".join(line + end for line in lines).encode()
+    path = tmp_path / "a.tsv"
+    for cut in (whole[: -len(end) - 5], whole[: -len(rows[2].to_line() + end)]):
+        path.write_bytes(cut)
+        with LogFile.resume(path, settings, range(3), [0, 0, 0]) as log:
+            assert len(log.rows) == 2
+            log.append(rows[2])
+        assert path.read_bytes() == whole
+    assert len(read_log(path).rows) == 3
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"radius": "0.9"}, {"radius": "0.1"}, {"radius": "0.9", "p_lower": "0.97"},
+        {"p_lower": "0.99"}, {"predict": "-1", "radius": "0.0"}, {"predict": "1"},
+        {"candidate": "1"}, {"count": "999"}, {"correct": "0"}, {"counts": "990,10"},
+        {"sigma": "0.6"}, {"grade": "conditional on sigma_x"},
+        {"radius": "10.3", "sigma": "5.0"},
+    ],
+    ids=lambda changes: ",".join(changes),
+)  # fmt: skip
+def test_a_row_that_was_edited_stops_a_resumed_run(tmp_path: Path, changes: dict[str, str]) -> None:
+    path = tmp_path / "a.tsv"
+    lines = [HEADER, *(LogRow(certificate(i), SETTINGS_TEXT).to_line() for i in range(3))]
+    cells = dict(zip(COLUMNS, lines[2].split("\t"), strict=True))
+    lines[2] = "\t".join({**cells, **changes}.values())
+    before = "\n".join([*lines, ""])
+    path.write_text(before)
+    with pytest.raises(LogError, match=r"Line 3 of .*a\.tsv \(image 1\) was changed"):
+        LogFile.resume(path, SETTINGS_TEXT, range(5))
+    assert path.read_text() == before
+
+
+def test_a_full_disk_is_said_with_the_name_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    rows = [LogRow(certificate(i), SETTINGS_TEXT) for i in range(2)]
+    (log,) = LogFile.create_all([path])
+    log.append(rows[0])
+    kept = path.read_text()
+    with files_of_at_most(len(kept) + 50), log:
+        with pytest.raises(LogError, match=r"a\.tsv cannot be written: File too large"):
+            log.append(rows[1])
+        with pytest.raises(LogError, match=r"a\.tsv cannot be written"):
+            log.__exit__()
+    assert path.read_text().startswith(kept)
+    with LogFile.resume(path, SETTINGS_TEXT, range(2)) as log:
+        assert [row.certificate for row in log.rows] == [certificate(0)]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_only_files_are_read_and_written_and_nothing_waits(tmp_path: Path, kind: str) -> None:
+    path = Path("/dev/zero") if kind == "device" else tmp_path / kind
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    for use in (
+        lambda: read_log(path),
+        lambda: LogFile.resume(path, SETTINGS_TEXT, range(2)),
+        lambda: LogFile.create_all([path]),
+    ):
+        with pytest.raises(LogError, match=f"is a (named )?{kind}, not a file"):
+            use()
 
 
 def test_of_several_files_all_are_started_or_none(tmp_path: Path) -> None:

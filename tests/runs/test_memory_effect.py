@@ -61,8 +61,8 @@ def test_every_kind_of_change_is_counted() -> None:
 def test_averages_are_rounded_down_and_floors_are_called_so() -> None:
     sure = claim(990, 0, label=0)
     held = results(replace(sure, radius=0.69969))
-    assert "0.699 with it" in str(memory_effect(held))
-    assert "at least 0.699 with it" in str(memory_effect(replace(held, acr_is_floor=True)))
+    assert "0.6996 with it" in str(memory_effect(held))
+    assert "at least 0.6996 with it" in str(memory_effect(replace(held, acr_is_floor=True)))
     unlabelled = results(replace(sure, label=None, radius=0.2))
     assert "Right" not in str(memory_effect(unlabelled))
 

@@ -18,6 +18,7 @@ from ddrs_core.runs.paired import (
     paired_interval,
 )
 from ddrs_core.runs.results import ResultRow, ResultSet
+from ddrs_core.runs.tables import paired_table
 
 
 def results_of(rows: list[tuple[int, int | None, float, bool | None]], title: str) -> ResultSet:
@@ -162,6 +163,21 @@ def test_equal_sets_differ_by_nothing() -> None:
     assert found.radii[0].low < 0 < found.radii[0].high
     assert found.radii[0].verdict == "within the noise"
     assert acr_difference(pair(A, A)).verdict == "within the noise"
+
+
+def test_where_interval_and_test_disagree_the_one_that_decides_is_named() -> None:
+    """Six gains in 200 and no loss: 95 % by Tango's interval, p = 1/32 by McNemar; five: 1/16."""
+    for gained, decided_by, verdict in ((5, "McNemar's test", "within the noise"), (6, "", "more")):
+        a, b = (
+            results_of([(i, 0, r if i < gained else 0.1, True) for i in range(200)], "s")
+            for r in (0.5, 0.1)
+        )
+        at = compare(a, b, [0.25]).radii[0]
+        assert at.p_value == 2 * 0.5**gained
+        assert at.low > 0
+        assert (at.verdict, at.decided_by) == (verdict, decided_by)
+        ((*_, said), *_) = paired_table([(a, compare(a, b, [0.25]))], b).rows
+        assert said == (f"{verdict} (by {decided_by})" if decided_by else verdict)
 
 
 def test_floors_give_a_difference_and_no_verdict() -> None:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from ddrs_core.data import add_dataset, get_dataset_info, remove_dataset
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
-from ddrs_core.models import resolve_device
+from ddrs_core.models import forward, resolve_device
 from ddrs_core.runs import recorded
 from ddrs_core.runs.certify import CertifyRun, RunStep
 from ddrs_core.runs.certify_config import CertifyConfig, Method, open_plan, shared_votes
@@ -27,6 +27,7 @@ from ddrs_core.runs.recorded import record_run, recorded_configs, work_on
 from ddrs_core.runs.recorded_results import recorded_log, recorded_results
 from ddrs_core.smoothing import Certificate, Grade, SearchConfig, UntilPlaced
 from ddrs_core.store import MemoryBank, RunState, Store, TakenError, Wanted, open_store
+from ddrs_core.store.tables import certificates
 from tests.data.layouts import digit_folders
 
 FIXED = CertifyConfig(
@@ -70,6 +71,36 @@ def test_a_run_is_kept_whole(store: Store) -> None:
     assert all(c.recompute_radius() == c.radius for c in found.values())
     with pytest.raises(DDRSError, match="finished"):
         next(work_on(store, run.id))
+
+
+def test_the_batch_size_of_a_run_does_not_follow_the_free_memory(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Chosen when it starts, in all its certificates, and kept when it goes on."""
+    run = record_run(store, [FIXED])
+    with monkeypatch.context() as patch:
+        patch.setitem(forward._BATCH_VALUES, "cpu", 64 * 64)  # as where memory is short
+        with closing(work_on(store, run.id)) as steps:
+            next(step for step in steps if step.done == 3)
+            patch.setitem(forward._BATCH_VALUES, "cpu", 16 * 64)
+            next(step for step in steps if step.done == 40)
+    for _ in work_on(store, run.id):
+        pass
+    executions = {c.execution for c in results(store, run.id).values()}
+    assert len(executions) == 1
+    assert executions.pop().startswith("batch=64 ")
+
+
+def test_a_run_does_not_go_on_beside_a_certificate_that_was_edited(store: Store) -> None:
+    run = record_run(store, [replace(FIXED, limit=6)])
+    with closing(work_on(store, run.id)) as steps:
+        next(step for step in steps if step.done == 3)
+    before = results(store, run.id)
+    with store._writing() as connection:
+        connection.execute(certificates.update().where(certificates.c.position == 1), {"radius": 9})
+    with pytest.raises(MismatchError, match="image 1 in this run was changed after it was stored"):
+        next(iter(work_on(store, run.id)))
+    assert results(store, run.id).keys() == before.keys()
 
 
 def test_a_request_to_pause_is_obeyed_and_the_rest_is_made_later(

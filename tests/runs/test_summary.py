@@ -47,7 +47,7 @@ def test_an_image_that_cannot_be_read_counts_but_did_not_abstain():
 
 
 def test_the_printed_mean_radius_is_rounded_down():
-    assert "0.299" in str(summarize([certificate(1, 1, 0.29999, (0, 10))]))
+    assert "0.2999" in str(summarize([certificate(1, 1, 0.299999, (0, 10))]))
 
 
 def test_nothing_to_summarize():

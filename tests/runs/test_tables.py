@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,8 +36,35 @@ def results_of(radii: np.ndarray, title: str) -> ResultSet:
 
 
 def test_radii_are_rounded_down() -> None:
-    table = comparison_table([results_of(np.full(50, 0.29999), "a")], [0.0])
-    assert table.rows[0][table.head.index("ACR")] == "0.299"
+    table = comparison_table([results_of(np.full(50, 0.299999), "a")], [0.0])
+    assert table.rows[0][table.head.index("ACR")] == "0.2999"
+
+
+def test_the_figure_of_the_literature_can_be_read_from_the_acr() -> None:
+    """Zhai et al. print averages rounded to three digits: .660736 is their .661."""
+    table = comparison_table([results_of(np.full(50, 0.660736), "a")], [0.0])
+    assert f"{float(table.rows[0][table.head.index('ACR')]):.3f}" == "0.661"
+
+
+def test_every_row_says_what_its_radii_are_worth() -> None:
+    results = results_of(np.full(5, 0.3), "a")
+    sets = [replace(results, method=method) for method in ("fixed", "ds", "ds-memory", "unknown")]
+    table = comparison_table(sets, [0.0])
+    assert [row[table.head.index("guarantee")] for row in table.rows] == [
+        "unconditional", "conditional on sigma_x", "for queries after x", "not recorded",
+    ]  # fmt: skip
+
+
+def test_predictions_enter_no_zero_into_a_table() -> None:
+    """They certify nothing beyond radius 0, and nobody knows how far."""
+    predictions = replace(results_of(np.zeros(50), "a"), has_radii=False)
+    table = comparison_table([predictions, results_of(np.full(50, 0.3), "b")], [0.0, 0.25])
+    cells = dict(zip(table.head, table.rows[0], strict=True))
+    assert (cells["r = 0"], cells["r = 0.25"], cells["ACR"]) == ("1.000", "–", "–")
+    found = compare(predictions, results_of(np.full(50, 0.3), "b"), [0.0, 0.25])
+    assert [d.radius for d in found.radii] == [0.0]
+    assert found.acr is None
+    assert "predictions" in " ".join(found.warnings)
 
 
 def test_a_floor_is_marked() -> None:
@@ -81,6 +109,33 @@ def test_hostile_titles_stay_in_their_cell(form: TableFormat) -> None:
         head, row = list(csv.reader(io.StringIO(text)))
         assert len(head) == len(row)
         assert row[0].startswith("'=")
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "a`code`", "<img src=x onerror=alert(1)>", "**bold**", "_em_ and __strong__", "~~gone~~",
+        "[a](http://elsewhere)", "![x](http://elsewhere/x.png)", "&lt;b&gt;", "$a^2$",
+        "see http://elsewhere and www.elsewhere.org", "a\\", "a\\|b",
+    ],
+)  # fmt: skip
+def test_names_are_no_markup_in_markdown(title: str) -> None:
+    """Whatever is markup in GitHub's Markdown follows a backslash, and the words stay."""
+    text = render(
+        comparison_table([results_of(np.full(5, 0.3), title)], [0.0]), TableFormat.MARKDOWN
+    )
+    cell = text.splitlines()[2].split(" | ")[0].removeprefix("| ")
+    bare = re.sub(r"\\[\\`*_{}\[\]<>()#+\-.!|~$&:@]", "", cell)
+    assert not re.search(r"[`*<>\[\]|~$&\\]|://|www\.|(?<![^\W_])_|_(?![^\W_])", bare)
+    assert re.sub(r"\\([^\w\s]|_)", r"\1", cell) == title
+
+
+def test_plain_names_stay_readable_in_markdown() -> None:
+    for title in ("sigma_0.25", "digits-gaussian-0.50-ds-0.5", "my run (2)"):
+        text = render(
+            comparison_table([results_of(np.full(5, 0.3), title)], [0.0]), TableFormat.MARKDOWN
+        )
+        assert f"| {title} | 5 |" in text
 
 
 def test_csv_is_read_by_others() -> None:

@@ -39,7 +39,7 @@ certified = st.builds(
     prediction=integers, radius=doubles, sigma=doubles, grade=st.sampled_from(Grade),
     counts=counts, n0=integers, n=integers, alpha=doubles, bound=st.sampled_from(Bound),
     p_lower=doubles, seed=st.integers(), precision=words, model=words, seconds=doubles,
-    candidate=integers, schedule=words, failure=words,
+    candidate=integers, schedule=words, failure=words, execution=words,
 )  # fmt: skip
 
 
