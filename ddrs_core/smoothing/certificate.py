@@ -8,8 +8,12 @@ from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 from typing import Any, NoReturn
 
+import numpy as np
+from numpy.typing import ArrayLike
+
 from ddrs_core.errors import unknown_name
 from ddrs_core.smoothing import confidence
+from ddrs_core.smoothing.confidence import Floats
 from ddrs_core.smoothing.looks import Looks
 
 ABSTAIN = -1
@@ -151,16 +155,40 @@ def prove_radius(
     The upper bound grows with the count, so it is the largest over all other classes and needs no
     union bound.
     """
-    n, k = sum(counts), counts[candidate]
-    if bound is Bound.ONE_SIDED:
-        p_lower = float(confidence.lower_bound(k, n, alpha))
-        return Proof(p_lower, 1.0 - p_lower, float(confidence.radius_one_sided(sigma, p_lower)))
-    p_lower = float(confidence.lower_bound(k, n, alpha / 2))
     other = max((c for i, c in enumerate(counts) if i != candidate), default=0)
-    p_other = min(float(confidence.upper_bound(other, n, alpha / 2)), 1.0 - p_lower)
-    radius = float(confidence.radius_two_sided(sigma, p_lower, p_other))
-    cap = float(confidence.radius_cap(sigma, n, alpha / 2))  # rounding must not exceed it
-    return Proof(p_lower, p_other, min(radius, cap))
+    found = prove_radii(counts[candidate], other, sum(counts), sigma, alpha, bound)
+    return Proof(*(float(value) for value in found))
+
+
+def prove_radii(
+    held: ArrayLike,
+    other: ArrayLike,
+    n: ArrayLike,
+    sigma: ArrayLike,
+    alpha: ArrayLike,
+    bound: Bound,
+) -> tuple[Floats, Floats, Floats]:
+    """The same, elementwise, for the votes of many inputs.
+
+    Args:
+        held: votes of the candidate [M].
+        other: the most votes of any other class [M].
+        n: all votes [M].
+        sigma: noise levels [M].
+        alpha: what each bound, or pair of bounds, may spend [M].
+        bound: of all of them.
+
+    Returns:
+        Lower bounds on p_A, upper bounds on p_B, and radii (0: nothing is proved), [M] each.
+    """
+    share = np.asarray(alpha, dtype=np.float64) / bound.parts
+    p_lower = confidence.lower_bound(held, n, share)
+    if bound is Bound.ONE_SIDED:
+        return p_lower, 1.0 - p_lower, confidence.radius_one_sided(sigma, p_lower)
+    p_other = np.minimum(confidence.upper_bound(other, n, share), 1.0 - p_lower)
+    radius = confidence.radius_two_sided(sigma, p_lower, p_other)
+    cap = confidence.radius_cap(sigma, n, share)  # rounding must not exceed it
+    return p_lower, p_other, np.minimum(radius, cap)
 
 
 def round_down(value: float, digits: int = 3) -> str:

@@ -15,24 +15,24 @@ from ddrs_core.errors import InvalidParameterError, require_count, require_numbe
 Floats = NDArray[np.float64]
 
 
-def lower_bound(count: ArrayLike, n: ArrayLike, alpha: float) -> Floats:
+def lower_bound(count: ArrayLike, n: ArrayLike, alpha: ArrayLike) -> Floats:
     """One-sided Clopper-Pearson lower bound: below p with probability at least 1 - alpha.
 
     Exactly 0 at count 0 and alpha^(1/n) at count n.
     """
-    k, total = np.asarray(count, dtype=np.float64), np.asarray(n, dtype=np.float64)
-    inner = beta.ppf(alpha, np.maximum(k, 1.0), total - k + 1.0)
-    return np.where(k <= 0, 0.0, np.where(k >= total, alpha ** (1.0 / total), inner))
+    k, total, level = (np.asarray(value, dtype=np.float64) for value in (count, n, alpha))
+    inner = beta.ppf(level, np.maximum(k, 1.0), total - k + 1.0)
+    return np.where(k <= 0, 0.0, np.where(k >= total, level ** (1.0 / total), inner))
 
 
-def upper_bound(count: ArrayLike, n: ArrayLike, alpha: float) -> Floats:
+def upper_bound(count: ArrayLike, n: ArrayLike, alpha: ArrayLike) -> Floats:
     """One-sided Clopper-Pearson upper bound: above p with probability at least 1 - alpha.
 
     Exactly 1 at count n and 1 - alpha^(1/n) at count 0.
     """
-    k, total = np.asarray(count, dtype=np.float64), np.asarray(n, dtype=np.float64)
-    inner = beta.isf(alpha, k + 1.0, np.maximum(total - k, 1.0))
-    return np.where(k >= total, 1.0, np.where(k <= 0, -np.expm1(np.log(alpha) / total), inner))
+    k, total, level = (np.asarray(value, dtype=np.float64) for value in (count, n, alpha))
+    inner = beta.isf(level, k + 1.0, np.maximum(total - k, 1.0))
+    return np.where(k >= total, 1.0, np.where(k <= 0, -np.expm1(np.log(level) / total), inner))
 
 
 def interval(count: ArrayLike, n: ArrayLike, alpha: float) -> tuple[Floats, Floats]:
@@ -57,9 +57,10 @@ def radius_two_sided(sigma: ArrayLike, p_lower: ArrayLike, p_other: ArrayLike) -
     return np.asarray(sigma) * np.where(p_a > p_b, gap / 2.0, 0.0)
 
 
-def radius_cap(sigma: ArrayLike, n: ArrayLike, alpha: float) -> Floats:
+def radius_cap(sigma: ArrayLike, n: ArrayLike, alpha: ArrayLike) -> Floats:
     """The largest radius that n samples can prove: sigma * Phi^-1(alpha^(1/n))."""
-    return radius_one_sided(sigma, alpha ** (1.0 / np.asarray(n, dtype=np.float64)))
+    level = np.asarray(alpha, dtype=np.float64)
+    return radius_one_sided(sigma, level ** (1.0 / np.asarray(n, dtype=np.float64)))
 
 
 def binomial_p_value(count_a: int, count_b: int) -> float:
