@@ -43,13 +43,21 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     add.set_defaults(run=_add)
     look = _certifying(actions, "lookup", "certify images and say what the bank answers there")
     look.set_defaults(run=_look_up)
-    check = _on_bank(actions, "check", "prove that no two balls of different class overlap")
+    check = _on_bank(
+        actions,
+        "check",
+        "prove that no two balls of different class overlap, and every radius by its votes",
+    )
     check.set_defaults(run=_check)
     export = _on_bank(actions, "export", "write a bank to a file")
     export.add_argument("--out", type=Path, required=True, metavar="FILE.zip")
     export.add_argument("--overwrite", action="store_true", help="replace the file")
     export.set_defaults(run=_export)
-    bring = add_command(actions, "import", "make a new bank from a file, settling it anew")
+    bring = add_command(
+        actions,
+        "import",
+        "make a new bank from a file: its radii are recomputed from their votes and settled again",
+    )
     bring.add_argument("file", type=Path, metavar="FILE.zip")
     bring.add_argument("--bank", metavar="NAME", help="default: as it was called")
     add_json(bring)
@@ -142,11 +150,15 @@ def _check(options: argparse.Namespace) -> None:
             "bank": bank_json(check.bank), "holds": check.holds, "balls": check.balls,
             "tightest": None if check.tightest is None else asdict(check.tightest),
             "overlaps": [asdict(pair) for pair in check.overlaps], "damaged": list(check.damaged),
+            "unproved": list(check.unproved),
         })  # fmt: skip
     check.require()
     if options.json:
         return
-    print(f"{check.bank.name}: no two of {check.balls:,} balls of different class overlap.")
+    print(
+        f"{check.bank.name}: no two of {check.balls:,} balls of different class overlap, and the "
+        "votes of each certificate prove what it claims."
+    )
     if check.tightest is not None:
         a, b = check.tightest.a, check.tightest.b
         print(

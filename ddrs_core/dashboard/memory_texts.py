@@ -139,7 +139,10 @@ def record_html(record: BankRecord, names: Sequence[str], classes: int, model: s
 def check_text(check: BankCheck, names: Sequence[str]) -> str:
     """What a check found."""
     pair = check.tightest
-    said = f"The invariant holds: no two of {check.balls:,} balls of different class overlap."
+    said = (
+        f"The invariant holds: no two of {check.balls:,} balls of different class overlap, and "
+        "the votes of each certificate prove what it claims."
+    )
     if pair is None:
         return said + " They are all of one class."
     a, b = (f"{p.id} ({class_title(p.prediction, names)})" for p in (pair.a, pair.b))

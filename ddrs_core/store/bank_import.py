@@ -6,15 +6,16 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, get_type_hints
+from typing import IO, Any
 
 from ddrs_core.errors import DDRSError, InvalidParameterError, require_count
 from ddrs_core.smoothing import Certificate
 from ddrs_core.smoothing.rounding import add_up
 from ddrs_core.store.bank_budget import AlphaBudget
+from ddrs_core.store.bank_certificates import find_unproved, read_certificate
 from ddrs_core.store.bank_export import ENTRIES, FORMAT, HEADER, IMAGES, VERSION
 from ddrs_core.store.bank_images import BYTES, FLOATS, Pixels, raw_pixels, read_images
 from ddrs_core.store.bank_records import ABSTAINED, BankKind, BankRecord
@@ -28,7 +29,6 @@ _LONGEST_ENTRY = 2 * 2**20
 _MOST_COUNT = 10**9
 _TOGETHER = 256  # images made ready together
 _KINDS = {"uint8": (BYTES, 1), "float32": (FLOATS, 4)}
-_NUMBERS = {"int": (int,), "float": (int, float), "str": (str,), "None": (type(None),)}
 
 
 class BankFileError(StoreError):
@@ -118,11 +118,19 @@ def _settle(archive: zipfile.ZipFile, bank: BankRecord) -> tuple[Settling, int]:
         while together := list(islice(entries, _TOGETHER)):
             try:
                 ready = read_images([pixels for _, _, pixels in together], bank.kind.shape)
-                for image, (data, certificate, _) in zip(ready, together, strict=True):
+                unproved = find_unproved([c for _, c, _ in together], bank.kind)
+                for image, problem, (data, certificate, _) in zip(
+                    ready, unproved, together, strict=True
+                ):
                     place += 1
                     if data.get("digest") != image.digest:
                         raise _FormatError(f"the image of ball {place} is not the one it tells of")
                     found = settling.settle(image, certificate)
+                    if problem:  # nothing is stored yet, and nothing of this file will be
+                        raise _FormatError(
+                            f"the certificate of ball {place} is not proved by its own votes: "
+                            f"{problem}"
+                        )
                     same = (found.outcome, found.prediction, found.radius) == (
                         data.get("outcome"), data.get("prediction"), data.get("radius"),
                     )  # fmt: skip
@@ -150,32 +158,11 @@ def _entries(
         raw = images.read(pixels * width)
         if not width or len(raw) < pixels * width:
             raise _FormatError(f"the image of ball {number} is missing")
-        yield data, read_certificate(data.get("certificate"), number), raw_pixels(raw, kind, shape)
-
-
-def read_certificate(data: object, number: int) -> Certificate:
-    """A certificate whose every field has the type that it should have."""
-    hints = get_type_hints(Certificate)
-    if not isinstance(data, dict) or set(data) != {field.name for field in fields(Certificate)}:
-        raise _FormatError(f"the certificate of ball {number} is not complete")
-    for name, hint in hints.items():
-        value = data[name]
-        kinds = tuple(t for word, ts in _NUMBERS.items() if word in str(hint) for t in ts)
-        if name in ("grade", "bound"):
-            kinds = (str,)
-        if name == "counts":
-            sound = isinstance(value, list) and all(type(count) is int for count in value)
-        else:
-            sound = type(value) in kinds
-        if not sound:
-            raise _FormatError(f"the certificate of ball {number} has a {name} that is none")
-    try:
-        return Certificate.from_dict({**data, **{n: float(data[n]) for n in _FLOATS}})
-    except (DDRSError, OverflowError) as error:
-        raise _FormatError(f"the certificate of ball {number}: {error}".rstrip(".")) from None
-
-
-_FLOATS = tuple(name for name, hint in get_type_hints(Certificate).items() if hint is float)
+        try:
+            certificate = read_certificate(data.get("certificate"))
+        except InvalidParameterError as error:
+            raise _FormatError(f"the certificate of ball {number} {error}") from None
+        yield data, certificate, raw_pixels(raw, kind, shape)
 
 
 def _count_abstentions(settling: Settling, header: dict[str, Any]) -> None:
