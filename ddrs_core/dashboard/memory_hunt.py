@@ -44,7 +44,7 @@ def show_hunt(context: BankContext, tools: Tools, names: Sequence[str]) -> None:
     st.caption(
         "A purely data-dependent radius does not protect against a neighbour that chooses another "
         "sigma. The search looks for such a neighbour x' inside the ball of x, certifies it at its "
-        "own sigma, and confirms both once more with a fresh seed."
+        "own sigma, and confirms it: x and such neighbours are certified again, with fresh noise."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         pick_number("Image x", "hunted", tools.dataset)
@@ -73,7 +73,7 @@ def _show_store(context: BankContext, job: Job | None) -> None:
         assert isinstance(found, Counterexample)
         try:
             content = read_content(context.bank, context.record.fingerprint)
-            pair = [(found.x, found.certificate), (found.other, found.other_certificate)]
+            pair = [(found.x, found.fresh), (found.other, found.other_fresh)]
             new = [(x, c) for x, c in pair if not content.holds(x.numpy())]
             context.own_bank().settle_many([x for x, _ in new], [c for _, c in new])
         except DDRSError as error:
@@ -130,21 +130,32 @@ def _show_found(tools: Tools, index: int, found: Counterexample, names: Sequence
 
 def counterexample_text(found: Counterexample, names: Sequence[str]) -> str:
     """The contradiction in a sentence or two."""
-    mine, theirs = found.certificate, found.other_certificate
+    mine, theirs = found.fresh, found.other_fresh
     return (
         f"x is certified {class_title(mine.prediction, names)} within {round_down(mine.radius)} at "
         f"sigma {mine.sigma:.3f}. x' is only {found.distance.high:.3f} away, inside that ball, but "
         f"chooses sigma {theirs.sigma:.3f} and is certified "
         f"{class_title(theirs.prediction, names)} within {round_down(theirs.radius)}. Both are "
         "right about their own smoothed classifier; the data-dependent classifier contradicts the "
-        f"radius. Fresh noise (seed {found.fresh.seed}) confirms both."
+        f"radius. {confidence_text(found)}"
+    )
+
+
+def confidence_text(found: Counterexample) -> str:
+    """How sure the contradiction is, given how often it was tried."""
+    tried = found.confirmations
+    neighbours = "1 neighbour" if tried == 1 else f"{tried} neighbours, until one was confirmed"
+    return (
+        f"Fresh noise certified x and {neighbours}. All of these certificates hold with a "
+        f"probability of at least {1 - found.failure:.6g} (1 - (1 + {tried}) alpha, "
+        f"alpha = {found.fresh.alpha:g})."
     )
 
 
 def _certificates_html(found: Counterexample, names: Sequence[str]) -> str:
     rows = (
-        ("x", found.certificate), ("x'", found.other_certificate),
-        ("x, fresh seed", found.fresh), ("x', fresh seed", found.other_fresh),
+        ("x, before the search", found.certificate), ("x', as selected", found.other_certificate),
+        ("x, fresh noise", found.fresh), ("x', fresh noise", found.other_fresh),
     )  # fmt: skip
     body = "".join(_row(title, certificate, names) for title, certificate in rows)
     head = "".join(
