@@ -192,7 +192,10 @@ def _work(
     sources = shared_votes(configs)
     voting = [i for i in range(len(configs)) if i not in sources]
     made = _steps(configs, voting, done, cluster, earlier)
-    keepers = [keeper(store, record, c, len(d)) for c, d in zip(configs, done, strict=True)]
+    keepers = [
+        keeper(store, record, config, setting, len(done[setting]))
+        for setting, config in enumerate(configs)
+    ]
     first = _left_over(store, record, sources, done)
     for setting, step in chain(first, _shared(made, sources, done)):
         if step.certificate is not None:

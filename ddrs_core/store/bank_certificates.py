@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import get_type_hints
 
 from ddrs_core.errors import DDRSError, InvalidParameterError
@@ -13,6 +13,7 @@ from ddrs_core.store.bank_records import BankKind
 
 _HINTS = get_type_hints(Certificate)
 _NAMES = {field.name for field in fields(Certificate)}
+_REQUIRED = {field.name for field in fields(Certificate) if field.default is MISSING}
 _FLOATS = tuple(name for name, hint in _HINTS.items() if hint is float)
 _NUMBERS = {"int": (int,), "float": (int, float), "str": (str,), "None": (type(None),)}
 _TYPES = {
@@ -22,19 +23,19 @@ _TYPES = {
 
 
 def read_certificate(data: object) -> Certificate:
-    """A certificate from its JSON, whose every field has the type that it should have.
+    """A certificate from its JSON, whose every field has the type that it should have; one that
+    an earlier version wrote may lack fields with a default.
 
     Raises:
         InvalidParameterError: in words that go on after "the certificate of ball 7".
     """
-    if not isinstance(data, dict) or set(data) != _NAMES:
+    if not isinstance(data, dict) or not _REQUIRED <= set(data) <= _NAMES:
         raise InvalidParameterError("is not complete")
-    for name, types in _TYPES.items():
-        value = data[name]
+    for name, value in data.items():
         if name == "counts":
             sound = isinstance(value, list) and all(type(count) is int for count in value)
         else:
-            sound = type(value) in types
+            sound = type(value) in _TYPES[name]
         if not sound:
             raise InvalidParameterError(f"has a {name} that is none")
     try:

@@ -18,9 +18,9 @@ from ddrs_core.store.bank_budget import AlphaBudget
 from ddrs_core.store.bank_certificates import find_unproved, read_certificate
 from ddrs_core.store.bank_export import ENTRIES, FORMAT, HEADER, IMAGES, VERSION
 from ddrs_core.store.bank_images import BYTES, FLOATS, Pixels, raw_pixels, read_images
-from ddrs_core.store.bank_records import ABSTAINED, BankKind, BankRecord
+from ddrs_core.store.bank_records import ABSTAINED, BankKind, BankRecord, check_name
 from ddrs_core.store.bank_settling import NoBalls, Settling
-from ddrs_core.store.bank_store import new_bank
+from ddrs_core.store.bank_store import new_bank, open_banks
 from ddrs_core.store.complaints import StoreError
 
 MAX_BYTES = 2 * 2**30  # of what the file holds, uncompressed
@@ -42,6 +42,32 @@ class ImportedBank:
     bank: BankRecord
     balls: int
     differing: int  # balls that were settled otherwise than the file says
+
+
+def import_bank(
+    url: str | None, path: Path, name: str | None = None, *, owner: str = ""
+) -> ImportedBank:
+    """Make a new bank from a file of :meth:`MemoryBank.export`, settling its entries in order.
+
+    Args:
+        url: of the database; None: the usual one.
+        path: of the file.
+        name: of the new bank; None: as it was called.
+        owner: of the new bank.
+
+    Raises:
+        BankFileError: if it is no such file, damaged, too large or of a newer version.
+        StoreError: if the owner has a bank of that name already.
+    """
+    store = open_banks(url)
+    if name is not None and store.named(check_name(name), owner) is not None:
+        raise StoreError(f"There is a memory bank called {name!r} already: choose another name.")
+    imported, settling = read_bank_file(path, name, owner)
+    bank = imported.bank
+    with store.writing() as connection:
+        store.insert_bank(connection, bank)
+        store.keep(connection, settling)
+    return replace(imported, bank=store.bank(bank.id))
 
 
 def read_bank_file(path: Path, name: str | None, owner: str) -> tuple[ImportedBank, Settling]:
@@ -166,19 +192,22 @@ def _entries(
 
 
 def _count_abstentions(settling: Settling, header: dict[str, Any]) -> None:
-    """Add what the abstentions spent of which no ball tells."""
+    """Add what was spent of which no ball tells: by abstentions, and by what was only tried."""
     data = _of(header, "abstained", dict)
     count, alpha = _of(data, "count", int), data.get("alpha")
+    tried = _of({"tried": 0, **header}, "tried", int)  # files of before do not have it
     try:
         require_count("The number of abstentions", count, at_least=0, at_most=_MOST_COUNT)
+        require_count("The number of attempts", tried, at_least=0, at_most=_MOST_COUNT)
     except InvalidParameterError as error:
         raise _FormatError(str(error).rstrip(".")) from None
-    if type(alpha) not in (int, float) or not 0 <= alpha <= count + 1e-9:
+    if type(alpha) not in (int, float) or not 0 <= alpha <= count + tried + 1e-9:
         raise _FormatError("its abstentions spent an alpha that cannot be")
     bank = settling.bank
     settling.bank = replace(
         bank,
         settled=bank.settled + count,
+        tried=tried,
         alpha_sum=add_up(bank.alpha_sum, float(alpha)),
         tallies={**bank.tallies, ABSTAINED: count},
     )
