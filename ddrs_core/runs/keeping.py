@@ -77,11 +77,11 @@ def _same_bank(
     except UnknownEntryError:
         bank = None
     called = f"The memory bank {config.bank!r} that this run has settled its certificates against"
-    if bank is None or bank.record().settled < done:
+    if bank is None or (known is None and bank.record().settled < done):
         raise MismatchError(
             f"{called} is not there any more, and another cannot take its place. Start a new run."
         )
-    if known is None:  # the run settled before its bank was kept
+    if known is None:  # an earlier version kept no more than the name
         return bank
     if bank.id != known.bank_id:
         raise MismatchError(
