@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ddrs_core.runs.certify import CertifyRun
     from ddrs_core.smoothing import Certificate
-    from ddrs_core.store import AlphaBudget, BankKind, MemoryBank
+    from ddrs_core.store import AlphaBudget, BankConfidence, BankKind, MemoryBank
 
 _FOREIGN = ("out", "resume", "overwrite", "record", "run_id", "cluster")  # of certify alone
 _ALPHA = 0.001  # where the bank does not say which
@@ -41,7 +41,11 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     group.add_argument("--total-alpha", type=float, metavar="A", help="of all together")
     group.add_argument("--planned", type=int, metavar="M", help="number of certificates")
     add.set_defaults(run=_add)
-    look = _certifying(actions, "lookup", "certify images and say what the bank answers there")
+    look = _certifying(
+        actions,
+        "lookup",
+        "certify images and say what the bank answers there; nothing is stored or counted",
+    )
     look.set_defaults(run=_look_up)
     check = _on_bank(
         actions,
@@ -114,10 +118,15 @@ def _add(options: argparse.Namespace) -> None:
         return
     known = record.confidence
     print(
-        f"{record.name}: {record.stored:,} balls; its {known.settled:,} certificates all hold, but "
-        f"for a probability of at most {known.failure:.4g}; wrong ones to be expected: at most "
-        f"{known.expected_wrong:.4g}."
+        f"{record.name}: {record.stored:,} balls; its {known.settled:,} certificates"
+        f"{_tried(known)} all hold, but for a probability of at most {known.failure:.4g}; wrong "
+        f"ones to be expected: at most {known.expected_wrong:.4g}. A choice among certificates "
+        "that were made elsewhere, as by `memory lookup`, is not counted."
     )
+
+
+def _tried(known: BankConfidence) -> str:
+    return f", and {known.tried:,} that were tried and not stored," if known.tried else ""
 
 
 def _look_up(options: argparse.Namespace) -> None:
@@ -270,9 +279,10 @@ def _certificates(
         yield from _plain_certificates(run)
         return
     for index in run.plan:
-        known = bank.confidence()
+        record = bank.record()
+        known = record.confidence
         if not known.next_alpha:
-            bank.budget.require(_ALPHA, known.settled + 1)  # for its complaint
+            bank.budget.require(_ALPHA, record.turn)  # for its complaint
         config = replace(
             run.config, alpha=known.next_alpha or _ALPHA, indices=(index,), skip=1, start=0,
             limit=None,

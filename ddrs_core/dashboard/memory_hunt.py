@@ -8,18 +8,26 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ddrs_core.dashboard.board import Board
+from ddrs_core.dashboard.memory_attempts import Charged, charge, find_charged, next_alpha
 from ddrs_core.dashboard.memory_banks import BankContext
 from ddrs_core.dashboard.memory_content import read_content
-from ddrs_core.dashboard.memory_jobs import Tools, find_job, hunt_request, start_job
+from ddrs_core.dashboard.memory_jobs import (
+    HUNT_CERTIFICATES,
+    Tools,
+    find_job,
+    hunt_request,
+    hunt_what,
+    start_job,
+)
 from ddrs_core.dashboard.memory_query import pick_number, pictures_html, titled
 from ddrs_core.dashboard.memory_settlement import settlement_figures, show_settlement
 from ddrs_core.dashboard.memory_state import current_view
-from ddrs_core.dashboard.memory_texts import grades_html, settlement_text
-from ddrs_core.dashboard.messages import show_error
+from ddrs_core.dashboard.memory_texts import charge_text, grades_html, settlement_text
+from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.dashboard.progress import progress_html
 from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.ticking import draw_while_moving
-from ddrs_core.errors import DDRSError
+from ddrs_core.errors import DDRSError, MismatchError
 from ddrs_core.figures.memory import class_title
 from ddrs_core.jobs import Job
 from ddrs_core.smoothing import Certificate, round_down
@@ -49,20 +57,36 @@ def show_hunt(context: BankContext, tools: Tools, names: Sequence[str]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         pick_number("Image x", "hunted", tools.dataset)
         view = current_view()
-        request = hunt_request(tools, view.hunted)
-        job = find_job(request)
+        try:
+            what = hunt_what(tools, view.hunted)
+        except MismatchError as error:
+            st.info(literal(str(error)))
+            return
+        charged = find_charged(context.bank, what)
+        job = find_job(hunt_request(tools, view.hunted, charged)) if charged is not None else None
         busy = job is not None and not job.state.is_over
         if st.button("Search", type="primary", icon=":material/search:", disabled=busy):
-            start_job(request)
+            _search(context, tools, view.hunted, what)
         if st.button("Cancel", icon=":material/stop:", disabled=not busy, key="memory_hunt_cancel"):
             assert job is not None
             job.cancel()
             redraw()
-        _show_store(context, job)
+        _show_store(context, job, charged)
+    alpha = next_alpha(context.record, HUNT_CERTIFICATES)
+    st.caption(literal(charge_text(context.record.confidence, alpha, HUNT_CERTIFICATES)))
     draw_while_moving(lambda: _draw(tools, view.hunted, job, names), [job])
 
 
-def _show_store(context: BankContext, job: Job | None) -> None:
+def _search(context: BankContext, tools: Tools, index: int, what: str) -> None:
+    try:
+        charged = charge(context, what, HUNT_CERTIFICATES)
+    except DDRSError as error:
+        show_error(error)
+        return
+    start_job(hunt_request(tools, index, charged))
+
+
+def _show_store(context: BankContext, job: Job | None, charged: Charged | None) -> None:
     latest = job.latest if job is not None else None
     found = latest.result if latest is not None else None
     if st.button(
@@ -71,11 +95,14 @@ def _show_store(context: BankContext, job: Job | None) -> None:
         "Order then shows what another order would have made of them.",
     ):  # fmt: skip
         assert isinstance(found, Counterexample)
+        assert charged is not None
         try:
             content = read_content(context.bank, context.record.fingerprint)
             pair = [(found.x, found.fresh), (found.other, found.other_fresh)]
             new = [(x, c) for x, c in pair if not content.holds(x.numpy())]
-            context.own_bank().settle_many([x for x, _ in new], [c for _, c in new])
+            context.bank.settle_many(
+                [x for x, _ in new], [c for _, c in new], attempt=charged.attempt.key
+            )
         except DDRSError as error:
             show_error(error)
             return
