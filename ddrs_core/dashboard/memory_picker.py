@@ -71,7 +71,7 @@ def _standing(context: BankContext) -> str:
         "contradicts itself most."
     )
     if context.is_untouched_demo:
-        return f"{made_of} Once you store something, you work on a copy of your own."
+        return f"{made_of} Once you certify something, you work on a copy of your own."
     if context.is_demo:
         return f"Your own copy, which nobody else changes. {made_of}"
     return "Your own copy, which nobody else changes."

@@ -116,14 +116,10 @@ def confidence_text(known: BankConfidence) -> str:
 def charge_text(known: BankConfidence, alpha: float, count: int = 1) -> str:
     """What the next certificates cost, whatever becomes of them."""
     made = known.settled + known.tried
-    what = (
-        "A certificate is"
-        if count == 1
-        else f"A search makes up to {count} certificates, which are"
-    )
+    what = "Each certificate is" if count == 1 else f"A search makes up to {count} certificates,"
     return (
-        f"{what} charged to your copy of the bank, stored or not: alpha {alpha:.3g} each. So far "
-        f"{made:,} were, and all of them hold but for a probability of {known.failure:.3g}."
+        f"{what} charged to your copy of the bank, stored or not (alpha {alpha:.3g} each). All of "
+        f"the {made:,} so far hold but for a probability of at most {known.failure:.3g}."
     )
 
 
