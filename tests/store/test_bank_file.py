@@ -208,6 +208,7 @@ HOSTILE = [
     (entry({}, counts=[-1]), "negative"), (entry({}, counts=7), "counts"),
     (entry({}, alpha=0.0), "alpha"), (entry({}, sigma=float("nan")), "sigma"),
     (entry({}, nonsense=1), "complete"),
+    (header(tried=-1), "attempts"), (header(tried="1"), "tried"), (header(tried=True), "tried"),
     # What the votes do not prove.
     (entry({}, radius=50.0), "ball 2 .* own votes.* claims 50"),
     (entry({}, radius=1e308), r"ball 2 .* own votes.* claims 1e\+308"),
