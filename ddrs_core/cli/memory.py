@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ddrs_core.runs.certify import CertifyRun
     from ddrs_core.smoothing import Certificate
-    from ddrs_core.store import AlphaBudget, BankKind, MemoryBank
+    from ddrs_core.store import AlphaBudget, BankConfidence, BankKind, MemoryBank
 
 _FOREIGN = ("out", "resume", "overwrite", "record", "run_id", "cluster")  # of certify alone
 _ALPHA = 0.001  # where the bank does not say which
@@ -42,15 +42,27 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     group.add_argument("--total-alpha", type=float, metavar="A", help="of all together")
     group.add_argument("--planned", type=int, metavar="M", help="number of certificates")
     add.set_defaults(run=_add)
-    look = _certifying(actions, "lookup", "certify images and say what the bank answers there")
+    look = _certifying(
+        actions,
+        "lookup",
+        "certify images and say what the bank answers there; nothing is stored or counted",
+    )
     look.set_defaults(run=_look_up)
-    check = _on_bank(actions, "check", "prove that no two balls of different class overlap")
+    check = _on_bank(
+        actions,
+        "check",
+        "prove that no two balls of different class overlap, and every radius by its votes",
+    )
     check.set_defaults(run=_check)
     export = _on_bank(actions, "export", "write a bank to a file")
     export.add_argument("--out", type=Path, required=True, metavar="FILE.zip")
     export.add_argument("--overwrite", action="store_true", help="replace the file")
     export.set_defaults(run=_export)
-    bring = add_command(actions, "import", "make a new bank from a file, settling it anew")
+    bring = add_command(
+        actions,
+        "import",
+        "make a new bank from a file: its radii are recomputed from their votes and settled again",
+    )
     bring.add_argument("file", type=Path, metavar="FILE.zip")
     bring.add_argument("--bank", metavar="NAME", help="default: as it was called")
     add_json(bring)
@@ -107,10 +119,15 @@ def _add(options: argparse.Namespace) -> None:
         return
     known = record.confidence
     print(
-        f"{record.name}: {record.stored:,} balls; its {known.settled:,} certificates all hold, but "
-        f"for a probability of at most {known.failure:.4g}; wrong ones to be expected: at most "
-        f"{known.expected_wrong:.4g}."
+        f"{record.name}: {record.stored:,} balls; its {known.settled:,} certificates"
+        f"{_tried(known)} all hold, but for a probability of at most {known.failure:.4g}; wrong "
+        f"ones to be expected: at most {known.expected_wrong:.4g}. A choice among certificates "
+        "that were made elsewhere, as by `memory lookup`, is not counted."
     )
+
+
+def _tried(known: BankConfidence) -> str:
+    return f", and {known.tried:,} that were tried and not stored," if known.tried else ""
 
 
 def _look_up(options: argparse.Namespace) -> None:
@@ -143,11 +160,15 @@ def _check(options: argparse.Namespace) -> None:
             "bank": bank_json(check.bank), "holds": check.holds, "balls": check.balls,
             "tightest": None if check.tightest is None else asdict(check.tightest),
             "overlaps": [asdict(pair) for pair in check.overlaps], "damaged": list(check.damaged),
+            "unproved": list(check.unproved),
         })  # fmt: skip
     check.require()
     if options.json:
         return
-    print(f"{check.bank.name}: no two of {check.balls:,} balls of different class overlap.")
+    print(
+        f"{check.bank.name}: no two of {check.balls:,} balls of different class overlap, and the "
+        "votes of each certificate prove what it claims."
+    )
     if check.tightest is not None:
         a, b = check.tightest.a, check.tightest.b
         print(
@@ -259,9 +280,10 @@ def _certificates(
         yield from _plain_certificates(run)
         return
     for index in run.plan:
-        known = bank.confidence()
+        record = bank.record()
+        known = record.confidence
         if not known.next_alpha:
-            bank.budget.require(_ALPHA, known.settled + 1)  # for its complaint
+            bank.budget.require(_ALPHA, record.turn)  # for its complaint
         config = replace(
             run.config, alpha=known.next_alpha or _ALPHA, indices=(index,), skip=1, start=0,
             limit=None,

@@ -33,7 +33,7 @@ _BOARD = Board(
     <div data-text="progress-1"></div>
     <p class="ddrs-note">The intervals are for watching. Only the last look, at N samples, proves
       the radius, so that each certificate spends its alpha once. Each card holds by itself; to
-      claim both at once, or to pick the better one, count 2 alpha.</p>
+      claim both at once, or to pick the best of what you tried here, count alpha for each.</p>
   </section>
   <div data-text="card-0"></div>
   <div data-text="card-1"></div>

@@ -30,6 +30,11 @@ def show_image(image: int | None, a: ResultSet, b: ResultSet) -> None:
     names = dataset.info.class_names if dataset is not None else ()
     parts += [_answer_html(name, row, names) for name, _, row in rows]
     st.html(f'<div class="ddrs-image">{"".join(parts)}</div>')
+    if all(row is not None for _, _, row in rows):
+        st.caption(
+            "Each answer holds by itself, but for its own alpha; to rely on the better one, count "
+            "both."
+        )
     links = []
     for name, results, row in rows:
         query = explorer_query(results, image, dataset)

@@ -92,6 +92,5 @@ MEMORY_SEARCH = "memory_search"
 # kept while other pages are shown
 MEMORY_SAVED = "memory_saved"  # the view
 MEMORY_PROBLEMS = "memory_problems"
-MEMORY_STORED = "memory_stored"  # the last settlement that was stored
 MEMORY_UPLOAD = "memory_upload"
 MEMORY_ACTION_PROBLEM = "memory_action_problem"  # why a bank was not copied or deleted

@@ -95,7 +95,8 @@ def _show_check(context: BankContext) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(
             "Check", icon=":material/verified:", key="memory_check_button", disabled=busy,
-            help="Reads every stored image, and compares all pairs of different class.",
+            help="Reads every stored image, compares all pairs of different class, and recomputes "
+            "what the votes of each certificate prove.",
         ):  # fmt: skip
             start_job(request)
         draw_while_moving(lambda: _draw_check(job, context.class_names), [job])
@@ -104,7 +105,10 @@ def _show_check(context: BankContext) -> None:
 def _draw_check(job: Job | None, names: tuple[str, ...]) -> None:
     check: BankCheck | None = None if job is None else job.latest
     if job is None:
-        st.caption("Proves from the stored images that no two balls of different class overlap.")
+        st.caption(
+            "Proves from the stored images that no two balls of different class overlap, and "
+            "recomputes every certificate from its votes."
+        )
     elif job.error:
         st.error(literal(job.error), icon=":material/error:")
     elif check is None:

@@ -63,10 +63,10 @@ def show_collisions(context: BankContext) -> None:
         return
     st.subheader("Walk from one image to another", divider="gray", anchor=False)
     st.caption(
-        "Real images of different class are far apart and seldom collide. Points on the way "
-        "between two of them are certified from both ends towards the middle, each at its own "
-        "sigma, and settled into one memory: see the balls meet. Centres lie on one line, so the "
-        "picture is exact. Dashed: as claimed; solid: as settled."
+        "Somewhere between two images of different class the balls of both have to meet. Points on "
+        "the way are certified from both ends towards the middle, each at its own sigma, and "
+        "settled into one memory: see it happen. Centres lie on one line, so the picture is exact. "
+        "Dashed: as claimed; solid: as settled."
     )
     pick_certification("walk_n")
     tools = open_tools(context, current_view())
@@ -97,11 +97,7 @@ def _show_pairs(fingerprint: str, content: BankContent, names: Sequence[str]) ->
             "balls of different class overlap."
         )
         return
-    st.caption(
-        f"{len(pairs):,} pairs of the {_first(len(balls))} certificates contradict each other: "
-        "the balls of different class that they claimed overlap, which one sigma for all could not "
-        "do. The deepest:"
-    )
+    st.caption(pairs_text(len(pairs), content))
     rows = "".join(
         f"<tr><th scope='row'>ball {balls[p.first].serial} and ball {balls[p.second].serial}</th>"
         f"<td>{html.escape(class_title(balls[p.first].claimed, names))} and "
@@ -131,6 +127,20 @@ def _show_pairs(fingerprint: str, content: BankContent, names: Sequence[str]) ->
             f"Choose images {first} and {second} for the walk", icon=":material/route:",
             on_click=_take, args=(first, second),
         )  # fmt: skip
+
+
+def pairs_text(colliding: int, content: BankContent) -> str:
+    """How many claimed balls overlap, and among how many that might."""
+    balls = content.balls
+    of_class = np.unique([b.claimed for b in balls if b.claimed != ABSTAIN], return_counts=True)[1]
+    different = (int(of_class.sum()) ** 2 - int((of_class**2).sum())) // 2
+    pairs = "1 pair" if colliding == 1 else f"{colliding:,} pairs"
+    return (
+        f"{pairs} of the {_first(len(balls))} certificates contradict{'s' * (colliding == 1)} each "
+        f"other, {100 * colliding / different:.2g} % of the {different:,} pairs of different "
+        "class: the balls that they claimed overlap, which one sigma for all could not do. The "
+        "deepest:"
+    )
 
 
 def _take(first: int | None, second: int | None) -> None:

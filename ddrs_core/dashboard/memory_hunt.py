@@ -8,19 +8,27 @@ from collections.abc import Sequence
 import streamlit as st
 
 from ddrs_core.dashboard.board import Board
+from ddrs_core.dashboard.memory_attempts import Charged, charge, find_charged, next_alpha
 from ddrs_core.dashboard.memory_banks import BankContext
 from ddrs_core.dashboard.memory_content import read_content
-from ddrs_core.dashboard.memory_jobs import Tools, find_job, hunt_request, start_job
+from ddrs_core.dashboard.memory_jobs import (
+    HUNT_CERTIFICATES,
+    Tools,
+    find_job,
+    hunt_request,
+    hunt_what,
+    start_job,
+)
 from ddrs_core.dashboard.memory_query import pick_number, pictures_html, titled
 from ddrs_core.dashboard.memory_settlement import settlement_figures, show_settlement
 from ddrs_core.dashboard.memory_state import current_view
-from ddrs_core.dashboard.memory_texts import grades_html, settlement_text
-from ddrs_core.dashboard.messages import show_error
+from ddrs_core.dashboard.memory_texts import charge_text, grades_html, settlement_text
+from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.dashboard.presses import once
 from ddrs_core.dashboard.progress import progress_html
 from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.ticking import draw_while_moving
-from ddrs_core.errors import DDRSError
+from ddrs_core.errors import DDRSError, MismatchError
 from ddrs_core.figures.memory import class_title
 from ddrs_core.jobs import Job
 from ddrs_core.smoothing import Certificate, round_down
@@ -45,25 +53,41 @@ def show_hunt(context: BankContext, tools: Tools, names: Sequence[str]) -> None:
     st.caption(
         "A purely data-dependent radius does not protect against a neighbour that chooses another "
         "sigma. The search looks for such a neighbour x' inside the ball of x, certifies it at its "
-        "own sigma, and confirms both once more with a fresh seed."
+        "own sigma, and confirms it: x and such neighbours are certified again, with fresh noise."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
         pick_number("Image x", "hunted", tools.dataset)
         view = current_view()
-        request = hunt_request(tools, view.hunted)
-        job = find_job(request)
+        try:
+            what = hunt_what(tools, view.hunted)
+        except MismatchError as error:
+            st.info(literal(str(error)))
+            return
+        charged = find_charged(context.bank, what)
+        job = find_job(hunt_request(tools, view.hunted, charged)) if charged is not None else None
         busy = job is not None and not job.state.is_over
         if st.button("Search", type="primary", icon=":material/search:", disabled=busy):
-            start_job(request)
+            _search(context, tools, view.hunted, what)
         if st.button("Cancel", icon=":material/stop:", disabled=not busy, key="memory_hunt_cancel"):
             if job is not None:  # else it has given way meanwhile
                 job.cancel()
             redraw()
-        _show_store(context, job)
+        _show_store(context, job, charged)
+    alpha = next_alpha(context.record, HUNT_CERTIFICATES)
+    st.caption(literal(charge_text(context.record.confidence, alpha, HUNT_CERTIFICATES)))
     draw_while_moving(lambda: _draw(tools, view.hunted, job, names), [job])
 
 
-def _show_store(context: BankContext, job: Job | None) -> None:
+def _search(context: BankContext, tools: Tools, index: int, what: str) -> None:
+    try:
+        charged = charge(context, what, HUNT_CERTIFICATES)
+    except DDRSError as error:
+        show_error(error)
+        return
+    start_job(hunt_request(tools, index, charged))
+
+
+def _show_store(context: BankContext, job: Job | None, charged: Charged | None) -> None:
     latest = job.latest if job is not None else None
     found = latest.result if latest is not None else None
     if st.button(
@@ -72,9 +96,12 @@ def _show_store(context: BankContext, job: Job | None) -> None:
         "Order then shows what another order would have made of them.",
     ):  # fmt: skip
         assert isinstance(found, Counterexample)
-        both = (found.certificate, found.other_certificate)
+        assert charged is not None
+        both, attempt = (found.fresh, found.other_fresh), charged.attempt.key
         try:
-            stored = once(f"store {both} in {context.bank.id}", lambda: _store(context, found))
+            stored = once(
+                f"store {both} in {context.bank.id}", lambda: _store(context, found, attempt)
+            )
         except DDRSError as error:
             show_error(error)
             return
@@ -83,12 +110,12 @@ def _show_store(context: BankContext, job: Job | None) -> None:
             redraw()
 
 
-def _store(context: BankContext, found: Counterexample) -> bool:
+def _store(context: BankContext, found: Counterexample, attempt: str) -> bool:
     """Store what of x and x' is not there; whether anything was new."""
     content = read_content(context.bank, context.record.fingerprint)
-    pair = [(found.x, found.certificate), (found.other, found.other_certificate)]
+    pair = [(found.x, found.fresh), (found.other, found.other_fresh)]
     new = [(x, c) for x, c in pair if not content.holds(x.numpy())]
-    context.own_bank().settle_many([x for x, _ in new], [c for _, c in new])
+    context.bank.settle_many([x for x, _ in new], [c for _, c in new], attempt=attempt)
     return bool(new)
 
 
@@ -138,21 +165,32 @@ def _show_found(tools: Tools, index: int, found: Counterexample, names: Sequence
 
 def counterexample_text(found: Counterexample, names: Sequence[str]) -> str:
     """The contradiction in a sentence or two."""
-    mine, theirs = found.certificate, found.other_certificate
+    mine, theirs = found.fresh, found.other_fresh
     return (
         f"x is certified {class_title(mine.prediction, names)} within {round_down(mine.radius)} at "
         f"sigma {mine.sigma:.3f}. x' is only {found.distance.high:.3f} away, inside that ball, but "
         f"chooses sigma {theirs.sigma:.3f} and is certified "
         f"{class_title(theirs.prediction, names)} within {round_down(theirs.radius)}. Both are "
         "right about their own smoothed classifier; the data-dependent classifier contradicts the "
-        f"radius. Fresh noise (seed {found.fresh.seed}) confirms both."
+        f"radius. {confidence_text(found)}"
+    )
+
+
+def confidence_text(found: Counterexample) -> str:
+    """How sure the contradiction is, given how often it was tried."""
+    tried = found.confirmations
+    neighbours = "1 neighbour" if tried == 1 else f"{tried} neighbours, until one was confirmed"
+    return (
+        f"Fresh noise certified x and {neighbours}. All of these certificates hold with a "
+        f"probability of at least {1 - found.failure:.6g} (1 - (1 + {tried}) alpha, "
+        f"alpha = {found.fresh.alpha:g})."
     )
 
 
 def _certificates_html(found: Counterexample, names: Sequence[str]) -> str:
     rows = (
-        ("x", found.certificate), ("x'", found.other_certificate),
-        ("x, fresh seed", found.fresh), ("x', fresh seed", found.other_fresh),
+        ("x, before the search", found.certificate), ("x', as selected", found.other_certificate),
+        ("x, fresh noise", found.fresh), ("x', fresh noise", found.other_fresh),
     )  # fmt: skip
     body = "".join(_row(title, certificate, names) for title, certificate in rows)
     head = "".join(

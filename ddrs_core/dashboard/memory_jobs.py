@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ddrs_core.dashboard.engines import get_forward
 from ddrs_core.dashboard.explorer_state import start_sigma
+from ddrs_core.dashboard.memory_attempts import Charged, next_alpha
 from ddrs_core.dashboard.memory_banks import BankContext
 from ddrs_core.dashboard.memory_content import BankContent
 from ddrs_core.dashboard.memory_state import FIXED, MemoryView
@@ -40,9 +41,10 @@ from ddrs_core.smoothing.orders import OrderResult, replay_orders
 from ddrs_core.store import BankCheck, BankRecord, MemoryBank
 
 _DEVICE = "auto"
-_ALPHA = 0.001
 _N0 = 100
 _HUNT_N = 10_000
+HUNT = HuntConfig()
+HUNT_CERTIFICATES = 1 + HUNT.tries  # of x, and of its neighbours, with fresh noise
 _MOST_TARGETS = 500
 _SLOPE_COPIES = 32
 
@@ -65,8 +67,8 @@ class Tools:
     forward: NoisyForward
     sigma_0: float
     strategy: StrategyConfig | None  # None: sigma_0 for all
-    alpha: float
-    identity: str  # in the keys of jobs
+    alpha: float  # of what is not charged to the bank
+    identity: str  # in the keys of jobs; all but alpha
 
     @property
     def smoothed(self) -> SmoothedClassifier:
@@ -98,12 +100,11 @@ def open_tools(context: BankContext, view: MemoryView) -> Tools:
         )
     forward = get_forward(card.name, _DEVICE)
     sigma_0 = view.sigma or start_sigma(card, DEFAULT_PRESET)
-    allowed = context.record.confidence.next_alpha
-    alpha = min(_ALPHA, allowed) if allowed else _ALPHA
     strategy = _strategy(view.strategy, sigma_0)
-    parts = (forward.digest, str(forward.device), forward.precision, repr(sigma_0), str(strategy),
-             repr(alpha))  # fmt: skip
-    return Tools(card, dataset, forward, sigma_0, strategy, alpha, "|".join(parts))
+    parts = (forward.digest, str(forward.device), forward.precision, repr(sigma_0), str(strategy))
+    return Tools(
+        card, dataset, forward, sigma_0, strategy, next_alpha(context.record), "|".join(parts)
+    )
 
 
 def _strategy(name: str, sigma_0: float) -> StrategyConfig | None:
@@ -112,7 +113,14 @@ def _strategy(name: str, sigma_0: float) -> StrategyConfig | None:
     return get_preset(name).at(sigma_0).check()
 
 
-def certify_request(tools: Tools, x: Tensor, n: int, index: int | None) -> JobRequest:
+def certify_what(tools: Tools, x: Tensor, n: int, index: int | None) -> str:
+    """What the certificate of a query depends on, but for its alpha and noise."""
+    return f"certify|{tools.identity}|{image_digest(x)}|{n}|{_N0}|{index}"
+
+
+def certify_request(
+    tools: Tools, x: Tensor, n: int, index: int | None, charged: Charged
+) -> JobRequest:
     """The certificate of a query, at a sigma that it chooses itself.
 
     Args:
@@ -120,13 +128,14 @@ def certify_request(tools: Tools, x: Tensor, n: int, index: int | None) -> JobRe
         x: [C, H, W].
         n: votes.
         index: of the image where the query is one of the data set; it selects the noise.
+        charged: for :func:`certify_what`.
     """
 
     def start() -> Iterator[CertifyFrame]:
-        return _certify(tools, x, n, index)
+        return _certify(tools, x, n, index, charged.attempt.alpha, charged.seed)
 
     return JobRequest(
-        f"memory-certify|{tools.identity}|{image_digest(x)}|{n}|{index}",
+        f"memory-certify|{charged.identity}",
         f"certificate of a query on {tools.card.name}", "memory-certify",
         str(tools.forward.device), start, n, "votes", amount=lambda frame: float(frame.done),
         link="memory",
@@ -144,26 +153,41 @@ def walk_request(tools: Tools, first: int, second: int, points: int, n: int) -> 
         return walk(tools.smoothed, a, b, from_both_ends(points), config)
 
     return JobRequest(
-        f"memory-walk|{tools.identity}|{image_digest(a)}|{image_digest(b)}|{points}|{n}",
+        f"memory-walk|{tools.identity}|{tools.alpha!r}|{image_digest(a)}|{image_digest(b)}"
+        f"|{points}|{n}",
         f"walk from image {first} to {second} on {tools.card.name}", "memory-walk",
         str(tools.forward.device), start, points, "points",
         amount=lambda progress: float(progress.done), link="memory",
     )  # fmt: skip
 
 
-def hunt_request(tools: Tools, index: int) -> JobRequest:
-    """The search for an image inside the ball of another that gets another class."""
+def hunt_what(tools: Tools, index: int) -> str:
+    """What a search for a counterexample depends on, but for its alpha and noise.
+
+    Raises:
+        MismatchError: if there is nothing to search for.
+    """
+    if tools.strategy is None:
+        raise MismatchError(
+            "With one sigma for all there is no gap to find: choose a strategy that gives every "
+            "image its own."
+        )
+    return f"hunt|{tools.identity}|{image_digest(tools.dataset[index][0])}|{_HUNT_N}|{_N0}|{index}"
+
+
+def hunt_request(tools: Tools, index: int, charged: Charged) -> JobRequest:
+    """The search for an image inside the ball of another that gets another class; what is
+    ``charged`` are the certificates with fresh noise."""
     x = tools.dataset[index][0]
-    config = HuntConfig()
 
     def start() -> Iterator[HuntProgress]:
-        return _hunt(tools, x, index, config)
+        return _hunt(tools, x, index, charged)
 
     return JobRequest(
-        f"memory-hunt|{tools.identity}|{image_digest(x)}|{index}",
+        f"memory-hunt|{charged.identity}",
         f"counterexample to image {index} on {tools.card.name}", "memory-hunt",
-        str(tools.forward.device), start, config.steps, "steps of the attack",
-        amount=lambda p: float(p.done if p.stage == "attack" else config.steps), link="memory",
+        str(tools.forward.device), start, HUNT.steps, "steps of the attack",
+        amount=lambda p: float(p.done if p.stage == "attack" else HUNT.steps), link="memory",
     )  # fmt: skip
 
 
@@ -229,17 +253,19 @@ def start_job(request: JobRequest) -> NoReturn:
     redraw()
 
 
-def _certify(tools: Tools, x: Tensor, n: int, index: int | None) -> Iterator[CertifyFrame]:
+def _certify(
+    tools: Tools, x: Tensor, n: int, index: int | None, alpha: float, seed: int
+) -> Iterator[CertifyFrame]:
     sigma, number = tools.sigma_0, index or 0
     if tools.strategy is not None:
         for batch in choose_sigmas(
             tools.forward, x[None], [sigma], tools.strategy, indices=[number],
-            budget=Budget(n, tools.alpha),
+            budget=Budget(n, alpha),
         ):  # fmt: skip
             sigma = float(batch.sigma[0] if batch.chosen is None else batch.chosen[0])
             yield CertifyFrame(0, sigma)
     for votes in tools.smoothed.certify_steps(
-        x, sigma=sigma, n0=_N0, n=n, alpha=tools.alpha, grade=tools.grade, index=index,
+        x, sigma=sigma, n0=_N0, n=n, alpha=alpha, seed=seed, grade=tools.grade, index=index,
         label=None if index is None else tools.dataset.label(index),
         dataset=None if index is None else tools.dataset.info.name,
     ):  # fmt: skip
@@ -247,21 +273,17 @@ def _certify(tools: Tools, x: Tensor, n: int, index: int | None) -> Iterator[Cer
         yield CertifyFrame(done, sigma, votes.certificate)
 
 
-def _hunt(tools: Tools, x: Tensor, index: int, config: HuntConfig) -> Iterator[HuntProgress]:
-    strategy = tools.strategy
-    if strategy is None:
-        raise MismatchError(
-            "With one sigma for all there is no gap to find: choose a strategy that gives every "
-            "image its own."
-        )
+def _hunt(tools: Tools, x: Tensor, index: int, charged: Charged) -> Iterator[HuntProgress]:
+    assert tools.strategy is not None  # see hunt_what
     certificate = None
-    for frame in _certify(tools, x, _HUNT_N, index):
-        yield HuntProgress("own certificate", 0, config.steps, 0.0)
+    for frame in _certify(tools, x, _HUNT_N, index, charged.attempt.alpha, seed=0):
+        yield HuntProgress("own certificate", 0, HUNT.steps, 0.0)
         certificate = frame.certificate
     assert certificate is not None
     yield from find_counterexample(
-        tools.smoothed, x, certificate, sigma_0=tools.sigma_0, strategy=strategy,
-        targets=_targets(tools.dataset, certificate.prediction), config=config,
+        tools.smoothed, x, certificate, sigma_0=tools.sigma_0, strategy=tools.strategy,
+        targets=_targets(tools.dataset, certificate.prediction), config=HUNT,
+        fresh_seed=charged.seed,
     )  # fmt: skip
 
 

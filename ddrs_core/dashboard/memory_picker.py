@@ -72,7 +72,7 @@ def _standing(context: BankContext) -> str:
         "contradicts itself most."
     )
     if context.is_untouched_demo:
-        return f"{made_of} Once you store something, you work on a copy of your own."
+        return f"{made_of} Once you certify something, you work on a copy of your own."
     if context.is_demo:
         return f"Your own copy, which nobody else changes. {made_of}"
     return "Your own copy, which nobody else changes."
@@ -113,7 +113,8 @@ def _show_actions(context: BankContext) -> None:
         given = st.file_uploader("Open a file of a bank", type=["zip"], key=keys.MEMORY_UPLOAD)
         st.button(
             "Open it", width="stretch", on_click=_import, args=(given, name),
-            disabled=given is None, help="All its entries are settled anew, in their order.",
+            disabled=given is None,
+            help="Every radius is recomputed from its votes; all are settled again in order.",
         )  # fmt: skip
     problem = st.session_state.pop(keys.MEMORY_ACTION_PROBLEM, None)
     if problem is not None:

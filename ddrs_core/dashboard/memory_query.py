@@ -13,15 +13,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.gallery import show_gallery
 from ddrs_core.dashboard.images import picture_uri
+from ddrs_core.dashboard.memory_attempts import Charged, charge, find_charged, next_alpha
 from ddrs_core.dashboard.memory_banks import BankContext
 from ddrs_core.dashboard.memory_content import BankContent, read_content
 from ddrs_core.dashboard.memory_jobs import (
     Tools,
     certify_request,
+    certify_what,
     find_job,
     open_tools,
     outward_slope,
@@ -37,9 +38,13 @@ from ddrs_core.dashboard.memory_state import (
     current_view,
     widget,
 )
-from ddrs_core.dashboard.memory_texts import claim_text, place_text, settlement_text
+from ddrs_core.dashboard.memory_texts import (
+    charge_text,
+    claim_text,
+    place_text,
+    settlement_text,
+)
 from ddrs_core.dashboard.messages import literal, show_error
-from ddrs_core.dashboard.presses import once
 from ddrs_core.dashboard.progress import progress_html
 from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.ticking import draw_while_moving
@@ -50,6 +55,7 @@ from ddrs_core.figures.memory import class_title
 from ddrs_core.jobs import Job
 from ddrs_core.smoothing import Certificate, get_preset
 from ddrs_core.smoothing.memory import Settlement
+from ddrs_core.store import DoubledError
 
 _SMALL = 64  # pixels of a side up to which a picture is enlarged without blur
 _NOISE = 0.25  # standard deviation of the noise at the end of the way
@@ -80,20 +86,24 @@ def show_query(context: BankContext) -> None:
     view = current_view()
     tools = open_tools(context, view)
     query = make_query(tools, view)
-    request = certify_request(tools, query.x, view.n, query.index)
-    job = find_job(request)
+    what = certify_what(tools, query.x, view.n, query.index)
+    charged = find_charged(context.bank, what)
+    job = None
+    if charged is not None:
+        job = find_job(certify_request(tools, query.x, view.n, query.index, charged))
     content = read_content(context.bank, context.record.fingerprint)
     _show_picture(query, tools.dataset, view)
     certificate = job.latest.certificate if job is not None and job.latest else None
     with st.container(horizontal=True, vertical_alignment="center"):
         busy = job is not None and not job.state.is_over
         if st.button("Certify", type="primary", icon=":material/how_to_vote:", disabled=busy):
-            start_job(request)
+            _certify(context, tools, query, view.n, what)
         if st.button("Cancel", icon=":material/stop:", disabled=not busy, key="memory_cancel"):
             if job is not None:  # else it has given way meanwhile
                 job.cancel()
             redraw()
-        _show_store(context, query, certificate)
+        _show_store(context, query, certificate, charged)
+    st.caption(literal(charge_text(context.record.confidence, next_alpha(context.record))))
     look = cache(lambda claim: _look(context, content, query, claim))  # once, not at every tick
     draw_while_moving(lambda: _draw(look, job), [job])
 
@@ -221,21 +231,32 @@ def titled(dataset: Dataset, index: int) -> str:
     return f"image {index}{known}"
 
 
-def _show_store(context: BankContext, query: Query, certificate: Certificate | None) -> None:
-    stored = st.session_state.get(keys.MEMORY_STORED)
-    done = certificate is not None and stored == (context.record.id, certificate)
+def _certify(context: BankContext, tools: Tools, query: Query, n: int, what: str) -> None:
+    try:
+        charged = charge(context, what)
+    except DDRSError as error:
+        show_error(error)
+        return
+    start_job(certify_request(tools, query.x, n, query.index, charged))
+
+
+def _show_store(
+    context: BankContext, query: Query, certificate: Certificate | None, charged: Charged | None
+) -> None:
+    done = charged is not None and charged.attempt.settled > 0
     if st.button(
         "Store it in my copy", icon=":material/save:", disabled=certificate is None or done,
-        help="Until then, looking changes nothing. Stored, it decides later settlements.",
+        help="Until then it changes no answer. Stored, it decides later settlements.",
     ):  # fmt: skip
         assert certificate is not None
+        assert charged is not None
         try:
-            own = context.own_bank()
-            once(f"store {certificate} in {own.id}", lambda: own.settle(query.x, certificate))
+            context.bank.settle_many([query.x], [certificate], attempt=charged.attempt.key)
+        except DoubledError:
+            pass  # by another tab, or the first press of a double click
         except DDRSError as error:
             show_error(error)
             return
-        st.session_state[keys.MEMORY_STORED] = (own.id, certificate)
         redraw()
     if done:
         st.caption(f"Stored: your copy has {context.record.stored:,} balls now.")
@@ -267,7 +288,10 @@ def _look(
     else:
         claim = claim_text(certificate, names)
         said = f"The certificate: {claim}. {settlement_text(found.settlement, names)}"
-    figures = settlement_figures(found.settlement, x, image_of, nearest, names)
+    figures = settlement_figures(
+        found.settlement, x, image_of, nearest, names,
+        answered="" if certificate is not None else "the memory answers",
+    )  # fmt: skip
     return _Look(found.settlement, figures, said)
 
 

@@ -61,7 +61,8 @@ def show_settlement(
     """
     count = len(settlement.parts)
     considered = f"{count} ball{'' if count == 1 else 's'}" if count else "No ball"
-    note = f"{considered} touched the claimed ball or contained the query."
+    touched = "touched the claimed ball or " if settlement.claimed_radius > 0 else ""
+    note = f"{considered} {touched}contained the query."
     texts = {"progress": progress, "said": html.escape(said), "note": note}
     _BOARD.show(key=key, name="settlement", figures=figures, texts=texts)
 
@@ -72,6 +73,8 @@ def settlement_figures(
     image_of: Callable[[int], ArrayLike],
     nearest: Sequence[Part] = (),
     names: Sequence[str] = (),
+    *,
+    answered: str = "",
 ) -> dict[str, Figure]:
     """The plane and the ruler.
 
@@ -81,6 +84,7 @@ def settlement_figures(
         image_of: the image at the centre of a ball, by its id.
         nearest: further balls, to fill the plane where fewer than two decided.
         names: of the classes.
+        answered: what the settled ball is called; default: the outcome.
     """
     deciding = list(deciding_parts(settlement))
     for part in nearest:
@@ -95,7 +99,7 @@ def settlement_figures(
             shown.add(ball.id)
             dimmed.append((ball, plane.section(image_of(ball.id), ball.radius)))
     return {
-        "plane": plane_figure(settlement, plane, deciding, dimmed, names),
+        "plane": plane_figure(settlement, plane, deciding, dimmed, names, answered=answered),
         "ruler": _ruler(settlement, nearest, names),
     }
 

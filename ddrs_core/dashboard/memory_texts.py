@@ -98,17 +98,29 @@ def claim_text(certificate: Certificate, names: Sequence[str]) -> str:
 
 def confidence_text(known: BankConfidence) -> str:
     """What all certificates of a bank are worth together."""
+    tried = f", {known.tried:,} more were tried and not stored" if known.tried else ""
     said = (
-        f"{known.settled:,} certificates were settled, and each may be wrong with its own small "
-        f"probability alpha. All of them hold, except with a probability of at most "
-        f"{known.failure:.3g} (the sum of the alphas); the number of wrong balls to be expected is "
-        f"at most {known.expected_wrong:.3g}."
+        f"{known.settled:,} certificates were settled{tried}, and each may be wrong with its own "
+        "small probability alpha. All of them hold, and so do those that were chosen to be stored, "
+        f"except with a probability of at most {known.failure:.3g} (the sum of the alphas); the "
+        f"number of wrong balls to be expected is at most {known.expected_wrong:.3g}. What was "
+        "tried elsewhere before it came here is not counted."
     )
     if known.next_alpha == 0:
         return said + " The bank's budget is used up: no further certificate is taken."
     if known.next_alpha is not None:
         return said + f" The next certificate may spend {known.next_alpha:.3g}."
     return said
+
+
+def charge_text(known: BankConfidence, alpha: float, count: int = 1) -> str:
+    """What the next certificates cost, whatever becomes of them."""
+    made = known.settled + known.tried
+    what = "Each certificate is" if count == 1 else f"A search makes up to {count} certificates,"
+    return (
+        f"{what} charged to your copy of the bank, stored or not (alpha {alpha:.3g} each). All of "
+        f"the {made:,} so far hold but for a probability of at most {known.failure:.3g}."
+    )
 
 
 def record_html(record: BankRecord, names: Sequence[str], classes: int, model: str) -> str:
@@ -139,7 +151,10 @@ def record_html(record: BankRecord, names: Sequence[str], classes: int, model: s
 def check_text(check: BankCheck, names: Sequence[str]) -> str:
     """What a check found."""
     pair = check.tightest
-    said = f"The invariant holds: no two of {check.balls:,} balls of different class overlap."
+    said = (
+        f"The invariant holds: no two of {check.balls:,} balls of different class overlap, and "
+        "the votes of each certificate prove what it claims."
+    )
     if pair is None:
         return said + " They are all of one class."
     a, b = (f"{p.id} ({class_title(p.prediction, names)})" for p in (pair.a, pair.b))

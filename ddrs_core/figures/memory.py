@@ -60,6 +60,8 @@ def plane_figure(
     parts: Sequence[Part],
     dimmed: Sequence[tuple[Ball, Section]] = (),
     class_names: Sequence[str] = (),
+    *,
+    answered: str = "",
 ) -> Figure:
     """The query and the balls that decided, true to scale in the plane through their centres.
 
@@ -72,6 +74,7 @@ def plane_figure(
         parts: up to two balls, from :func:`~ddrs_core.smoothing.geometry.deciding_parts`.
         dimmed: further balls, by their sections with the plane.
         class_names: for the hover text.
+        answered: what the settled ball is called; default: the outcome.
     """
     data: list[Figure] = []
     for ball, section in dimmed:
@@ -89,14 +92,12 @@ def plane_figure(
         )  # fmt: skip
     if settlement.radius > 0:
         answer = class_title(settlement.prediction, class_names)
-        data.append(
-            _filled(_circle(
-                (0.0, 0.0), settlement.radius, settlement.prediction,
-                f"{settlement.outcome}: {answer}",
-                f"{settlement.outcome}: {answer} within {round_down(settlement.radius, 4)}",
-                width=3.0,
-            ))
-        )  # fmt: skip
+        called = f"{answered or settlement.outcome}: {answer}"
+        said = f"{called} within {round_down(settlement.radius, 4)}"
+        circle = _circle(
+            (0.0, 0.0), settlement.radius, settlement.prediction, called, said, width=3.0
+        )
+        data.append(_filled(circle))
     data += _reason(settlement, parts, plane)
     data.append(_centre((0.0, 0.0), settlement.prediction, "query", "the query"))
     return {"data": data, "layout": _true_to_scale("in the plane, ")}

@@ -15,7 +15,9 @@ from ddrs_core.store import MemoryBank, RunRecord, Store, UnknownEntryError
 Keeper = Callable[[int, int, Certificate], None]  # setting, place, certificate
 
 
-def keeper(store: Store, record: RunRecord, config: CertifyConfig, done: int) -> Keeper:
+def keeper(
+    store: Store, record: RunRecord, config: CertifyConfig, setting: int, done: int
+) -> Keeper:
     """What stores the certificates of one setting; with a bank, settlement and certificate are one
     transaction.
 
@@ -23,6 +25,7 @@ def keeper(store: Store, record: RunRecord, config: CertifyConfig, done: int) ->
         store: the database.
         record: the run.
         config: its setting.
+        setting: the number of that.
         done: how many certificates of the setting are there already.
 
     Raises:
@@ -37,7 +40,7 @@ def keeper(store: Store, record: RunRecord, config: CertifyConfig, done: int) ->
         return keep
     dataset, plan = open_plan(config)
     if done:
-        bank = _same_bank(store, record, config, done)
+        bank = _same_bank(store, record, config, setting, done)
     else:
         bank = _open_bank(store, record, config, get_card(config.model), dataset.info)
 
@@ -51,6 +54,7 @@ def keeper(store: Store, record: RunRecord, config: CertifyConfig, done: int) ->
             graded = replace(certificate, grade=Grade.FOR_QUERIES_AFTER)
             settled = settlement.certificate or graded
             store.add_certificate_within(connection, record.id, (setting, place), settled)
+            store.note_bank_within(connection, record.id, setting, bank.id)
 
     return settle
 
@@ -65,16 +69,33 @@ def _open_bank(
     )  # fmt: skip
 
 
-def _same_bank(store: Store, record: RunRecord, config: CertifyConfig, done: int) -> MemoryBank:
-    """The bank that a run has begun with: a new one of that name would not protect what it has
-    settled."""
+def _same_bank(
+    store: Store, record: RunRecord, config: CertifyConfig, setting: int, done: int
+) -> MemoryBank:
+    """The bank that a run has begun with: a new one of that name does not contain the balls that
+    the run's answers rely on."""
+    known = store.run_bank(record.id, setting)
     try:
         bank = MemoryBank.find(store.url, config.bank, owner=record.owner)
     except UnknownEntryError:
         bank = None
-    if bank is None or bank.record().settled < done:
+    called = f"The memory bank {config.bank!r} that this run has settled its certificates against"
+    if bank is None or (known is None and bank.record().settled < done):
         raise MismatchError(
-            f"The memory bank {config.bank!r} that this run has settled its certificates against "
-            "is not there any more, and another cannot take its place. Start a new run."
+            f"{called} is not there any more, and another cannot take its place. Start a new run."
+        )
+    if known is None:  # an earlier version kept no more than the name
+        return bank
+    if bank.id != known.bank_id:
+        raise MismatchError(
+            f"{called} (id {known.bank_id}) is not there any more. The one of that name now (id "
+            f"{bank.id}) does not contain the balls that the answers of this run rely on. Start a "
+            "new run."
+        )
+    if not store.holds_still(known):
+        raise MismatchError(
+            f"{called} no longer holds its {known.stored:,} balls as they were when this run "
+            "stopped: it was replaced by an older copy, or changed by other means. `memory check` "
+            "may say more. Start a new run."
         )
     return bank

@@ -198,7 +198,10 @@ def _work(
     voting = [i for i in range(len(configs)) if i not in sources]
     journals = _journals(record)
     made = _steps(configs, voting, done, cluster, earlier, journals)
-    keepers = [keeper(store, record, c, _settled(store, record, i)) for i, c in enumerate(configs)]
+    keepers = [
+        keeper(store, record, config, setting, _settled(store, record, setting))
+        for setting, config in enumerate(configs)
+    ]
     first = _left_over(store, record, sources, done)
     try:
         for setting, step in chain(first, _shared(made, sources, done)):

@@ -52,8 +52,10 @@ class HuntConfig:
 class Counterexample:
     """Two images whose certified answers contradict the radius, taken as that of one classifier.
 
-    Certificates of x' were tried until one differed; the fresh ones were made once, with new noise
-    and the same sigmas, and speak for themselves: both hold with probability 1 - 2 alpha at least.
+    Certificates of x' were tried until one differed, so these are not to be relied on. The fresh
+    ones were made with new noise and the same sigmas: one of x, and one of each x' in turn until
+    the last of ``confirmations`` differed, too. With probability 1 - ``failure`` at least, all of
+    them hold, and so do the two that are kept.
     """
 
     x: Tensor  # [C, H, W]
@@ -64,11 +66,17 @@ class Counterexample:
     fresh: Certificate
     other_fresh: Certificate
     attacked_sigma: float  # the noise level at which x' was found
+    confirmations: int  # neighbours that were certified with fresh noise, x' being the last
+
+    @property
+    def failure(self) -> float:
+        """A bound on the probability that one of the fresh certificates is wrong."""
+        return min(1.0, self.fresh.alpha + self.confirmations * self.other_fresh.alpha)
 
     def with_memory(self) -> Settlement:
-        """What a memory that holds x's ball answers at x' instead."""
-        ball = Ball(0, self.certificate.prediction, self.certificate.radius)
-        claim = self.other_certificate
+        """What a memory that holds x's ball answers at x' instead, by the fresh certificates."""
+        ball = Ball(0, self.fresh.prediction, self.fresh.radius)
+        claim = self.other_fresh
         return settle(claim.prediction, claim.radius, [(ball, self.distance)])
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import torch
@@ -51,7 +52,8 @@ def find_counterexample(
 
     Attacks climb the gradient of the soft smoothed classifier at several noise levels, from x and
     from points towards images of other classes. Those where some level gives another class
-    choose their sigma by the real strategy; what still differs is certified, and confirmed once.
+    choose their sigma by the real strategy; what still differs is certified, and if that names
+    another class certified once more with fresh noise, until one is confirmed.
 
     Args:
         smoothed: the classifier that made the certificate.
@@ -63,7 +65,8 @@ def find_counterexample(
             without a majority, and so finds more.
         seed: of the attack, the strategy and the first certification, with the certificate's
             index; the certificate's when omitted.
-        fresh_seed: of the confirmation.
+        fresh_seed: of the confirmation of x; those of its neighbours take this one and the next
+            ones, none of them twice.
 
     Yields:
         :class:`HuntProgress`; the last one carries a Counterexample or a NotFound.
@@ -124,18 +127,19 @@ class _Hunt:
         kept = self._votes(ends[chosen_rows], np.array(own), "own")
         differ = kept.ranked
         unproved = refuted = 0
+        confirming = _Confirming(self)
         tries = differ[: self.config.tries]
         for number, i in enumerate(tries, start=1):
             row = chosen_rows[i]
             other = ends[row]
             yield HuntProgress("certify", number, len(tries), float(kept.share[i]))
             (*_, (_, _, (sigma,))) = self._choose(other[None])  # alone: company changes rounding
-            found = self._certify(other, sigma, self.seed, self.bound)
+            found = self.certify(other, sigma, self.seed, self.bound)
             if found.prediction in (ABSTAIN, self.certificate.prediction):
                 unproved += 1
                 continue
             yield HuntProgress("confirm", number, len(tries), float(kept.share[i]))
-            result = self._confirm(other, found, float(sigmas[row]))
+            result = confirming.attempt(other, found, float(sigmas[row]))
             if result is not None:
                 yield HuntProgress("confirm", number, len(tries), float(kept.share[i]), result)
                 return
@@ -218,7 +222,8 @@ class _Hunt:
             chosen = [] if batch.chosen is None else [float(s) for s in batch.chosen]
             yield batch.step, batch.steps, chosen
 
-    def _certify(self, image: Tensor, sigma: float, seed: int, bound: Bound) -> Certificate:
+    def certify(self, image: Tensor, sigma: float, seed: int, bound: Bound) -> Certificate:
+        """A certificate, whose noise the seed and x's index choose."""
         known = self.certificate
         last = None
         for last in certify_together(  # noqa: B007 (the last one is what counts)
@@ -230,22 +235,32 @@ class _Hunt:
         assert last is not None
         return last.certificates[0]
 
-    def _confirm(self, other: Tensor, found: Certificate, attacked: float) -> Counterexample | None:
-        """Both images once more, with fresh noise; None if they do not contradict each other."""
-        fresh = self._certify(
-            self.x, self.certificate.sigma, self.fresh_seed, self.certificate.bound
-        )
-        other_fresh = self._certify(other, found.sigma, self.fresh_seed, self.bound)
-        apart = distance(self.x.numpy(), other.numpy())
-        confirmed = (
-            fresh.prediction == self.certificate.prediction
-            and apart.high < min(self.certificate.radius, fresh.radius)
-            and other_fresh.prediction == found.prediction
-        )
-        if not confirmed:
+
+class _Confirming:
+    """Certifies x once and its neighbours one after the other, all with fresh noise."""
+
+    def __init__(self, hunt: _Hunt) -> None:
+        self._hunt = hunt
+        self._fresh: Certificate | None = None  # of x, once there is something to confirm
+        self._neighbours = 0
+        used = (hunt.seed, hunt.certificate.seed)
+        self._seeds = (seed for seed in count(hunt.fresh_seed) if seed not in used)
+
+    def attempt(self, other: Tensor, found: Certificate, attacked: float) -> Counterexample | None:
+        """A counterexample, if fresh certificates of x and x' contradict each other."""
+        hunt, known = self._hunt, self._hunt.certificate
+        if self._fresh is None:
+            self._fresh = hunt.certify(hunt.x, known.sigma, hunt.fresh_seed, known.bound)
+        apart = distance(hunt.x.numpy(), other.numpy())
+        within = apart.high < min(known.radius, self._fresh.radius)
+        if self._fresh.prediction != known.prediction or not within:
+            return None  # whatever x' gets
+        theirs = hunt.certify(other, found.sigma, next(self._seeds), hunt.bound)
+        self._neighbours += 1
+        if theirs.prediction != found.prediction:
             return None
         return Counterexample(
-            self.x, other, apart, self.certificate, found, fresh, other_fresh, attacked
+            hunt.x, other, apart, known, found, self._fresh, theirs, attacked, self._neighbours
         )
 
 

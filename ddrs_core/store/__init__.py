@@ -4,12 +4,14 @@ SQLite by default, PostgreSQL by ``DDRS_DATABASE_URL``.
 """
 
 from ddrs_core.store.address import DATABASE_VARIABLE, database_url
-from ddrs_core.store.bank import MemoryBank, import_bank, list_banks
+from ddrs_core.store.bank import MemoryBank
+from ddrs_core.store.bank_attempts import Attempt
 from ddrs_core.store.bank_budget import AlphaBudget, BankConfidence, BudgetKind
 from ddrs_core.store.bank_check import BankCheck
-from ddrs_core.store.bank_import import BankFileError, ImportedBank
+from ddrs_core.store.bank_import import BankFileError, ImportedBank, import_bank
 from ddrs_core.store.bank_pairs import Pair
 from ddrs_core.store.bank_records import BankKind, BankRecord, BankSettlement, Lookup, StoredBall
+from ddrs_core.store.bank_store import list_banks
 from ddrs_core.store.certificates import Place
 from ddrs_core.store.complaints import (
     DoubledError,
@@ -29,12 +31,14 @@ from ddrs_core.store.records import (
     StoredCertificate,
     Wanted,
 )
+from ddrs_core.store.run_banks import RunBank
 from ddrs_core.store.store import Store, open_store
 
 __all__ = [
     "DATABASE_VARIABLE",
     "MAX_LOG_BYTES",
     "AlphaBudget",
+    "Attempt",
     "BankCheck",
     "BankConfidence",
     "BankFileError",
@@ -50,6 +54,7 @@ __all__ = [
     "NewerDatabaseError",
     "Pair",
     "Place",
+    "RunBank",
     "RunProgress",
     "RunRecord",
     "RunState",

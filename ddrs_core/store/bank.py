@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,11 @@ from ddrs_core.errors import InvalidParameterError, MismatchError
 from ddrs_core.file_access import writing
 from ddrs_core.smoothing import Certificate
 from ddrs_core.smoothing.memory import settle
+from ddrs_core.store.bank_attempts import Attempt, settle_attempt
 from ddrs_core.store.bank_budget import AlphaBudget, BankConfidence
 from ddrs_core.store.bank_check import BankCheck, check_bank
 from ddrs_core.store.bank_export import export_bank
 from ddrs_core.store.bank_images import BankImage, Pixels, read_images
-from ddrs_core.store.bank_import import ImportedBank, read_bank_file
 from ddrs_core.store.bank_near import BallsInDatabase, index_of
 from ddrs_core.store.bank_records import (
     BankKind,
@@ -32,12 +31,10 @@ from ddrs_core.store.bank_records import (
     Lookup,
     StoredBall,
     check_certificate,
-    check_name,
 )
 from ddrs_core.store.bank_settling import Settling, abstention, bank_settlement
-from ddrs_core.store.bank_store import BankStore, new_bank
+from ddrs_core.store.bank_store import BankStore, new_bank, open_banks
 from ddrs_core.store.complaints import StoreError
-from ddrs_core.store.store import open_store
 
 
 class MemoryBank:
@@ -140,14 +137,52 @@ class MemoryBank:
         return settlement
 
     def settle_many(
-        self, images: Sequence[Any], certificates: Sequence[Certificate]
+        self,
+        images: Sequence[Any],
+        certificates: Sequence[Certificate],
+        *,
+        attempt: str | None = None,
     ) -> list[BankSettlement]:
-        """The same for many, one after the other, in one transaction: all are stored, or none."""
+        """The same for many, one after the other, in one transaction: all are stored, or none.
+
+        Args:
+            images: [C, H, W] each.
+            certificates: of the images.
+            attempt: key under which :meth:`charge` has charged them.
+
+        Raises:
+            DoubledError: if the certificates of that attempt have been settled already.
+        """
         with self.transaction() as connection:
-            return self.settle_within(connection, images, certificates)
+            return self.settle_within(connection, images, certificates, attempt=attempt)
+
+    def charge(self, key: str, alpha: float, *, count: int = 1) -> Attempt:
+        """Charge certificates to the bank before their votes are drawn; they stay charged.
+
+        Whoever decides to store a certificate after having seen it has to charge it first: then
+        the bank's alphas bound what is stored, whatever was selected.
+
+        Args:
+            key: of all that determines the votes; the same one is charged once.
+            alpha: of each certificate.
+            count: how many certificates.
+
+        Raises:
+            InvalidParameterError: if the bank's budget does not allow it.
+        """
+        return self._store.charge(self.id, Attempt(key, alpha, count))
+
+    def attempt(self, key: str) -> Attempt | None:
+        """What has been charged under a key."""
+        return self._store.attempt(self.id, key)
 
     def settle_within(
-        self, connection: Connection, images: Sequence[Any], certificates: Sequence[Certificate]
+        self,
+        connection: Connection,
+        images: Sequence[Any],
+        certificates: Sequence[Certificate],
+        *,
+        attempt: str | None = None,
     ) -> list[BankSettlement]:
         """The same as part of a larger transaction, such as one that stores a run's certificates.
 
@@ -157,11 +192,14 @@ class MemoryBank:
             connection: from :meth:`transaction`, of this database.
             images: [C, H, W] each.
             certificates: of the images.
+            attempt: as for :meth:`settle_many`.
         """
         ready = self._read(images, certificates)
         bank, now = self._store.held(connection, self.id)
+        if attempt is not None:
+            settle_attempt(connection, bank.id, attempt, certificates)
         stored = BallsInDatabase(connection, bank.id, bank.kind.shape, bank.fingerprint)
-        settling = Settling(bank, stored, now)
+        settling = Settling(bank, stored, now, charged=attempt is not None)
         found = [settling.settle(x, c) for x, c in zip(ready, certificates, strict=True)]
         self._store.keep(connection, settling)
         return found
@@ -205,7 +243,8 @@ class MemoryBank:
         return self._store.image(self.id, serial, self.kind.shape)
 
     def check(self) -> BankCheck:
-        """Prove from the stored images that no two balls of different class overlap."""
+        """Prove from the stored images that no two balls of different class overlap, and that
+        the votes of each certificate prove what it claims."""
         with self._store.reading() as connection:
             return check_bank(self._store, connection, self.id)
 
@@ -258,43 +297,3 @@ class MemoryBank:
         containing = sorted(inside.parts, key=lambda part: (part.slack, part.ball.id))
         answer = bank_settlement(settlement, certificate, alpha)
         return Lookup(tuple(containing), answer, len(near))
-
-
-def open_banks(url: str | None = None) -> BankStore:
-    """The banks of a database; None: of the usual one.
-
-    Raises:
-        StoreError: if it cannot be used.
-    """
-    return BankStore(open_store(url)._engine)
-
-
-def list_banks(url: str | None = None, *, owner: str | None = None) -> list[BankRecord]:
-    """All banks of a database, or those of one owner, newest first."""
-    return open_banks(url).banks(owner)
-
-
-def import_bank(
-    url: str | None, path: Path, name: str | None = None, *, owner: str = ""
-) -> ImportedBank:
-    """Make a new bank from a file of :meth:`MemoryBank.export`, settling its entries in order.
-
-    Args:
-        url: of the database; None: the usual one.
-        path: of the file.
-        name: of the new bank; None: as it was called.
-        owner: of the new bank.
-
-    Raises:
-        BankFileError: if it is no such file, damaged, too large or of a newer version.
-        StoreError: if the owner has a bank of that name already.
-    """
-    store = open_banks(url)
-    if name is not None and store.named(check_name(name), owner) is not None:
-        raise StoreError(f"There is a memory bank called {name!r} already: choose another name.")
-    imported, settling = read_bank_file(path, name, owner)
-    bank = imported.bank
-    with store.writing() as connection:
-        store.insert_bank(connection, bank)
-        store.keep(connection, settling)
-    return replace(imported, bank=store.bank(bank.id))

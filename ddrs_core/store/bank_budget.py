@@ -1,8 +1,8 @@
 """How much alpha the certificates of a bank may spend, and what that makes of all together.
 
 A bank of N certificates is wrong somewhere with probability at most the sum of their alphas, and
-that sum also bounds the expected number of wrong ones. Abstentions count: an attempt spends its
-alpha whatever comes of it.
+that sum also bounds the expected number of wrong ones. Abstentions count, and so does what was
+certified and then not stored: an attempt spends its alpha whatever comes of it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from ddrs_core.errors import InvalidParameterError, require_count, require_number, unknown_name
 
-_SLACK = 1 + 1e-9  # an alpha that was printed and read again is the same
+SLACK = 1 + 1e-9  # an alpha that was printed and read again is the same
 
 
 class BudgetKind(StrEnum):
@@ -74,12 +74,12 @@ class AlphaBudget:
         """Raises InvalidParameterError if a certificate spent more than it may."""
         require_number("alpha", alpha, above=0, below=1)
         allowed = self.allowance(turn)
-        if allowed is None or alpha <= allowed * _SLACK:
+        if allowed is None or alpha <= allowed * SLACK:
             return
         if allowed == 0:
             raise InvalidParameterError(
                 f"The {self.planned:,} certificates that this memory bank was planned for have "
-                "been settled. Make another bank for more."
+                "been settled or tried. Make another bank for more."
             )
         raise InvalidParameterError(
             f"Certificate {turn:,} of this memory bank may spend an alpha of at most {allowed!r}, "
@@ -108,8 +108,9 @@ class BankConfidence:
     """
 
     settled: int  # certificates and abstentions
-    alpha_sum: float
+    alpha_sum: float  # of these, and of those that were tried
     next_alpha: float | None  # what the next certificate may spend; None: any, 0: no more come
+    tried: int = 0  # certificates that were charged and not settled
 
     @property
     def failure(self) -> float:

@@ -60,8 +60,9 @@ def _header(bank: BankRecord, alpha: float) -> dict[str, Any]:
         "num_classes": bank.kind.num_classes, "class_names": list(bank.kind.class_names),
         "shape": list(bank.kind.shape), "pixels": bank.kind.pixels,
         "budget": bank.budget.to_dict(), "balls": bank.stored, "fingerprint": bank.fingerprint,
-        # What the abstentions spent of which no ball tells.
+        # What the abstentions spent of which no ball tells, and what was charged and not settled.
         "abstained": {"count": abstained, "alpha": max(0.0, bank.alpha_sum - alpha)},
+        "tried": bank.tried,
     }  # fmt: skip
 
 

@@ -6,21 +6,22 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, get_type_hints
+from typing import IO, Any
 
 from ddrs_core.errors import DDRSError, InvalidParameterError, require_count
 from ddrs_core.file_access import open_regular
 from ddrs_core.smoothing import Certificate
 from ddrs_core.smoothing.rounding import add_up
 from ddrs_core.store.bank_budget import AlphaBudget
+from ddrs_core.store.bank_certificates import find_unproved, read_certificate
 from ddrs_core.store.bank_export import ENTRIES, FORMAT, HEADER, IMAGES, VERSION
 from ddrs_core.store.bank_images import BYTES, FLOATS, Pixels, raw_pixels, read_images
-from ddrs_core.store.bank_records import ABSTAINED, BankKind, BankRecord
+from ddrs_core.store.bank_records import ABSTAINED, BankKind, BankRecord, check_name
 from ddrs_core.store.bank_settling import NoBalls, Settling
-from ddrs_core.store.bank_store import new_bank
+from ddrs_core.store.bank_store import new_bank, open_banks
 from ddrs_core.store.complaints import StoreError
 
 MAX_BYTES = 2 * 2**30  # of what the file holds, uncompressed
@@ -29,7 +30,6 @@ _LONGEST_ENTRY = 2 * 2**20
 _MOST_COUNT = 10**9
 _TOGETHER = 256  # images made ready together
 _KINDS = {"uint8": (BYTES, 1), "float32": (FLOATS, 4)}
-_NUMBERS = {"int": (int,), "float": (int, float), "str": (str,), "None": (type(None),)}
 
 
 class BankFileError(StoreError):
@@ -43,6 +43,32 @@ class ImportedBank:
     bank: BankRecord
     balls: int
     differing: int  # balls that were settled otherwise than the file says
+
+
+def import_bank(
+    url: str | None, path: Path, name: str | None = None, *, owner: str = ""
+) -> ImportedBank:
+    """Make a new bank from a file of :meth:`MemoryBank.export`, settling its entries in order.
+
+    Args:
+        url: of the database; None: the usual one.
+        path: of the file.
+        name: of the new bank; None: as it was called.
+        owner: of the new bank.
+
+    Raises:
+        BankFileError: if it is no such file, damaged, too large or of a newer version.
+        StoreError: if the owner has a bank of that name already.
+    """
+    store = open_banks(url)
+    if name is not None and store.named(check_name(name), owner) is not None:
+        raise StoreError(f"There is a memory bank called {name!r} already: choose another name.")
+    imported, settling = read_bank_file(path, name, owner)
+    bank = imported.bank
+    with store.writing() as connection:
+        store.insert_bank(connection, bank)
+        store.keep(connection, settling)
+    return replace(imported, bank=store.bank(bank.id))
 
 
 def read_bank_file(path: Path, name: str | None, owner: str) -> tuple[ImportedBank, Settling]:
@@ -119,11 +145,19 @@ def _settle(archive: zipfile.ZipFile, bank: BankRecord) -> tuple[Settling, int]:
         while together := list(islice(entries, _TOGETHER)):
             try:
                 ready = read_images([pixels for _, _, pixels in together], bank.kind.shape)
-                for image, (data, certificate, _) in zip(ready, together, strict=True):
+                unproved = find_unproved([c for _, c, _ in together], bank.kind)
+                for image, problem, (data, certificate, _) in zip(
+                    ready, unproved, together, strict=True
+                ):
                     place += 1
                     if data.get("digest") != image.digest:
                         raise _FormatError(f"the image of ball {place} is not the one it tells of")
                     found = settling.settle(image, certificate)
+                    if problem:  # nothing is stored yet, and nothing of this file will be
+                        raise _FormatError(
+                            f"the certificate of ball {place} is not proved by its own votes: "
+                            f"{problem}"
+                        )
                     same = (found.outcome, found.prediction, found.radius) == (
                         data.get("outcome"), data.get("prediction"), data.get("radius"),
                     )  # fmt: skip
@@ -151,48 +185,30 @@ def _entries(
         raw = images.read(pixels * width)
         if not width or len(raw) < pixels * width:
             raise _FormatError(f"the image of ball {number} is missing")
-        yield data, read_certificate(data.get("certificate"), number), raw_pixels(raw, kind, shape)
-
-
-def read_certificate(data: object, number: int) -> Certificate:
-    """A certificate whose every field has the type that it should have."""
-    hints = get_type_hints(Certificate)
-    if not isinstance(data, dict) or set(data) != {field.name for field in fields(Certificate)}:
-        raise _FormatError(f"the certificate of ball {number} is not complete")
-    for name, hint in hints.items():
-        value = data[name]
-        kinds = tuple(t for word, ts in _NUMBERS.items() if word in str(hint) for t in ts)
-        if name in ("grade", "bound"):
-            kinds = (str,)
-        if name == "counts":
-            sound = isinstance(value, list) and all(type(count) is int for count in value)
-        else:
-            sound = type(value) in kinds
-        if not sound:
-            raise _FormatError(f"the certificate of ball {number} has a {name} that is none")
-    try:
-        return Certificate.from_dict({**data, **{n: float(data[n]) for n in _FLOATS}})
-    except (DDRSError, OverflowError) as error:
-        raise _FormatError(f"the certificate of ball {number}: {error}".rstrip(".")) from None
-
-
-_FLOATS = tuple(name for name, hint in get_type_hints(Certificate).items() if hint is float)
+        try:
+            certificate = read_certificate(data.get("certificate"))
+        except InvalidParameterError as error:
+            raise _FormatError(f"the certificate of ball {number} {error}") from None
+        yield data, certificate, raw_pixels(raw, kind, shape)
 
 
 def _count_abstentions(settling: Settling, header: dict[str, Any]) -> None:
-    """Add what the abstentions spent of which no ball tells."""
+    """Add what was spent of which no ball tells: by abstentions, and by what was only tried."""
     data = _of(header, "abstained", dict)
     count, alpha = _of(data, "count", int), data.get("alpha")
+    tried = _of({"tried": 0, **header}, "tried", int)  # files of before do not have it
     try:
         require_count("The number of abstentions", count, at_least=0, at_most=_MOST_COUNT)
+        require_count("The number of attempts", tried, at_least=0, at_most=_MOST_COUNT)
     except InvalidParameterError as error:
         raise _FormatError(str(error).rstrip(".")) from None
-    if type(alpha) not in (int, float) or not 0 <= alpha <= count + 1e-9:
+    if type(alpha) not in (int, float) or not 0 <= alpha <= count + tried + 1e-9:
         raise _FormatError("its abstentions spent an alpha that cannot be")
     bank = settling.bank
     settling.bank = replace(
         bank,
         settled=bank.settled + count,
+        tried=tried,
         alpha_sum=add_up(bank.alpha_sum, float(alpha)),
         tallies={**bank.tallies, ABSTAINED: count},
     )

@@ -91,6 +91,12 @@ class BankRecord:
     alpha_sum: float
     tallies: dict[str, int]  # what became of those that were settled
     fingerprint: str  # of all its balls, in their order
+    tried: int = 0  # certificates that were charged and not settled
+
+    @property
+    def turn(self) -> int:
+        """Which certificate the next one is, by the bank's budget."""
+        return self.settled + self.tried + 1
 
     @property
     def indexed(self) -> int:
@@ -100,7 +106,9 @@ class BankRecord:
     @property
     def confidence(self) -> BankConfidence:
         """What is known of all its certificates together."""
-        return BankConfidence(self.settled, self.alpha_sum, self.budget.allowance(self.settled + 1))
+        return BankConfidence(
+            self.settled, self.alpha_sum, self.budget.allowance(self.turn), self.tried
+        )
 
 
 @dataclass(frozen=True)
@@ -202,4 +210,5 @@ def bank_record(row: RowMapping) -> BankRecord:
         row["id"], row["name"], row["owner"], row["created"], kind,
         AlphaBudget.from_dict(row["budget"]), row["settled"], row["stored"], row["alpha_sum"],
         {name: int(row["tallies"].get(name, 0)) for name in TALLIES}, row["fingerprint"],
+        row["tried"],
     )  # fmt: skip

@@ -57,16 +57,19 @@ class Settling:
         bank: as it stands; nobody else may change it meanwhile.
         stored: its balls.
         now: seconds since 1970.
+        charged: whether the alphas were charged to the bank before, see bank_attempts.py.
 
     Attributes:
         bank: as it stands once ``rows`` and ``image_rows`` are stored.
     """
 
-    def __init__(self, bank: BankRecord, stored: StoredBalls, now: float = 0.0) -> None:
+    def __init__(
+        self, bank: BankRecord, stored: StoredBalls, now: float = 0.0, *, charged: bool = False
+    ) -> None:
         self.bank = replace(bank, tallies=dict(bank.tallies))
         self.rows: list[dict[str, Any]] = []
         self.image_rows: list[dict[str, Any]] = []
-        self._stored, self._now = stored, now
+        self._stored, self._now, self._charged = stored, now, charged
         self._index = BankIndex(bank.kind.shape)
         self._first = bank.stored + 1  # serial of the first new ball
 
@@ -79,7 +82,8 @@ class Settling:
         """
         bank = self.bank
         check_certificate(certificate, bank.kind)
-        bank.budget.require(certificate.alpha, bank.settled + 1)
+        if not self._charged:
+            bank.budget.require(certificate.alpha, bank.turn)
         text = certificate_text(certificate)
         prediction, radius = int(certificate.prediction), float(certificate.radius)
         settlement = settle(prediction, radius, self._near(image, radius))
@@ -110,10 +114,12 @@ class Settling:
 
     def _count(self, settlement: Settlement, certificate: Certificate) -> None:
         bank, name = self.bank, tally(settlement)
+        spent = add_up(bank.alpha_sum, certificate.alpha)
         self.bank = replace(
             bank,
             settled=bank.settled + 1,
-            alpha_sum=add_up(bank.alpha_sum, certificate.alpha),
+            tried=bank.tried - self._charged,
+            alpha_sum=bank.alpha_sum if self._charged else spent,
             tallies={**bank.tallies, name: bank.tallies[name] + 1},
         )
 

@@ -15,6 +15,8 @@ from sqlalchemy.exc import IntegrityError
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.smoothing import Certificate
 from ddrs_core.smoothing.memory import Outcome
+from ddrs_core.smoothing.rounding import add_up
+from ddrs_core.store.bank_attempts import Attempt, find_attempt, insert_attempt
 from ddrs_core.store.bank_budget import AlphaBudget
 from ddrs_core.store.bank_images import Pixels, unpack_image
 from ddrs_core.store.bank_index import GENESIS, unknown_bank
@@ -30,6 +32,7 @@ from ddrs_core.store.bank_records import (
 from ddrs_core.store.bank_settling import Settling
 from ddrs_core.store.complaints import StoreError
 from ddrs_core.store.database import Database
+from ddrs_core.store.store import open_store
 from ddrs_core.store.tables import ball_images, balls, banks
 
 _PAGE = 1000  # balls read at a time
@@ -160,6 +163,34 @@ class BankStore(Database):
                 transaction.rollback()
             raise
 
+    def attempt(self, bank_id: str, key: str) -> Attempt | None:
+        """What was charged to a bank under a key."""
+        with self.reading() as connection:
+            return find_attempt(connection, bank_id, key)
+
+    def charge(self, bank_id: str, attempt: Attempt) -> Attempt:
+        """Charge an attempt, unless that was done before; returns it as it stands.
+
+        Raises:
+            InvalidParameterError: if the bank's budget does not allow it.
+            UnknownEntryError: if there is no such bank (any more).
+        """
+        with self.writing() as connection:
+            bank, now = self.held(connection, bank_id)
+            known = find_attempt(connection, bank_id, attempt.check().key)
+            if known is not None:
+                return known
+            bank.budget.require(attempt.alpha, bank.turn + attempt.count - 1)
+            insert_attempt(connection, bank_id, attempt, now)
+            spent = bank.alpha_sum
+            for _ in range(attempt.count):
+                spent = add_up(spent, attempt.alpha)
+            charged = replace(bank, alpha_sum=spent, tried=bank.tried + attempt.count)
+            connection.execute(
+                update_rows(banks).where(banks.c.id == bank_id).values(_standing(charged))
+            )
+        return attempt
+
     def delete(self, bank_id: str) -> None:
         """Remove a bank and its balls.
 
@@ -227,13 +258,28 @@ class BankStore(Database):
             yield connection.execute(chosen).all()
 
 
+def open_banks(url: str | None = None) -> BankStore:
+    """The banks of a database; None: of the usual one.
+
+    Raises:
+        StoreError: if it cannot be used.
+    """
+    return BankStore(open_store(url)._engine)
+
+
+def list_banks(url: str | None = None, *, owner: str | None = None) -> list[BankRecord]:
+    """All banks of a database, or those of one owner, newest first."""
+    return open_banks(url).banks(owner)
+
+
 _SAME_BALL = (balls.c.bank_id == ball_images.c.bank_id) & (balls.c.serial == ball_images.c.serial)
 
 
 def _standing(bank: BankRecord) -> dict[str, Any]:
     """The columns that settling changes."""
     data = asdict(bank)
-    return {n: data[n] for n in ("settled", "stored", "alpha_sum", "tallies", "fingerprint")}
+    names = ("settled", "stored", "alpha_sum", "tallies", "fingerprint", "tried")
+    return {name: data[name] for name in names}
 
 
 def _find(connection: Connection, bank_id: str, query: Select[Any]) -> RowMapping:

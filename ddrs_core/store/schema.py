@@ -13,7 +13,7 @@ from ddrs_core.store.complaints import BUSY_SECONDS, NewerDatabaseError, StoreEr
 from ddrs_core.store.engines import check_intact, writing
 from ddrs_core.store.tables import metadata
 
-NEWEST = "0005"  # revision that tables.py describes
+NEWEST = "0006"  # revision that tables.py describes
 VERSION_TABLE = "ddrs_version"  # others who use Alembic may have tables in the same database
 _ADVISORY_LOCK = 0x64647273  # "ddrs"; whoever changes tables on a PostgreSQL server holds it
 

@@ -9,6 +9,7 @@ from ddrs_core.store.certificates import CertificateStore
 from ddrs_core.store.complaints import explained
 from ddrs_core.store.engines import engine_for
 from ddrs_core.store.logs import LogStore
+from ddrs_core.store.run_banks import RunBankStore
 from ddrs_core.store.runs import RunStore
 from ddrs_core.store.schema import bring_up_to_date
 from ddrs_core.store.uploads import UploadStore
@@ -16,7 +17,7 @@ from ddrs_core.store.uploads import UploadStore
 _ready: set[Engine] = set()  # whose tables this process knows to be up to date
 
 
-class Store(RunStore, CertificateStore, LogStore, UploadStore):
+class Store(RunStore, CertificateStore, RunBankStore, LogStore, UploadStore):
     """Runs, their certificates, imported logs and the names of uploads in one database.
 
     Nothing is kept in memory, so every process and every reload sees the same. Threads may share

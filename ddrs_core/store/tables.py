@@ -19,6 +19,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    text,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
@@ -136,6 +137,8 @@ banks = Table(
     Column("alpha_sum", Double, nullable=False),
     Column("tallies", JSON, nullable=False),  # what became of them
     Column("fingerprint", Words, nullable=False),  # of the last ball
+    # Certificates that were charged and are not settled, see bank_attempts.py.
+    Column("tried", Integer, nullable=False, server_default=text("0")),
     Index("banks_by_name", "owner", "name", unique=True),
 )
 
@@ -169,4 +172,27 @@ ball_images = Table(  # apart: most look-ups need none of them
     ForeignKeyConstraint(
         ["bank_id", "serial"], ["balls.bank_id", "balls.serial"], ondelete="CASCADE"
     ),
+)
+
+bank_attempts = Table(
+    "bank_attempts",
+    metadata,
+    Column("bank_id", Words, ForeignKey("banks.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", Words, primary_key=True),  # what determines the votes
+    Column("alpha", Double, nullable=False),  # of each certificate
+    Column("count", Integer, nullable=False),  # certificates
+    Column("settled", Integer, nullable=False),  # of them
+    Column("created", Double, nullable=False),
+)
+
+run_banks = Table(
+    "run_banks",
+    metadata,
+    Column("run_id", Words, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("setting", Integer, primary_key=True, autoincrement=False),
+    Column("bank_id", Words, nullable=False),  # it may be gone by now
+    # How it stood after the run's last settlement.
+    Column("settled", Integer, nullable=False),
+    Column("stored", Integer, nullable=False),
+    Column("fingerprint", Words, nullable=False),
 )

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import zipfile
 
 import pytest
+
+from ddrs_core.smoothing import Certificate
+from ddrs_core.store import MemoryBank
 
 DIGITS = (
     "--dataset", "digits", "--model", "digits-gaussian-0.50", "--n", 1000, "--device", "cpu",
@@ -115,6 +119,39 @@ def test_a_broken_bank_is_code_2(command, tmp_path):
     outcome = command("memory", "check", "--bank", "mine", "--json")
     assert outcome.code == 2
     assert not json.loads(outcome.out)["holds"]
+
+
+def test_certificates_that_nothing_proves_are_refused_and_found(command, tmp_path):
+    """Somebody gave a ball a radius: in a file that comes from elsewhere, or in the bank."""
+    answer(command(*ADD, "--index", 0, 5, "--json"))
+    out = tmp_path / "bank.zip"
+    assert command("memory", "export", "--bank", "mine", "--out", out).code == 0
+    with zipfile.ZipFile(out) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    first, second = (json.loads(line) for line in members["balls.jsonl"].splitlines())
+    first["certificate"]["radius"] = first["radius"] = 50.0
+    members["balls.jsonl"] = b"".join(json.dumps(e).encode() + b"\n" for e in (first, second))
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    refused = command("memory", "import", out, "--bank", "theirs")
+    assert refused.code == 2
+    assert "the certificate of ball 1 is not proved by its own votes" in refused.err
+    assert "claims 50" in refused.err
+    assert [bank["name"] for bank in answer(command("memory", "list", "--json"))] == ["mine"]
+
+    bank = MemoryBank.find(None, "mine")
+    certificate = Certificate.from_dict(
+        {**bank.balls()[0].certificate.to_dict(), "prediction": 7, "candidate": 7, "radius": 9.0}
+    )
+    bank.settle(bank.image(1) * 0, certificate)
+    assert command("memory", "check", "--bank", "mine").code == 2
+    found = command("memory", "check", "--bank", "mine", "--json")
+    assert found.code == 2
+    assert not json.loads(found.out)["holds"]
+    (said,) = json.loads(found.out)["unproved"]
+    assert said.startswith("ball 3:")
+    assert "ball 3:" in found.err
 
 
 @pytest.mark.parametrize(

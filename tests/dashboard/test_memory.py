@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,10 +32,11 @@ from ddrs_core.data import load_dataset
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs import JobState
 from ddrs_core.smoothing import ABSTAIN
+from ddrs_core.smoothing.counterexample import Counterexample
 from ddrs_core.smoothing.memory import Ball, Outcome, settle
 from ddrs_core.smoothing.rounding import Distance, distance
 from ddrs_core.store import AlphaBudget, BudgetKind, MemoryBank, UnknownEntryError, list_banks
-from ddrs_core.store.bank import open_banks
+from ddrs_core.store.bank_store import open_banks
 from ddrs_core.store.tables import balls
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -222,11 +224,12 @@ def test_searching_balls() -> None:
     assert found("no such thing") == []
 
 
-def test_a_query_is_looked_at_without_storing_and_stored_on_demand(app: AppTest) -> None:
+def test_a_query_is_charged_when_it_is_certified_and_stored_on_demand(app: AppTest) -> None:
     usual = MemoryView()
     open_page(app, section="query", n="100")
     before = open_context(DEMO).record
-    said = board(app, "memory_query_board")["texts"]["said"]
+    shown = board(app, "memory_query_board")
+    said = shown["texts"]["said"]
     inside = re.search(r"ball (\d+) of class (\d): ([\d.]+) below", said)
     assert inside is not None, said
     ball = next(b for b in open_context(DEMO).bank.balls() if b.serial == int(inside[1]))
@@ -238,11 +241,18 @@ def test_a_query_is_looked_at_without_storing_and_stored_on_demand(app: AppTest)
     )
     assert float(inside[3]) == pytest.approx(depth, abs=2e-3)
     assert ball.prediction == int(inside[2])
+    # Nothing has been certified, so that nothing was rescued.
+    assert "rescued" not in json.dumps(shown)
+    assert "the memory answers" in json.dumps(shown["figures"]["plane"])
+    assert open_context(DEMO).record == before
 
     button(app, "Certify").click().run()
+    charged = open_context(DEMO).record  # a copy of the visitor's, whatever becomes of the job
+    assert (charged.owner, charged.tried) == ("me", 1)
+    assert charged.alpha_sum == pytest.approx(before.alpha_sum + 0.001)
     certificate = finish("memory-certify").latest.certificate
     app.run()
-    assert open_context(DEMO).record == before  # looking changes nothing
+    assert open_context(DEMO).record == charged  # looking changes nothing
     found = open_context(DEMO).bank.lookup(x.numpy().astype(np.float32), certificate).settlement
     said = board(app, "memory_query_board")["texts"]["said"]
     assert settlement_text(found, NAMES).split(":")[0] in said
@@ -251,7 +261,50 @@ def test_a_query_is_looked_at_without_storing_and_stored_on_demand(app: AppTest)
     after = open_context(DEMO).record
     assert after.settled == before.settled + 1
     assert after.stored == before.stored + found.is_stored
+    assert (after.tried, after.alpha_sum) == (0, charged.alpha_sum)
     assert button(app, "Store it in my copy").disabled
+    assert any("Stored: your copy" in c.value for c in app.caption)
+
+
+def test_whoever_stores_the_best_of_several_certificates_is_charged_for_all(app: AppTest) -> None:
+    """Other numbers of votes, and another sigma: the bank counts each, and says so."""
+    open_page(app, section="query", n="100", image="0", far="0")
+    before = open_context(DEMO).record.alpha_sum
+    for number, (field, value) in enumerate([("n", 100), ("n", 1000), ("strategy", "fixed")], 1):
+        app.selectbox(key=widget(field)).set_value(value).run()
+        button(app, "Certify").click().run()
+        finish("memory-certify")
+        app.run()
+        assert not button(app, "Store it in my copy").disabled
+        assert open_context(DEMO).record.tried == number
+    button(app, "Store it in my copy").click().run()
+    record = open_context(DEMO).record
+    assert (record.tried, record.settled) == (2, 501)
+    assert record.alpha_sum == pytest.approx(before + 0.003)
+    app.selectbox(key=widget("strategy")).set_value(MemoryView().strategy).run()
+    button(app, "Certify").click().run()  # the same votes once more reveal nothing new
+    finish("memory-certify")
+    assert open_context(DEMO).record == record
+    app.button_group(key=widget("section")).set_value(Section.BANK).run()
+    said = board(app, "memory_bank_board")["texts"]["confidence"]
+    assert "2 more were tried and not stored" in said
+    assert "at most 0.503" in said
+
+
+def test_a_copy_that_is_given_up_tells_nothing_of_the_next_ones_noise(app: AppTest) -> None:
+    """Else one could try with one copy, and store what was best in another."""
+    open_page(app, section="query", n="1000", image="364", far="30")
+    votes = []
+    for _ in range(2):
+        button(app, "Certify").click().run()
+        certificate = finish("memory-certify").latest.certificate
+        votes.append((certificate.seed, certificate.counts))
+        assert certificate.sigma == pytest.approx(finish("memory-certify").latest.sigma)
+        app.run()
+        button(app, "Start over").click().run()
+        assert button(app, "Store it in my copy").disabled  # it was not charged here
+    assert votes[0] != votes[1]
+    assert votes[0][0] != votes[1][0]
 
 
 @pytest.mark.parametrize("way", list(Way))
@@ -320,7 +373,13 @@ def test_replay_and_shuffles(app: AppTest) -> None:
 
 def test_a_walk_meets_in_the_middle(app: AppTest) -> None:
     open_page(app, section="collisions", points="5", walk_n="100")
-    assert "331 pairs" in " ".join(c.value for c in app.caption)  # counted on its own
+    captions = " ".join(c.value for c in app.caption)
+    assert "331 pairs" in captions  # counted on its own
+    assert "seldom" not in captions
+    balls = open_context(DEMO).bank.balls()
+    claimed = [ball.claimed for ball in balls if ball.claimed != ABSTAIN]
+    different = sum(a != b for a, b in combinations(claimed, 2))
+    assert f"{100 * 331 / different:.2g} % of the {different:,} pairs" in captions
     button(app, "Walk").click().run()
     job = finish("memory-walk")
     app.run()
@@ -482,17 +541,15 @@ def test_an_empty_bank_is_shown_and_takes_its_first_ball(app: AppTest) -> None:
     assert empty.record().settled == 1
 
 
-@pytest.mark.parametrize(
-    ("link", "sentence"),
-    [
-        ({"strategy": "fixed", "hunted": "45"}, "there is no gap to find"),
-        ({"hunted": "15"}, "this image abstained"),  # as in the shipped log
-    ],
-)
-def test_a_search_that_cannot_be_says_why(
-    link: dict[str, str], sentence: str, app: AppTest
-) -> None:
-    open_page(app, section="collisions", **link)
+def test_a_search_without_a_gap_is_not_offered(app: AppTest) -> None:
+    open_page(app, section="collisions", strategy="fixed", hunted="45")
+    assert any("there is no gap to find" in i.value for i in app.info)
+    assert "Search" not in {b.label for b in app.button}
+    assert open_context(DEMO).record.tried == 0
+
+
+def test_a_search_that_cannot_be_says_why(app: AppTest) -> None:
+    open_page(app, section="collisions", hunted="15")  # it abstains, as in the shipped log
     button(app, "Search").click().run()
     deadline = time.monotonic() + 120
     while not any(j.state.is_over for j in memory_jobs.get_manager().jobs("me")):
@@ -501,8 +558,37 @@ def test_a_search_that_cannot_be_says_why(
         time.sleep(0.05)
     app.run()
     assert not app.exception
-    assert sentence in board(app, "memory_hunt_progress")["texts"]["progress"]
+    said = board(app, "memory_hunt_progress")["texts"]["progress"]
+    assert "this image abstained" in said
     assert button(app, "Store x and x'").disabled
+
+
+def test_a_counterexample_is_stored_as_fresh_noise_certified_it(app: AppTest) -> None:
+    """Not as it was selected; and every certificate with fresh noise is charged."""
+    open_page(app, section="collisions", hunted="45")
+    before = open_context(DEMO).record
+    button(app, "Search").click().run()
+    charged = open_context(DEMO).record
+    most = 1 + memory_jobs.HUNT.tries
+    assert charged.tried == most
+    assert charged.alpha_sum == pytest.approx(before.alpha_sum + most * 0.001)
+    found = finish("memory-hunt").latest.result
+    assert isinstance(found, Counterexample)
+    assert 1 <= found.confirmations < most
+    app.run()
+    assert not app.exception
+    stated = f"at least {1 - (1 + found.confirmations) * 0.001:g}"
+    assert stated in html_of(app)
+    button(app, "Store x and x'").click().run()
+    bank = open_context(DEMO).bank
+    record, last = bank.record(), bank.balls()[-1]
+    # x is one of the images of the demo bank, and was there before.
+    assert (record.settled, record.tried) == (before.settled + 1, most - 1)
+    assert record.alpha_sum == charged.alpha_sum
+    assert last.certificate == found.other_fresh
+    assert last.certificate != found.other_certificate
+    assert last.certificate.seed not in (0, found.other_certificate.seed)
+    np.testing.assert_array_equal(bank.image(last.serial), found.other.numpy())
 
 
 def test_certificates_keep_to_the_budget_of_their_bank(app: AppTest) -> None:

@@ -69,7 +69,7 @@ CASES = {
 }
 
 
-def plane_of(outcome: Outcome) -> tuple[Settlement, Figure]:
+def plane_of(outcome: Outcome, **more: str) -> tuple[Settlement, Figure]:
     settlement, centres = CASES[outcome]
     parts = deciding_parts(settlement)
     plane = plane_through(np.zeros(3), *(centres[part.ball.id] for part in parts))
@@ -77,7 +77,14 @@ def plane_of(outcome: Outcome) -> tuple[Settlement, Figure]:
         (Ball(7, 2, 1.0), plane.section([0.2, 0.2, 0.2], 1.0)),
         (Ball(8, 1, 0.1), plane.section([9.0, 9.0, 9.0], 0.1)),
     ]
-    return settlement, plane_figure(settlement, plane, parts, dimmed, NAMES)
+    return settlement, plane_figure(settlement, plane, parts, dimmed, NAMES, **more)
+
+
+def test_what_nobody_has_certified_is_not_called_by_an_outcome() -> None:
+    settlement, figure = plane_of(Outcome.RESCUED, answered="the memory answers")
+    said = str([(t.get("name"), t.get("hovertemplate")) for t in figure["data"]])
+    assert f"the memory answers: {NAMES[settlement.prediction]}" in said
+    assert "rescued" not in said
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))

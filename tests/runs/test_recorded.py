@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from sqlalchemy import text
 
 from ddrs_core.data import add_dataset, get_dataset_info, remove_dataset
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
@@ -26,7 +27,15 @@ from ddrs_core.runs.certify_config import CertifyConfig, Method, open_plan, shar
 from ddrs_core.runs.recorded import record_run, recorded_configs, work_on
 from ddrs_core.runs.recorded_results import recorded_log, recorded_results
 from ddrs_core.smoothing import Certificate, Grade, SearchConfig, UntilPlaced
-from ddrs_core.store import MemoryBank, RunState, Store, TakenError, Wanted, open_store
+from ddrs_core.store import (
+    MemoryBank,
+    RunBank,
+    RunState,
+    Store,
+    TakenError,
+    Wanted,
+    open_store,
+)
 from ddrs_core.store.tables import certificates
 from tests.data.layouts import digit_folders
 
@@ -339,26 +348,81 @@ def test_a_memory_beside_own_sigmas_takes_their_certificates_and_loses_none(
     assert voting == {Method.DS, Method.FIXED}
 
 
-def test_a_run_does_not_go_on_with_another_bank_of_the_same_name(store: Store) -> None:
-    memory = replace(FEW, method=Method.DS_MEMORY, bank="gone")
+def begun(store: Store, name: str, done: int = 6) -> tuple[str, MemoryBank]:
+    """A run that was stopped after some settlements, and its bank."""
+    memory = replace(FEW, method=Method.DS_MEMORY, bank=name)
     run = record_run(store, [FEW, memory])
     steps = work_on(store, run.id)
-    while next(steps).done < 6:
+    while next(steps).done < done:
         pass
     steps.close()
-    bank = MemoryBank.find(store.url, "gone", owner="")
+    return run.id, MemoryBank.find(store.url, name, owner="")
+
+
+def test_a_run_does_not_go_on_with_another_bank_of_the_same_name(store: Store) -> None:
+    run_id, bank = begun(store, "gone")
     kind = bank.kind
+    first = [(ball, bank.image(ball.serial)) for ball in bank.balls()]
+    assert len(first) == 3
     bank.delete()
     with pytest.raises(MismatchError, match="not there any more"):
-        list(work_on(store, run.id))
-    assert store.run(run.id).state is RunState.FAILED
+        list(work_on(store, run_id))
+    assert store.run(run_id).state is RunState.FAILED
     with pytest.raises(DDRSError):
         MemoryBank.find(store.url, "gone")
-    MemoryBank.open(
+    other = MemoryBank.open(
         store.url, "gone", model=kind.model, num_classes=kind.num_classes, shape=kind.shape
     )
     with pytest.raises(MismatchError, match="not there any more"):
-        list(work_on(store, run.id))
+        list(work_on(store, run_id))
+    for ball, image in reversed(first):  # as many balls, in another order
+        other.settle(image, ball.certificate)
+    assert other.record().settled == other.record().stored == 3
+    with pytest.raises(MismatchError, match=f"id {bank.id}.*id {other.id}"):
+        list(work_on(store, run_id))
+    assert other.record().settled == 3
+    assert len(store.certificates(run_id, 1)) == 3
+
+
+def test_a_run_does_not_go_on_with_an_older_copy_of_its_bank(store: Store) -> None:
+    """It has the same id, and lacks what was settled since; or holds something else in its place.
+    What others have added is no obstacle."""
+    run_id, bank = begun(store, "old")
+    wrong = {
+        "UPDATE banks SET settled = settled - 1": "UPDATE banks SET settled = settled + 1",
+        "UPDATE balls SET fingerprint = 'x' || fingerprint WHERE serial = 3": (
+            "UPDATE balls SET fingerprint = substr(fingerprint, 2) WHERE serial = 3"
+        ),
+    }
+    for change, back in wrong.items():
+        with store._engine.begin() as connection:
+            connection.execute(text(change))
+        with pytest.raises(MismatchError, match="no longer holds its 3 balls"):
+            list(work_on(store, run_id))
+        with store._engine.begin() as connection:
+            connection.execute(text(back))
+    last = bank.balls()[-1]
+    bank.settle(bank.image(last.serial), last.certificate)
+    for _ in work_on(store, run_id):
+        pass
+    assert store.run(run_id).state is RunState.FINISHED
+    assert bank.record().settled == 13
+
+
+def test_a_run_of_before_goes_on_with_the_bank_of_that_name(store: Store) -> None:
+    """Earlier versions kept no more than the name."""
+    run_id, bank = begun(store, "before")
+    with store._engine.begin() as connection:
+        connection.execute(text("DELETE FROM run_banks"))
+    assert store.run_bank(run_id, 1) is None
+    for _ in work_on(store, run_id):
+        pass
+    assert store.run(run_id).state is RunState.FINISHED
+    known, record = store.run_bank(run_id, 1), bank.record()
+    assert known == RunBank(bank.id, record.settled, record.stored, record.fingerprint)
+    assert store.run_bank(run_id, 0) is None
+    store.delete_run(run_id)
+    assert store.run_bank(run_id, 1) is None
 
 
 def test_a_memory_that_is_ahead_of_its_certificates_gets_the_rest(store: Store) -> None:

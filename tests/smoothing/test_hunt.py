@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.models import NoisyForward
-from ddrs_core.smoothing import AscentConfig, SearchConfig, SmoothedClassifier
+from ddrs_core.smoothing import AscentConfig, FixedSamples, SearchConfig, SmoothedClassifier
 from ddrs_core.smoothing.attack import slope_of_gain
-from ddrs_core.smoothing.certificate import Certificate, Grade
+from ddrs_core.smoothing.certificate import Bound, Certificate, Grade
 from ddrs_core.smoothing.counterexample import Counterexample, HuntConfig, NotFound
-from ddrs_core.smoothing.hunt import find_counterexample
+from ddrs_core.smoothing.hunt import _Confirming, _Hunt, find_counterexample
 from ddrs_core.smoothing.memory import Outcome
 
 CONFIG = HuntConfig(steps=25, samples=32, within=0.93)
@@ -105,6 +105,79 @@ def test_a_counterexample_that_exists_is_found(
     assert (found.fresh.prediction, found.other_fresh.prediction) == (0, 1)
     with_memory = found.with_memory()
     assert (with_memory.outcome, with_memory.prediction) == (Outcome.ADOPTED, 0)
+
+
+class Coin(nn.Module):
+    """Class 0 close to the middle of the pixel cube; elsewhere a coin decides: class 1 with
+    probability 1/2, 0 and 2 with 1/4. So far from the middle no class ever has a majority."""
+
+    CORE = 0.8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = x.flatten(1)
+        weights = torch.arange(1, flat.shape[1] + 1) * 1e3 * math.sqrt(2)
+        coin = (flat * weights).sum(dim=1).remainder(4.0).long()  # 0 to 3
+        drawn = torch.tensor([0, 1, 1, 2])[coin.clamp(0, 3)]
+        answer = torch.where((flat - 0.5).norm(dim=1) < self.CORE, 0, drawn)
+        return nn.functional.one_hot(answer, 3).float() + 0 * flat[:, :1]
+
+
+def test_the_probability_that_is_stated_is_kept_however_often_it_is_tried() -> None:
+    """Where x' chooses a noise level at which no class has a majority, every certificate of it is
+    wrong. Whoever goes on until one is confirmed finds a wrong one with a probability above
+    2 alpha, but not above the one that is stated."""
+    alpha, hunts, tries, far = 0.2, 60, 8, 0.3
+    x = torch.full((1, 8, 8), 0.5)
+    smoothed = SmoothedClassifier(NoisyForward(Coin(), 3, precision="fp32"), 3)
+    rng = np.random.default_rng(0)
+    neighbours = x + torch.from_numpy(rng.uniform(-0.01, 0.01, (tries, 1, 8, 8))).float()
+    certificate = smoothed.certify(
+        x, sigma=0.05, n0=20, n=101, alpha=alpha, grade=Grade.CONDITIONAL
+    )
+    assert certificate.prediction == 0  # rightly: the noise, of norm 0.4, ends in the core
+    selected = replace(certificate, sigma=far, prediction=1, candidate=1)
+    confirmations = []
+    for number in range(hunts):
+        hunt = _Hunt(
+            smoothed, x, replace(certificate, index=number), far, GUARDED, CONFIG,
+            FixedSamples(101), Bound.ONE_SIDED, seed=0, fresh_seed=3,
+        )  # fmt: skip
+        confirming = _Confirming(hunt)
+        for i in range(tries):
+            found = confirming.attempt(neighbours[i], selected, far)
+            if found is not None:
+                assert found.confirmations == i + 1
+                assert found.failure == pytest.approx(min(1.0, (2 + i) * alpha))
+                assert found.other_fresh.seed == 3 + i
+                confirmations.append(i + 1)
+                break
+    assert len(confirmations) / hunts > 2 * alpha
+    for k in range(1, 4):
+        wrong = sum(made <= k for made in confirmations) / hunts
+        stated = (1 + k) * alpha
+        assert wrong <= stated + 3 * math.sqrt(stated * (1 - stated) / hunts)
+
+
+def test_no_seed_confirms_that_was_used_before() -> None:
+    """The stream of seeds passes over those of the search and of x's certificate."""
+    x = image(0.52)
+    smoothed, certificate = certified(Island(), x, 0.15)
+    hunt = _Hunt(
+        smoothed, x, replace(certificate, seed=9), SIGMA_0, GUARDED, CONFIG,
+        FixedSamples(100), Bound.ONE_SIDED, seed=8, fresh_seed=7,
+    )  # fmt: skip
+    confirming = _Confirming(hunt)
+    seeds = []
+    for _ in range(3):
+        found = confirming.attempt(x, certificate, 0.15)
+        assert found is not None
+        seeds.append(found.other_fresh.seed)
+    assert seeds == [7, 10, 11]
+    assert found.fresh.seed == 7
 
 
 def test_where_no_noise_level_matters_nothing_is_found() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import secrets
 import sqlite3
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
 from ddrs_core.data import image_digest, load_dataset
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
@@ -502,20 +503,59 @@ def test_who_waits_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     other.close()
 
 
-def test_a_database_without_banks_gets_them(tmp_path: Path) -> None:
-    """Version 1 of the tables, with a run in it, is brought up to date."""
+def older_database(url: str, version: str) -> Engine:
+    """A database as an earlier version of the program made it."""
     from alembic import command
     from alembic.config import Config
 
-    from ddrs_core.store.address import parse_address
+    from ddrs_core.store.address import database_file, parse_address
 
-    url = f"sqlite:///{tmp_path}/x.sqlite3"
-    engine = engines.engine_for(parse_address(url))
+    address = parse_address(url)
+    file = database_file(address)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    engine = engines.engine_for(address)
     with engines.writing(engine) as connection:
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", "ddrs_core.store:migrations")
         config.set_main_option("path_separator", "os")
-        command.upgrade(config, "0001")
+        command.upgrade(config, version)
+    return engine
+
+
+def test_a_bank_of_before_has_tried_nothing_and_goes_on(url: str) -> None:
+    """Version 2 of the tables, with a bank in it, is brought up to date."""
+    engine = older_database(url, "0002")
+    tallies = {"untouched": 1, "abstained": 1}
+    row = {
+        "id": "0" * 16, "name": "old", "owner": "", "model": MODEL, "classes": CLASSES,
+        "shape": json.dumps(SHAPE), "budget": json.dumps(AlphaBudget().to_dict()),
+        "tallies": json.dumps(tallies),
+    }  # fmt: skip
+    with engines.writing(engine) as connection:
+        connection.execute(
+            text(
+                "INSERT INTO banks (id, name, owner, created, model, num_classes, class_names, "
+                "shape, pixels, budget, settled, stored, alpha_sum, tallies, fingerprint) VALUES "
+                "(:id, :name, :owner, 1, :model, :classes, '[]', :shape, '[0, 1]', :budget, 2, 0, "
+                "0.5, :tallies, '')"
+            ),
+            row,
+        )
+    bank = MemoryBank.open(url, "old", model=MODEL, num_classes=CLASSES, shape=SHAPE)
+    assert bank.id == row["id"]
+    assert (bank.confidence().settled, bank.confidence().tried) == (2, 0)
+    bank.charge("a", 0.25)
+    bank.settle_many([GREY], [claim(1, 0.1, alpha=0.25)], attempt="a")
+    assert bank.confidence().failure == pytest.approx(0.75)
+    bank.delete()
+    assert list_banks(url) == []
+
+
+def test_a_database_without_banks_gets_them(tmp_path: Path) -> None:
+    """Version 1 of the tables, with a run in it, is brought up to date."""
+    url = f"sqlite:///{tmp_path}/x.sqlite3"
+    engine = older_database(url, "0001")
     with engine.connect() as connection:
         tables = connection.execute(text("SELECT name FROM sqlite_master")).scalars().all()
     assert "runs" in tables

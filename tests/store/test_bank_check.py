@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -100,27 +101,70 @@ def test_a_radius_that_was_enlarged_is_found(bank: MemoryBank) -> None:
     ("statement", "said"),
     [
         ("UPDATE balls SET radius = radius / 2", "other numbers than when it was stored"),
-        ("UPDATE balls SET radius = -1", "radius"),
+        ("UPDATE balls SET radius = -1", "a radius of -1"),
         ("UPDATE balls SET prediction = 77", "a class 77"),
         ("UPDATE balls SET indexed = NOT indexed", "mark"),
         ("UPDATE balls SET outcome = 'lucky'", "mark"),
         ("UPDATE balls SET fingerprint = 'x'", "other numbers"),
         ("UPDATE balls SET projection = :bytes", "projection"),
         ("UPDATE balls SET digest = 'x'", "another image"),
-        ("UPDATE ball_images SET certificate = '{'", "certificate"),
-        ("UPDATE ball_images SET certificate = '{}'", "other numbers"),
-        ("UPDATE ball_images SET image = :bytes", "image of ball 5 cannot be read"),
-        ("DELETE FROM ball_images", "image of ball 5 cannot be read"),
-        ("DELETE FROM balls", "1 balls are missing"),
+        ("UPDATE balls SET alpha = 0", "claim"),
+        ("UPDATE balls SET sigma = sigma / 2", "claim"),
+        ("UPDATE balls SET claimed_radius = 7", "claim"),
+        ("UPDATE ball_images SET certificate = '{'", "certificate that cannot be read"),
+        ("UPDATE ball_images SET certificate = '{}'", "certificate that is not complete"),
+        ("UPDATE ball_images SET certificate = '[' || certificate", "certificate that cannot"),
+        ("UPDATE ball_images SET image = :bytes", "an image that cannot be read"),
+        ("DELETE FROM ball_images", "an image that cannot be read"),
+        ("DELETE FROM balls", "ball 5 is missing"),
     ],
 )
-def test_whatever_was_changed_is_found(bank: MemoryBank, statement: str, said: str) -> None:
+def test_whatever_was_changed_is_found_once(bank: MemoryBank, statement: str, said: str) -> None:
+    """Nothing is said of the balls after it, nor of their number."""
     more = {"bytes": b"u123"} if ":bytes" in statement else {}
     change(bank, f"{statement} WHERE bank_id = :bank AND serial = 5", **more)
     check = bank.check()
     assert not check.holds
-    assert any(said in words for words in check.damaged)
+    (words,) = check.damaged
+    assert said in words
+    assert "ball 5 " in words
     with pytest.raises(StoreError, match="changed by other means"):
+        check.require()
+
+
+def test_two_damages_are_two(bank: MemoryBank) -> None:
+    change(bank, "UPDATE ball_images SET image = :b WHERE bank_id = :bank AND serial = 5", b=b"u1")
+    change(bank, "DELETE FROM balls WHERE bank_id = :bank AND serial BETWEEN 8 AND 10")
+    change(bank, "UPDATE balls SET radius = radius / 2 WHERE bank_id = :bank AND serial = 20")
+    said = bank.check().damaged
+    assert len(said) == 3
+    for words, named in zip(
+        said, ("ball 5 ", "balls 8 to 10 are missing", "ball 20 "), strict=True
+    ):
+        assert named in words
+
+
+def test_alphas_that_are_not_counted_are_found(bank: MemoryBank) -> None:
+    change(bank, "UPDATE banks SET alpha_sum = alpha_sum / 3 WHERE id = :bank")
+    (words,) = bank.check().damaged
+    assert "alpha" in words
+
+
+def test_certificates_that_their_votes_do_not_prove_are_found(bank: MemoryBank) -> None:
+    """One of them may have swallowed every later ball of another class."""
+    stored = bank.record().stored
+    image = np.full((1, 4, 4), 0.25, np.float32)
+    forged = replace(claim(2, 0.3), sigma=0.01)
+    assert bank.check().holds
+    bank.settle_many([image, image + np.float32(0.5)], [forged, replace(claim(1, 0.1), n=2000)])
+    check = bank.check()
+    assert not check.holds
+    assert not check.damaged
+    assert not check.overlaps
+    first, second = check.unproved
+    assert f"ball {stored + 1}:" in first
+    assert f"ball {stored + 2}:" in second
+    with pytest.raises(StoreError, match=f"do not prove: ball {stored + 1}"):
         check.require()
 
 

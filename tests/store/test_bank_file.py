@@ -23,7 +23,15 @@ from ddrs_core.store import (
     import_bank,
     list_banks,
 )
-from tests.store.banks import MODEL, SHAPE, address, check_exactly, new_bank, random_claims
+from tests.store.banks import (
+    MODEL,
+    SHAPE,
+    address,
+    check_exactly,
+    claim,
+    new_bank,
+    random_claims,
+)
 from tests.store.test_certificates import same
 
 HEADER, ENTRIES, IMAGES = "bank.json", "balls.jsonl", "images.bin"
@@ -137,13 +145,15 @@ def header(**changes: object) -> Callable[[dict[str, bytes]], None]:
     return change
 
 
-def entry(changes: dict[str, Any], **certificate: Any) -> Callable[[dict[str, bytes]], None]:
+def entry(
+    changes: dict[str, Any], number: int = 1, **certificate: Any
+) -> Callable[[dict[str, bytes]], None]:
     def change(members: dict[str, bytes]) -> None:
         lines = members[ENTRIES].splitlines()
-        data = {**json.loads(lines[1]), **changes}
+        data = {**json.loads(lines[number]), **changes}
         if certificate:
             data["certificate"] = {**data["certificate"], **certificate}
-        lines[1] = json.dumps(data).encode()
+        lines[number] = json.dumps(data).encode()
         members[ENTRIES] = b"\n".join(lines) + b"\n"
 
     return change
@@ -198,6 +208,25 @@ HOSTILE = [
     (entry({}, counts=[-1]), "negative"), (entry({}, counts=7), "counts"),
     (entry({}, alpha=0.0), "alpha"), (entry({}, sigma=float("nan")), "sigma"),
     (entry({}, nonsense=1), "complete"),
+    (header(tried=-1), "attempts"), (header(tried="1"), "tried"), (header(tried=True), "tried"),
+    # What the votes do not prove.
+    (entry({}, radius=50.0), "ball 2 .* own votes.* claims 50"),
+    (entry({}, radius=1e308), r"ball 2 .* own votes.* claims 1e\+308"),
+    (entry({}, sigma=0.0), "ball 2 .* own votes.* above 0"),
+    (entry({}, sigma=1e300), "ball 2 .* own votes.* below 100"),
+    (entry({}, sigma=-0.25), "ball 2 .* own votes"),
+    (entry({}, n=-1000), "ball 2 .* own votes"), (entry({}, n=10**4000), "ball 2 .* own votes"),
+    (entry({}, n=999), "ball 2 .* own votes.* add up"),
+    (entry({}, n0=0), "ball 2 .* own votes"),
+    (entry({}, counts=[250, 250, 250, 250]), "ball 2 .* own votes"),
+    (entry({}, counts=[0, 1000]), "ball 2 .* own votes.* 2 classes, not for 4"),
+    (entry({}, counts=[10**4000, 0, 0, 0]), "ball 2 .* own votes"),
+    (entry({}, candidate=99), "ball 2 .* own votes"),
+    (entry({}, alpha=1e-200), "ball 2 .* own votes"),
+    (entry({}, p_lower=0.9999), "ball 2 .* own votes"),
+    (entry({}, p_lower=float("nan")), "p_lower"),
+    (entry({}, schedule="now and then"), "ball 2 .* own votes"),
+    (entry({}, schedule="looks n_max=1000 first=512 growth=15 last=1e-90"), "ball 2 .* own vot"),
 ]  # fmt: skip
 
 
@@ -269,3 +298,15 @@ def test_a_file_that_claims_what_is_not_so_is_settled_anew(store: Store, path: P
     bank = MemoryBank.find(address(store), imported.bank.id)
     assert max(ball.radius for ball in bank.balls()) < 3
     check_exactly(bank)
+
+
+def test_a_forged_first_ball_does_not_swallow_the_others(store: Store, tmp_path: Path) -> None:
+    """As a ball of radius 50, which reaches over all images that there are."""
+    bank = new_bank(store)
+    images = np.random.default_rng(0).random((3, *SHAPE)).astype(np.float32)
+    bank.settle_many(list(images), [claim(k, 0.1) for k in range(3)])
+    bank.export(tmp_path / "bank.zip")
+    rewrite(tmp_path / "bank.zip", entry({"radius": 50.0}, number=0, radius=50.0))
+    with pytest.raises(BankFileError, match=r"certificate of ball 1 .* claims 50"):
+        import_bank(address(store), tmp_path / "bank.zip", owner="mallory")
+    assert list_banks(address(store), owner="mallory") == []
