@@ -7,7 +7,6 @@ from pathlib import Path
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.assignments import complete_assignments, repeat_assignments
 from ddrs_core.dashboard.compare_board import show_live_comparison
 from ddrs_core.dashboard.compare_exports import show_exports
 from ddrs_core.dashboard.compare_form import pick_settings, pick_source, read_form
@@ -27,7 +26,6 @@ def main() -> None:
     """Draw the page; what ticks lives in fragments without any widget."""
     st.html(_STYLE)
     enter_compare()
-    repeat_assignments()
     with st.sidebar:
         show_form()
     st.title("Certify & compare", anchor=False)
@@ -36,7 +34,6 @@ def main() -> None:
         "data-dependent noise can prove. Bring logs of other programs; a link shares the view.</p>"
     )
     show_comparison()
-    complete_assignments()
 
 
 def show_form() -> None:

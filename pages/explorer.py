@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.assignments import complete_assignments, repeat_assignments
 from ddrs_core.dashboard.certify_panel import (
     find_certificates,
     find_certify_jobs,
@@ -29,9 +28,7 @@ from ddrs_core.errors import DDRSError
 def main() -> None:
     """Draw the page; what ticks lives in fragments without any widget."""
     enter_explorer()
-    repeat_assignments()
     show_explorer()
-    complete_assignments()
 
 
 def show_explorer() -> None:

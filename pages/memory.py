@@ -7,7 +7,6 @@ from pathlib import Path
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.assignments import complete_assignments, repeat_assignments
 from ddrs_core.dashboard.memory_bank import show_bank
 from ddrs_core.dashboard.memory_collisions import show_collisions
 from ddrs_core.dashboard.memory_order import show_order
@@ -30,13 +29,11 @@ def main() -> None:
     )
     try:
         enter_memory()
-        repeat_assignments()
         show_memory()
     except DDRSError as error:
         show_error(error)
         return
     write_url()
-    complete_assignments()
 
 
 def show_memory() -> None:

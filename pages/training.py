@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.assignments import complete_assignments, repeat_assignments
 from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.dashboard.training_controls import (
     pick_epoch,
@@ -23,11 +22,9 @@ from ddrs_core.errors import DDRSError
 
 def main() -> None:
     """Draw the page; what ticks lives in fragments without any widget."""
-    repeat_assignments()
     with st.sidebar:
         show_form()
     show_training()
-    complete_assignments()
 
 
 def show_form() -> None:

@@ -8,59 +8,24 @@ from typing import Any
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.assignments import assign
-from ddrs_core.errors import InvalidParameterError
+from ddrs_core.dashboard.widget_state import show_widget
 
 _LARGEST = 2**31 - 1
-_FIELDS = (
-    "dataset", "model", "fixed", "sigmas", "ds", "memory", "bank", "sigma_0", "preset", "sigma_max",
-    "skip", "limit", "split", "adaptive", "n", "n0", "alpha", "bound", "seed", "device",
-)  # fmt: skip
 
 
 def key(name: str) -> str:
-    """The key of the widget that holds a field."""
+    """The name in the session of a field's value."""
     return keys.CERTIFY_FORM + name
 
 
 def get(name: str) -> Any:
     """A choice, also of a widget that is not drawn at the moment."""
-    state = st.session_state
-    if key(name) in state:
-        return state[key(name)]
-    return state.get(keys.CERTIFY_SAVED, {}).get(name)
-
-
-def given(name: str, said: str) -> Any:
-    """A number that must be there; ``said`` is what the form calls it.
-
-    Raises:
-        InvalidParameterError: if its field is empty.
-    """
-    value = get(name)
-    if value is None:
-        raise InvalidParameterError(f"Give a number for {said}.")
-    return value
+    return st.session_state.get(key(name))
 
 
 def put(name: str, value: Any) -> None:
     """Give a field a value."""
-    assign(key(name), value)
-
-
-def remember() -> None:
-    """Keep the choices for the way back from another page."""
-    state = st.session_state
-    now = {name: state[key(name)] for name in _FIELDS if key(name) in state}
-    state[keys.CERTIFY_SAVED] = {**state.get(keys.CERTIFY_SAVED, {}), **now}
-
-
-def restore(name: str) -> None:
-    """Before a field is drawn again that was not drawn for a while: give it back its value, which
-    the browser has forgotten."""
-    saved = st.session_state.get(keys.CERTIFY_SAVED, {})
-    if key(name) not in st.session_state and name in saved:
-        put(name, saved[name])
+    st.session_state[key(name)] = value
 
 
 def number(
@@ -70,7 +35,14 @@ def number(
     least, most, step, form = (-_LARGEST, _LARGEST, 1, "%d")
     if kind is float:
         least, most, step, form = (-1e9, 1e9, 0.01, "%.4g")  # type: ignore[assignment]
-    restore(name)
-    st.number_input(
-        label, least, most, None, step, form, key(name), help=meaning, on_change=changed
+    show_widget(
+        st.number_input,
+        key(name),
+        label,
+        least,
+        most,
+        step=step,
+        format=form,
+        help=meaning,
+        on_change=changed,
     )

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import streamlit as st
 
-from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.arrivals import arriving
 from ddrs_core.dashboard.compare_defaults import default_model, default_size
-from ddrs_core.dashboard.compare_fields import get, given, key, number, put, remember, restore
+from ddrs_core.dashboard.compare_fields import get, key, number, put
 from ddrs_core.dashboard.explorer_state import default_dataset, fitting_models, start_sigma
+from ddrs_core.dashboard.first_render import is_first_visit
 from ddrs_core.dashboard.memory_banks import banks_of_model, new_bank_name
 from ddrs_core.dashboard.messages import literal
 from ddrs_core.dashboard.pickers import describe_model, title_of
+from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.data import get_dataset_info, list_datasets
 from ddrs_core.errors import (
     DDRSError,
@@ -52,48 +52,66 @@ def pick_source() -> None:
     if get("dataset") not in infos:
         put("dataset", next(iter(infos)))
         _dataset_changed()
-    st.selectbox(
-        "Data set", list(infos), key=key("dataset"), on_change=_dataset_changed,
+    show_widget(
+        st.selectbox,
+        key("dataset"),
+        "Data set",
+        list(infos),
+        on_change=_dataset_changed,
         format_func=lambda name: infos[name].title,
-    )  # fmt: skip
+    )
     cards = {card.name: card for card in judged_models(get("dataset"))}
     if get("model") not in cards:
         put("model", next(iter(cards), None))
         _model_changed()
-    st.selectbox(
-        "Model", list(cards), key=key("model"), on_change=_model_changed,
+    show_widget(
+        st.selectbox,
+        key("model"),
+        "Model",
+        list(cards),
+        on_change=_model_changed,
         format_func=lambda name: title_of(cards[name]),
-    )  # fmt: skip
+    )
     if get("model"):
         st.caption(literal(describe_model(cards[get("model")])))
 
 
 def pick_settings() -> None:
     """Where sigma comes from, which images, how many votes; the rest behind a fold."""
-    st.checkbox("Fixed sigma", key=key("fixed"), help="The same noise for every image.")
+    show_widget(st.checkbox, key("fixed"), "Fixed sigma", help="The same noise for every image.")
     if get("fixed"):
-        restore("sigmas")
-        st.text_input(
-            "Sigmas", key=key("sigmas"), max_chars=200,
+        show_widget(
+            st.text_input,
+            key("sigmas"),
+            "Sigmas",
+            max_chars=200,
             help="One noise level or several, such as 0.25, 0.5. The model's own is filled in.",
-        )  # fmt: skip
-    st.checkbox(
-        "Data-dependent sigma", key=key("ds"), help="Every image finds a noise level of its own."
+        )
+    show_widget(
+        st.checkbox,
+        key("ds"),
+        "Data-dependent sigma",
+        help="Every image finds a noise level of its own.",
     )
-    st.checkbox(
-        "Data-dependent, with a memory", key=key("memory"),
+    show_widget(
+        st.checkbox,
+        key("memory"),
+        "Data-dependent, with a memory",
         help="Each of these certificates is also settled against a memory of certified balls, in "
         "the order of the images. Beside data-dependent sigma that takes no further votes.",
-    )  # fmt: skip
+    )
     if get("memory"):
         _pick_bank()
     if get("ds") or get("memory"):
         presets = {preset.name: preset for preset in list_presets()}
-        restore("preset")
-        st.selectbox(
-            "Preset", list(presets), key=key("preset"), on_change=_preset_changed,
+        show_widget(
+            st.selectbox,
+            key("preset"),
+            "Preset",
+            list(presets),
+            on_change=_preset_changed,
             format_func=lambda name: presets[name].title,
-        )  # fmt: skip
+        )
         left, right = st.columns(2)
         with left:
             number("sigma_0", float, "Start sigma_0", "Where each image's sigma begins.",
@@ -106,16 +124,19 @@ def pick_settings() -> None:
     with left:
         number("skip", int, "Every K-th", "Image of the data set; 1 takes all of them, in order.")
     with right:
-        number("limit", int, "At most", "So many images; empty for all.")
-    st.radio(
-        "Votes", list(_BUDGETS), key=key("adaptive"), format_func=_BUDGETS.__getitem__,
+        number("limit", int, "At most (0: all)", "So many images.")
+    show_widget(
+        st.radio,
+        key("adaptive"),
+        "Votes",
+        list(_BUDGETS),
+        format_func=_BUDGETS.__getitem__,
         horizontal=True,
-    )  # fmt: skip
+    )
     number("n", int, "N, at most" if get("adaptive") else "N",
             _BUDGET_NOTES[bool(get("adaptive"))])  # fmt: skip
     with st.expander("More settings", icon=":material/tune:"):
         _pick_more()
-    remember()
 
 
 def read_form() -> list[CertifyConfig]:
@@ -131,18 +152,18 @@ def read_form() -> list[CertifyConfig]:
         raise InvalidParameterError("Choose where sigma comes from: one of the boxes, or several.")
     common = CertifyConfig(
         dataset=get("dataset"), model=get("model"), method=Method.FIXED, sigma=1.0,
-        n0=require_count("N0", given("n0", "N0")), n=require_count("N", given("n", "N")),
-        until=UntilPlaced() if get("adaptive") else None, alpha=given("alpha", "alpha"),
+        n0=require_count("N0", get("n0")), n=require_count("N", get("n")),
+        until=UntilPlaced() if get("adaptive") else None, alpha=get("alpha"),
         bound=Bound(get("bound")), split=get("split"),
-        skip=require_count("Every K-th", given("skip", "every K-th image")),
-        limit=None if get("limit") is None else require_count("At most", get("limit")),
-        device=get("device"), seed=given("seed", "the seed"),
+        skip=require_count("Every K-th", get("skip")),
+        limit=require_count("At most", get("limit")) if get("limit") else None,
+        device=get("device"), seed=get("seed"),
     )  # fmt: skip
     configs = []
     if get("fixed"):
         configs += [replace(common, sigma=sigma) for sigma in read_sigmas(get("sigmas"))]
     if get("ds") or get("memory"):
-        start = require_number("Start sigma_0", given("sigma_0", "sigma_0"), above=0.0)
+        start = require_number("Start sigma_0", get("sigma_0"), above=0.0)
         own = replace(common, method=Method.DS, sigma=start, strategy=_strategy(start))
         configs += [own] if get("ds") else []
         if get("memory"):
@@ -188,17 +209,18 @@ def judged_models(dataset: str) -> list[ModelCard]:
 
 def _pick_bank() -> None:
     names = ["", *banks_of_model(get_card(get("model")))] if get("model") else [""]
-    restore("bank")
-    if get("bank") not in names:
-        put("bank", "")
-    st.selectbox(
-        "Memory bank", names, key=key("bank"), format_func=lambda name: name or _NEW_BANK,
+    show_widget(
+        st.selectbox,
+        key("bank"),
+        "Memory bank",
+        names,
+        format_func=lambda name: name or _NEW_BANK,
         help="What it holds already takes part. The memory page shows and copies banks.",
-    )  # fmt: skip
+    )
 
 
 def _strategy(start: float) -> StrategyConfig:
-    largest = given("sigma_max", "the largest sigma")
+    largest = get("sigma_max")
     if largest < start:
         raise InvalidParameterError(
             f"The largest sigma, {largest:g}, is below the start sigma_0, {start:g}."
@@ -210,32 +232,27 @@ def _strategy(start: float) -> StrategyConfig:
 def _pick_more() -> None:
     number("alpha", float, "Failure probability alpha", "Of each certificate.")
     number("n0", int, "N0", "Votes that choose the class; they are not used again.")
-    st.selectbox("Bound", [b.value for b in Bound], key=key("bound"))
+    show_widget(st.selectbox, key("bound"), "Bound", [b.value for b in Bound])
     splits = list(get_dataset_info(get("dataset")).splits)
-    if get("split") not in splits:
-        put("split", "test" if "test" in splits else splits[0])
-    st.selectbox("Images of", splits, key=key("split"))
+    if get("split") not in splits and "test" in splits:
+        put("split", "test")
+    show_widget(st.selectbox, key("split"), "Images of", splits)
     number("seed", int, "Seed", "Same seed, machine and batch size: same votes.")
     devices = {"auto": f"automatic ({resolve_device('auto')})"}
     devices |= {d.name: f"{d.name}: {d.title}" for d in list_devices()}
-    if get("device") not in devices:
-        put("device", "auto")
-    st.selectbox("Device", list(devices), key=key("device"), format_func=devices.__getitem__)
+    show_widget(
+        st.selectbox, key("device"), "Device", list(devices), format_func=devices.__getitem__
+    )
 
 
 def _enter() -> None:
-    """Fill the widgets on a first visit, or as they were before a page switch."""
-    with arriving(key("dataset")) as fresh:
-        if fresh:
+    """Fill the widgets on a first visit."""
+    with is_first_visit("certification form") as new:
+        if new:
             _fill_widgets()
 
 
 def _fill_widgets() -> None:
-    saved = st.session_state.get(keys.CERTIFY_SAVED)
-    if saved is not None:
-        for name, value in saved.items():
-            put(name, value)
-        return
     for name, value in {
         "dataset": default_dataset().name, "fixed": True, "ds": True, "memory": False, "bank": "",
         "preset": DEFAULT_PRESET, "adaptive": True, "n0": 100, "alpha": 0.001,
@@ -257,7 +274,7 @@ def _model_changed() -> None:
     card = get_card(get("model"))
     put("sigmas", f"{card.sigma or 0.25:g}")
     size = default_size(get("dataset"), card.name, get("device"), get("split"))
-    for name, value in (("n", size.n), ("skip", size.skip), ("limit", size.limit)):
+    for name, value in (("n", size.n), ("skip", size.skip), ("limit", size.limit or 0)):
         put(name, value)
     _preset_changed()
 

@@ -8,11 +8,11 @@ import numpy as np
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.compare_charts import show_chart
 from ddrs_core.dashboard.compare_image import show_image
 from ddrs_core.dashboard.compare_texts import table_html, table_radii, verdict_html, version_of
 from ddrs_core.dashboard.messages import literal, show_error
+from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.errors import MismatchError
 from ddrs_core.figures import Figure, radius_against_radius_figure
 from ddrs_core.figures.palette import CHOSEN_COLOUR
@@ -28,6 +28,8 @@ _EXPLAINED = (
     "larger sigma is). McNemar p: how likely such gains and losses are if both "
     "are equally good. A certifies more, or less, only where interval and p agree on it."
 )
+
+_LAST = 10**7  # no image has a larger number
 
 
 def show_pair(sets: Sequence[ResultSet]) -> None:
@@ -74,10 +76,12 @@ def _pick_pair(sets: Sequence[ResultSet]) -> tuple[ResultSet, ResultSet]:
     by_id = {s.id: s for s in sets}
     if any(st.session_state.get(key) not in by_id for key in (keys.COMPARE_A, keys.COMPARE_B)):
         for key, name in zip((keys.COMPARE_A, keys.COMPARE_B), default_pair(sets), strict=True):
-            assign(key, name)
+            st.session_state[key] = name
     left, middle, right = st.columns([5, 1.4, 5], vertical_alignment="bottom")
     for column, label, key in ((left, "A", keys.COMPARE_A), (right, "B", keys.COMPARE_B)):
-        column.selectbox(label, list(by_id), key=key, format_func=lambda name: by_id[name].title)
+        show_widget(
+            column.selectbox, key, label, list(by_id), format_func=lambda name: by_id[name].title
+        )
     middle.button("Swap", icon=":material/swap_horiz:", on_click=_swap, width="stretch")
     return by_id[st.session_state[keys.COMPARE_A]], by_id[st.session_state[keys.COMPARE_B]]
 
@@ -85,8 +89,8 @@ def _pick_pair(sets: Sequence[ResultSet]) -> tuple[ResultSet, ResultSet]:
 def _swap() -> None:
     state = st.session_state
     a, b = state[keys.COMPARE_A], state[keys.COMPARE_B]
-    assign(keys.COMPARE_A, b)
-    assign(keys.COMPARE_B, a)
+    st.session_state[keys.COMPARE_A] = b
+    st.session_state[keys.COMPARE_B] = a
 
 
 def _short(table: Table) -> Table:
@@ -120,16 +124,23 @@ def _show_points(pairs: Pairs, a: ResultSet, b: ResultSet) -> None:
 
 def pick_image(image: int) -> None:
     """Let every view show this image."""
-    assign(keys.COMPARE_IMAGE, image)
+    st.session_state[keys.COMPARE_IMAGE] = image
 
 
 def _pick_by_number(pairs: Pairs) -> None:
     gains = pairs.radii_a - pairs.radii_b
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.number_input(
-            "Image", 0, None, None, 1, key=keys.COMPARE_IMAGE, width=120, placeholder="none",
+        show_widget(
+            st.number_input,
+            keys.COMPARE_IMAGE,
+            "Image",
+            0,
+            _LAST,
+            step=1,
+            width=120,
+            placeholder="none",
             help="Its number in the data set.",
-        )  # fmt: skip
+        )
         for label, place in (("Largest gain", np.argmax(gains)), ("Largest loss", gains.argmin())):
             st.button(label, on_click=pick_image, args=(int(pairs.indices[place]),))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.compare_sets import MOST_SETS, offered_sets, title_of_set, told_apart
 from ddrs_core.dashboard.compare_uploads import pick_uploads, show_kept_logs
+from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.errors import DDRSError
 
 
@@ -17,26 +17,33 @@ def pick_sets() -> list[str]:
         pick_uploads()
         show_kept_logs()
     titles = _titles()
-    return st.multiselect(
-        "Compare", list(titles), key=keys.COMPARE_SHOWN, format_func=titles.__getitem__,
-        max_selections=MOST_SETS, placeholder="Choose runs, imported logs or references",
-    )  # fmt: skip
+    return show_widget(
+        st.multiselect,
+        keys.COMPARE_SHOWN,
+        "Compare",
+        list(titles),
+        format_func=titles.__getitem__,
+        max_selections=MOST_SETS,
+        placeholder="Choose runs, imported logs or references",
+    )
 
 
 def pick_extras() -> None:
     """What the figure shows besides: an envelope, published figures."""
-    for key in (keys.COMPARE_ENVELOPE, keys.COMPARE_PUBLISHED):
-        st.session_state.setdefault(key, False)
     with st.container(horizontal=True):
-        st.toggle(
-            "Envelope", key=keys.COMPARE_ENVELOPE,
+        show_widget(
+            st.toggle,
+            keys.COMPARE_ENVELOPE,
+            "Envelope",
             help="The best of the sets at each radius. It is not a classifier: whoever uses it "
             "would have to know the radius before choosing.",
-        )  # fmt: skip
-        st.toggle(
-            "Published figures", key=keys.COMPARE_PUBLISHED,
+        )
+        show_widget(
+            st.toggle,
+            keys.COMPARE_PUBLISHED,
+            "Published figures",
             help="Figures from papers for the same data set, as thin lines with dots.",
-        )  # fmt: skip
+        )
 
 
 def _titles() -> dict[str, str]:
@@ -50,5 +57,5 @@ def _titles() -> dict[str, str]:
         except DDRSError as error:
             st.session_state[keys.COMPARE_PROBLEMS] = [str(error)]
     if left != chosen:
-        assign(keys.COMPARE_SHOWN, left)
+        st.session_state[keys.COMPARE_SHOWN] = left
     return told_apart(titles)

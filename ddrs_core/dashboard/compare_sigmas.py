@@ -8,9 +8,9 @@ import numpy as np
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.compare_charts import show_chart
 from ddrs_core.dashboard.compare_pair import pick_image
+from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.data import get_dataset_info
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import (
@@ -29,8 +29,10 @@ def show_sigmas(sets: Sequence[ResultSet]) -> None:
         st.info("None of these sets has a sigma of its own for every image.")
         return
     if st.session_state.get(keys.COMPARE_SIGMAS) not in own:
-        assign(keys.COMPARE_SIGMAS, next(iter(own)))
-    st.selectbox("Of", list(own), key=keys.COMPARE_SIGMAS, format_func=lambda n: own[n].title)
+        st.session_state[keys.COMPARE_SIGMAS] = next(iter(own))
+    show_widget(
+        st.selectbox, keys.COMPARE_SIGMAS, "Of", list(own), format_func=lambda n: own[n].title
+    )
     results = own[st.session_state[keys.COMPARE_SIGMAS]]
     st.caption(_said(results))
     left, right = st.columns([3, 2])

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.arrivals import arriving
-from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.compare_sets import MOST_SETS, default_shown, find_set, run_titles
+from ddrs_core.dashboard.first_render import is_first_render
 from ddrs_core.errors import DDRSError
 from ddrs_core.store import open_store
 
@@ -82,7 +81,7 @@ def parse_query(query: Mapping[str, str]) -> tuple[CompareView, list[str]]:
 
 def enter_compare() -> None:
     """Fill the widgets on a first visit or page switch: from the link, else as they were."""
-    with arriving(keys.COMPARE_SHOWN) as fresh:
+    with is_first_render("compare") as fresh:
         if fresh:
             _fill_widgets()
 
@@ -93,8 +92,10 @@ def _fill_widgets() -> None:
     if keys.SHOW in query or keys.RUN in query:
         view, state[keys.COMPARE_PROBLEMS] = parse_query(query)
     else:
-        view = state.get(keys.COMPARE_SAVED) or CompareView(default_shown())
         state[keys.COMPARE_PROBLEMS] = []
+        if keys.COMPARE_PUBLISHED in state:  # the last; the widgets still hold all
+            return
+        view = CompareView(default_shown())
     for key, value in {
         keys.COMPARE_SHOWN: list(view.shown),
         keys.COMPARE_A: view.a,
@@ -104,17 +105,17 @@ def _fill_widgets() -> None:
         keys.COMPARE_ENVELOPE: view.envelope,
         keys.COMPARE_PUBLISHED: view.published,
     }.items():
-        assign(key, value)
+        state[key] = value
 
 
 def show_sets(names: list[str]) -> None:
     """Let the page compare these sets, from now on."""
-    assign(keys.COMPARE_SHOWN, names[:MOST_SETS])
+    st.session_state[keys.COMPARE_SHOWN] = names[:MOST_SETS]
     st.session_state[keys.COMPARE_PROBLEMS] = []
 
 
 def write_url() -> None:
-    """Let the link restore this view, and remember it for the way back from another page."""
+    """Let the link restore this view."""
     state = st.session_state
     view = CompareView(
         tuple(state[keys.COMPARE_SHOWN]), state.get(keys.COMPARE_A), state.get(keys.COMPARE_B),
@@ -123,7 +124,6 @@ def write_url() -> None:
     )  # fmt: skip
     if view.to_query() != st.query_params.to_dict():
         st.query_params.from_dict(view.to_query())
-    state[keys.COMPARE_SAVED] = view
 
 
 def _at(shown: tuple[str, ...], place: str) -> str | None:

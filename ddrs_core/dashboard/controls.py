@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.explorer_state import (
     MAX_N,
     MAX_SEED,
@@ -20,17 +18,9 @@ from ddrs_core.dashboard.explorer_state import (
     with_parameters,
 )
 from ddrs_core.dashboard.picture_picker import PICTURES, picture_of
+from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.models import get_card
 from ddrs_core.smoothing import STRATEGIES, Bound, get_preset, list_presets
-
-SPEEDS: dict[str, float] = {
-    "as fast as it goes": math.inf,
-    "30 steps a second": 30.0,
-    "10 steps a second": 10.0,
-    "3 steps a second": 3.0,
-    "1 step a second": 1.0,
-}
-DEFAULT_SPEED = "30 steps a second"
 
 
 @dataclass(frozen=True)
@@ -73,12 +63,7 @@ _FIELDS: dict[str, _Field] = {
 
 
 def seed_widgets(view: ExplorerView) -> None:
-    """Put a view into the widgets that do not exist yet (a first visit, or a page switch).
-
-    Assigned rather than set: a first run that is cut short would leave the browser with each
-    widget's own default, which it then reports as if the visitor had chosen it.
-    """
-    state = st.session_state
+    """Let the widgets show a view."""
     values = {
         keys.DATASET: PICTURES if view.is_picture else view.dataset,
         keys.MODEL: view.model, keys.DEVICE: view.device,
@@ -86,12 +71,11 @@ def seed_widgets(view: ExplorerView) -> None:
         keys.PRESET: view.preset, keys.SIGMA_0: view.sigma_0, keys.SEED: view.seed,
         keys.N: view.n, keys.N0: view.n0, keys.ALPHA: view.alpha, keys.BOUND: view.bound.value,
         keys.PICTURE: view.dataset if view.is_picture else None, keys.LABEL: view.label,
-        keys.SPEED: state.get(keys.SAVED_SPEED, DEFAULT_SPEED),
+        keys.PACE: view.pace,
     }  # fmt: skip
-    values |= {keys.PARAMETER + k: _typed(k, v) for k, v in parameters(view.config).items()}
+    values |= {keys.PARAMETER + k: v for k, v in parameters(view.config).items()}
     for key, value in values.items():
-        if key not in state:
-            assign(key, value)
+        st.session_state[key] = value
 
 
 def read_widgets() -> ExplorerView:
@@ -118,6 +102,7 @@ def read_widgets() -> ExplorerView:
         n0=int(state[keys.N0]),
         alpha=float(state[keys.ALPHA]),
         bound=Bound(state[keys.BOUND]),
+        pace=state[keys.PACE],
     )
 
 
@@ -125,21 +110,35 @@ def pick_strategy() -> None:
     """Strategy, preset and sigma_0; every parameter, and the certification's, behind folds."""
     state = st.session_state
     first, second, third, fourth, fifth = st.columns([3, 3, 2, 2, 2], vertical_alignment="bottom")
-    first.selectbox(
-        "Strategy", list(STRATEGIES), key=keys.STRATEGY, format_func=STRATEGIES.__getitem__,
+    show_widget(
+        first.selectbox,
+        keys.STRATEGY,
+        "Strategy",
+        list(STRATEGIES),
+        format_func=STRATEGIES.__getitem__,
         on_change=_strategy_changed,
-    )  # fmt: skip
+    )
     presets = {p.name: p for p in list_presets(state[keys.STRATEGY])}
-    second.selectbox(
-        "Preset", list(presets), key=keys.PRESET, format_func=lambda p: presets[p].title,
+    show_widget(
+        second.selectbox,
+        keys.PRESET,
+        "Preset",
+        list(presets),
+        format_func=lambda p: presets[p].title,
         on_change=_preset_changed,
-    )  # fmt: skip
-    third.number_input(
-        "Start sigma_0", 0.001, 50.0, key=keys.SIGMA_0, step=0.05, format="%.4g",
+    )
+    show_widget(
+        third.number_input,
+        keys.SIGMA_0,
+        "Start sigma_0",
+        0.001,
+        50.0,
+        step=0.05,
+        format="%.4g",
         on_change=bounds_follow_start,
         help="Noise level where the search starts, in units of pixels from 0 to 1. The noise that "
         "the model was trained with is a good start.",
-    )  # fmt: skip
+    )
     with fourth.popover("Parameters", icon=":material/tune:", width="stretch"):
         _parameter_form()
     with fifth.popover("Certification", icon=":material/verified:", width="stretch"):
@@ -152,42 +151,74 @@ def pick_strategy() -> None:
 
 
 def _budget_form() -> None:
-    st.number_input(
-        "Samples N", 10, MAX_N, key=keys.N, step=10_000, format="%d",
+    show_widget(
+        st.number_input,
+        keys.N,
+        "Samples N",
+        10,
+        MAX_N,
+        step=10_000,
+        format="%d",
         help="Votes that bound the probability of the class. More prove a larger radius.",
-    )  # fmt: skip
-    st.number_input(
-        "Samples N0", 1, 100_000, key=keys.N0, step=100, format="%d",
+    )
+    show_widget(
+        st.number_input,
+        keys.N0,
+        "Samples N0",
+        1,
+        100_000,
+        step=100,
+        format="%d",
         help="Votes that choose the class; they are not used again.",
-    )  # fmt: skip
-    st.number_input(
-        "Failure probability alpha", 1e-9, 0.499, key=keys.ALPHA, step=0.001, format="%.4g",
+    )
+    show_widget(
+        st.number_input,
+        keys.ALPHA,
+        "Failure probability alpha",
+        1e-9,
+        0.499,
+        step=0.001,
+        format="%.4g",
         help="Probability that the certificate is wrong.",
-    )  # fmt: skip
-    st.selectbox(
-        "Bound", [b.value for b in Bound], key=keys.BOUND,
+    )
+    show_widget(
+        st.selectbox,
+        keys.BOUND,
+        "Bound",
+        [b.value for b in Bound],
         help="one-sided: a lower bound on the class's probability p_A. two-sided: also an upper "
         "bound on the runner-up, alpha/2 each; better where many classes share the rest.",
-    )  # fmt: skip
-    st.number_input(
-        "Seed", 0, MAX_SEED, key=keys.SEED, step=1,
+    )
+    show_widget(
+        st.number_input,
+        keys.SEED,
+        "Seed",
+        0,
+        MAX_SEED,
+        step=1,
         help="Same seed, machine and batch size: same votes.",
-    )  # fmt: skip
+    )
 
 
 def _parameter_form() -> None:
     for name in parameters(get_preset(st.session_state[keys.PRESET]).config):
         field = _FIELDS[name]
         kind = int if field.format == "%d" else float
-        st.number_input(
-            field.label, kind(field.low), kind(field.high), key=keys.PARAMETER + name,
-            step=kind(field.step), format=field.format, help=field.help,
-        )  # fmt: skip
+        show_widget(
+            st.number_input,
+            keys.PARAMETER + name,
+            field.label,
+            kind(field.low),
+            kind(field.high),
+            step=kind(field.step),
+            format=field.format,
+            help=field.help,
+        )
     st.button("Back to the preset", on_click=_preset_changed, width="stretch")
 
 
 def _strategy_changed() -> None:
-    assign(keys.PRESET, list_presets(st.session_state[keys.STRATEGY])[0].name)
+    st.session_state[keys.PRESET] = list_presets(st.session_state[keys.STRATEGY])[0].name
     _preset_changed()
 
 
@@ -195,9 +226,9 @@ def _preset_changed() -> None:
     state = st.session_state
     preset = get_preset(state[keys.PRESET])
     sigma_0 = start_sigma(get_card(state[keys.MODEL]), preset.name)
-    assign(keys.SIGMA_0, sigma_0)
+    state[keys.SIGMA_0] = sigma_0
     for name, value in parameters(preset.at(sigma_0)).items():
-        assign(keys.PARAMETER + name, _typed(name, value))
+        state[keys.PARAMETER + name] = value
 
 
 def bounds_follow_start() -> None:
@@ -211,9 +242,4 @@ def bounds_follow_start() -> None:
     shown = replace(before, config=replace(before.config, bounds=(low, high)))
     bounds = started_at(shown, float(state[keys.SIGMA_0])).config.bounds
     for name, value in zip(names, bounds, strict=True):
-        assign(name, value)
-
-
-def _typed(name: str, value: float) -> float:
-    """A parameter as its widget wants it, which is strict about whole numbers."""
-    return int(value) if _FIELDS[name].format == "%d" else float(value)
+        state[name] = value

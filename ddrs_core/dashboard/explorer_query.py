@@ -8,6 +8,7 @@ from dataclasses import replace
 from ddrs_core.dashboard.explorer_state import (
     MAX_N,
     MAX_SEED,
+    PACES,
     ExplorerView,
     default_n,
     default_view,
@@ -102,6 +103,12 @@ def _bound(text: str) -> Bound:
     return Bound(text)
 
 
+def _pace(text: str) -> str:
+    if text not in PACES:
+        raise unknown_name("pace", text, list(PACES))
+    return text
+
+
 def _parameter_reader(name: str) -> Reader:
     def read(view: ExplorerView, text: str) -> ExplorerView:
         return replace(view, config=with_parameters(view.config, {name: _number(text)}))
@@ -122,4 +129,5 @@ _READERS: dict[str, Reader] = {
     "n": lambda view, text: replace(view, n=_whole(text, MAX_N)),
     "n0": lambda view, text: replace(view, n0=_whole(text, MAX_N)),
     "bound": lambda view, text: replace(view, bound=_bound(text)),
+    "pace": lambda view, text: replace(view, pace=_pace(text)),
 }  # fmt: skip

@@ -39,6 +39,7 @@ from ddrs_core.smoothing.confidence import check_budget, check_sigma
 DEFAULT_INDEX = 0
 DEFAULT_N, DEFAULT_N_SLOW = 10_000, 1_000  # the latter where a network takes long on this device
 _PATIENCE = 120.0  # seconds for a certificate
+PACES: dict[str, float] = {"max": math.inf, "30": 30.0, "10": 10.0, "3": 3.0, "1": 1.0}
 MAX_N = 1_000_000
 MAX_SEED = 2**31 - 1
 
@@ -60,6 +61,7 @@ class ExplorerView:
     alpha: float = 0.001
     bound: Bound = Bound.ONE_SIDED
     label: int | None = None  # of a visitor's own picture, where they told; a class of the model
+    pace: str = "30"  # of PACES, steps a second at which a run is shown
 
     @property
     def data(self) -> Dataset:
@@ -107,7 +109,7 @@ class ExplorerView:
             "dataset": self.dataset, "model": self.model, "device": self.device,
             "image": str(self.index), "preset": self.preset, "sigma0": repr(self.sigma_0),
             "seed": str(self.seed), "n": str(self.n), "n0": str(self.n0),
-            "alpha": repr(self.alpha), "bound": self.bound.value,
+            "alpha": repr(self.alpha), "bound": self.bound.value, "pace": self.pace,
         }  # fmt: skip
         if self.is_picture and self.label is not None:
             query["label"] = str(self.label)

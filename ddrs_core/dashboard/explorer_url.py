@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.arrivals import arriving
 from ddrs_core.dashboard.controls import seed_widgets
 from ddrs_core.dashboard.explorer_query import parse_query
 from ddrs_core.dashboard.explorer_state import ExplorerView, default_view
+from ddrs_core.dashboard.first_render import is_first_render
 from ddrs_core.dashboard.my_uploads import remember_upload
 from ddrs_core.jobs import Job
 from ddrs_core.models import UPLOAD_PREFIX
@@ -18,7 +18,7 @@ _KEPT = (keys.JOB, keys.CERTIFY_JOBS)
 
 def enter_explorer() -> None:
     """Fill the widgets on a first visit or page switch: from the URL, else as they were."""
-    with arriving(keys.DATASET) as fresh:
+    with is_first_render("explorer") as fresh:
         if fresh:
             _fill_widgets()
 
@@ -29,9 +29,12 @@ def _fill_widgets() -> None:
     if query:
         view, state[keys.PROBLEMS] = parse_query(query)
         state[keys.STARTED] = False  # a link whose job is gone computes the same once more
+    elif keys.SAVED_VIEW in state:  # which the widgets still hold
+        state[keys.PROBLEMS] = []
+        st.query_params.update(state[keys.SAVED_JOBS])
+        return
     else:
-        view, state[keys.PROBLEMS] = state.get(keys.SAVED_VIEW) or default_view(), []
-        st.query_params.update(state.get(keys.SAVED_JOBS, {}))
+        view, state[keys.PROBLEMS] = default_view(), []
     if view.is_picture:
         remember_upload("picture", view.dataset)
     if view.model.startswith(UPLOAD_PREFIX):

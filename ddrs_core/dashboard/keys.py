@@ -16,7 +16,7 @@ N = "explorer_n"
 N0 = "explorer_n0"
 ALPHA = "explorer_alpha"
 BOUND = "explorer_bound"
-SPEED = "explorer_speed"
+PACE = "explorer_pace"
 SHOWN = "explorer_shown_step"
 PARAMETER = "explorer_parameter_"  # + name of the configuration's field
 
@@ -25,7 +25,6 @@ SAVED_VIEW = "explorer_saved_view"
 DRAWN_START = "explorer_drawn_start"  # the view with the sigma_0 that was drawn last
 SAVED_JOBS = "explorer_saved_jobs"
 OWN_JOBS = "explorer_own_jobs"  # ids by the key of their request
-SAVED_SPEED = "explorer_saved_speed"
 PROBLEMS = "explorer_problems"
 STARTED = "explorer_started"  # whether the first example has been started
 
@@ -51,8 +50,6 @@ TRAINING_NAME = "training_name_"  # + id of the run
 TRAINING_REPLAY = "training_replay"  # what is replayed, and since when
 
 # kept while other pages are shown
-TRAINING_SAVED = "training_saved"  # the choices of the form
-TRAINING_SAVED_SHOWN = "training_saved_shown"
 TRAINING_PROBLEM = "training_problem"
 
 # query parameters of the training page
@@ -71,8 +68,6 @@ COMPARE_PUBLISHED = "compare_published"
 COMPARE_UPLOAD = "compare_upload"
 
 # kept while other pages are shown
-CERTIFY_SAVED = "certify_saved"  # the choices of the form
-COMPARE_SAVED = "compare_saved"  # the view
 COMPARE_PROBLEMS = "compare_problems"
 COMPARE_READ = "compare_read"  # what became of the uploads
 
@@ -90,7 +85,11 @@ MEMORY_NAME = "memory_name"  # of a new copy
 MEMORY_SEARCH = "memory_search"
 
 # kept while other pages are shown
-MEMORY_SAVED = "memory_saved"  # the view
 MEMORY_PROBLEMS = "memory_problems"
 MEMORY_UPLOAD = "memory_upload"
 MEMORY_ACTION_PROBLEM = "memory_action_problem"  # why a bank was not copied or deleted
+
+# widgets of the library
+MODEL_ARCHITECTURE = "model_architecture"
+MODEL_TRIED_ON = "model_tried_on"
+PUBLISHED_MODEL = "published_model"

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.explorer_state import own_models
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.pickers import title_of
 from ddrs_core.dashboard.picture_picker import PICTURES
 from ddrs_core.dashboard.transfers import show_transfer, start_transfer
+from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.models import ModelCard, download_published, is_at_hand, list_models, list_published
 
 _NOISE = {None: "not told", True: "yes", False: "no"}
@@ -37,12 +39,16 @@ def show_models() -> None:
 def show_published() -> None:
     """torchvision's ImageNet classifiers: choose, download, explore."""
     weights = {w.name: w for w in list_published()}
+    st.session_state.setdefault(keys.PUBLISHED_MODEL, _first(list(weights)))
     chosen = weights[
-        st.selectbox(
-            "Network and weights", list(weights), index=list(weights).index(_first(list(weights))),
+        show_widget(
+            st.selectbox,
+            keys.PUBLISHED_MODEL,
+            "Network and weights",
+            list(weights),
             format_func=lambda name: _title(weights[name]),
         )
-    ]  # fmt: skip
+    ]
     st.caption(
         f"{chosen.num_params / 1e6:,.1f} M parameters, {chosen.accuracy:.1%} on ImageNet, trained "
         f"without noise; takes {' x '.join(map(str, chosen.shape))} values. Source: {chosen.url}"

@@ -8,7 +8,6 @@ import streamlit as st
 import torch
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.board import Board
 from ddrs_core.dashboard.compare_charts import show_chart
 from ddrs_core.dashboard.images import picture_uri
@@ -18,6 +17,7 @@ from ddrs_core.dashboard.memory_jobs import check_request, find_job, start_job
 from ddrs_core.dashboard.memory_texts import check_text, confidence_text, record_html
 from ddrs_core.dashboard.messages import literal
 from ddrs_core.dashboard.ticking import draw_while_moving
+from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.figures import (
     bank_growth_figure,
     bank_map_figure,
@@ -142,15 +142,18 @@ def _show_map(content: BankContent, names: tuple[str, ...]) -> None:
 
 
 def _search_ball(serial: int) -> None:
-    assign(keys.MEMORY_SEARCH, f"ball {serial}")
+    st.session_state[keys.MEMORY_SEARCH] = f"ball {serial}"
 
 
 def _show_table(content: BankContent, names: tuple[str, ...]) -> None:
     st.subheader("Balls", divider="gray", anchor=False)
-    asked = st.text_input(
-        "Search", key=keys.MEMORY_SEARCH, placeholder="9, trimmed, ball 12, image 45 ...",
+    asked = show_widget(
+        st.text_input,
+        keys.MEMORY_SEARCH,
+        "Search",
+        placeholder="9, trimmed, ball 12, image 45 ...",
         help="Words that all must occur: an outcome, a class, 'ball 12', 'image 45', 'by 3'.",
-    )  # fmt: skip
+    )
     found = search_balls(content, asked, names)
     if not found:
         st.info("No ball is like that.")

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.board import Board
 from ddrs_core.dashboard.memory_banks import BankContext
 from ddrs_core.dashboard.memory_content import MOST_SHOWN, BankContent, read_content
@@ -26,6 +25,7 @@ from ddrs_core.dashboard.messages import show_error
 from ddrs_core.dashboard.progress import progress_html
 from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.ticking import draw_while_moving
+from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import walk_figure
 from ddrs_core.figures.memory import class_title
@@ -144,8 +144,8 @@ def pairs_text(colliding: int, content: BankContent) -> str:
 
 
 def _take(first: int | None, second: int | None) -> None:
-    assign(widget("first"), first)
-    assign(widget("second"), second)
+    st.session_state[widget("first")] = first
+    st.session_state[widget("second")] = second
 
 
 def _show_walk(tools: Tools, names: Sequence[str]) -> None:
@@ -154,7 +154,7 @@ def _show_walk(tools: Tools, names: Sequence[str]) -> None:
         pick_number("From image", "first", tools.dataset)
     with middle:
         pick_number("To image", "second", tools.dataset)
-    right.selectbox("Points", POINT_CHOICES, key=widget("points"))
+    show_widget(right.selectbox, widget("points"), "Points", POINT_CHOICES)
     view = current_view()
     ends = (tools.dataset[view.first][0], tools.dataset[view.second][0])
     length = float((ends[0].double() - ends[1].double()).norm())

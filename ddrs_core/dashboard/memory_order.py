@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import streamlit as st
 
-from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.board import Board
 from ddrs_core.dashboard.memory_bank import image_name
 from ddrs_core.dashboard.memory_banks import BankContext
@@ -20,6 +19,7 @@ from ddrs_core.dashboard.memory_texts import settlement_text
 from ddrs_core.dashboard.progress import progress_html
 from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.ticking import draw_while_moving
+from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.figures import (
     bank_growth_figure,
     changing_images_figure,
@@ -109,9 +109,9 @@ def _show_replay(context: BankContext, content: BankContent) -> None:
     )
     total, state = len(content.balls), st.session_state
     if not 1 <= int(state[widget("arrival")]) <= total:
-        assign(widget("arrival"), total)
+        st.session_state[widget("arrival")] = total
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        at = st.slider("Arrival", 1, total, key=widget("arrival"))
+        at = show_widget(st.slider, widget("arrival"), "Arrival", 1, total)
         st.button(
             "Next that changed", icon=":material/skip_next:", on_click=_skip,
             args=(context.record.fingerprint, content),
@@ -141,7 +141,7 @@ def _skip(fingerprint: str, content: BankContent) -> None:
     changed = [i for i, s in enumerate(settlements, 1) if s.outcome is not Outcome.UNTOUCHED]
     if changed:
         at = int(st.session_state[widget("arrival")])
-        assign(widget("arrival"), next((i for i in changed if i > at), changed[0]))
+        st.session_state[widget("arrival")] = next((i for i in changed if i > at), changed[0])
 
 
 def _show_shuffles(context: BankContext, content: BankContent) -> None:
@@ -151,7 +151,7 @@ def _show_shuffles(context: BankContext, content: BankContent) -> None:
         "the classifier certifiable by its memory."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.selectbox("Shuffles", SHUFFLE_CHOICES, key=widget("shuffles"), width=160)
+        show_widget(st.selectbox, widget("shuffles"), "Shuffles", SHUFFLE_CHOICES, width=160)
         view = current_view()
         request = orders_request(content, context.record.fingerprint, view.shuffles)
         job = find_job(request)

@@ -6,7 +6,6 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.memory_banks import (
     DEMO,
     DEMO_TITLE,
@@ -23,6 +22,7 @@ from ddrs_core.dashboard.memory_state import Section, widget
 from ddrs_core.dashboard.memory_texts import grades_html
 from ddrs_core.dashboard.messages import show_error
 from ddrs_core.dashboard.presses import once
+from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.errors import DDRSError
 from ddrs_core.store import BankRecord, MemoryBank
 
@@ -44,14 +44,17 @@ def pick_bank() -> BankContext:
         show_error(error)
         context = open_context(DEMO)
     if context.token != state[field]:  # somebody else's was chosen: a copy was made
-        assign(field, context.token)
+        st.session_state[field] = context.token
     banks = choosable_banks()
-    st.selectbox(
-        "Bank", list(banks), key=field,
+    show_widget(
+        st.selectbox,
+        field,
+        "Bank",
+        list(banks),
         format_func=lambda token: _title(token, banks[token]),
         help="You work on copies of your own: what you store changes nobody else's answers. "
         "`memory add` on the command line makes banks that everybody may copy.",
-    )  # fmt: skip
+    )
     st.caption(f"{context.record.stored:,} balls. {_standing(context)}")
     _show_actions(context)
     st.html(f"<h3>What a radius is worth</h3>{grades_html()}")
@@ -80,10 +83,15 @@ def _standing(context: BankContext) -> str:
 
 def pick_section() -> Section:
     """The part of the page that is shown; the link keeps it."""
-    chosen = st.segmented_control(
-        "Part of the page", list(Section), key=widget("section"), format_func=_TITLES.__getitem__,
-        label_visibility="collapsed", required=True,
-    )  # fmt: skip
+    chosen = show_widget(
+        st.segmented_control,
+        widget("section"),
+        "Part of the page",
+        list(Section),
+        format_func=_TITLES.__getitem__,
+        label_visibility="collapsed",
+        required=True,
+    )
     return Section(chosen or Section.BANK)
 
 
@@ -100,7 +108,7 @@ def _show_actions(context: BankContext) -> None:
             args=(context.bank,), help="Removes this copy of yours.",
         )  # fmt: skip
     with st.popover("Copy, download, open", icon=":material/content_copy:", width="stretch"):
-        name = st.text_input("Name of the new bank", key=keys.MEMORY_NAME, max_chars=80)
+        name = show_widget(st.text_input, keys.MEMORY_NAME, "Name of the new bank", max_chars=80)
         st.button(
             "Make a copy", width="stretch", on_click=_copy, args=(context.bank, name),
             disabled=not name.strip(),
@@ -124,7 +132,7 @@ def _show_actions(context: BankContext) -> None:
 def _copy(bank: MemoryBank, name: str) -> None:
     try:
         token = once(f"copy {bank.id} as {name}", lambda: copy_bank(bank, name))
-        assign(widget("bank"), token)
+        st.session_state[widget("bank")] = token
     except DDRSError as error:
         st.session_state[keys.MEMORY_ACTION_PROBLEM] = error
 
@@ -135,12 +143,13 @@ def _delete(bank: MemoryBank) -> None:
     except DDRSError as error:
         st.session_state[keys.MEMORY_ACTION_PROBLEM] = error
         return
-    assign(widget("bank"), DEMO)
+    st.session_state[widget("bank")] = DEMO
 
 
 def _import(given: UploadedFile, name: str) -> None:
     try:
         asked = f"open {given.file_id} as {name}"
-        assign(widget("bank"), once(asked, lambda: import_own(given.getvalue(), name)))
+        token = once(asked, lambda: import_own(given.getvalue(), name))
+        st.session_state[widget("bank")] = token
     except DDRSError as error:
         st.session_state[keys.MEMORY_ACTION_PROBLEM] = error

@@ -13,7 +13,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.gallery import show_gallery
 from ddrs_core.dashboard.images import picture_uri
 from ddrs_core.dashboard.memory_attempts import Charged, charge, find_charged, next_alpha
@@ -48,6 +47,7 @@ from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.dashboard.progress import progress_html
 from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.ticking import draw_while_moving
+from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.data import Dataset
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import Figure
@@ -140,28 +140,38 @@ def pick_certification(n_field: str = "n") -> None:
     left, middle, right = st.columns(3)
     titles = {name: get_preset(name).title for name in STRATEGY_CHOICES if name != FIXED}
     titles[FIXED] = "Fixed: sigma_0 for all"
-    left.selectbox(
-        "Sigma is chosen by", STRATEGY_CHOICES, key=widget("strategy"),
+    show_widget(
+        left.selectbox,
+        widget("strategy"),
+        "Sigma is chosen by",
+        STRATEGY_CHOICES,
         format_func=titles.__getitem__,
         help="The guarded presets keep sigma below 1.5 sigma_0, those of the paper do not.",
-    )  # fmt: skip
-    middle.number_input(
-        "sigma_0", 0.01, 10.0, None, 0.05, format="%.2f", key=widget("sigma"),
-        placeholder="as the model was trained",
-        help="Where the strategy starts; empty: the noise that the model was trained with.",
-    )  # fmt: skip
-    right.selectbox(
-        "Votes N", N_CHOICES, key=widget(n_field), format_func=lambda n: f"{n:,}",
+    )
+    show_widget(
+        middle.number_input,
+        widget("sigma"),
+        "sigma_0 (0: as trained)",
+        0.0,
+        10.0,
+        step=0.05,
+        format="%.2f",
+        help="Where the strategy starts; 0 stands for the noise that the model was trained with.",
+    )
+    show_widget(
+        right.selectbox,
+        widget(n_field),
+        "Votes N",
+        N_CHOICES,
+        format_func=lambda n: f"{n:,}",
         help="More votes prove a larger radius.",
-    )  # fmt: skip
+    )
 
 
 def pick_number(label: str, field: str, dataset: Dataset) -> None:
     """A field for the number of an image of the data set."""
     last = len(dataset) - 1
-    if not 0 <= int(st.session_state[widget(field)]) <= last:
-        assign(widget(field), 0)
-    st.number_input(f"{label} (0 to {last:,})", 0, last, step=1, key=widget(field))
+    show_widget(st.number_input, widget(field), f"{label} (0 to {last:,})", 0, last, step=1)
 
 
 def _pick_query(dataset: Dataset) -> None:
@@ -177,28 +187,42 @@ def _pick_query(dataset: Dataset) -> None:
         Way.IMAGE: "another image", Way.NOISE: "random noise", Way.GRADIENT: "along the gradient",
     }  # fmt: skip
     with middle:
-        st.segmented_control(
-            "Move it towards", list(Way), key=widget("way"), format_func=titles.__getitem__,
+        show_widget(
+            st.segmented_control,
+            widget("way"),
+            "Move it towards",
+            list(Way),
+            format_func=titles.__getitem__,
             required=True,
-        )  # fmt: skip
+        )
     with right:
         if st.session_state[widget("way")] == Way.NOISE:
-            st.number_input(
-                "Seed of the direction", 0, _MAX_SEED, step=1, key=widget("noise"),
+            show_widget(
+                st.number_input,
+                widget("noise"),
+                "Seed of the direction",
+                0,
+                _MAX_SEED,
+                step=1,
                 help=f"At the end of the way, the noise has a standard deviation of {_NOISE:g}.",
-            )  # fmt: skip
+            )
         elif st.session_state[widget("way")] == Way.GRADIENT:
             st.caption("In the direction in which the model's votes leave their class fastest.")
         else:
             pick_number("Other image", "target", dataset)
-    st.slider(
-        "How far along the way", 0, 100, key=widget("far"), format="%d %%",
+    show_widget(
+        st.slider,
+        widget("far"),
+        "How far along the way",
+        0,
+        100,
+        format="%d %%",
         help="0: the image itself. The sentence below follows at once; nothing is stored.",
-    )  # fmt: skip
+    )
 
 
 def _pick_image(index: int) -> None:
-    assign(widget("image"), index)
+    st.session_state[widget("image")] = index
 
 
 def _show_picture(query: Query, dataset: Dataset, view: MemoryView) -> None:

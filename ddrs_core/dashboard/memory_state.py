@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.arrivals import arriving
-from ddrs_core.dashboard.assignments import assign
+from ddrs_core.dashboard.first_render import is_first_render, is_first_visit
 from ddrs_core.dashboard.memory_banks import DEMO, open_context
 from ddrs_core.errors import DDRSError
 from ddrs_core.smoothing import DEFAULT_PRESET, list_presets
@@ -56,7 +55,7 @@ class MemoryView:
     far: int = 30  # per cent of the way
     noise: int = 0  # seed of the direction
     strategy: str = DEFAULT_PRESET
-    sigma: float | None = None  # sigma_0; None: the model's own
+    sigma: float = 0.0  # sigma_0; 0: the model's own
     n: int = 10_000
     first: int = 45  # of the walk
     second: int = 364
@@ -104,17 +103,14 @@ def parse_query(query: Mapping[str, str]) -> tuple[MemoryView, list[str]]:
 
 
 def enter_memory() -> None:
-    """Fill the widgets that have no value: on a first visit or page switch, and those of sections
-    that were not shown before."""
+    """Fill the widgets of all sections on a first visit, and from a link."""
     state = st.session_state
     query = st.query_params.to_dict()
-    with arriving(widget("bank")) as fresh:
-        if keys.MEMORY_SAVED not in state or (fresh and query):
-            state[keys.MEMORY_SAVED], state[keys.MEMORY_PROBLEMS] = parse_query(query)
-        saved: MemoryView = state[keys.MEMORY_SAVED]
-        for name, value in asdict(saved).items():
-            if fresh or widget(name) not in state:
-                assign(widget(name), value)
+    with is_first_render("memory") as fresh, is_first_visit("memory") as new:
+        if new or (fresh and query):
+            view, state[keys.MEMORY_PROBLEMS] = parse_query(query)
+            for field in fields(view):
+                state[widget(field.name)] = getattr(view, field.name)
 
 
 def widget(name: str) -> str:
@@ -124,19 +120,14 @@ def widget(name: str) -> str:
 
 def current_view() -> MemoryView:
     """The choices as the widgets have them."""
-    state = st.session_state
-    saved: MemoryView = state[keys.MEMORY_SAVED]
-    values: dict[str, Any] = {f.name: state.get(widget(f.name)) for f in fields(MemoryView)}
-    given = {name: v for name, v in values.items() if v is not None or name == "sigma"}
-    return replace(saved, **given)
+    return MemoryView(**{f.name: st.session_state[widget(f.name)] for f in fields(MemoryView)})
 
 
 def write_url() -> None:
-    """Let the link restore this view, and remember it for the way back from another page."""
-    view = current_view()
-    if view.to_query() != st.query_params.to_dict():
-        st.query_params.from_dict(view.to_query())
-    st.session_state[keys.MEMORY_SAVED] = view
+    """Let the link restore this view."""
+    query = current_view().to_query()
+    if query != st.query_params.to_dict():
+        st.query_params.from_dict(query)
 
 
 def _bank(text: str) -> str:
@@ -158,7 +149,7 @@ def _percent(text: str) -> int:
 
 def _sigma(text: str) -> float:
     number = float(text)
-    if not 0 < number <= 10:
+    if not 0 <= number <= 10:
         raise ValueError
     return number
 

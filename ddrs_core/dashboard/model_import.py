@@ -14,10 +14,12 @@ import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.dashboard.my_uploads import remember_upload
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.picture_picker import PICTURES
+from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.data import list_datasets
 from ddrs_core.data.lru import LRU
 from ddrs_core.errors import CheckpointError, DDRSError
@@ -63,12 +65,17 @@ def show_import() -> None:
         return
     names = [a.name for a in (*list_architectures(), *list_torchvision_architectures())]
     left, right = st.columns(2)
-    architecture = left.selectbox("Architecture", [_RECOGNISED, *names], key="model_architecture")
+    architecture = show_widget(
+        left.selectbox, keys.MODEL_ARCHITECTURE, "Architecture", [_RECOGNISED, *names]
+    )
     titles = {info.name: info.title for info in list_datasets()}
-    dataset = right.selectbox(
-        "Tried on", [_ANY, *titles], key="model_dataset",
+    dataset = show_widget(
+        right.selectbox,
+        keys.MODEL_TRIED_ON,
+        "Tried on",
+        [_ANY, *titles],
         format_func=lambda name: titles.get(name, name),
-    )  # fmt: skip
+    )
     choice = (
         None if architecture == _RECOGNISED else architecture,
         None if dataset == _ANY else dataset,

@@ -8,7 +8,6 @@ import numpy as np
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.controls import bounds_follow_start
 from ddrs_core.dashboard.explorer_state import (
     default_dataset,
@@ -22,6 +21,7 @@ from ddrs_core.dashboard.gallery import show_gallery
 from ddrs_core.dashboard.messages import literal
 from ddrs_core.dashboard.navigation import library_page
 from ddrs_core.dashboard.picture_picker import PICTURES, pick_picture, picture_of
+from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.data import Dataset, get_dataset_info, list_datasets, load_dataset
 from ddrs_core.errors import DDRSError
 from ddrs_core.models import ModelCard, device_info, get_card, list_devices, resolve_device
@@ -35,17 +35,25 @@ def pick_source() -> None:
     state = st.session_state
     _replace_what_is_gone()
     titles = {info.name: info.title for info in list_datasets()} | {PICTURES: "Your own pictures"}
-    st.selectbox(
-        "Data set", list(titles), key=keys.DATASET, format_func=titles.__getitem__,
+    show_widget(
+        st.selectbox,
+        keys.DATASET,
+        "Data set",
+        list(titles),
+        format_func=titles.__getitem__,
         on_change=_dataset_changed,
-    )  # fmt: skip
+    )
     info = get_dataset_info(shown_dataset())
     cards = {card.name: card for card in fitting_models(info)}
     cards.setdefault(state[keys.MODEL], get_card(state[keys.MODEL]))
-    st.selectbox(
-        "Model", list(cards), key=keys.MODEL, on_change=_model_changed,
+    show_widget(
+        st.selectbox,
+        keys.MODEL,
+        "Model",
+        list(cards),
+        on_change=_model_changed,
         format_func=lambda name: title_of(cards[name]),
-    )  # fmt: skip
+    )
     st.caption(literal(describe_model(get_card(state[keys.MODEL]))))
 
 
@@ -55,14 +63,14 @@ def _replace_what_is_gone() -> None:
     try:
         get_dataset_info(shown_dataset())
     except DDRSError as error:
-        assign(keys.DATASET, default_dataset().name)
+        state[keys.DATASET] = default_dataset().name
         state[keys.PICTURE] = None
         _dataset_changed()
         state[keys.PROBLEMS] = [str(error)]
     try:
         get_card(state[keys.MODEL])
     except DDRSError as error:
-        assign(keys.MODEL, default_model(get_dataset_info(shown_dataset())).name)
+        state[keys.MODEL] = default_model(get_dataset_info(shown_dataset())).name
         state[keys.PROBLEMS] = [str(error)]
         _model_changed()
 
@@ -72,7 +80,7 @@ def pick_device() -> None:
     st.page_link(library_page(), label="Add data or models", icon=":material/library_add:")
     devices = {"auto": f"automatic ({resolve_device('auto')})"}
     devices |= {d.name: f"{d.name}: {d.title}" for d in list_devices()}
-    st.selectbox("Device", list(devices), key=keys.DEVICE, format_func=devices.__getitem__)
+    show_widget(st.selectbox, keys.DEVICE, "Device", list(devices), format_func=devices.__getitem__)
 
 
 def shown_dataset() -> str:
@@ -109,17 +117,15 @@ def pick_image() -> None:
         pick_picture(get_card(state[keys.MODEL]))
         return
     data = load_dataset(state[keys.DATASET])
-    if not 0 <= int(state[keys.INDEX]) < len(data):
-        assign(keys.INDEX, 0)
-    st.number_input(f"Image (0 to {len(data) - 1:,})", 0, len(data) - 1, key=keys.INDEX, step=1)
+    show_widget(
+        st.number_input, keys.INDEX, f"Image (0 to {len(data) - 1:,})", 0, len(data) - 1, step=1
+    )
     st.button(
         "Surprise me", icon=":material/shuffle:", width="stretch", on_click=_surprise,
         help="A random image of the chosen class.",
     )  # fmt: skip
     names = [_ALL, *data.info.class_names]
-    if state.get(keys.CLASS_FILTER) not in names:
-        assign(keys.CLASS_FILTER, _ALL)
-    st.selectbox("Show", names, key=keys.CLASS_FILTER)
+    show_widget(st.selectbox, keys.CLASS_FILTER, "Show", names)
     show_gallery(
         data, int(state[keys.INDEX]), only=_class_shown(data), key="explorer_gallery", on_pick=_pick
     )
@@ -148,26 +154,26 @@ def _dataset_changed() -> None:
     except DDRSError as error:
         state[keys.PROBLEMS] = [str(error)]
         saved = state.get(keys.SAVED_VIEW) or default_view()
-        assign(keys.DATASET, PICTURES if saved.is_picture else saved.dataset)
+        state[keys.DATASET] = PICTURES if saved.is_picture else saved.dataset
         return
     state[keys.PROBLEMS] = []
     state[keys.STARTED] = False  # another data set begins with an example of its own
-    assign(keys.MODEL, card.name)
-    assign(keys.INDEX, 0)
-    assign(keys.CLASS_FILTER, _ALL)
+    state[keys.MODEL] = card.name
+    state[keys.INDEX] = 0
+    state[keys.CLASS_FILTER] = _ALL
     _model_changed()
 
 
 def _model_changed() -> None:
     state = st.session_state
-    assign(keys.SIGMA_0, start_sigma(get_card(state[keys.MODEL]), state[keys.PRESET]))
+    state[keys.SIGMA_0] = start_sigma(get_card(state[keys.MODEL]), state[keys.PRESET])
     bounds_follow_start()
-    assign(keys.N, default_n(state[keys.MODEL], state[keys.DEVICE]))
-    assign(keys.LABEL, None)
+    state[keys.N] = default_n(state[keys.MODEL], state[keys.DEVICE])
+    state[keys.LABEL] = None
 
 
 def _pick(index: int) -> None:
-    assign(keys.INDEX, index)
+    st.session_state[keys.INDEX] = index
 
 
 def _surprise() -> None:
@@ -175,4 +181,4 @@ def _surprise() -> None:
     only = _class_shown(data)
     among = np.arange(len(data)) if only is None else np.flatnonzero(data.labels == only)
     if len(among):
-        assign(keys.INDEX, int(random.choice(among)))
+        st.session_state[keys.INDEX] = int(random.choice(among))

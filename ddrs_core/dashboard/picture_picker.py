@@ -7,10 +7,10 @@ from pathlib import Path
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.images import picture_uri
 from ddrs_core.dashboard.messages import show_error
 from ddrs_core.dashboard.my_uploads import my_uploads, remember_upload
+from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.data import EXTENSIONS, get_dataset_info, keep_picture, load_dataset
 from ddrs_core.errors import DDRSError
 from ddrs_core.models import ModelCard, class_names
@@ -46,19 +46,27 @@ def pick_picture(card: ModelCard) -> None:
         else:
             state["picture_seen"] = given.file_id
             remember_upload("picture", kept.name)
-            assign(keys.PICTURE, kept.name)
-            assign(keys.LABEL, None)
+            st.session_state[keys.PICTURE] = kept.name
+            st.session_state[keys.LABEL] = None
     own = list(dict.fromkeys([picture_of(), *my_uploads("picture")]))
     if len(own) > 1:
-        st.selectbox(
-            "Earlier pictures", own, key=keys.PICTURE, format_func=_title, on_change=_forget_label
+        show_widget(
+            st.selectbox,
+            keys.PICTURE,
+            "Earlier pictures",
+            own,
+            format_func=_title,
+            on_change=_forget_label,
         )
     names = class_names(card)
-    st.selectbox(
-        "Its class (optional)", [None, *range(len(names))], key=keys.LABEL,
+    show_widget(
+        st.selectbox,
+        keys.LABEL,
+        "Its class (optional)",
+        [None, *range(len(names))],
         format_func=lambda c: _UNKNOWN if c is None else names[c],
         help="Only needed to tell whether the answer is right.",
-    )  # fmt: skip
+    )
     _show_result(picture_of(), card)
 
 
@@ -88,7 +96,7 @@ def _title(name: str) -> str:
 
 
 def _forget_label() -> None:
-    assign(keys.LABEL, None)
+    st.session_state[keys.LABEL] = None
 
 
 def example_picture() -> str:

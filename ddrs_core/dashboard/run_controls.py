@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.controls import DEFAULT_SPEED, SPEEDS
+from ddrs_core.dashboard.counting_button import counting_button
 from ddrs_core.dashboard.explorer_jobs import forget, remember, sigma_request
-from ddrs_core.dashboard.explorer_state import ExplorerView
+from ddrs_core.dashboard.explorer_state import PACES, ExplorerView
 from ddrs_core.dashboard.messages import show_error
 from ddrs_core.dashboard.redraw import redraw
 from ddrs_core.dashboard.visitor import visitor
+from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs import Job, JobState, get_manager
 
@@ -37,14 +40,19 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
         if job is not None:  # else it has given way meanwhile
             (job.resume if paused else job.pause)()
         redraw()
-    if step.button(
-        "Step", icon=":material/skip_next:", width="stretch",
-        disabled=state in (JobState.DONE, JobState.FAILED, JobState.CANCELLED),
-        help="One step of the optimiser, then stand still.",
-    ):  # fmt: skip
+    with step:
+        presses = counting_button(
+            "Step",
+            key="step_button",
+            icon="skip_next",
+            disabled=state is not None and state.is_over,
+            meaning="One step of the optimiser, then stand still.",
+        )
+    if presses:
         job = job or start_run(view, paused=True)
         if job is not None:
-            job.step()
+            for _ in range(presses):
+                job.step()
             redraw()
     if cancel.button("Cancel", icon=":material/stop:", disabled=not busy, width="stretch"):
         if job is not None:
@@ -57,10 +65,15 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
         forget(keys.JOB)
         forget(keys.CERTIFY_JOBS)
         redraw()
-    chosen = speed.selectbox("Pace", list(SPEEDS), key=keys.SPEED)
-    st.session_state[keys.SAVED_SPEED] = chosen
-    if job is not None and job.speed != SPEEDS[chosen]:
-        job.set_speed(SPEEDS[chosen])
+    pace = show_widget(speed.selectbox, keys.PACE, "Pace", list(PACES), format_func=_pace_title)
+    if job is not None and job.speed != PACES[pace]:
+        job.set_speed(PACES[pace])
+
+
+def _pace_title(pace: str) -> str:
+    if math.isinf(PACES[pace]):
+        return "as fast as it goes"
+    return f"{pace} step{'' if pace == '1' else 's'} a second"
 
 
 def pick_step(job: Job | None) -> int | None:
@@ -80,8 +93,7 @@ def start_run(view: ExplorerView, *, paused: bool = False) -> Job | None:
         request = sigma_request(view.check())
         forget(keys.JOB)
         forget(keys.CERTIFY_JOBS)
-        pace = SPEEDS[st.session_state.get(keys.SPEED, DEFAULT_SPEED)]
-        job = get_manager().submit(request, visitor(), speed=pace, paused=paused)
+        job = get_manager().submit(request, visitor(), speed=PACES[view.pace], paused=paused)
     except DDRSError as error:
         show_error(error)
         return None

@@ -9,7 +9,6 @@ from pathlib import Path
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.presses import once
@@ -20,6 +19,7 @@ from ddrs_core.dashboard.training_shown import Shown, show_another, show_run
 from ddrs_core.dashboard.training_texts import duration
 from ddrs_core.dashboard.trials import measured_once
 from ddrs_core.dashboard.visitor import visitor
+from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.data import get_dataset_info, load_dataset
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs import Job
@@ -193,9 +193,9 @@ def show_registration(shown: Shown) -> None:
 def _register(shown: Shown, run: TrainingRun) -> None:
     key = keys.TRAINING_NAME + run.id
     if key not in st.session_state:
-        assign(key, free_name(run.name))
+        st.session_state[key] = free_name(run.name)
     name, action = st.columns([3, 2], vertical_alignment="bottom")
-    name.text_input("Name of the model", key=key, max_chars=100)
+    show_widget(name.text_input, key, "Name of the model", max_chars=100)
     if action.button("Add to the pickers", icon=":material/library_add:", type="primary"):
         wanted = st.session_state[key].strip()
         try:

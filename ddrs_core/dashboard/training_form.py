@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields, replace
-from typing import Any
 
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.arrivals import arriving
-from ddrs_core.dashboard.assignments import assign
 from ddrs_core.dashboard.explorer_state import own_models
+from ddrs_core.dashboard.first_render import is_first_visit
 from ddrs_core.dashboard.navigation import library_page
 from ddrs_core.dashboard.pickers import title_of
+from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.data import DatasetInfo, get_dataset_info, list_datasets, load_dataset
-from ddrs_core.errors import InvalidParameterError, MismatchError, require_count
+from ddrs_core.errors import MismatchError, require_count
 from ddrs_core.models import (
     ModelCard,
     list_architectures,
@@ -62,25 +61,32 @@ def pick_run() -> None:
     state = st.session_state
     infos = {info.name: info for info in list_datasets()}
     if state[keys.TRAINING_DATASET] not in infos:
-        assign(keys.TRAINING_DATASET, next(iter(infos)))
+        st.session_state[keys.TRAINING_DATASET] = next(iter(infos))
         _dataset_changed()
-    st.selectbox(
-        "Data set", list(infos), key=keys.TRAINING_DATASET, on_change=_dataset_changed,
+    show_widget(
+        st.selectbox,
+        keys.TRAINING_DATASET,
+        "Data set",
+        list(infos),
+        on_change=_dataset_changed,
         format_func=lambda name: infos[name].title,
-    )  # fmt: skip
+    )
     info = infos[state[keys.TRAINING_DATASET]]
     architectures = _architectures(info)
-    _keep_valid(keys.TRAINING_ARCHITECTURE, list(architectures))
-    st.selectbox("Architecture", list(architectures), key=keys.TRAINING_ARCHITECTURE)
+    show_widget(st.selectbox, keys.TRAINING_ARCHITECTURE, "Architecture", list(architectures))
     if state[keys.TRAINING_ARCHITECTURE]:
         st.caption(f"{architectures[state[keys.TRAINING_ARCHITECTURE]]}.")
-    st.selectbox(
-        "Method", list(METHODS), key=keys.TRAINING_METHOD, on_change=_refill,
+    show_widget(
+        st.selectbox,
+        keys.TRAINING_METHOD,
+        "Method",
+        list(METHODS),
+        on_change=_refill,
         format_func=lambda name: _title(name)[0],
-    )  # fmt: skip
+    )
     method = state[keys.TRAINING_METHOD]
     st.caption(" ".join([METHODS[method].summary, _title(method)[1]]))
-    st.toggle("Data-dependent sigma", key=keys.TRAINING_DATA_DEPENDENT, on_change=_refill)
+    show_widget(st.toggle, keys.TRAINING_DATA_DEPENDENT, "Data-dependent sigma", on_change=_refill)
     if state[keys.TRAINING_DATA_DEPENDENT]:
         st.caption(_SIGMA_NOTE)
     left, right = st.columns(2)
@@ -99,7 +105,6 @@ def pick_settings() -> None:
     with st.expander("All settings", icon=":material/tune:"):
         _pick_settings()
     st.page_link(library_page(), label="Add data or models", icon=":material/library_add:")
-    _remember()
 
 
 def read_form() -> TrainConfig:
@@ -126,16 +131,16 @@ def _config() -> TrainConfig:
         )
     base = _recipe()
     settings = {
-        name: _given(keys.TRAINING_SETTING + name, name)
+        name: state[keys.TRAINING_SETTING + name]
         for name in SETTINGS
         if keys.TRAINING_SETTING + name in state
     }
     method = {
-        f.name: _given(keys.TRAINING_OPTION + f.name, f.name)
+        f.name: state[keys.TRAINING_OPTION + f.name]
         for f in fields(base.method)  # type: ignore[arg-type]
     }
     config = replace(
-        base, sigma=_given(keys.TRAINING_SIGMA, "sigma"), seed=_given(keys.TRAINING_SEED, "seed"),
+        base, sigma=state[keys.TRAINING_SIGMA], seed=state[keys.TRAINING_SEED],
         init=state[keys.TRAINING_INIT] or "",
         method=replace(base.method, **method),  # type: ignore[type-var]
         **settings,
@@ -143,16 +148,9 @@ def _config() -> TrainConfig:
     if config.data_dependent is None:
         return config
     prefix = keys.TRAINING_SIGMA_OPTION
-    sigmas = {name: _given(prefix + name, name) for name in SIGMA_OPTIONS}
-    bounds = (_given(prefix + "min", "smallest sigma"), _given(prefix + "max", "largest sigma"))
+    sigmas = {name: state[prefix + name] for name in SIGMA_OPTIONS}
+    bounds = (state[prefix + "min"], state[prefix + "max"])
     return replace(config, data_dependent=replace(config.data_dependent, bounds=bounds, **sigmas))
-
-
-def _given(key: str, name: str) -> Any:
-    value = st.session_state[key]
-    if value is None:
-        raise InvalidParameterError(f"Give a number for {name.replace('_', ' ')}.")
-    return value
 
 
 def _recipe() -> TrainConfig:
@@ -165,19 +163,13 @@ def _recipe() -> TrainConfig:
 
 
 def _enter() -> None:
-    """Fill the widgets on a first visit with a recipe, or as they were before a page switch."""
-    with arriving(keys.TRAINING_DATASET) as fresh:
-        if fresh:
+    """Fill the widgets on a first visit with a recipe."""
+    with is_first_visit("training form") as new:
+        if new:
             _fill_widgets()
 
 
 def _fill_widgets() -> None:
-    state = st.session_state
-    saved = state.get(keys.TRAINING_SAVED)
-    if saved is not None:
-        for key, value in saved.items():
-            assign(key, value)
-        return
     info = list_datasets()[0]
     for key, value in {
         keys.TRAINING_DATASET: info.name,
@@ -189,34 +181,14 @@ def _fill_widgets() -> None:
         keys.TRAINING_INIT: "",
         keys.TRAINING_DEVICE: "auto",
     }.items():
-        assign(key, value)
+        st.session_state[key] = value
     _refill()
-
-
-def _remember() -> None:
-    state = st.session_state
-    names = [key for key in state if isinstance(key, str) and key in _form_keys()]
-    state[keys.TRAINING_SAVED] = {
-        **state.get(keys.TRAINING_SAVED, {}),
-        **{k: state[k] for k in names},
-    }
-
-
-def _form_keys() -> list[str]:
-    prefix = keys.TRAINING_SIGMA_OPTION
-    return [
-        keys.TRAINING_DATASET, keys.TRAINING_ARCHITECTURE, keys.TRAINING_METHOD,
-        keys.TRAINING_DATA_DEPENDENT, keys.TRAINING_SIGMA, keys.TRAINING_SEED, keys.TRAINING_INIT,
-        keys.TRAINING_DEVICE, *(keys.TRAINING_SETTING + name for name in SETTINGS),
-        *(keys.TRAINING_OPTION + name for name in METHOD_OPTIONS),
-        *(prefix + name for name in (*SIGMA_OPTIONS, "min", "max")),
-    ]  # fmt: skip
 
 
 def _dataset_changed() -> None:
     info = get_dataset_info(st.session_state[keys.TRAINING_DATASET])
-    assign(keys.TRAINING_ARCHITECTURE, next(iter(_architectures(info)), None))
-    assign(keys.TRAINING_INIT, "")
+    st.session_state[keys.TRAINING_ARCHITECTURE] = next(iter(_architectures(info)), None)
+    st.session_state[keys.TRAINING_INIT] = ""
     _refill()
 
 
@@ -225,12 +197,14 @@ def _refill() -> None:
     config = _recipe()
     for name in SETTINGS:
         if name != "init":
-            assign(keys.TRAINING_SETTING + name, getattr(config, name))
+            st.session_state[keys.TRAINING_SETTING + name] = getattr(config, name)
     for field in fields(config.method):  # type: ignore[arg-type]
-        assign(keys.TRAINING_OPTION + field.name, getattr(config.method, field.name))
+        st.session_state[keys.TRAINING_OPTION + field.name] = getattr(config.method, field.name)
     if config.data_dependent is not None:
         for name in SIGMA_OPTIONS:
-            assign(keys.TRAINING_SIGMA_OPTION + name, getattr(config.data_dependent, name))
+            st.session_state[keys.TRAINING_SIGMA_OPTION + name] = getattr(
+                config.data_dependent, name
+            )
     _sigma_changed()
 
 
@@ -239,19 +213,21 @@ def _sigma_changed() -> None:
     config = _recipe()
     if config.data_dependent is not None:
         for name, value in zip(("min", "max"), config.data_dependent.bounds, strict=True):
-            assign(keys.TRAINING_SIGMA_OPTION + name, value)
+            st.session_state[keys.TRAINING_SIGMA_OPTION + name] = value
 
 
 def _pick_start(info: DatasetInfo) -> None:
     state = st.session_state
     cards = {card.name: card for card in _starts(info, state[keys.TRAINING_ARCHITECTURE])}
-    _keep_valid(keys.TRAINING_INIT, ["", *cards])
     left, right = st.columns([2, 1])
-    left.selectbox(
-        "Start from", ["", *cards], key=keys.TRAINING_INIT,
+    show_widget(
+        left.selectbox,
+        keys.TRAINING_INIT,
+        "Start from",
+        ["", *cards],
         format_func=lambda name: title_of(cards[name]) if name else "random weights",
         help="A trained model of the same architecture and classes, or random weights.",
-    )  # fmt: skip
+    )
     with right:
         _number(keys.TRAINING_SEED, int, "Seed", "Same seed, same machine: same model.")
 
@@ -271,8 +247,9 @@ def _pick_settings() -> None:
             _field(keys.TRAINING_SIGMA_OPTION + name, float, label, "Sigmas are kept within.")
     devices = {"auto": f"automatic ({resolve_device('auto')})"}
     devices |= {d.name: f"{d.name}: {d.title}" for d in list_devices()}
-    _keep_valid(keys.TRAINING_DEVICE, list(devices))
-    st.selectbox("Device", list(devices), key=keys.TRAINING_DEVICE, format_func=devices.__getitem__)
+    show_widget(
+        st.selectbox, keys.TRAINING_DEVICE, "Device", list(devices), format_func=devices.__getitem__
+    )
 
 
 def _field(
@@ -280,7 +257,7 @@ def _field(
 ) -> None:
     meaning = meaning[:1].upper() + meaning[1:]
     if choices is not None:
-        st.selectbox(label, choices, key=key, help=f"{meaning}.")
+        show_widget(st.selectbox, key, label, choices, help=f"{meaning}.")
     else:
         _number(key, kind, label, f"{meaning}.")
 
@@ -290,13 +267,28 @@ def _number(
 ) -> None:
     """A number without limits: what makes no sense is answered in words, not cut off."""
     if kind is int:
-        st.number_input(
-            label, -_MAX_SEED, _MAX_SEED, key=key, step=1, format="%d", help=meaning,
+        show_widget(
+            st.number_input,
+            key,
+            label,
+            -_MAX_SEED,
+            _MAX_SEED,
+            step=1,
+            format="%d",
+            help=meaning,
             on_change=changed,
-        )  # fmt: skip
+        )
     else:
-        st.number_input(
-            label, -1e9, 1e9, key=key, step=0.01, format="%.4g", help=meaning, on_change=changed
+        show_widget(
+            st.number_input,
+            key,
+            label,
+            -1e9,
+            1e9,
+            step=0.01,
+            format="%.4g",
+            help=meaning,
+            on_change=changed,
         )
 
 
@@ -327,9 +319,3 @@ def _starts(info: DatasetInfo, architecture: str | None) -> list[ModelCard]:
     wanted = (architecture, info.num_classes, info.shape)
     cards = [*list_models(), *own_models()]
     return [c for c in cards if (c.architecture, c.num_classes, c.shape) == wanted]
-
-
-def _keep_valid(key: str, options: list[str]) -> None:
-    """A choice that is not there any more gives way to the first that is."""
-    if st.session_state[key] not in options:
-        assign(key, options[0] if options else None)

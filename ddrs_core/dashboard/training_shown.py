@@ -11,9 +11,9 @@ from typing import Any
 import streamlit as st
 
 from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.arrivals import arriving
-from ddrs_core.dashboard.assignments import assign
+from ddrs_core.dashboard.first_render import is_first_render
 from ddrs_core.dashboard.visitor import visitor
+from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.errors import DDRSError, unknown_name
 from ddrs_core.jobs.training_runs import TrainingRun, get_run, list_runs
 from ddrs_core.runs.training_log import TrainingRecord, read_training_log, shipped_logs
@@ -79,16 +79,18 @@ def pick_shown() -> Shown | None:
     chosen = state.get(keys.TRAINING_SHOWN)
     if chosen is not None and chosen not in titles and not chosen.startswith(_EXAMPLE):
         titles = _with_linked(titles, chosen)
-    if chosen not in titles:
-        if not titles:
-            st.query_params.clear()
-            return None
-        assign(keys.TRAINING_SHOWN, next(iter(titles)))
-    st.selectbox(
-        "Shown", list(titles), key=keys.TRAINING_SHOWN,
-        format_func=lambda key: titles.get(key, key), label_visibility="collapsed",
+    if not titles:
+        st.query_params.clear()
+        return None
+    show_widget(
+        st.selectbox,
+        keys.TRAINING_SHOWN,
+        "Shown",
+        list(titles),
+        format_func=titles.__getitem__,
+        label_visibility="collapsed",
         on_change=_forget_problem,
-    )  # fmt: skip
+    )
     key = str(state[keys.TRAINING_SHOWN])
     _write_url(key)
     return _open(key)
@@ -96,13 +98,13 @@ def pick_shown() -> Shown | None:
 
 def show_run(run: TrainingRun) -> None:
     """Let the picker show a run, from now on."""
-    assign(keys.TRAINING_SHOWN, run.id)
+    st.session_state[keys.TRAINING_SHOWN] = run.id
     _forget_problem()
 
 
 def show_another() -> None:
     """Let the picker show what comes first: the run that was shown is gone."""
-    assign(keys.TRAINING_SHOWN, None)
+    st.session_state[keys.TRAINING_SHOWN] = None
     _forget_problem()
 
 
@@ -136,7 +138,7 @@ def _with_linked(titles: dict[str, str], run_id: str) -> dict[str, str]:
 
 def _enter(titles: dict[str, str]) -> None:
     """On a first visit or page switch: what the URL names, else what was shown before."""
-    with arriving(keys.TRAINING_SHOWN) as fresh:
+    with is_first_render("training") as fresh:
         if fresh:
             _fill_widgets(titles)
 
@@ -146,16 +148,14 @@ def _fill_widgets(titles: dict[str, str]) -> None:
     state[keys.TRAINING_PROBLEM] = ""
     query = st.query_params
     if keys.RUN in query:
-        assign(keys.TRAINING_SHOWN, query[keys.RUN][:200])
+        st.session_state[keys.TRAINING_SHOWN] = query[keys.RUN][:200]
     elif keys.LOG in query:
         wanted = query[keys.LOG][:200]
         if _EXAMPLE + wanted in titles:
-            assign(keys.TRAINING_SHOWN, _EXAMPLE + wanted)
+            st.session_state[keys.TRAINING_SHOWN] = _EXAMPLE + wanted
         else:
             error = unknown_name("training log of a model", wanted, shipped_logs())
             state[keys.TRAINING_PROBLEM] = str(error)
-    elif keys.TRAINING_SAVED_SHOWN in state:
-        assign(keys.TRAINING_SHOWN, state[keys.TRAINING_SAVED_SHOWN])
 
 
 def _write_url(key: str) -> None:
@@ -163,7 +163,6 @@ def _write_url(key: str) -> None:
     wanted = {keys.LOG: key.removeprefix(_EXAMPLE)} if example else {keys.RUN: key}
     if wanted != st.query_params.to_dict():
         st.query_params.from_dict(wanted)
-    st.session_state[keys.TRAINING_SAVED_SHOWN] = key
 
 
 def _open(key: str) -> Shown:

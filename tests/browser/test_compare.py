@@ -152,7 +152,7 @@ def test_a_run_from_its_start_to_one_image_in_the_explorer(
     open_page(page, server)
     expect(page.get_by_text(re.compile("measured here, that takes about"))).to_be_visible()
     fill(page, "Every K-th", 1)  # the form takes more of them on a faster machine
-    fill(page, "At most", IMAGES)
+    fill(page, "At most (0: all)", IMAGES)
     page.get_by_text("Exactly N", exact=True).click()
     fill(page, "N", n)
     expect(page.get_by_text(re.compile(f"^{IMAGES} images in 2 settings"))).to_be_visible()
@@ -195,7 +195,7 @@ def test_a_run_from_its_start_to_one_image_in_the_explorer(
     expect(page.get_by_text("the six columns of Cohen et al.'s certify.py").first).to_be_visible()
     expect(page.get_by_text("nonsense.tsv is not a certification log")).to_be_visible()
     expect(page.locator(".ddrs-table").first).to_contain_text("theirs")
-    fill(page, "At most", 33)
+    fill(page, "At most (0: all)", 33)
     choose(page, "B", "theirs")
     expect(page.locator(".ddrs-outcome").last).to_contain_text(f"On {IMAGES} images")
     click_a_point(page)
@@ -214,7 +214,9 @@ def test_a_run_from_its_start_to_one_image_in_the_explorer(
         expect(page.get_by_role("heading", name="Certify & compare", level=1)).to_be_visible()
         expect(page.get_by_role("combobox", name="B", exact=True)).to_have_value("theirs")
         expect(page.get_by_label("Sigmas", exact=True)).to_have_value("0.5")
-        expect(page.get_by_role("spinbutton", name="At most", exact=True)).to_have_value("33")
+        expect(page.get_by_role("spinbutton", name="At most (0: all)", exact=True)).to_have_value(
+            "33"
+        )
         page.go_forward(wait_until="commit")
         expect(page.get_by_role("heading", name="Explorer", level=1)).to_be_visible()
         expect(progress(page)).to_contain_text("done")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import time
 from urllib.parse import parse_qs, urlparse
 
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -120,6 +121,25 @@ def test_a_reload_finds_everything_again(page: Page, url: str) -> None:
     page.reload()
     expect(cards).to_have_count(2)
     assert [card.get_attribute("data-radius") for card in cards.all()] == before
+
+
+def test_the_pace_survives_a_reload_and_no_press_of_step_is_lost(page: Page, url: str) -> None:
+    open_explorer(page, url, "?image=9&pace=1")
+    expect(progress(page)).to_contain_text(re.compile(r"running · [3-9] of 60"))
+    began, stood = time.monotonic(), steps_shown(page)
+    page.reload()
+    expect(progress(page)).to_contain_text("running")
+    expect(page.get_by_label("Pace")).to_have_value("1 step a second")
+    page.wait_for_timeout(2000)
+    assert stood <= steps_shown(page) <= stood + time.monotonic() - began + 2
+    button(page, "Pause").click()
+    expect(progress(page)).to_contain_text("paused")
+    stood = steps_shown(page)
+    for _ in range(5):  # as quick as can be: most arrive while the page is being drawn
+        button(page, "Step").click(no_wait_after=True)
+    expect(progress(page)).to_contain_text(f"paused · {stood + 5} of 60")
+    page.wait_for_timeout(1000)
+    assert steps_shown(page) == stood + 5
 
 
 def test_a_job_survives_a_page_switch(page: Page, url: str) -> None:

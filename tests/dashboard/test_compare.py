@@ -39,6 +39,7 @@ from ddrs_core.runs.recorded import record_run, recorded_configs, work_on
 from ddrs_core.runs.references import reference_files, reference_results
 from ddrs_core.runs.tables import Table
 from ddrs_core.store import MAX_LOG_BYTES, MemoryBank, RunRecord, open_store
+from tests.dashboard.widgets import widget_of
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = "reference.study.digits-gaussian-0.50"
@@ -125,9 +126,9 @@ def test_it_opens_on_the_study_each_training_method_with_fixed_and_own_sigmas(
     for fixed, own in zip(sets[::2], sets[1::2], strict=True):
         assert fixed.model == own.model
         assert (fixed.method, own.method) == ("fixed", "ds")
-    assert app.multiselect(key=keys.COMPARE_SHOWN).value == [s.id for s in sets]
-    assert app.selectbox(key=keys.COMPARE_A).value == sets[1].id
-    assert app.selectbox(key=keys.COMPARE_B).value == sets[0].id
+    assert widget_of(app.multiselect, keys.COMPARE_SHOWN).value == [s.id for s in sets]
+    assert widget_of(app.selectbox, keys.COMPARE_A).value == sets[1].id
+    assert widget_of(app.selectbox, keys.COMPARE_B).value == sets[0].id
     assert query(app, "show") == ",".join(s.id for s in sets)
     assert query(app, "pair") == "2-1"
     assert not button(app, "Certify").disabled  # type: ignore[attr-defined]
@@ -152,27 +153,27 @@ def test_the_paired_differences_of_the_page_are_those_of_the_comparison(app: App
 
 def test_a_link_restores_the_view(app: AppTest) -> None:
     open_page(app, show=f"{DS},{FIXED}", pair="2-1", image="5", envelope="1", published="1")
-    assert app.multiselect(key=keys.COMPARE_SHOWN).value == [DS, FIXED]
-    assert app.selectbox(key=keys.COMPARE_A).value == FIXED
-    assert app.number_input(key=keys.COMPARE_IMAGE).value == 5
-    assert app.toggle(key=keys.COMPARE_ENVELOPE).value
-    assert app.toggle(key=keys.COMPARE_PUBLISHED).value
+    assert widget_of(app.multiselect, keys.COMPARE_SHOWN).value == [DS, FIXED]
+    assert widget_of(app.selectbox, keys.COMPARE_A).value == FIXED
+    assert widget_of(app.number_input, keys.COMPARE_IMAGE).value == 5
+    assert widget_of(app.toggle, keys.COMPARE_ENVELOPE).value
+    assert widget_of(app.toggle, keys.COMPARE_PUBLISHED).value
     for name, value in (("pair", "2-1"), ("image", "5"), ("envelope", "1"), ("published", "1")):
         assert query(app, name) == value
 
 
 def test_the_view_and_the_form_outlive_a_page_switch(app: AppTest) -> None:
     open_page(app)
-    app.multiselect(key=keys.COMPARE_SHOWN).set_value([DS]).run()
-    app.number_input(key=FORM + "n").set_value(4321)
-    app.checkbox(key=FORM + "fixed").set_value(False).run()
+    widget_of(app.multiselect, keys.COMPARE_SHOWN).set_value([DS]).run()
+    widget_of(app.number_input, FORM + "n").set_value(4321)
+    widget_of(app.checkbox, FORM + "fixed").set_value(False).run()
     app.switch_page(str(ROOT / "pages/home.py")).run()
     app.query_params.clear()
     app.switch_page(str(ROOT / "pages/compare.py")).run()
     assert not app.exception
-    assert app.multiselect(key=keys.COMPARE_SHOWN).value == [DS]
-    assert app.number_input(key=FORM + "n").value == 4321
-    assert not app.checkbox(key=FORM + "fixed").value
+    assert widget_of(app.multiselect, keys.COMPARE_SHOWN).value == [DS]
+    assert widget_of(app.number_input, FORM + "n").value == 4321
+    assert not widget_of(app.checkbox, FORM + "fixed").value
 
 
 @pytest.mark.parametrize(
@@ -189,7 +190,7 @@ def test_a_hostile_link_gets_a_sentence_and_a_working_page(
     link: dict[str, str], app: AppTest
 ) -> None:
     open_page(app, **link)
-    shown = app.multiselect(key=keys.COMPARE_SHOWN).value
+    shown = widget_of(app.multiselect, keys.COMPARE_SHOWN).value
     assert set(shown) <= {*default_shown(), FIXED, DS}
     if "pair" not in link:
         assert any("could not be used" in w.value for w in app.warning)
@@ -203,11 +204,10 @@ def test_a_hostile_link_gets_a_sentence_and_a_working_page(
         ("sigmas", "0.5 0.5", "twice"),
         ("sigmas", "-1", "above 0"),
         ("n", 3, "alpha"),
-        ("n", None, "Give a number"),
         ("alpha", 2.0, "alpha"),
         ("sigmas", "0,25", "with a point"),
         ("skip", 0, "Every K-th"),
-        ("limit", 0, "At most"),
+        ("limit", -3, "At most"),
         ("sigma_0", 0.0, "Start sigma_0"),
         ("sigma_max", -1.0, "largest sigma"),
         ("sigma_max", 0.1, "below the start"),
@@ -218,11 +218,11 @@ def test_choices_that_make_no_sense_are_refused_in_words(
 ) -> None:
     open_page(app)
     kind = app.text_input if name == "sigmas" else app.number_input
-    kind(key=FORM + name).set_value(value).run()
+    widget_of(kind, FORM + name).set_value(value).run()
     assert not app.exception
     assert any(said in error.value.replace("\\", "") for error in app.error), app.error
     assert button(app, "Certify").disabled  # type: ignore[attr-defined]
-    assert kind(key=FORM + name).value == (value or value)  # nothing is lost
+    assert widget_of(kind, FORM + name).value == (value or value)  # nothing is lost
 
 
 def test_the_command_lines_give_the_same_settings_back() -> None:
@@ -255,8 +255,8 @@ def test_the_command_lines_give_the_same_settings_back() -> None:
 
 def test_a_run_is_started_shown_and_named_in_the_link(app: AppTest) -> None:
     open_page(app)
-    app.number_input(key=FORM + "limit").set_value(4)
-    app.number_input(key=FORM + "n").set_value(200).run()
+    widget_of(app.number_input, FORM + "limit").set_value(4)
+    widget_of(app.number_input, FORM + "n").set_value(200).run()
     button(app, "Certify").click().run()  # type: ignore[attr-defined]
     assert not app.exception
     (run,) = open_store().runs("me")
@@ -275,17 +275,17 @@ def test_a_run_is_started_shown_and_named_in_the_link(app: AppTest) -> None:
 
 def test_a_memory_is_the_third_setting_of_a_run_and_its_effect_is_told(app: AppTest) -> None:
     open_page(app)
-    app.checkbox(key=FORM + "memory").set_value(True)
-    app.number_input(key=FORM + "limit").set_value(4)
-    app.number_input(key=FORM + "n").set_value(200).run()
+    widget_of(app.checkbox, FORM + "memory").set_value(True)
+    widget_of(app.number_input, FORM + "limit").set_value(4)
+    widget_of(app.number_input, FORM + "n").set_value(200).run()
     said = next(c.value for c in app.caption if "forward passes" in c.value)
     assert "4 images in 3 settings" in said
-    app.checkbox(key=FORM + "memory").set_value(False).run()
+    widget_of(app.checkbox, FORM + "memory").set_value(False).run()
     votes = re.compile("about (.*) forward")
     two = next(c.value for c in app.caption if "forward passes" in c.value)
     assert votes.findall(two) == votes.findall(said)  # the memory votes on nothing
-    app.checkbox(key=FORM + "memory").set_value(True).run()
-    assert app.selectbox(key=FORM + "bank").options == ["A new one for this run"]
+    widget_of(app.checkbox, FORM + "memory").set_value(True).run()
+    assert widget_of(app.selectbox, FORM + "bank").options == ["A new one for this run"]
     button(app, "Certify").click().run()  # type: ignore[attr-defined]
     assert not app.exception
     (run,) = open_store().runs("me")
@@ -298,34 +298,37 @@ def test_a_memory_is_the_third_setting_of_a_run_and_its_effect_is_told(app: AppT
     assert str(memory_effect(sets[2])) in memory_html(sets)
     bank = MemoryBank.find(None, memory.bank, owner="me")
     assert bank.record().settled == 4
-    app.selectbox(key=FORM + "bank").select(memory.bank).run()
+    widget_of(app.selectbox, FORM + "bank").select(memory.bank).run()
     assert memory.bank in app.sidebar.code[0].value  # the next run would go on with it
-    app.selectbox(key=FORM + "bank").select("").run()
+    widget_of(app.selectbox, FORM + "bank").select("").run()
     assert "digits-gaussian-0.50, run 2" in app.sidebar.code[0].value
 
 
 def test_boxes_that_are_ticked_again_have_their_fields_as_they_were(app: AppTest) -> None:
     open_page(app)
-    app.text_input(key=FORM + "sigmas").set_value("0.3, 0.6")
-    app.number_input(key=FORM + "sigma_max").set_value(0.9)
-    app.selectbox(key=FORM + "preset").select("qcrs").run()
-    app.number_input(key=FORM + "sigma_0").set_value(0.4).run()
+    widget_of(app.text_input, FORM + "sigmas").set_value("0.3, 0.6")
+    widget_of(app.number_input, FORM + "sigma_max").set_value(0.9)
+    widget_of(app.selectbox, FORM + "preset").select("qcrs").run()
+    widget_of(app.number_input, FORM + "sigma_0").set_value(0.4).run()
     for name in ("fixed", "ds"):
-        app.checkbox(key=FORM + name).set_value(False).run()
+        widget_of(app.checkbox, FORM + name).set_value(False).run()
     for name in ("fixed", "ds"):
-        app.checkbox(key=FORM + name).set_value(True).run()
+        widget_of(app.checkbox, FORM + name).set_value(True).run()
     assert not app.exception
     assert not app.error
-    assert app.text_input(key=FORM + "sigmas").value == "0.3, 0.6"
-    assert app.selectbox(key=FORM + "preset").value == "qcrs"
-    assert app.number_input(key=FORM + "sigma_0").value == pytest.approx(0.4)
-    assert app.number_input(key=FORM + "sigma_max").value == pytest.approx(0.6)
+    assert widget_of(app.text_input, FORM + "sigmas").value == "0.3, 0.6"
+    assert widget_of(app.selectbox, FORM + "preset").value == "qcrs"
+    assert widget_of(app.number_input, FORM + "sigma_0").value == pytest.approx(0.4)
+    assert widget_of(app.number_input, FORM + "sigma_max").value == pytest.approx(0.6)
 
 
 def test_a_run_of_somebody_else_can_be_watched_but_not_steered(app: AppTest) -> None:
     run_id = finished_run("somebody")
     open_page(app, run=run_id)
-    assert app.multiselect(key=keys.COMPARE_SHOWN).value == [f"run.{run_id}.0", f"run.{run_id}.1"]
+    assert widget_of(app.multiselect, keys.COMPARE_SHOWN).value == [
+        f"run.{run_id}.0",
+        f"run.{run_id}.1",
+    ]
     assert any("Somebody else" in c.value for c in app.caption)
     assert not [b for b in app.button if b.label in ("Resume", "Cancel", "Delete it for good")]
 
@@ -353,15 +356,15 @@ def test_a_log_is_kept_and_compared(app: AppTest) -> None:
     app.file_uploader[0].upload("theirs.tsv", (COHEN + rows).encode()).run()
     assert not app.exception
     (log,) = open_store().logs("me")
-    assert app.multiselect(key=keys.COMPARE_SHOWN).value[-1] == f"log.{log.id}"
+    assert widget_of(app.multiselect, keys.COMPARE_SHOWN).value[-1] == f"log.{log.id}"
     assert "Cohen" in app.success[0].value
     assert "compared below" in app.success[0].value
-    app.multiselect(key=keys.COMPARE_SHOWN).set_value(list(default_shown())).run()
+    widget_of(app.multiselect, keys.COMPARE_SHOWN).set_value(list(default_shown())).run()
     assert "It is kept. To compare it" in app.success[0].value
     app.button(key=f"compare_remove_{log.id}").click().run()
     assert not app.exception
     assert open_store().logs() == []
-    assert app.multiselect(key=keys.COMPARE_SHOWN).value == list(default_shown())
+    assert widget_of(app.multiselect, keys.COMPARE_SHOWN).value == list(default_shown())
 
 
 @pytest.mark.parametrize(
@@ -372,7 +375,7 @@ def test_what_is_no_log_gets_a_sentence_and_nothing_is_lost(content: bytes, app:
     app.file_uploader[0].upload("it.tsv", content).run()
     assert not app.exception
     assert "it.tsv" in app.error[0].value
-    assert app.multiselect(key=keys.COMPARE_SHOWN).value == list(default_shown())
+    assert widget_of(app.multiselect, keys.COMPARE_SHOWN).value == list(default_shown())
     assert open_store().logs() == []
 
 
@@ -415,8 +418,8 @@ def test_logs_of_others_are_read_as_on_the_command_line(app: AppTest) -> None:
 
 def test_published_figures_are_off_until_asked_for(app: AppTest) -> None:
     open_page(app)
-    assert not app.toggle(key=keys.COMPARE_PUBLISHED).value
-    assert not app.toggle(key=keys.COMPARE_ENVELOPE).value
+    assert not widget_of(app.toggle, keys.COMPARE_PUBLISHED).value
+    assert not widget_of(app.toggle, keys.COMPARE_ENVELOPE).value
 
 
 def test_a_chosen_image_leads_to_the_explorer(app: AppTest) -> None:

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from ddrs_core.dashboard import keys
 from ddrs_core.jobs import Job, JobState, get_manager
+from tests.dashboard.widgets import send, widget_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,11 +66,11 @@ def test_an_id_leaves_the_address_with_its_view_and_comes_back_with_it(
 ) -> None:
     explorer(app, image="8", n="500")
     job = finished_job(app)
-    app.number_input(key=keys.INDEX).set_value(9).run()
+    widget_of(app.number_input, keys.INDEX).set_value(9).run()
     assert "job" not in app.query_params
     next(b for b in app.button if b.label == "Run").click().run()
     assert first(app.query_params["job"]) != job.id
-    app.number_input(key=keys.INDEX).set_value(8).run()
+    widget_of(app.number_input, keys.INDEX).set_value(8).run()
     assert first(app.query_params["job"]) == job.id
     next(b for b in app.button if b.label == "Reset").click().run()
     assert "job" not in app.query_params
@@ -84,50 +85,63 @@ def test_a_link_whose_job_is_gone_computes_it_once_more(app: AppTest) -> None:
 
 def test_choosing_a_preset_sets_its_parameters(app: AppTest) -> None:
     explorer(app, image="6")
-    app.selectbox(key=keys.PRESET).select("authors-repository").run()
+    widget_of(app.selectbox, keys.PRESET).select("authors-repository").run()
     assert not app.exception
-    assert app.number_input(key=keys.SIGMA_0).value == pytest.approx(0.12)
-    assert app.number_input(key=keys.PARAMETER + "lr").value == pytest.approx(1e-4)
-    assert app.number_input(key=keys.PARAMETER + "clamp").value == pytest.approx(0.02)
+    assert widget_of(app.number_input, keys.SIGMA_0).value == pytest.approx(0.12)
+    assert widget_of(app.number_input, keys.PARAMETER + "lr").value == pytest.approx(1e-4)
+    assert widget_of(app.number_input, keys.PARAMETER + "clamp").value == pytest.approx(0.02)
     assert first(app.query_params["preset"]) == "authors-repository"
-    app.selectbox(key=keys.STRATEGY).select("search").run()
+    widget_of(app.selectbox, keys.STRATEGY).select("search").run()
     assert not app.exception
     assert first(app.query_params["preset"]) == "qcrs"
 
 
+def test_a_label_of_former_options_is_no_preset(app: AppTest) -> None:
+    """A browser that has not heard of the new strategy still names the old one's preset."""
+    explorer(app, image="6")
+    widget_of(app.selectbox, keys.MODEL).select("digits-gaussian-0.25").run()
+    old = widget_of(app.selectbox, keys.PRESET)
+    assert old.options[0] == "Guarded ascent"
+    widget_of(app.selectbox, keys.STRATEGY).select("search").run()
+    for element in (old, widget_of(app.selectbox, keys.PRESET)):
+        late = send(app, (element, "Guarded ascent"))
+        assert not late.exception
+        assert first(late.query_params["preset"]) == "qcrs"
+
+
 def test_choosing_a_model_sets_its_sigma(app: AppTest) -> None:
     explorer(app, image="6")
-    app.selectbox(key=keys.MODEL).select("digits-gaussian-0.25").run()
-    assert app.number_input(key=keys.SIGMA_0).value == pytest.approx(0.25)
-    assert app.number_input(key=keys.PARAMETER + "sigma_max").value == pytest.approx(0.375)
-    app.number_input(key=keys.SIGMA_0).set_value(0.4).run()
-    assert app.number_input(key=keys.PARAMETER + "sigma_max").value == pytest.approx(0.6)
-    app.number_input(key=keys.PARAMETER + "sigma_max").set_value(1.0).run()
-    app.number_input(key=keys.SIGMA_0).set_value(0.3).run()
-    assert app.number_input(key=keys.PARAMETER + "sigma_max").value == pytest.approx(1.0)
+    widget_of(app.selectbox, keys.MODEL).select("digits-gaussian-0.25").run()
+    assert widget_of(app.number_input, keys.SIGMA_0).value == pytest.approx(0.25)
+    assert widget_of(app.number_input, keys.PARAMETER + "sigma_max").value == pytest.approx(0.375)
+    widget_of(app.number_input, keys.SIGMA_0).set_value(0.4).run()
+    assert widget_of(app.number_input, keys.PARAMETER + "sigma_max").value == pytest.approx(0.6)
+    widget_of(app.number_input, keys.PARAMETER + "sigma_max").set_value(1.0).run()
+    widget_of(app.number_input, keys.SIGMA_0).set_value(0.3).run()
+    assert widget_of(app.number_input, keys.PARAMETER + "sigma_max").value == pytest.approx(1.0)
     assert first(app.query_params["sigma_max"]) == "1.0"
 
 
 def test_bounds_follow_any_start_that_can_be_given(app: AppTest) -> None:
     explorer(app, image="6")
     for sigma_0 in (0.001, 50.0, 0.4):
-        app.number_input(key=keys.SIGMA_0).set_value(sigma_0).run()
+        widget_of(app.number_input, keys.SIGMA_0).set_value(sigma_0).run()
         assert not app.exception
         assert not app.error
-        largest = app.number_input(key=keys.PARAMETER + "sigma_max").value
+        largest = widget_of(app.number_input, keys.PARAMETER + "sigma_max").value
         assert largest == pytest.approx(1.5 * sigma_0)
-    app.number_input(key=keys.N).set_value(10).run()  # too few: the view makes no sense
-    app.number_input(key=keys.PARAMETER + "sigma_max").set_value(1.2).run()
-    app.number_input(key=keys.SIGMA_0).set_value(0.3).run()
-    assert app.number_input(key=keys.PARAMETER + "sigma_max").value == pytest.approx(1.2)
+    widget_of(app.number_input, keys.N).set_value(10).run()  # too few: the view makes no sense
+    widget_of(app.number_input, keys.PARAMETER + "sigma_max").set_value(1.2).run()
+    widget_of(app.number_input, keys.SIGMA_0).set_value(0.3).run()
+    assert widget_of(app.number_input, keys.PARAMETER + "sigma_max").value == pytest.approx(1.2)
 
 
 def test_a_budget_that_cannot_prove_anything_is_refused_in_words(app: AppTest) -> None:
     explorer(app, image="6")
-    app.number_input(key=keys.ALPHA).set_value(1e-6)
-    app.number_input(key=keys.N).set_value(10).run()
+    widget_of(app.number_input, keys.ALPHA).set_value(1e-6)
+    widget_of(app.number_input, keys.N).set_value(10).run()
     assert any("too small" in e.value for e in app.error)
-    app.number_input(key=keys.N).set_value(1000).run()
+    widget_of(app.number_input, keys.N).set_value(1000).run()
     assert not app.error
 
 

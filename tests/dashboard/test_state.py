@@ -40,7 +40,8 @@ def views() -> list[ExplorerView]:
     return [
         start,
         replace(start, index=17, seed=5, n=1000, n0=50, alpha=0.05, bound=Bound.TWO_SIDED),
-        replace(start, sigma_0=0.1234567891, alpha=1e-7, device="cpu"),
+        replace(start, sigma_0=0.1234567891, alpha=1e-7, device="cpu", pace="1"),
+        replace(start, pace="max"),
         *(replace(start, preset=p.name, config=p.config, sigma_0=0.2) for p in list_presets()),
         replace(
             start, config=with_parameters(start.config, {"lr": 0.007, "steps": 9, "sigma_max": 0.9})
@@ -77,6 +78,7 @@ def test_a_view_survives_the_url(view: ExplorerView) -> None:
         ({"device": "toaster"}, "device"),
         ({"preset": "gaurded"}, "Did you mean 'guarded'"),
         ({"bound": "three-sided"}, "bound"),
+        ({"pace": "29"}, "no pace"),
         ({"steps": "0"}, "at least 1"),
         ({"steps": "2.5"}, "whole number"),
         ({"lr": "-1"}, "above 0"),

@@ -19,6 +19,7 @@ from ddrs_core.jobs.training_runs import list_runs
 from ddrs_core.models import registry
 from ddrs_core.runs.training import train_and_save
 from ddrs_core.training import recipe
+from tests.dashboard.widgets import widget_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -64,15 +65,15 @@ def test_it_opens_with_an_example_that_has_a_sigma_for_every_image(app: AppTest)
     training(app)
     assert not app.exception
     assert not app.error
-    assert app.selectbox(key=keys.TRAINING_SHOWN).value == "log:digits-gaussian-ds2-0.25"
+    assert widget_of(app.selectbox, keys.TRAINING_SHOWN).value == "log:digits-gaussian-ds2-0.25"
     assert app.query_params["log"] in ("digits-gaussian-ds2-0.25", ["digits-gaussian-ds2-0.25"])
     assert not button(app, "Train").disabled  # type: ignore[attr-defined]
 
 
 def test_another_sigma_moves_the_bounds_of_the_images_sigmas(app: AppTest) -> None:
     training(app)
-    app.number_input(key=keys.TRAINING_SIGMA).set_value(0.25).run()
-    low, high = (app.number_input(key=keys.TRAINING_SIGMA_OPTION + end).value for end in
+    widget_of(app.number_input, keys.TRAINING_SIGMA).set_value(0.25).run()
+    low, high = (widget_of(app.number_input, keys.TRAINING_SIGMA_OPTION + end).value for end in
                  ("min", "max"))  # fmt: skip
     wanted = recipe("digits", "digits_cnn", "gaussian", 0.25, data_dependent=True)
     assert wanted.data_dependent is not None
@@ -91,13 +92,13 @@ def test_without_any_log_it_says_what_to_do(
 def test_the_recipe_follows_method_and_toggle(app: AppTest) -> None:
     training(app)
     wanted = recipe("digits", "digits_cnn", "macer", 0.5)
-    app.selectbox(key=keys.TRAINING_METHOD).select("macer").run()
+    widget_of(app.selectbox, keys.TRAINING_METHOD).select("macer").run()
     assert not app.exception
-    epochs = app.number_input(key=keys.TRAINING_SETTING + "epochs")
+    epochs = widget_of(app.number_input, keys.TRAINING_SETTING + "epochs")
     assert epochs.value == wanted.epochs
-    copies = app.number_input(key=keys.TRAINING_OPTION + "copies")
+    copies = widget_of(app.number_input, keys.TRAINING_OPTION + "copies")
     assert copies.value == wanted.method.copies  # type: ignore[attr-defined]
-    app.toggle(key=keys.TRAINING_DATA_DEPENDENT).set_value(False).run()
+    widget_of(app.toggle, keys.TRAINING_DATA_DEPENDENT).set_value(False).run()
     assert not app.exception
     assert not [n for n in app.number_input if n.label.startswith("Sigma copies")]
     assert "--data-dependent" not in app.sidebar.code[0].value
@@ -120,20 +121,20 @@ def test_numbers_that_make_no_sense_are_refused_in_words(
     key: str, value: float, said: str, app: AppTest
 ) -> None:
     training(app)
-    good = app.number_input(key=key).value
-    app.number_input(key=key).set_value(value).run()
+    good = widget_of(app.number_input, key).value
+    widget_of(app.number_input, key).set_value(value).run()
     assert not app.exception
     assert any(said in error.value.replace("\\", "") for error in app.error), app.error
     assert button(app, "Train").disabled  # type: ignore[attr-defined]
-    assert app.number_input(key=key).value == value  # nothing is lost
-    app.number_input(key=key).set_value(good).run()
+    assert widget_of(app.number_input, key).value == value  # nothing is lost
+    widget_of(app.number_input, key).set_value(good).run()
     assert not app.error
 
 
 def test_the_command_line_says_all_choices(app: AppTest) -> None:
     training(app)
-    app.number_input(key=keys.TRAINING_SETTING + "epochs").set_value(7)
-    app.number_input(key=keys.TRAINING_SIGMA).set_value(0.3).run()
+    widget_of(app.number_input, keys.TRAINING_SETTING + "epochs").set_value(7)
+    widget_of(app.number_input, keys.TRAINING_SIGMA).set_value(0.3).run()
     command = app.sidebar.code[0].value
     for words in ("--dataset digits", "--epochs 7", "--sigma 0.3", "--data-dependent"):
         assert words in command
@@ -144,12 +145,12 @@ def test_a_hostile_link_is_answered_in_words(query: dict[str, str], app: AppTest
     training(app, **query)
     assert not app.exception
     assert "There is no training" in app.warning[0].value.replace("\\", "")
-    assert app.selectbox(key=keys.TRAINING_SHOWN).value == "log:digits-gaussian-ds2-0.25"
+    assert widget_of(app.selectbox, keys.TRAINING_SHOWN).value == "log:digits-gaussian-ds2-0.25"
 
 
 def test_a_run_that_is_started_is_shown_and_named_in_the_link(app: AppTest) -> None:
     training(app)
-    app.number_input(key=keys.TRAINING_SETTING + "epochs").set_value(500).run()
+    widget_of(app.number_input, keys.TRAINING_SETTING + "epochs").set_value(500).run()
     button(app, "Train").click().run()  # type: ignore[attr-defined]
     assert not app.exception
     (run,) = list_runs()
@@ -165,7 +166,7 @@ def test_a_run_that_is_started_is_shown_and_named_in_the_link(app: AppTest) -> N
     assert not app.exception
     assert not app.warning
     assert list_runs() == []
-    assert app.selectbox(key=keys.TRAINING_SHOWN).value.startswith("log:")
+    assert widget_of(app.selectbox, keys.TRAINING_SHOWN).value.startswith("log:")
 
 
 def test_durations_are_for_people() -> None:

@@ -1,0 +1,28 @@
+"""Finding a widget by the name of its value, and playing a browser that is late."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamlit.proto.WidgetStates_pb2 import WidgetStates
+from streamlit.testing.v1 import AppTest
+
+
+def widget_of(kind: Any, name: str) -> Any:
+    """The widget of a kind, such as ``app.selectbox``, that shows ``st.session_state[name]``.
+
+    Its key has a part of its own for each version.
+    """
+    (found,) = [one for one in kind if one.key and one.key.rpartition("|")[0] == name]
+    return found
+
+
+def send(app: AppTest, *sent: tuple[Any, Any]) -> AppTest:
+    """A request that names these widgets with these values, new or old."""
+    states = WidgetStates()
+    for element, value in sent:
+        one = states.widgets.add()
+        one.id = element.proto.id
+        kind = "double_value" if isinstance(value, int | float) else "string_value"
+        setattr(one, kind, value)
+    return app._tree._runner._run(states)
