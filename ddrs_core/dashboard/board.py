@@ -58,7 +58,26 @@ const pump = async (host) => {
   } catch (e) { host.textContent = 'The figure could not be drawn: ' + e.message; }
   host.__busy = false;
 };
+const ask = (host, args) => {
+  host.__next = host.__args = args;
+  if (!host.__busy) { host.__busy = true; pump(host); }
+};
+const followTheme = (root) => {
+  const probe = document.createElement('i');  // a change of its colours is the change of theme
+  probe.style.cssText = `position: absolute; visibility: hidden; transition: all 1ms;
+    color: var(--st-text-color); background: var(--st-background-color)`;
+  const redraw = () => {
+    for (const host of root.querySelectorAll('[data-figure]'))
+      if (host.__args) ask(host, host.__args);
+  };
+  let next;
+  probe.ontransitionend = () => {
+    cancelAnimationFrame(next); next = requestAnimationFrame(redraw);
+  };
+  root.append(probe);
+};
 export default function ({ data, parentElement }) {
+  if (!parentElement.__follows) { parentElement.__follows = true; followTheme(parentElement); }
   for (const part of parentElement.querySelectorAll('[data-text]')) {
     const value = data.texts[part.dataset.text] ?? '';
     if (part.__value !== value) part.innerHTML = part.__value = value;
@@ -66,8 +85,7 @@ export default function ({ data, parentElement }) {
   for (const host of parentElement.querySelectorAll('[data-figure]')) {
     const name = host.dataset.figure, value = data.figures[name];
     if (!value || host.__value === value) continue;
-    host.__value = value; host.__next = [value, data.url, `${data.name}-${name}`];
-    if (!host.__busy) { host.__busy = true; pump(host); }
+    host.__value = value; ask(host, [value, data.url, `${data.name}-${name}`]);
   }
   return () => {
     for (const host of parentElement.querySelectorAll('[data-figure]'))
