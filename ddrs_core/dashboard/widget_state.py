@@ -35,11 +35,19 @@ import streamlit as st
 _VERSIONS = "widget_versions"
 _EDITED = "edited_widgets"
 _MOST_VERSIONS = 16  # of a widget that a request may still name: one a run that it has not heard of
-_MANY = ("multiselect",)
-_CHOOSING = ("selectbox", "radio", "segmented_control", *_MANY)
+_DEFAULTS = {  # what Streamlit calls the default of each kind that is known here
+    "selectbox": "index",
+    "radio": "index",
+    "segmented_control": "default",
+    "multiselect": "default",
+    "number_input": "value",
+    "slider": "value",
+    "text_input": "value",
+    "checkbox": "value",
+    "toggle": "value",
+}
+_CHOOSING = ("selectbox", "radio", "segmented_control", "multiselect")
 _RANGING = ("number_input", "slider")
-_DEFAULTS = {"selectbox": "index", "radio": "index", "segmented_control": "default",
-             "multiselect": "default"}  # fmt: skip
 
 
 @dataclass
@@ -93,13 +101,11 @@ def show_widget(
     value = _fitting(kind, state.get(name), offered, offer)
     state[name] = value
     version = _current(name, value, offer, offered)
-    default = value
-    if _DEFAULTS.get(kind) == "index":
-        default = offered.index(value) if offered else 0
-    draw(
-        label, *args, key=version.key, on_change=_changed, args=(name, on_change),
-        **{_DEFAULTS.get(kind, "value"): default}, **options,
-    )  # fmt: skip
+    parameter = _DEFAULTS[kind]
+    options[parameter] = value
+    if parameter == "index":
+        options[parameter] = offered.index(value) if offered else None
+    draw(label, *args, key=version.key, on_change=_changed, args=(name, on_change), **options)
     return value
 
 
@@ -147,7 +153,7 @@ def _current(
 
 def _fitting(kind: str, value: Any, options: Sequence[Any] | None, limits: tuple[Any, ...]) -> Any:
     """The value, or the nearest that the widget can hold, in the type that it wants."""
-    if kind in _MANY:
+    if kind == "multiselect":
         return [v for v in value or [] if v in (options or ())]
     if options is not None:
         return value if value in options else next(iter(options), None)

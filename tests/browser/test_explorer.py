@@ -75,7 +75,7 @@ def test_pick_run_pause_step_cancel_reset(page: Page, url: str) -> None:
     page.locator(".ddrs-gallery button[data-index='5']").click()
     expect(page.get_by_text("image 5")).to_be_visible()
     expect(button(page, "Run")).to_be_enabled()
-    set_pace(page, "10 steps a second")
+    set_pace(page, "3 steps a second")
     button(page, "Run").click()
     expect(progress(page)).to_contain_text("running")
     wait_until(
