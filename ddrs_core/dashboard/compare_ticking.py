@@ -11,9 +11,7 @@ from ddrs_core.dashboard.redraw import redraw
 
 TICK_SECONDS = 1.0
 _IDLE_SECONDS = 5.0
-# A run of the page that follows too soon on another can replace widgets before the browser has
-# taken the values that the page gave them; they would then be empty.
-_REST_SECONDS = 2.5
+_REST_SECONDS = 2.5  # between runs of the whole page, which cost more than a tick
 
 
 def draw_each_second(draw: Callable[[], bool], *, moving: bool, may_move: bool = False) -> None:
