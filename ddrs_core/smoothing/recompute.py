@@ -62,11 +62,6 @@ def recompute(certificates: Sequence[Certificate]) -> list[Recomputed]:
     return found
 
 
-def contradiction(certificate: Certificate) -> str:
-    """Why the numbers of a certificate cannot belong together; empty if they can."""
-    return _contradictions([certificate])[0][0]
-
-
 def _contradictions(certificates: Sequence[Certificate]) -> tuple[list[str], list[float]]:
     """For each certificate what is impossible about it, and the alpha that its bounds spent."""
     problems, spent = [], []
