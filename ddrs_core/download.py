@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from ddrs_core import places
 from ddrs_core.errors import DDRSError
+from ddrs_core.quantities import counted
 
 _CHUNK = 2**18
 _TIMEOUT = 30.0  # seconds without a byte
@@ -155,8 +156,8 @@ def _failed(url: str, error: Exception, arrived: int) -> str:
     reason = str(getattr(error, "reason", None) or error) or type(error).__name__
     if isinstance(error, urllib.error.HTTPError):
         reason = f"the server answers {error.code} {error.reason}"
-    rest = f" {arrived:,} bytes have arrived and are kept; try again to go on." if arrived else ""
-    return f"{url} could not be fetched: {reason}.{rest}"
+    kept = f" What has arrived ({counted(arrived, 'byte')}) is kept; try again to go on."
+    return f"{url} could not be fetched: {reason}.{kept if arrived else ''}"
 
 
 def _size(path: Path) -> int:

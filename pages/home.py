@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from ddrs_core.dashboard.home_jobs import show_jobs
 from ddrs_core.dashboard.messages import literal
 from ddrs_core.dashboard.navigation import (
     compare_page,
@@ -12,13 +13,9 @@ from ddrs_core.dashboard.navigation import (
     library_page,
     training_page,
 )
-from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.data import list_datasets, list_downloads
-from ddrs_core.jobs import Job, get_manager
-from ddrs_core.jobs.training_runs import TrainingRun, list_runs
 from ddrs_core.models import ModelCard, list_devices, list_models
 
-_BACKGROUND = ("curve", "passes")  # jobs that nobody asked for by name
 _USES = (
     (
         "Watch",
@@ -51,9 +48,10 @@ def main() -> None:
     """Draw the page."""
     st.title("Data-dependent randomized smoothing", anchor=False)
     st.html(
-        '<p class="ddrs-lead">A classifier that votes over Gaussian noise cannot be fooled within '
-        "a provable radius. Choosing the noise for each image makes that radius larger, and what "
-        "it guarantees weaker, unless a memory of certified balls is kept. Watch it happen.</p>"
+        '<p class="ddrs-lead">A classifier that votes over Gaussian noise keeps its answer within '
+        "a radius that can be certified. Choosing the noise for each image can make that radius "
+        "larger, and makes what it guarantees weaker, unless a memory of certified balls is kept. "
+        "Watch it happen.</p>"
     )
     for column, (title, icon, text) in zip(st.columns(len(_USES)), _USES, strict=True):
         with column.container(border=True, height="stretch"):
@@ -90,7 +88,7 @@ def main() -> None:
         if not any(d.is_gpu for d in list_devices()):
             st.caption("No GPU is used: everything runs on the processor.")
         st.subheader("Jobs", divider="gray", anchor=False)
-        st.fragment(_show_jobs, run_every=1.0)()
+        st.fragment(show_jobs, run_every=1.0)()
 
 
 def _model_table(cards: list[ModelCard]) -> pd.DataFrame:
@@ -108,37 +106,6 @@ def _model_table(cards: list[ModelCard]) -> pd.DataFrame:
 
 def _percent(value: float | None) -> str:
     return "" if value is None else f"{value:.1%}"
-
-
-def _show_jobs() -> None:
-    manager, me = get_manager(), visitor()
-    mine = [j for j in manager.jobs(me) if j.request.kind not in _BACKGROUND]
-    for job in mine[:8]:
-        job.touch()
-        _show_job(job)
-    others = sum(j.owner != me and j.is_going_on for j in manager.jobs())
-    trainings = [run for run in list_runs(me) if run.state.is_moving]
-    for run in trainings:
-        _show_training(run)
-    if not mine and not trainings:
-        st.caption(
-            "You have no jobs. Those that you start in the explorer or the training page are "
-            "listed here."
-        )
-    if others:
-        st.caption(f"{others} jobs of other visitors share this server.")
-
-
-def _show_training(run: TrainingRun) -> None:
-    done = run.progress.done if run.progress is not None else 0.0
-    st.progress(done, text=f"training of {run.name}: {run.state.value}")
-    st.markdown(f"[Open it](training?run={run.id})")
-
-
-def _show_job(job: Job) -> None:
-    st.progress(job.progress, text=f"{job.request.title}: {job.state.value}")
-    if job.request.kind == "sigma":
-        st.markdown(f"[Open it]({job.request.link}&job={job.id})")
 
 
 main()

@@ -24,7 +24,7 @@ def main() -> None:
     st.html(_STYLE)
     st.title("Memory", anchor=False)
     st.html(
-        '<p class="ddrs-lead">The paper\'s classifier is sound because it remembers: certified '
+        '<p class="ddrs-lead">The paper\'s classifier is sound because it remembers: stored '
         "balls never overlap a ball of another class. Look into a bank, and watch balls meet.</p>"
     )
     try:

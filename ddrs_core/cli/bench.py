@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ddrs_core.cli.options import add_command, add_device, add_json, add_quiet, print_json
 from ddrs_core.cli.progress import progress_bar
 from ddrs_core.errors import InvalidParameterError, require_number, unknown_name
+from ddrs_core.quantities import counted
 
 if TYPE_CHECKING:
     from ddrs_core.runs.bench import BenchResult
@@ -177,8 +178,8 @@ def _cells(r: BenchResult) -> tuple[str, ...]:
 def _print_adaptive(results: list[AdaptiveBench]) -> None:
     for r in results:
         print(
-            f"{r.model} on {r.images} images of {r.dataset}, sigma {r.sigma:g}, alpha {r.alpha:g}; "
-            f"fixed N = {r.n:,}, of which {100 * r.drawn:.1f} % were drawn"
+            f"{r.model} on {counted(r.images, 'image')} of {r.dataset}, sigma {r.sigma:g}, alpha "
+            f"{r.alpha:g}; fixed N = {r.n:,}, of which {100 * r.drawn:.1f} % were drawn"
         )
         _print_table(
             (("certified accuracy", 20), ("samples", 9), ("worst", 7),
@@ -205,7 +206,8 @@ def _adaptive_cells(
 def _print_memory(results: list[MemoryBench]) -> None:
     for r in results:
         print(
-            f"{r.balls:,} balls, {r.indexed:,} of them indexed in {r.index_megabytes:.1f} MB; "
+            f"{counted(r.balls, 'ball')}, {r.indexed:,} of them indexed in "
+            f"{r.index_megabytes:.1f} MB; "
             f"filled with {r.settled_per_second:,.0f} a second, index loaded in "
             f"{r.load_seconds:.2f} s\n"
             f"look-up: median {r.lookup_median_ms:.2f} ms, 95 % below {r.lookup_p95_ms:.2f} ms; "

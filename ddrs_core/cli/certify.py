@@ -13,6 +13,7 @@ from ddrs_core.cli.certify_options import add_certify_options, certify_configs
 from ddrs_core.cli.options import add_command, print_json
 from ddrs_core.cli.progress import progress_bar
 from ddrs_core.errors import DDRSError, InvalidParameterError
+from ddrs_core.quantities import counted
 
 if TYPE_CHECKING:
     from ddrs_core.runs.certify import CertifyRun
@@ -102,8 +103,9 @@ def _run_to_files(options: argparse.Namespace, configs: list[CertifyConfig]) -> 
 
 def _interrupted(done: int, out: Path | None) -> str:
     if out is None:
-        return f"Interrupted after {done} images."
-    return f"Interrupted: {done} certificates are in {out}; the same command with --resume goes on."
+        return f"Interrupted after {counted(done, 'image')}."
+    kept = counted(done, "certificate")
+    return f"Interrupted: {out} has {kept}; the same command with --resume goes on."
 
 
 def _paths(options: argparse.Namespace, configs: list[CertifyConfig]) -> list[Path]:
@@ -223,7 +225,7 @@ def _work(options: argparse.Namespace, store: Store, run: RunRecord) -> None:
     with progress_bar(options, total=run.total, unit="image", done=run.stored) as bar:
         for step in work_on(store, run.id, options.cluster or ""):
             if step.step is None:
-                note = f"waiting for {step.ahead} other runs"
+                note = f"waiting for {counted(step.ahead, 'other run')}"
             else:
                 note = _SAMPLES if step.step.stage == "sigma" else ""
             bar.set_postfix_str(note, refresh=False)

@@ -14,6 +14,7 @@ from ddrs_core.cli.memory_output import bank_json, settled_line, settlement_json
 from ddrs_core.cli.options import add_command, add_json, print_json
 from ddrs_core.cli.progress import progress_bar
 from ddrs_core.errors import DDRSError, InvalidParameterError
+from ddrs_core.quantities import counted, noun
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -98,8 +99,8 @@ def _list(options: argparse.Namespace) -> None:
     for bank in banks:
         owner = f" of {bank.owner}" if bank.owner else ""
         print(
-            f"{bank.id}  {bank.stored:>7,} balls  model {bank.kind.model}  failure at most "
-            f"{bank.confidence.failure:.4g}  {bank.name}{owner}"
+            f"{bank.id}  {bank.stored:>7,} {noun(bank.stored, 'ball'):<5}  model "
+            f"{bank.kind.model}  failure at most {bank.confidence.failure:.4g}  {bank.name}{owner}"
         )
 
 
@@ -119,7 +120,8 @@ def _add(options: argparse.Namespace) -> None:
         return
     known = record.confidence
     print(
-        f"{record.name}: {record.stored:,} balls; its {known.settled:,} certificates"
+        f"{record.name}: {counted(record.stored, 'ball')}; its "
+        f"{counted(known.settled, 'certificate')}"
         f"{_tried(known)} all hold, but for a probability of at most {known.failure:.4g}; wrong "
         f"ones to be expected: at most {known.expected_wrong:.4g}. A choice among certificates "
         "that were made elsewhere, as by `memory lookup`, is not counted."
@@ -166,8 +168,8 @@ def _check(options: argparse.Namespace) -> None:
     if options.json:
         return
     print(
-        f"{check.bank.name}: no two of {check.balls:,} balls of different class overlap, and the "
-        "votes of each certificate prove what it claims."
+        f"{check.bank.name}: no two of {counted(check.balls, 'ball')} of different class overlap, "
+        "and the votes of each certificate prove what it claims."
     )
     if check.tightest is not None:
         a, b = check.tightest.a, check.tightest.b
@@ -187,7 +189,7 @@ def _export(options: argparse.Namespace) -> None:
     if options.json:
         print_json({"file": str(options.out), "balls": record.stored})
     else:
-        print(f"{record.stored:,} balls are in {options.out}.")
+        print(f"{options.out} has {counted(record.stored, 'ball')}.")
 
 
 def _import(options: argparse.Namespace) -> None:
@@ -200,7 +202,7 @@ def _import(options: argparse.Namespace) -> None:
             "differing": imported.differing,
         })  # fmt: skip
         return
-    print(f"Bank {imported.bank.name} ({imported.bank.id}) has {imported.balls:,} balls.")
+    print(f"Bank {imported.bank.name} ({imported.bank.id}) has {counted(imported.balls, 'ball')}.")
     if imported.differing:
         print(f"{imported.differing:,} of them were settled otherwise than the file says.")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ddrs_core.quantities import counted
+
 if TYPE_CHECKING:
     from ddrs_core.smoothing import Certificate
     from ddrs_core.store import BankRecord, BankSettlement
@@ -18,7 +20,7 @@ def settled_line(
 
     answer = "abstains" if settled.prediction == ABSTAIN else f"class {settled.prediction}"
     claimed = "abstained" if settled.claimed == ABSTAIN else f"class {settled.claimed}"
-    where = "" if inside is None else f"  inside {inside} balls"
+    where = "" if inside is None else f"  inside {counted(inside, 'ball')}"
     radius, claimed_radius = round_down(settled.radius), round_down(settled.claimed_radius)
     return (
         f"{certificate.index:>6}  {settled.outcome:<9}  {answer:<9} radius {radius}  "

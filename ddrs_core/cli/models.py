@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ddrs_core.cli.bring import add_foreign_options, import_model
 from ddrs_core.cli.options import add_command, add_json, add_json_below, add_quiet, print_json
 from ddrs_core.cli.progress import show_download
+from ddrs_core.quantities import counted
 
 if TYPE_CHECKING:
     from ddrs_core.models import Classifier, ModelCard
@@ -136,7 +137,7 @@ def _under_noise(classifier: Classifier, dataset: str) -> str:
         opened = open_for_model(dataset, card)
         *_, found = measure_robustness(NoisyForward(classifier), opened, card)
     shares = [f"{f'sigma {s:g}' if s else 'clean'} {p:.0%}" for s, p in found.accuracy.items()]
-    measured = f"under noise: {', '.join(shares)} ({found.images} images of {dataset})"
+    measured = f"under noise: {', '.join(shares)} ({counted(found.images, 'image')} of {dataset})"
     return f"{measured}\n{found.explain(classifier.card.num_classes)}".strip()
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ddrs_core.cli.options import add_command, add_json, add_json_below, print_json
 from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.file_access import writing
+from ddrs_core.quantities import counted
 
 if TYPE_CHECKING:
     from ddrs_core.store import RunRecord
@@ -76,7 +77,10 @@ def _steer(options: argparse.Namespace) -> None:
         print_json(_plain(run))
     else:
         asked = f", asked to {run.wanted}" if run.wanted else ""
-        print(f"Run {run.id} is {run.state}{asked}: {run.stored} of {run.total} certificates.")
+        print(
+            f"Run {run.id} is {run.state}{asked}: {run.stored} of "
+            f"{counted(run.total, 'certificate')}."
+        )
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -99,7 +103,7 @@ def _export(options: argparse.Namespace) -> None:
     if options.json:
         print_json({"file": str(out), "rows": rows})
     else:
-        print(f"{rows} certificates are in {out}.")
+        print(f"{out} has {counted(rows, 'certificate')}.")
 
 
 def _plain(run: RunRecord) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import interval_figure
 from ddrs_core.jobs import Job, JobRequest, get_manager
-from ddrs_core.smoothing import Certificate, Grade, round_down
+from ddrs_core.quantities import counted
+from ddrs_core.smoothing import Bound, Certificate, Grade, round_down
 
 _BOARD = Board(
     "ddrs_certify_board",
@@ -73,7 +74,7 @@ def show_certify_buttons(view: ExplorerView, chosen: float | None, jobs: Sequenc
         note.caption("Let the strategy finish first: it has to name sigma* before it is certified.")
     elif not jobs:
         note.caption(
-            f"Counts {view.n:,} fresh noisy copies at sigma_0 = {view.sigma_0:.4g} and at "
+            f"Counts {counted(view.n, 'fresh noisy copy')} at sigma_0 = {view.sigma_0:.4g} and at "
             f"sigma* = {chosen:.4g}, with alpha = {view.alpha:g}."
         )
 
@@ -98,7 +99,7 @@ def show_certification(view: ExplorerView, jobs: Sequence[Job]) -> None:
         texts["compare"] = html.escape(compare(first, second))
     _BOARD.show(
         key="certify_board", name=f"{view.dataset}-{view.index}",
-        figures={"interval": interval_figure(histories, view.n)}, texts=texts,
+        figures={"interval": interval_figure(histories, view.n, view.bound)}, texts=texts,
     )  # fmt: skip
 
 
@@ -127,7 +128,8 @@ def certificate_card(certificate: Certificate, title: str, names: tuple[str, ...
         "p_A at least": round_down(certificate.p_lower, 5),
         "cap for N": round_down(certificate.radius_cap),
         "alpha": f"{certificate.alpha:g} ({certificate.bound.value})",
-        "time": f"{certificate.seconds:.2f} s, {rate:,.0f} samples/s, {certificate.precision}",
+        "time": f"{certificate.seconds:.2f} s, {counted(round(rate), 'sample')}/s, "
+        f"{certificate.precision}",
         "guarantee": certificate.grade.value,
     }
     table = "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in rows.items())
@@ -141,18 +143,35 @@ def certificate_card(certificate: Certificate, title: str, names: tuple[str, ...
 
 def explain_abstention(certificate: Certificate, names: tuple[str, ...]) -> str:
     """Why nothing could be certified, and what might help."""
-    votes = certificate.counts[certificate.candidate] / certificate.n
-    name = names[certificate.candidate]
+    counts, name = certificate.counts, names[certificate.candidate]
+    votes = counts[certificate.candidate] / certificate.n
+    rivals = [(count, i) for i, count in enumerate(counts) if i != certificate.candidate]
+    most, rival = max(rivals)
+    if most > counts[certificate.candidate]:
+        return (
+            f"The first {counted(certificate.n0, 'sample')} chose class {name}, which then got "
+            f"{votes:.1%} of the votes, fewer than class {names[rival]} "
+            f"({most / certificate.n:.1%}). The class is chosen before the votes are counted, so "
+            "nothing is certified."
+        )
+    if certificate.bound is Bound.TWO_SIDED:
+        return (
+            f"Class {name} got {votes:.1%} of the votes and class {names[rival]} "
+            f"{most / certificate.n:.1%}: with {counted(certificate.n, 'sample')} the lower bound "
+            "on the first is not above the upper bound on the second. More samples, or another "
+            "noise level, might tell them apart."
+        )
     if votes > 0.5:
         return (
-            f"Class {name} got {votes:.1%} of the votes, but with {certificate.n:,} samples the "
-            f"lower bound on its probability is {round_down(certificate.p_lower, 4)}, not above "
-            "one half. More samples might settle it."
+            f"Class {name} got {votes:.1%} of the votes, but with "
+            f"{counted(certificate.n, 'sample')} the lower bound on its probability is "
+            f"{round_down(certificate.p_lower, 4)}, not above one half. More samples might settle "
+            "it."
         )
     return (
-        f"No class has more than half of the votes: the first {certificate.n0} samples chose "
-        f"{name}, which then got {votes:.1%}. At this noise level the network does not recognise "
-        "the image; a smaller sigma might help."
+        "No class has more than half of the votes: the first "
+        f"{counted(certificate.n0, 'sample')} chose {name}, which then got {votes:.1%}. At this "
+        "noise level the network does not recognise the image; a smaller sigma might help."
     )
 
 

@@ -40,7 +40,7 @@ _NEW_BANK = "A new one for this run"
 _BUDGETS = {True: "Adaptive", False: "Exactly N"}
 _BUDGET_NOTES = {
     True: "Stops voting on an image once it is settled which of the radii 0, 0.25, 0.5, ... it "
-    "reaches: about an eighth of the votes. The average radius is then a floor.",
+    "reaches: usually about an eighth of the votes. The average radius is then a floor.",
     False: "N votes for every image, as in the literature.",
 }
 

@@ -17,10 +17,10 @@ from ddrs_core.dashboard.compare_state import show_sets
 from ddrs_core.dashboard.compare_ticking import draw_each_second
 from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.dashboard.navigation import memory_page
-from ddrs_core.dashboard.training_texts import duration
 from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs.certify_runs import cancel_run, pause_run, resume_run
+from ddrs_core.quantities import counted, duration
 from ddrs_core.runs.recorded import recorded_configs, setting_title
 from ddrs_core.runs.recorded_results import recorded_log
 from ddrs_core.store import MemoryBank, RunRecord, RunState, Wanted, open_store
@@ -66,7 +66,7 @@ def progress_html(run: RunRecord) -> str:
 
 def _words(run: RunRecord) -> str:
     settings = ", ".join(f"{s['method']} {s['sigma']:g}" for s in run.settings)
-    words = [settings, f"{run.stored:,} of {run.total:,} certificates"]
+    words = [settings, f"{run.stored:,} of {counted(run.total, 'certificate')}"]
     progress = run.progress
     if run.state is RunState.RUNNING:
         stage = "choosing sigma" if progress and progress.stage == "sigma" else "certifying"

@@ -15,13 +15,12 @@ from ddrs_core.dashboard.engines import get_forward
 from ddrs_core.dashboard.messages import show_error
 from ddrs_core.dashboard.presses import once
 from ddrs_core.dashboard.redraw import redraw
-from ddrs_core.dashboard.training_texts import duration
-from ddrs_core.dashboard.trials import measured_once
+from ddrs_core.dashboard.trials import Measurement, measure
 from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.errors import DDRSError
-from ddrs_core.jobs import Job
 from ddrs_core.jobs.certify_runs import start_run
 from ddrs_core.models import resolve_device
+from ddrs_core.quantities import counted, duration
 from ddrs_core.runs.certify_config import CertifyConfig, open_plan
 from ddrs_core.runs.certify_cost import expected_votes_of_all, measure_rate
 
@@ -37,15 +36,14 @@ def show_no_start(error: DDRSError) -> None:
 def show_start(configs: Sequence[CertifyConfig]) -> None:
     """What the run will cost, the button that starts it, and its command line."""
     images = len(open_plan(configs[0])[1])
-    job = _measurement(configs[0])
-    moving = job is not None and not job.state.is_over
+    moving = _measurement(configs[0]).moving
 
     def draw() -> bool:
-        over = job is None or job.state.is_over
-        _show_cost(configs, images, job)
-        return moving and over
+        found = _measurement(configs[0])
+        _show_cost(configs, images, found)
+        return moving and not found.moving
 
-    draw_each_second(draw, moving=moving)
+    draw_each_second(draw, moving=moving, may_move=True)
     if st.button(_CERTIFY, type="primary", icon=_ICON, width="stretch"):
         try:
             start = partial(start_run, configs, visitor(), title=configs[0].model)
@@ -59,8 +57,8 @@ def show_start(configs: Sequence[CertifyConfig]) -> None:
         show_commands(configs)
 
 
-def _measurement(config: CertifyConfig) -> Job | None:
-    """Votes a second, measured once for all visitors; None where that cannot be."""
+def _measurement(config: CertifyConfig) -> Measurement:
+    """Votes a second, measured for all visitors."""
     device = str(resolve_device(config.device))
     key = f"votes|{config.model}|{device}"
 
@@ -69,23 +67,25 @@ def _measurement(config: CertifyConfig) -> Job | None:
         assert forward.shape is not None
         yield measure_rate(forward, forward.shape)
 
-    return measured_once(key, f"speed of {config.model}", "votes", device, start)
+    return measure(key, f"speed of {config.model}", "votes", device, start)
 
 
-def _show_cost(configs: Sequence[CertifyConfig], images: int, job: Job | None) -> None:
+def _show_cost(configs: Sequence[CertifyConfig], images: int, found: Measurement) -> None:
     votes = expected_votes_of_all(configs, images)
-    settings = "1 setting" if len(configs) == 1 else f"{len(configs)} settings"
-    said = f"{images:,} images in {settings}: about {_rounded(votes):,.0f} forward passes."
-    if job is not None and job.state.is_over and job.latest:
-        rate = float(job.latest)
+    said = (
+        f"{counted(images, 'image')} in {counted(len(configs), 'setting')}: about "
+        f"{counted(int(_rounded(votes)), 'forward pass')}."
+    )
+    if found.speed is not None:
+        rate = found.speed.value
         seconds = duration(_rounded(max(1.0, votes / rate)))
         said += (
-            f" At {_rounded(rate):,.0f} a second, measured here, that takes **about {seconds}** "
-            "while nobody else uses this machine."
+            f" At {_rounded(rate):,.0f} a second that takes **about {seconds}** ({found.how})."
+            f" {found.busy}"
         )
-    elif job is not None and not job.state.is_over:
+    elif found.moving:
         said += " Measuring how fast this machine is."
-    st.caption(said)
+    st.caption(said.rstrip())
 
 
 def _rounded(number: float) -> float:

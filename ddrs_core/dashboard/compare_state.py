@@ -11,6 +11,7 @@ from ddrs_core.dashboard import keys
 from ddrs_core.dashboard.compare_sets import MOST_SETS, default_shown, find_set, run_titles
 from ddrs_core.dashboard.first_render import is_first_render
 from ddrs_core.errors import DDRSError
+from ddrs_core.quantities import counted
 from ddrs_core.store import open_store
 
 _LONGEST_NAME = 200
@@ -61,7 +62,9 @@ def parse_query(query: Mapping[str, str]) -> tuple[CompareView, list[str]]:
             problems.append(f"The link's run could not be used: {error}")
     asked = [name[:_LONGEST_NAME] for name in query.get(keys.SHOW, "").split(",") if name]
     if len(asked) > MOST_SETS:
-        problems.append(f"The link names {len(asked)} sets of results; {MOST_SETS} are shown.")
+        problems.append(
+            f"The link names {counted(len(asked), 'set')} of results; {MOST_SETS} are shown."
+        )
     for name in asked[:MOST_SETS]:
         try:
             find_set(name)

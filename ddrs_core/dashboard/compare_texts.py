@@ -9,11 +9,12 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
+from ddrs_core.quantities import counted
 from ddrs_core.runs.comparison import high_probability_loss, mismatches
 from ddrs_core.runs.log_dialect import Dialect
 from ddrs_core.runs.memory_effect import MemoryEffect, memory_effect
 from ddrs_core.runs.paired import PairedComparison, RadiusDifference
-from ddrs_core.runs.results import ResultSet, Source, images_text
+from ddrs_core.runs.results import ResultSet, Source
 from ddrs_core.runs.tables import Table, comparison_table
 
 _STEP, _COARSE, _MOST_RADII = 0.25, 0.5, 13
@@ -141,8 +142,8 @@ def verdict_html(a: ResultSet, b: ResultSet, found: PairedComparison) -> str:
             f"<b>{acr.difference:+.3f}</b> average certified radius ({acr.low:+.3f} to {high:+.3f})"
         )
     lead = (
-        f"On {images_text(found.shared)} that both have, <b>A</b> ({html.escape(a.title)}) against "
-        f"<b>B</b> ({html.escape(b.title)})"
+        f"On {counted(found.shared, 'image')} that both have, <b>A</b> ({html.escape(a.title)}) "
+        f"against <b>B</b> ({html.escape(b.title)})"
     )
     said = f"{lead}: {'; '.join(parts)}." if parts else f"{lead}: no difference beyond chance."
     if unclear and parts:

@@ -12,6 +12,7 @@ from ddrs_core.dashboard.compare_state import show_sets
 from ddrs_core.dashboard.messages import literal
 from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.errors import DDRSError
+from ddrs_core.quantities import counted
 from ddrs_core.runs.log import LogError
 from ddrs_core.runs.log_dialect import Dialect
 from ddrs_core.runs.log_reading import parse_log
@@ -74,7 +75,7 @@ def _import(file: UploadedFile) -> _Read:
     if name not in shown:
         show_sets([*shown, name])
     dialect = Dialect(results.dialect).meaning
-    said = [f"{file.name}: {dialect}; {len(results.rows):,} images."]
+    said = [f"{file.name}: {dialect}; {counted(len(results.rows), 'image')}."]
     if log.title != results.title:
         said.append(f"You have this log already, as {log.title}.")
     return name, [*said, *results.notes[:_MOST_SHOWN]]

@@ -159,7 +159,7 @@ def _budget_form() -> None:
         MAX_N,
         step=10_000,
         format="%d",
-        help="Votes that bound the probability of the class. More prove a larger radius.",
+        help="Votes that bound the probability of the class. More can prove a larger radius.",
     )
     show_widget(
         st.number_input,
@@ -179,7 +179,7 @@ def _budget_form() -> None:
         0.499,
         step=0.001,
         format="%.4g",
-        help="Probability that the certificate is wrong.",
+        help="Probability, at most, that the certificate is wrong.",
     )
     show_widget(
         st.selectbox,

@@ -57,17 +57,18 @@ def curve_request(view: ExplorerView) -> JobRequest:
     forward, x, identity = _open(view)
     low, high = curve_range(view)
     points, samples = curve_budget(forward, x.shape)
+    alpha = view.alpha / view.bound.parts  # of the bound that the dashed cap belongs to
 
     def start() -> Iterator[RadiusCurve]:
         return radius_curve(
             forward, x, sigma_grid(low, high, points), samples=samples, n=view.n,
-            alpha=view.alpha, seed=view.seed, index=view.index,
+            alpha=alpha, seed=view.seed, index=view.index,
         )  # fmt: skip
 
     return JobRequest(
-        f"curve|{identity}|{low!r}|{high!r}|{view.n}|{view.alpha!r}",
+        f"curve|{identity}|{low!r}|{high!r}|{view.n}|{alpha!r}",
         f"radius curve of {view.dataset} {view.index} on {view.model}", "curve",
-        str(forward.device), start, points * samples, "samples",
+        str(forward.device), start, points * samples, "sample",
         amount=lambda curve: float(curve.counts.sum()), link=_link(view),
     )  # fmt: skip
 
@@ -87,7 +88,7 @@ def certify_request(view: ExplorerView, sigma: float, grade: Grade) -> JobReques
     return JobRequest(
         f"certify|{identity}|{label}|{sigma!r}|{view.n0}|{view.n}|{view.alpha!r}|{view.bound}|{grade}",
         f"certificate of {view.dataset} {view.index} at sigma {sigma:.3f} on {view.model}",
-        "certify", str(forward.device), start, view.n, "samples",
+        "certify", str(forward.device), start, view.n, "sample",
         amount=lambda votes: float(votes.done) if votes.stage == "estimate" else 0.0,
         link=_link(view),
     )  # fmt: skip

@@ -15,7 +15,14 @@ from ddrs_core.dashboard.progress import progress_html
 from ddrs_core.figures import Figure, curve_figure, trajectory_figure, votes_figure
 from ddrs_core.jobs import Job
 from ddrs_core.models import get_card, open_for_model
-from ddrs_core.smoothing import Probe, RadiusCurve, SigmaFrame, shown_noise
+from ddrs_core.smoothing import (
+    Bound,
+    Probe,
+    RadiusCurve,
+    SigmaFrame,
+    compare_with_curve,
+    shown_noise,
+)
 
 _BOARD = Board(
     "ddrs_explorer_board",
@@ -33,8 +40,8 @@ _BOARD = Board(
   </section>
   <section>
     <h2>Why it moves: the radius as a function of sigma</h2>
-    <p>Counted votes on a grid of noise levels, with a 95 % band. The optimiser climbs this hill
-      without seeing it. Dashed: the most that N samples can prove.</p>
+    <p>Counted votes on a grid of noise levels, with a 95 % band. The strategy looks for the top of
+      this hill without seeing it. Dashed: the most that N samples can prove.</p>
     <div data-figure="curve" style="height:380px" role="group"
       aria-label="Radius against noise level, with the current noise level marked"></div>
   </section>
@@ -53,6 +60,12 @@ _BOARD = Board(
 </div>
 """,
 )
+
+
+_NEEDED = {  # to certify a class
+    Bound.ONE_SIDED: "only with more than half of the votes",
+    Bound.TWO_SIDED: "only with clearly more votes than any other",
+}
 
 
 @dataclass(frozen=True)
@@ -98,26 +111,45 @@ def show_board(
     label = view.true_label
     counts = moment.probe.counts if moment.probe else [0] * view.info.num_classes
     figures["votes"] = votes_figure(counts, view.info.class_names, label)
-    note = "Bars show the share of noisy copies for each class, with 95 % intervals. Only a class "
+    needed = _NEEDED[view.bound]
     texts = {
         "progress": progress_html(job, "Press Run to watch the noise level being optimised."),
-        "outcome": outcome_html(view, moment),
+        "outcome": outcome_html(view, moment, curve),
         "copies-title": f"What the network sees at sigma = {moment.sigma:.3f}",
         "copies": copies_html(view, moment),
-        "votes-note": note + "with more than half of the votes can be certified.",
+        "votes-note": "Bars show the share of noisy copies for each class, with 95 % intervals. "
+        f"A class can be certified {needed}.",
     }
     name = f"{view.dataset}-{view.index}"
     _BOARD.show(key="explorer_board", name=name, figures=figures, texts=texts)
 
 
-def outcome_html(view: ExplorerView, moment: Moment) -> str:
-    """Where the strategy ended and why, once it has."""
+def outcome_html(view: ExplorerView, moment: Moment, curve: RadiusCurve | None = None) -> str:
+    """Where the strategy ended and why, once it has, and what the finished curve says of it."""
     if moment.chosen is None:
         return ""
     moved = f"sigma went from {view.sigma_0:.4f} to <b>{moment.chosen:.4f}</b>."
     if moment.chosen == view.sigma_0:
         moved = f"sigma stays at <b>{view.sigma_0:.4f}</b>."
-    return f"{moved} {html.escape(moment.frames[-1].step.reason)}"
+    said = f"{moved} {html.escape(moment.frames[-1].step.reason)}"
+    if curve is None or curve.n < curve.target:
+        return said
+    return f"{said} {curve_text(curve, moment.chosen)}".rstrip()
+
+
+def curve_text(curve: RadiusCurve, sigma: float) -> str:
+    """How the radius at a noise level compares with the highest of the curve, in a sentence."""
+    found = compare_with_curve(curve, sigma)
+    if found is None:
+        return ""
+    here = f"The curve estimates a radius of {found.radius:.3f} there"
+    if found.best_radius <= found.radius:
+        return f"{here}, its highest for this class."
+    order = "more, beyond its band" if found.apart else "not to be told apart within its band"
+    return (
+        f"{here} and its highest for this class, {found.best_radius:.3f}, at sigma = "
+        f"{found.best_sigma:.4f}: {order}."
+    )
 
 
 def copies_html(view: ExplorerView, moment: Moment) -> str:

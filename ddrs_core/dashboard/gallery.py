@@ -48,7 +48,7 @@ export default async function ({ data, parentElement, setTriggerValue }) {
   }
   const at = (place) => (state.list ? state.list[place] : place);
   const placeOf = (i) => (state.list ? state.list.indexOf(i) : i);
-  note.textContent = `${state.count.toLocaleString('en')} images` +
+  note.textContent = `${state.count.toLocaleString('en')} image${state.count === 1 ? '' : 's'}` +
     (data.only < 0 ? '' : ` of class ${names[data.only]}`);
   const render = () => {
     const width = sizer.clientWidth, columns = Math.max(3, Math.round(width / 48));

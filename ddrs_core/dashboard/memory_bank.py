@@ -26,6 +26,7 @@ from ddrs_core.figures import (
 )
 from ddrs_core.figures.memory import class_title
 from ddrs_core.jobs import Job
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing import Certificate
 from ddrs_core.store import BankCheck, StoredBall
 
@@ -47,7 +48,8 @@ _BOARD = Board(
   </section>
   <section>
     <h2>Noise levels</h2>
-    <p>The sigma that each image chose. A fixed-sigma bank has one bar and never a conflict.</p>
+    <p>The sigma that each image chose. A fixed-sigma bank has one bar; balls conflict there
+      only if a certificate is wrong.</p>
     <div data-figure="sigmas" style="height:280px" role="group"
       aria-label="Number of balls by noise level"></div>
   </section>
@@ -159,7 +161,7 @@ def _show_table(content: BankContent, names: tuple[str, ...]) -> None:
         st.info("No ball is like that.")
         return
     if len(found) > _MOST_ROWS:
-        st.caption(f"{len(found):,} balls; the first {_MOST_ROWS} are listed.")
+        st.caption(f"{counted(len(found), 'ball')}; the first {_MOST_ROWS} are listed.")
     rows = found[:_MOST_ROWS]
     images = {b.serial: content.images[i] for i, b in enumerate(content.balls)}
     st.dataframe(

@@ -30,6 +30,7 @@ from ddrs_core.errors import DDRSError
 from ddrs_core.figures import walk_figure
 from ddrs_core.figures.memory import class_title
 from ddrs_core.jobs import Job
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing import ABSTAIN, round_down
 from ddrs_core.smoothing.collisions import Pair, WalkPoint, find_collisions
 from ddrs_core.smoothing.memory import Outcome
@@ -83,8 +84,9 @@ def _pairs(fingerprint: str, _content: BankContent) -> list[Pair]:
 
 
 def _first(count: int) -> str:
-    """How many balls are looked at, in words."""
-    return f"first {count:,}" if count == MOST_SHOWN else f"{count:,}"
+    """How many certificates are looked at."""
+    said = counted(count, "certificate")
+    return f"first {said}" if count == MOST_SHOWN else said
 
 
 def _show_pairs(fingerprint: str, content: BankContent, names: Sequence[str]) -> None:
@@ -93,7 +95,7 @@ def _show_pairs(fingerprint: str, content: BankContent, names: Sequence[str]) ->
     pairs = _pairs(fingerprint, content)
     if not pairs:
         st.caption(
-            f"No two of the {_first(len(balls))} certificates contradict each other: no claimed "
+            f"No two of the {_first(len(balls))} contradict each other: no claimed "
             "balls of different class overlap."
         )
         return
@@ -134,12 +136,12 @@ def pairs_text(colliding: int, content: BankContent) -> str:
     balls = content.balls
     of_class = np.unique([b.claimed for b in balls if b.claimed != ABSTAIN], return_counts=True)[1]
     different = (int(of_class.sum()) ** 2 - int((of_class**2).sum())) // 2
-    pairs = "1 pair" if colliding == 1 else f"{colliding:,} pairs"
+    pairs = counted(colliding, "pair")
     return (
-        f"{pairs} of the {_first(len(balls))} certificates contradict{'s' * (colliding == 1)} each "
-        f"other, {100 * colliding / different:.2g} % of the {different:,} pairs of different "
-        "class: the balls that they claimed overlap, which one sigma for all could not do. The "
-        "deepest:"
+        f"{pairs} of the {_first(len(balls))} contradict{'s' * (colliding == 1)} each "
+        f"other, {100 * colliding / different:.2g} % of the {counted(different, 'pair')} of "
+        "different class: the balls that they claimed overlap, which one sigma for all could not "
+        "do. The deepest:"
     )
 
 
@@ -203,7 +205,7 @@ def walk_text(points: Sequence[WalkPoint], names: Sequence[str]) -> str:
     )
     classes = np.unique([p.settlement.prediction for p in points if p.settlement.is_stored])
     answers = " and ".join(class_title(int(c), names) for c in classes)
-    still = f"{fates[Outcome.UNTOUCHED]} of {len(points)} points stand as claimed"
+    still = f"{fates[Outcome.UNTOUCHED]} of {counted(len(points), 'point')} stand as claimed"
     if not changed:
         return f"{still}: no balls of different class have met yet."
     return f"{still}, {changed}: with the memory, the way belongs to {answers}, without overlap."

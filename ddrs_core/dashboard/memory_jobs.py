@@ -137,7 +137,7 @@ def certify_request(
     return JobRequest(
         f"memory-certify|{charged.identity}",
         f"certificate of a query on {tools.card.name}", "memory-certify",
-        str(tools.forward.device), start, n, "votes", amount=lambda frame: float(frame.done),
+        str(tools.forward.device), start, n, "vote", amount=lambda frame: float(frame.done),
         link="memory",
     )  # fmt: skip
 
@@ -156,7 +156,7 @@ def walk_request(tools: Tools, first: int, second: int, points: int, n: int) -> 
         f"memory-walk|{tools.identity}|{tools.alpha!r}|{image_digest(a)}|{image_digest(b)}"
         f"|{points}|{n}",
         f"walk from image {first} to {second} on {tools.card.name}", "memory-walk",
-        str(tools.forward.device), start, points, "points",
+        str(tools.forward.device), start, points, "point",
         amount=lambda progress: float(progress.done), link="memory",
     )  # fmt: skip
 
@@ -186,7 +186,7 @@ def hunt_request(tools: Tools, index: int, charged: Charged) -> JobRequest:
     return JobRequest(
         f"memory-hunt|{charged.identity}",
         f"counterexample to image {index} on {tools.card.name}", "memory-hunt",
-        str(tools.forward.device), start, HUNT.steps, "steps of the attack",
+        str(tools.forward.device), start, HUNT.steps, "attack step",
         amount=lambda p: float(p.done if p.stage == "attack" else HUNT.steps), link="memory",
     )  # fmt: skip
 
@@ -201,7 +201,7 @@ def orders_request(content: BankContent, fingerprint: str, shuffles: int) -> Job
 
     return JobRequest(
         f"memory-orders|{fingerprint}|{len(balls)}|{shuffles}", "orders of arrival",
-        "memory-orders", "orders", start, shuffles + 1, "orders", link="memory",
+        "memory-orders", "orders", start, shuffles + 1, "order", link="memory",
     )  # fmt: skip
 
 
@@ -215,7 +215,7 @@ def check_request(bank: MemoryBank, record: BankRecord) -> JobRequest:
 
     return JobRequest(
         f"memory-check|{record.id}|{record.fingerprint}", f"check of {record.name}",
-        "memory-check", "checks", start, 1.0, "checks", link="memory", anew=True,
+        "memory-check", "checks", start, 1.0, "check", link="memory", anew=True,
     )  # fmt: skip
 
 

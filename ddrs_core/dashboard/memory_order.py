@@ -26,6 +26,7 @@ from ddrs_core.figures import (
     order_study_figure,
 )
 from ddrs_core.jobs import Job
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing.memory import Ball, Outcome, Settlement
 from ddrs_core.smoothing.orders import OrderStudy, replay, summarise_orders
 
@@ -118,7 +119,7 @@ def _show_replay(context: BankContext, content: BankContent) -> None:
             help="The next certificate that did not stay as it was claimed.",
         )  # fmt: skip
     if context.record.stored > total:
-        st.caption(f"The first {total:,} arrivals are replayed.")
+        st.caption(f"The replay has the first {counted(total, 'arrival')}.")
     settlements = replayed(context.record.fingerprint, content)
     settlement, names = settlements[at - 1], context.class_names
     which = image_name(content.balls[at - 1].certificate)
@@ -192,12 +193,12 @@ def _draw(job: Job | None, content: BankContent, names: Sequence[str]) -> None:
 def _changing_text(study: OrderStudy) -> str:
     if not study.changing:
         return (
-            "There is none: here only radii depend on the order. Store the pair of a "
-            "counterexample, and this changes."
+            "None in these orders: at most the radii differed. Store the pair of a counterexample, "
+            "and this can change."
         )
     return (
-        "How often each answer came out; all other images keep their class. Where moved images "
-        "are among them, the number is that of the ball."
+        "How often each answer came out; all other images kept their class in these orders. "
+        "Where moved images are among them, the number is that of the ball."
     )
 
 
@@ -216,8 +217,8 @@ def study_text(study: OrderStudy) -> str:
     radii, shuffled = study.mean_radius, study.changed_share[1:]
     moved = int((study.radius_spread > 0).sum())
     return (
-        f"In {study.orders} orders, {len(study.changing)} of {m} images "
-        f"({study.changing_share:.1%}) do not always get the same class, and the radius of {moved} "
-        f"depends on the order. A shuffled order changes {shuffled.mean():.1%} of the classes on "
+        f"In {counted(study.orders, 'order')}, {len(study.changing)} of {counted(m, 'image')} "
+        f"({study.changing_share:.1%}) got more than one class, and {moved} more than one radius."
+        f" A shuffled order changes {shuffled.mean():.1%} of the classes on "
         f"average; the mean radius lies between {radii.min():.4f} and {radii.max():.4f}."
     )

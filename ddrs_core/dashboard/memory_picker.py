@@ -24,6 +24,7 @@ from ddrs_core.dashboard.messages import show_error
 from ddrs_core.dashboard.presses import once
 from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.errors import DDRSError
+from ddrs_core.quantities import counted
 from ddrs_core.store import BankRecord, MemoryBank
 
 _TITLES = {
@@ -55,7 +56,7 @@ def pick_bank() -> BankContext:
         help="You work on copies of your own: what you store changes nobody else's answers. "
         "`memory add` on the command line makes banks that everybody may copy.",
     )
-    st.caption(f"{context.record.stored:,} balls. {_standing(context)}")
+    st.caption(f"{counted(context.record.stored, 'ball')}. {_standing(context)}")
     _show_actions(context)
     st.html(f"<h3>What a radius is worth</h3>{grades_html()}")
     return context

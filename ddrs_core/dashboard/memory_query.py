@@ -53,6 +53,7 @@ from ddrs_core.errors import DDRSError
 from ddrs_core.figures import Figure
 from ddrs_core.figures.memory import class_title
 from ddrs_core.jobs import Job
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing import Certificate, get_preset
 from ddrs_core.smoothing.memory import Settlement
 from ddrs_core.store import DoubledError
@@ -164,7 +165,7 @@ def pick_certification(n_field: str = "n") -> None:
         "Votes N",
         N_CHOICES,
         format_func=lambda n: f"{n:,}",
-        help="More votes prove a larger radius.",
+        help="More votes can prove a larger radius.",
     )
 
 
@@ -283,7 +284,7 @@ def _show_store(
             return
         redraw()
     if done:
-        st.caption(f"Stored: your copy has {context.record.stored:,} balls now.")
+        st.caption(f"Stored: your copy has {counted(context.record.stored, 'ball')} now.")
     elif context.record.confidence.next_alpha == 0:
         st.caption("The budget of this bank is used up.")
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from ddrs_core.dashboard.board import Board
 from ddrs_core.figures import Figure, plane_figure, ruler_figure
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing.geometry import Section, deciding_parts, plane_through
 from ddrs_core.smoothing.memory import Ball, Part, Settlement
 
@@ -60,7 +61,7 @@ def show_settlement(
         progress: HTML above it.
     """
     count = len(settlement.parts)
-    considered = f"{count} ball{'' if count == 1 else 's'}" if count else "No ball"
+    considered = counted(count, "ball") if count else "No ball"
     touched = "touched the claimed ball or " if settlement.claimed_radius > 0 else ""
     note = f"{considered} {touched}contained the query."
     texts = {"progress": progress, "said": html.escape(said), "note": note}

@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 
 from ddrs_core.figures.memory import class_title
+from ddrs_core.quantities import counted, noun
 from ddrs_core.smoothing import ABSTAIN, Certificate, Grade, round_down
 from ddrs_core.smoothing.memory import Outcome, Part, Settlement
 from ddrs_core.store import BankCheck, BankConfidence, BankRecord
@@ -71,7 +72,8 @@ def place_text(inside: Sequence[Part], nearest: Sequence[Part], names: Sequence[
     """Where a query lies among the stored balls, before anything is certified."""
     if inside:
         part = inside[0]
-        more = f" {len(inside) - 1} other balls contain it, too." if len(inside) > 1 else ""
+        others = len(inside) - 1
+        more = f" It lies in {counted(others, 'other ball')}, too." if others else ""
         return (
             f"Inside ball {part.ball.id} of {class_title(part.ball.prediction, names)}: "
             f"{round_down(-part.slack)} below its surface, so the memory answers "
@@ -88,7 +90,7 @@ def place_text(inside: Sequence[Part], nearest: Sequence[Part], names: Sequence[
 
 def claim_text(certificate: Certificate, names: Sequence[str]) -> str:
     """What a certificate claims, with the votes."""
-    votes = f"{certificate.counts[certificate.candidate]:,} of {certificate.n:,} votes"
+    votes = f"{certificate.counts[certificate.candidate]:,} of {counted(certificate.n, 'vote')}"
     at = f"at sigma {certificate.sigma:.3f}"
     if certificate.abstained:
         return f"abstains {at}: {votes} are no clear majority"
@@ -100,7 +102,8 @@ def confidence_text(known: BankConfidence) -> str:
     """What all certificates of a bank are worth together."""
     tried = f", {known.tried:,} more were tried and not stored" if known.tried else ""
     said = (
-        f"{known.settled:,} certificates were settled{tried}, and each may be wrong with its own "
+        f"{counted(known.settled, 'settled certificate')}{tried}: each may be wrong with "
+        "its own "
         "small probability alpha. All of them hold, and so do those that were chosen to be stored, "
         f"except with a probability of at most {known.failure:.3g} (the sum of the alphas); the "
         f"number of wrong balls to be expected is at most {known.expected_wrong:.3g}. What was "
@@ -116,7 +119,8 @@ def confidence_text(known: BankConfidence) -> str:
 def charge_text(known: BankConfidence, alpha: float, count: int = 1) -> str:
     """What the next certificates cost, whatever becomes of them."""
     made = known.settled + known.tried
-    what = "Each certificate is" if count == 1 else f"A search makes up to {count} certificates,"
+    most = counted(count, "certificate")
+    what = "Each certificate is" if count == 1 else f"A search makes up to {most},"
     return (
         f"{what} charged to your copy of the bank, stored or not (alpha {alpha:.3g} each). All of "
         f"the {made:,} so far hold but for a probability of at most {known.failure:.3g}."
@@ -133,7 +137,7 @@ def record_html(record: BankRecord, names: Sequence[str], classes: int, model: s
     hits = changed / record.settled if record.settled else 0.0
     shape = " x ".join(str(size) for size in record.kind.shape)
     figures = (
-        (f"{record.stored:,}", "balls are stored"),
+        (f"{record.stored:,}", f"{noun(record.stored, 'ball')} stored"),
         (f"{classes} of {record.kind.num_classes}", "classes have a ball"),
         (f"{hits:.0%}", "of the certificates met a ball that changed them"),
         (f"{tallies['abstained']:,}", "abstained and were rescued by no ball"),
@@ -152,8 +156,8 @@ def check_text(check: BankCheck, names: Sequence[str]) -> str:
     """What a check found."""
     pair = check.tightest
     said = (
-        f"The invariant holds: no two of {check.balls:,} balls of different class overlap, and "
-        "the votes of each certificate prove what it claims."
+        f"The invariant holds: no two of {counted(check.balls, 'ball')} of different class "
+        "overlap, and the votes of each certificate prove what it claims."
     )
     if pair is None:
         return said + " They are all of one class."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 
 from ddrs_core.jobs import Job, JobState
+from ddrs_core.quantities import counted, duration, noun
 
 _WORDS = {
     JobState.QUEUED: "waiting for the device",
@@ -24,15 +25,16 @@ def progress_html(job: Job | None, idle: str = "") -> str:
     """State, progress, rate, time left and company on the device; ``idle`` without a job."""
     if job is None:
         return f'<div class="ddrs-progress"><span>{html.escape(idle)}</span></div>'
-    state = job.state
-    words = [_WORDS[state], f"{job.done:,.0f} of {job.request.total:,.0f} {job.request.unit}"]
+    state, total = job.state, job.request.total
+    words = [_WORDS[state], f"{job.done:,.0f} of {counted(round(total), job.request.unit)}"]
     if state is JobState.RUNNING:
-        words.append(f"{_rate(job.rate)} {job.request.unit}/s on the device")
+        rate = _rate(job.rate)
+        words.append(f"{rate} {noun(1 if rate == '1' else 2, job.request.unit)}/s on the device")
         left = job.seconds_left
         if left is not None:
-            words.append(f"{left:,.1f} s left")
+            words.append(f"{left:,.1f} s left" if left < 59.5 else f"{duration(left)} left")
         if job.sharing > 1:
-            words.append(f"{job.sharing} computations share the device")
+            words.append(f"{counted(job.sharing, 'computation')} on the device")
     if state is JobState.FAILED:
         words.append(job.error)
     text = html.escape(" · ".join(words))

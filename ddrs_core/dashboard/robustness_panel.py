@@ -20,6 +20,7 @@ from ddrs_core.models import (
     measure_robustness,
     open_for_model,
 )
+from ddrs_core.quantities import counted
 
 
 def robustness_job(view: ExplorerView) -> Job | None:
@@ -32,7 +33,7 @@ def robustness_job(view: ExplorerView) -> Job | None:
         f"robustness|{forward.digest}|{view.card.normalization}|{forward.precision}"
         f"|{data.info.name}",
         f"{view.model} under noise", "robustness", str(forward.device),
-        lambda: measure_robustness(forward, data, view.card), len(NOISE_LEVELS), "noise levels",
+        lambda: measure_robustness(forward, data, view.card), len(NOISE_LEVELS), "noise level",
     )  # fmt: skip
     return get_manager().ensure(request, visitor())
 
@@ -80,7 +81,7 @@ def robustness_html(found: Robustness | None, card: ModelCard, title: str) -> st
             f"<span>{text}</span></div>"
         )
     warning = found.explain(card.num_classes) if found else ""
-    count = f", {found.images} images" if found and found.images else ""
+    count = f", {counted(found.images, 'image')}" if found and found.images else ""
     note = ""
     if warning:
         note = f'<div class="ddrs-warning" role="alert">{html.escape(warning)}</div>'

@@ -9,20 +9,18 @@ from pathlib import Path
 import streamlit as st
 
 from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.compare_ticking import draw_each_second
 from ddrs_core.dashboard.messages import literal, show_error
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.presses import once
 from ddrs_core.dashboard.redraw import redraw
-from ddrs_core.dashboard.ticking import draw_while_moving
 from ddrs_core.dashboard.training_replay import end_replay, is_replayed, replay
 from ddrs_core.dashboard.training_shown import Shown, show_another, show_run
-from ddrs_core.dashboard.training_texts import duration
-from ddrs_core.dashboard.trials import measured_once
+from ddrs_core.dashboard.trials import Measurement, measure
 from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.data import get_dataset_info, load_dataset
 from ddrs_core.errors import DDRSError
-from ddrs_core.jobs import Job
 from ddrs_core.jobs.training_runs import (
     RunState,
     TrainingRun,
@@ -40,6 +38,7 @@ from ddrs_core.models import (
     resolve_device,
     with_card,
 )
+from ddrs_core.quantities import counted, duration
 from ddrs_core.runs.training_command import train_command
 from ddrs_core.runs.training_cost import passes_per_image, time_passes
 from ddrs_core.training import TrainConfig
@@ -57,8 +56,14 @@ def show_no_start(error: DDRSError) -> None:
 
 def show_start(config: TrainConfig) -> None:
     """The cost of the chosen run, the button that starts it, and its command line."""
-    job = _trial(config)
-    draw_while_moving(lambda: _show_cost(config, job), [job])
+    moving = _trial(config).moving
+
+    def draw() -> bool:
+        found = _trial(config)
+        _show_cost(config, found)
+        return moving and not found.moving
+
+    draw_each_second(draw, moving=moving, may_move=True)
     if st.button(_TRAIN, type="primary", icon=_PLAY, width="stretch"):
         try:
             device = st.session_state[keys.TRAINING_DEVICE]
@@ -72,31 +77,28 @@ def show_start(config: TrainConfig) -> None:
         st.code(train_command(config, Path("my-models")), language="bash", wrap_lines=True)
 
 
-def _trial(config: TrainConfig) -> Job | None:
-    """Passes of the architecture, timed once for all visitors; None where that cannot be."""
+def _trial(config: TrainConfig) -> Measurement:
+    """Passes of the architecture in a second, timed for all visitors."""
     device = resolve_device(st.session_state[keys.TRAINING_DEVICE])
     info = get_dataset_info(config.dataset)
     key = f"passes|{config.architecture}|{info.shape}|{info.num_classes}|{device}"
 
     def start() -> Iterator[float]:
-        return time_passes(config.architecture, info, device)
+        return (1 / seconds for seconds in time_passes(config.architecture, info, device))
 
     title = f"speed of {config.architecture}"
-    return measured_once(key, title, "passes", str(device), start)
+    return measure(key, title, "passes", str(device), start)
 
 
-def _show_cost(config: TrainConfig, job: Job | None) -> None:
+def _show_cost(config: TrainConfig, found: Measurement) -> None:
     passes = passes_per_image(config)
     images = len(load_dataset(config.dataset, "train"))
-    each = (
-        "a forward and a backward pass" if passes == 1 else f"{passes} forward and backward passes"
-    )
-    said = f"An epoch takes {each} for each of {images:,} images."
-    pace = job.latest if job is not None and job.state.is_over else None
-    if pace is not None:
-        whole = duration(_rounded(pace * passes * images * config.epochs))
-        said += f" All {config.epochs:,}: about {whole} while nobody else uses this machine."
-    st.caption(said)
+    each = counted(passes, "forward and backward pass")
+    said = f"An epoch takes {each} for each of {counted(images, 'image')}."
+    if found.speed is not None:
+        whole = duration(_rounded(passes * images * config.epochs / found.speed.value))
+        said += f" All {config.epochs:,}: about {whole} ({found.how}). {found.busy}"
+    st.caption(said.rstrip())
 
 
 def _rounded(seconds: float) -> float:

@@ -16,6 +16,7 @@ from ddrs_core.dashboard.visitor import visitor
 from ddrs_core.dashboard.widget_state import show_widget
 from ddrs_core.errors import DDRSError, unknown_name
 from ddrs_core.jobs.training_runs import TrainingRun, get_run, list_runs
+from ddrs_core.quantities import counted
 from ddrs_core.runs.training_log import TrainingRecord, read_training_log, shipped_logs
 from ddrs_core.training import EpochSummary
 
@@ -124,7 +125,7 @@ def _titles() -> dict[str, str]:
 
 def _title(run: TrainingRun, whose: str = "Your run") -> str:
     started = time.strftime("%d %b %H:%M", time.localtime(run.created))
-    return f"{whose}: {run.name}, {run.config['epochs']} epochs, started {started}"
+    return f"{whose}: {run.name}, {counted(run.config['epochs'], 'epoch')}, started {started}"
 
 
 def _with_linked(titles: dict[str, str], run_id: str) -> dict[str, str]:

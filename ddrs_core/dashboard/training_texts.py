@@ -12,6 +12,7 @@ from ddrs_core.errors import DDRSError
 from ddrs_core.figures import quantiles
 from ddrs_core.jobs.training_runs import RunState, TrainingRun
 from ddrs_core.models import ModelCard, get_card, read_card
+from ddrs_core.quantities import counted, duration
 from ddrs_core.training import EpochSummary
 
 _WHY = (
@@ -27,7 +28,7 @@ def progress_html(shown: Shown) -> str:
         seconds = sum(e.seconds for e in shown.epochs)
         words = [
             f"Example: the training log of the model {shown.name}, which comes with the program",
-            f"{len(shown.epochs)} epochs", duration(seconds),
+            counted(len(shown.epochs), "epoch"), duration(seconds),
         ]  # fmt: skip
         return f'<div class="ddrs-progress"><span>{html.escape(" · ".join(words))}</span></div>'
     run = shown.run
@@ -48,14 +49,14 @@ def _words(run: TrainingRun) -> str:
     place = f"epoch {progress.epoch} of {progress.epochs}" if progress and progress.epoch else ""
     if run.state is RunState.WAITING:
         ahead = progress.ahead if progress else 0
-        runs = f"{ahead} runs come" if ahead > 1 else "one run comes"
-        words = ["waiting", f"{runs} first on this device"] if ahead else ["starting", place]
+        runs = counted(ahead, "run")
+        words = ["waiting", f"{runs} before it on this device"] if ahead else ["starting", place]
     elif run.state is RunState.RUNNING:
         assert progress is not None
         batch = f"batch {progress.batch:,} of {progress.batches:,}"
         words = ["stopping, its state is being saved" if run.stopping else "training", place, batch]
         if progress.images_per_second:
-            words.append(f"{progress.images_per_second:,.0f} images/s")
+            words.append(f"{counted(round(progress.images_per_second), 'image')}/s")
         if progress.seconds_left is not None:
             words.append(f"{duration(progress.seconds_left)} left")
     elif run.state is RunState.MEASURING:
@@ -68,7 +69,7 @@ def _words(run: TrainingRun) -> str:
     elif run.state is RunState.FAILED:
         words = ["failed", run.error]
     else:
-        words = ["finished", f"{run.config['epochs']} epochs"]
+        words = ["finished", counted(run.config["epochs"], "epoch")]
     return " · ".join(word for word in words if word)
 
 
@@ -78,7 +79,7 @@ def outcome_html(shown: Shown) -> str:
     if last is not None and not math.isfinite(last.loss):
         return (
             f"<b>The loss is no longer a number</b> since epoch {_first_broken(shown)}: training "
-            "has diverged and will not recover. Start again with a smaller learning rate."
+            "has diverged. Start again with a smaller learning rate."
         )
     excluded = html.escape(last.excluded) if last is not None else ""
     card = _card(shown)
@@ -147,7 +148,7 @@ def _moved(shown: Shown, at: EpochSummary) -> str:
             rows.append(f'<div>{heading}<div class="ddrs-copies">{pictures}</div></div>')
     if not rows:
         start = shown.config["data_dependent"].get("start", 0)
-        wait = f" They begin to move after {start:g} epochs." if start else ""
+        wait = f" They begin to move after {counted(int(start), 'epoch')}." if start else ""
         return f"No sigma has moved yet.{wait}"
     return f'<div class="ddrs-stack">{"".join(rows)}</div>'
 
@@ -166,15 +167,3 @@ def _picture(name: str, index: int, sigma: float) -> str:
         f'alt="training image {index}, class {said}" title="training image {index}">'
         f"<figcaption>{said}<br><b>{sigma:.3f}</b></figcaption></figure>"
     )
-
-
-def duration(seconds: float) -> str:
-    """A time for people: 42 s, 3 min 20 s, 2 h 05 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 600:
-        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
-    if whole < 3600:
-        return f"{round(whole / 60)} min"
-    return f"{whole // 3600:,} h {whole % 3600 // 60:02d} min"

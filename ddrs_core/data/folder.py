@@ -78,8 +78,7 @@ def describe(path: Path, name: str, title: str, size: int | None) -> DatasetInfo
     images, labels = split.images(layout.classes)
     if not images:
         raise DamagedDataError(
-            f"The {len(layout.classes)} folders in {split.path} hold no images "
-            f"({', '.join(EXTENSIONS)})."
+            f"The class folders in {split.path} hold no images ({', '.join(EXTENSIONS)})."
         )
     first_readable(lambda image: _read(image, path), images[:PROBED])
     side = size or PHOTOGRAPH_SIZE

@@ -24,6 +24,7 @@ from ddrs_core.data.lru import LRU
 from ddrs_core.data.parquet_files import parquet_files, split_files
 from ddrs_core.data.prepare import PHOTOGRAPH_SIZE, as_tensor, fit_picture
 from ddrs_core.errors import MismatchError
+from ddrs_core.quantities import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,7 +84,7 @@ def describe(path: Path, name: str, title: str, size: int | None) -> DatasetInfo
     return DatasetInfo(
         name=name,
         title=title,
-        description=f"{len(labels):,} images in the {next(iter(splits))} split, {shown}, "
+        description=f"{counted(len(labels), 'image')} in the {next(iter(splits))} split, {shown}, "
         f"from parquet files.",
         class_names=classes,
         shape=fixed or (3, side, side),
@@ -112,8 +113,8 @@ def open_split(path: Path, info: DatasetInfo, split: str) -> Opened:
     known = info.num_classes
     if len(labels) and int(labels.max()) >= known:
         raise DamagedDataError(
-            f"The {split} split in {path} has the label {int(labels.max())}, but there are "
-            f"{known} classes, numbered from 0."
+            f"The {split} split in {path} has the label {int(labels.max())}, but the "
+            f"classes are numbered from 0 to {known - 1}."
         )
     return ParquetImages(_Rows(files, columns.image), info), labels
 
@@ -139,7 +140,8 @@ def _open(file: Path) -> pq.ParquetFile:
         raise _damaged(file, error) from None
     if parquet.metadata.num_rows > MAX_ROWS:
         raise DamagedDataError(
-            f"{file} has {parquet.metadata.num_rows:,} rows; at most {MAX_ROWS:,} are read."
+            f"{file} has {counted(parquet.metadata.num_rows, 'row')}; at most {MAX_ROWS:,} are "
+            "read."
         )
     return parquet
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ddrs_core.data.dataset import TEST_NAMES, TRAIN_NAMES, DamagedDataError
 from ddrs_core.data.leftovers import is_leftover
+from ddrs_core.quantities import counted
 
 _SHARD = re.compile(r"(?P<split>.+?)-(?P<part>\d{5})-of-(?P<parts>\d{5})(-[0-9a-f]+)?")
 _NUMBERED = re.compile(r"\d{4,}")
@@ -79,8 +80,8 @@ def _check_complete(path: Path, split: str, parts: list[tuple[int, int]], files:
     expected = max(totals)
     if files != expected:
         raise DamagedDataError(
-            f"The {split} split in {path} should have {expected} files, but {files} are there. "
-            "Fetch the missing ones."
+            f"The {split} split in {path} should have {counted(expected, 'file')}, but "
+            f"{files} are there. Fetch the missing ones."
         )
     if len(totals) > 1 or numbers != list(range(expected)):
         raise DamagedDataError(

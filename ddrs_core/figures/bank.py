@@ -91,7 +91,7 @@ def bank_growth_figure(outcomes: Sequence[str]) -> Figure:
             {
                 "type": "scatter", "mode": "lines", "name": kind, "x": arrived,
                 "y": np.cumsum(hits).astype(np.int32), "line": {"color": hue, "shape": "hv"},
-                "hovertemplate": "after %{x} arrivals: %{y} " + kind + "<extra></extra>",
+                "hovertemplate": "arrival %{x}: by now %{y} " + kind + "<extra></extra>",
             }
         )  # fmt: skip
     return {

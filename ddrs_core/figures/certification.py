@@ -14,17 +14,26 @@ from ddrs_core.figures.palette import (
     axis,
     layout,
 )
-from ddrs_core.smoothing import VoteProgress
+from ddrs_core.smoothing import Bound, VoteProgress
 
 _FILL = {START_COLOUR: "rgba(204,121,167,0.25)", CHOSEN_COLOUR: "rgba(0,158,115,0.25)"}
 
 
-def interval_figure(runs: Mapping[str, Sequence[VoteProgress]], n: int) -> Figure:
+_HALF = {  # what it means to stay below one half
+    Bound.ONE_SIDED: "below one half: abstain",
+    Bound.TWO_SIDED: "one half: below it, p_A must exceed the bound on the runner-up",
+}
+
+
+def interval_figure(
+    runs: Mapping[str, Sequence[VoteProgress]], n: int, bound: Bound = Bound.ONE_SIDED
+) -> Figure:
     """Interval on p_A against the number of samples, for certifications side by side.
 
     Args:
         runs: progress of each certification by its name, ``"sigma_0"`` first.
         n: N, the end of the horizontal axis.
+        bound: which bounds will prove the radius.
     """
     data: list[Figure] = []
     lowest = 0.45
@@ -65,7 +74,7 @@ def interval_figure(runs: Mapping[str, Sequence[VoteProgress]], n: int) -> Figur
             annotations=[
                 {
                     "xref": "paper", "x": 1, "xanchor": "right", "y": 0.5, "yanchor": "top",
-                    "text": "below one half: abstain", "showarrow": False, "font": {"size": 11},
+                    "text": _HALF[bound], "showarrow": False, "font": {"size": 11},
                 }
             ],
         ),

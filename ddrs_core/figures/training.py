@@ -130,7 +130,7 @@ def _bars(summary: SigmaSummary | None) -> Figure:
     return {
         "type": "bar", "x": (edges[1:] + edges[:-1]) / 2, "y": counts / max(1, int(counts.sum())),
         "width": np.diff(edges), "customdata": counts, "marker": {"color": SIGMA_COLOUR},
-        "hovertemplate": "sigma about %{x:.3f}: %{customdata} images, %{y:.1%}<extra></extra>",
+        "hovertemplate": "sigma about %{x:.3f}: %{y:.1%} of images (%{customdata})<extra></extra>",
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ddrs_core.figures.level_labels import Level, label_levels
 from ddrs_core.figures.palette import (
     CHOSEN_COLOUR,
     MUTED,
@@ -45,10 +46,10 @@ def trajectory_figure(
             _dot(k[at], radius[at], RADIUS_COLOUR, "y2"),
         ]
     shapes = [_level(sigma_0, START_COLOUR)]
-    notes = [_label(sigma_0, "sigma_0", START_COLOUR)]
+    end, latest = None, float(sigma[-1]) if steps else sigma_0
     if chosen is not None:
         shapes.append(_level(chosen, CHOSEN_COLOUR))
-        notes.append(_label(chosen, "sigma*", CHOSEN_COLOUR))
+        end, latest = Level(chosen, "sigma*", CHOSEN_COLOUR), chosen
     values = [sigma_0, *([chosen] if chosen is not None else []), *sigma.tolist()]
     low, high = min(values), max(values)
     pad = 0.12 * max(high - low, 0.1 * high)
@@ -58,7 +59,9 @@ def trajectory_figure(
         "layout": layout(
             showlegend=False,
             shapes=shapes,
-            annotations=notes,
+            annotations=label_levels(
+                Level(sigma_0, "sigma_0", START_COLOUR), end, rises=latest >= sigma_0
+            ),
             xaxis=axis("step k", range=[0, total + 1], anchor="y2", domain=[0, 1]),
             yaxis=axis(
                 "noise level sigma", domain=[0.54, 1], range=[max(0, low - pad), high + pad]
@@ -87,11 +90,4 @@ def _level(y: float, colour: str) -> Figure:
     return {
         "type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": y, "y1": y,
         "line": {"color": colour, "width": 1.5, "dash": "dot"},
-    }  # fmt: skip
-
-
-def _label(y: float, text: str, colour: str) -> Figure:
-    return {
-        "xref": "paper", "x": 1, "xanchor": "right", "yref": "y", "y": y, "yanchor": "bottom",
-        "text": text, "showarrow": False, "font": {"color": colour, "size": 12},
     }  # fmt: skip

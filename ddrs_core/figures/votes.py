@@ -16,6 +16,7 @@ from ddrs_core.figures.palette import (
     axis,
     layout,
 )
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing.confidence import interval
 
 _LONGEST = 22  # letters of a name
@@ -62,7 +63,7 @@ def votes_figure(
         "layout": layout(
             showlegend=False,
             margin={"l": 56, "r": 16, "t": 10, "b": 46},
-            xaxis=axis(f"share of {n:,} noisy copies", range=[0, 1.02], tickformat=".0%"),
+            xaxis=axis(f"share of {counted(n, 'noisy copy')}", range=[0, 1.02], tickformat=".0%"),
             yaxis=axis("class", type="category", autorange="reversed", automargin=True),
             shapes=[
                 {

@@ -15,6 +15,7 @@ from filelock import FileLock
 from ddrs_core.errors import BusyError, DDRSError
 from ddrs_core.jobs.processes import launch_command
 from ddrs_core.places import home
+from ddrs_core.quantities import counted
 from ddrs_core.runs.certify_config import CertifyConfig
 from ddrs_core.runs.recorded import record_run
 from ddrs_core.store import RunRecord, Store, StoreError, Wanted, WorkerProcess, open_store
@@ -79,8 +80,8 @@ def _check_bound(store: Store) -> None:
     unfinished = sum(run.state.is_moving for run in store.runs())
     if unfinished >= MAX_UNFINISHED:
         raise BusyError(
-            f"{unfinished} certification runs wait or run on this server, which is as many as it "
-            "takes. Wait until one has ended, or cancel one that you no longer need."
+            f"This server has {counted(unfinished, 'unfinished certification run')}, which is as "
+            "many as it takes. Wait until one has ended, or cancel one that you no longer need."
         )
 
 

@@ -34,6 +34,7 @@ class JobRequest:
         device: whose queue it joins, such as ``"cpu"`` or ``"cuda:0"``.
         start: makes the generator of snapshots; called in the worker thread.
         total: amount of work in ``unit``.
+        unit: what is counted, in the singular; "" for a share of one.
         amount: work done, read off a snapshot; one unit a snapshot when omitted.
         link: where a page shows this job.
         anew: what has finished does not answer it; a computation that is under way is joined.
@@ -46,7 +47,7 @@ class JobRequest:
     device: str
     start: Callable[[], Iterator[Any]]
     total: float
-    unit: str = "steps"
+    unit: str = "step"
     amount: Callable[[Any], float] | None = None
     link: str = ""
     anew: bool = False

@@ -33,6 +33,7 @@ from ddrs_core.jobs.training_process import (
     write_record,
 )
 from ddrs_core.places import home
+from ddrs_core.quantities import counted
 from ddrs_core.runs.training import TrainingFiles
 from ddrs_core.runs.training_command import train_words
 from ddrs_core.runs.training_progress import TrainingProgress, TrainingStage, read_progress
@@ -247,8 +248,8 @@ def _check_bound() -> None:
     unfinished = sum(run.state.is_moving for run in list_runs())
     if unfinished >= MAX_UNFINISHED:
         raise BusyError(
-            f"{unfinished} training runs wait or run on this server, which is as many as it takes. "
-            "Wait until one has ended, or stop one that you no longer need."
+            f"This server has {counted(unfinished, 'unfinished training run')}, which is as many "
+            "as it takes. Wait until one has ended, or stop one that you no longer need."
         )
 
 

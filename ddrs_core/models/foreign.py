@@ -25,6 +25,7 @@ from ddrs_core.models.foreign_layout import Layout, RawCheckpoint
 from ddrs_core.models.foreign_match import Recognition, fit, recognise
 from ddrs_core.models.foreign_read import read_state
 from ddrs_core.models.normalizations import usual_normalization
+from ddrs_core.quantities import counted
 
 _SOFTMAX = {
     "authors_resnet18": "softmax: its authors apply one inside the network; here it gives logits",
@@ -122,8 +123,8 @@ def _normalization(
     sizes = {len(normalization.mean), len(normalization.std)}
     if sizes - {1, recognition.in_channels}:
         raise MismatchError(
-            f"The network in {raw.name} takes {recognition.in_channels} channels, but the "
-            f"normalisation is for {max(sizes)}."
+            f"The network in {raw.name} takes {counted(recognition.in_channels, 'channel')}, but "
+            f"the normalisation is for {max(sizes)}."
         )
     return normalization
 
@@ -189,7 +190,7 @@ def _normalization_line(raw: RawCheckpoint, first: Recognition) -> str:
 
 def _outline(raw: RawCheckpoint) -> str:
     numbers = sum(t.numel() for t in raw.state.values() if t.is_floating_point())
-    return f"{len(raw.state)} tensors with {numbers:,} numbers"
+    return f"{counted(len(raw.state), 'tensor')} with {counted(numbers, 'number')}"
 
 
 def _bytes(size: int) -> str:

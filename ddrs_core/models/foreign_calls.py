@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ddrs_core.errors import CheckpointError
+from ddrs_core.quantities import counted
 
 _MAX_KEY: Final = 500  # characters
 _MAX_COPIED: Final = 64 << 20  # bytes that calls may copy, since one value can be copied often
@@ -194,7 +195,8 @@ class Calls:
         reach = 1 + offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
         if count and (count > storage.numel or reach > storage.numel):
             raise CheckpointError(
-                f"{self.name} has a tensor that takes {max(count, reach):,} numbers, but only "
+                f"{self.name} has a tensor that takes {counted(max(count, reach), 'number')}, but "
+                "only "
                 f"{storage.numel:,} are stored for it. The file is damaged, or made to fill the "
                 "memory."
             )

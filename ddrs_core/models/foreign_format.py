@@ -16,6 +16,7 @@ from ddrs_core.errors import CheckpointError
 from ddrs_core.file_access import open_regular
 from ddrs_core.models.foreign_calls import Storage, plain
 from ddrs_core.models.foreign_pickle import MAX_PICKLE, Outline, follow
+from ddrs_core.quantities import counted
 
 MAX_FILE: Final = 4 << 30  # bytes; the largest published torchvision network has 2.6 GB
 _MAX_MEMBERS: Final = 50_000
@@ -162,7 +163,7 @@ def _check_directory(members: list[zipfile.ZipInfo], name: str, size: int) -> No
     total = sum(m.file_size for m in members)
     if len(members) > _MAX_MEMBERS:
         raise CheckpointError(
-            f"{name} has {len(members):,} parts; at most {_MAX_MEMBERS:,} are read."
+            f"{name} has {counted(len(members), 'part')}; at most {_MAX_MEMBERS:,} are read."
         )
     if total > MAX_FILE or total > max(_MAX_RATIO * size, 1 << 20):
         raise CheckpointError(
@@ -180,8 +181,8 @@ def _check_member(storage: Storage, member: zipfile.ZipInfo | None, name: str) -
     if member is None or member.file_size != storage.numel * storage.item:
         held = 0 if member is None else member.file_size
         raise CheckpointError(
-            f"{name} claims {storage.numel * storage.item:,} bytes for a tensor, but {held:,} are "
-            "stored. The file is damaged, or made to fill the memory."
+            f"{name} claims {counted(storage.numel * storage.item, 'byte')} for a tensor, but "
+            f"{held:,} are stored. The file is damaged, or made to fill the memory."
         )
 
 
@@ -208,8 +209,8 @@ def _check_safetensors(file: IO[bytes], name: str) -> None:
     (length,) = struct.unpack("<Q", file.read(8))
     if length > MAX_PICKLE:
         raise CheckpointError(
-            f"{name} claims a list of tensors of {length:,} bytes; at most {MAX_PICKLE >> 20} MB "
-            "are read. The file is damaged."
+            f"{name} claims a list of tensors of {counted(length, 'byte')}; at most "
+            f"{MAX_PICKLE >> 20} MB are read. The file is damaged."
         )
     try:
         header = json.loads(file.read(length))
@@ -267,7 +268,7 @@ def _check_legacy(file: IO[bytes], name: str, size: int) -> Outline:
     complete = listed and sorted(keys.root) == sorted(outline.storages)
     if not complete or keys.end + claimed > size:
         raise CheckpointError(
-            f"{name} is damaged or cut off: {claimed:,} bytes of tensors are announced, but "
-            f"{max(0, size - keys.end):,} are there. Fetch or copy the file again."
+            f"{name} is damaged or cut off: {counted(claimed, 'byte')} of tensors are announced, "
+            f"but {max(0, size - keys.end):,} are there. Fetch or copy the file again."
         )
     return outline

@@ -87,7 +87,7 @@ def _run_child(path: Path, out: Path, limits: Limits, name: str) -> int:
         ).returncode
     except subprocess.TimeoutExpired:
         raise CheckpointError(
-            f"{name} was not read within {limits.seconds:g} seconds, so it was given up. If it is "
+            f"{name} was not read within {limits.seconds:g} s, so it was given up. If it is "
             "a genuine file, save model.state_dict() by itself, which is smaller."
         ) from None
 
@@ -105,7 +105,7 @@ def _read_report(path: Path) -> dict[str, Any] | None:
 def _death(code: int, name: str, limits: Limits) -> str:
     if code == -getattr(signal, "SIGXCPU", 24):
         return (
-            f"{name} was not read within {limits.cpu_seconds} seconds of computing, so it was "
+            f"{name} was not read within {limits.cpu_seconds} s of computing, so it was "
             "given up. Genuine weights take a few seconds."
         )
     if code == -getattr(signal, "SIGKILL", 9):

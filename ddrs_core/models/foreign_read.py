@@ -30,6 +30,7 @@ from ddrs_core.models.foreign_search import (
     state_of,
     whole_part,
 )
+from ddrs_core.quantities import counted
 
 _MAX_TENSORS: Final = 20_000
 _MAX_NAMED: Final = 12  # other entries, in a description
@@ -190,7 +191,9 @@ def _without_weights(content: Any, found: Contents, name: str) -> CheckpointErro
         )
     if found.sets:
         most = max(len(tensors.tensors) for tensors in found.sets)
-        return CheckpointError(f"{name} has {most:,} tensors; at most {_MAX_TENSORS:,} are read.")
+        return CheckpointError(
+            f"{name} has {counted(most, 'tensor')}; at most {_MAX_TENSORS:,} are read."
+        )
     kind = "" if isinstance(content, Mapping) else f" (it is a {type(content).__name__})"
     if found.unnamed:
         return CheckpointError(
@@ -236,8 +239,8 @@ def _equals(networks: list[Part]) -> str:
     names = ", ".join(other.name for other in others[:3]) + (", ..." if len(others) > 3 else "")
     which = "the same numbers" if same else "other numbers"
     return (
-        f"{len(networks)} sets of weights are equally large and fit, with {which}; read: "
-        f"{first.name}; not read: {names}"
+        f"{counted(len(networks), 'set')} of weights are equally large and fit, with {which}; "
+        f"read: {first.name}; not read: {names}"
     )
 
 
@@ -281,8 +284,8 @@ def _plain_tensor(tensor: Tensor, key: str, name: str) -> Tensor:
         )
     if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
         raise CheckpointError(
-            f"{name}: {shown} claims {tensor.numel():,} numbers, more than are stored for it. "
-            "The file is damaged, or made to fill the memory."
+            f"{name}: {shown} claims {counted(tensor.numel(), 'number')}, more than are stored "
+            "for it. The file is damaged, or made to fill the memory."
         )
     if tensor.is_floating_point() and not torch.isfinite(tensor).all():
         raise CheckpointError(

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ddrs_core.models.foreign_calls import plain
 from ddrs_core.models.foreign_match import recognise_state
+from ddrs_core.quantities import counted
 
 _WRAPPERS: Final = (  # in this order, where several hold the same number of tensors
     "state_dict",
@@ -243,8 +244,8 @@ def not_read(part: Part, used: tuple[str, ...]) -> list[str]:
     known = {*part.keys, *used}
     rest = [key for key in part.tensors.tensors if key not in known]
     groups = Counter(_group(key, part.prefix) for key in rest)
-    counted = {n: f"{c:,} tensors" if c > 1 else "1 tensor" for n, c in groups.items()}
-    return [*sorted(others), *(f"{plain(n, 60)} ({c})" for n, c in counted.items())]
+    found = (f"{plain(name, 60)} ({counted(c, 'tensor')})" for name, c in groups.items())
+    return [*sorted(others), *found]
 
 
 def _group(key: str, prefix: str) -> str:

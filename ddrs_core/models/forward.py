@@ -32,6 +32,7 @@ from ddrs_core.models.gradients import in_parts, side_by_side
 from ddrs_core.models.memory import MemoryLimit, batch_that_fits
 from ddrs_core.models.noise import NoiseStream
 from ddrs_core.models.pixels import check_pixels
+from ddrs_core.quantities import counted
 
 T = TypeVar("T")
 
@@ -221,8 +222,8 @@ class NoisyForward:
         found = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         if not isinstance(found, list) or len(found) != 2 or found[0] != images or found[1] < 2:
             raise MismatchError(
-                f"{self.name} should give logits [B, K], for K >= 2 classes; for B = {images} "
-                f"images it gives {found}."
+                f"{self.name} should give logits [B, K], for K >= 2 classes; for "
+                f"B = {images} it gives {found}."
             )
         return logits
 
@@ -375,7 +376,7 @@ class NoisyForward:
             if logits.shape[1:] != (k,):
                 raise MismatchError(
                     f"{self.name} gives outputs of shape {list(logits.shape[1:])}, "
-                    f"but {k} classes were announced."
+                    f"but outputs for {counted(k, 'class')} were announced."
                 )
             return logits.argmax(1)[:filled] + rows * k
 

@@ -19,6 +19,7 @@ import psutil
 import torch
 
 from ddrs_core.errors import DeviceError
+from ddrs_core.quantities import counted
 
 T = TypeVar("T")
 
@@ -118,7 +119,7 @@ class MemoryLimit:
         """What happened, in a sentence; empty where memory sufficed."""
         if self.rows is None:
             return ""
-        images = "1 image" if self.rows == 1 else f"{self.rows} images"
+        images = counted(self.rows, "image")
         return f"Memory was short: batches were reduced from {self.tried} to {images}."
 
     def attempt(self, rows: int, work: Callable[[int], T]) -> T:

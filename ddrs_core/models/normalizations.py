@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from ddrs_core.errors import InvalidParameterError, MismatchError, unknown_name
 from ddrs_core.models.classifier import ModelCard, Normalization
 from ddrs_core.models.foreign_layout import Layout
+from ddrs_core.quantities import counted
 
 _CIFAR_MEAN = (0.4914, 0.4822, 0.4465)
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -158,7 +159,7 @@ def _check(shape: tuple[int, ...], images: Tensor, labels: Tensor, sigmas: Seque
     if tuple(images.shape[1:]) != shape or len(labels) != len(images):
         raise MismatchError(
             f"The model takes images of shape {list(shape)} with a label each, but there are "
-            f"{len(images)} of shape {list(images.shape[1:])} and {len(labels)} labels."
+            f"{len(images)} of shape {list(images.shape[1:])} and {counted(len(labels), 'label')}."
         )
 
 

@@ -33,6 +33,7 @@ from ddrs_core.models.robustness import (
     measure_robustness,
     spread_images,
 )
+from ddrs_core.quantities import counted
 
 IN_FILE = "file"  # the name of the normalisation that a file holds itself
 _IMAGES, _FEWEST_IMAGES = 64, 24
@@ -89,7 +90,8 @@ class Proposal:
                 yield f"the normalisation {self.normalization!r} is what such files usually need."
             return
         best = self.trials[0]
-        yield f"{self.normalization!r} gets {best.accuracy:.0%} of {best.images} images right."
+        tried = counted(best.images, "image")
+        yield f"{self.normalization!r} gets {best.accuracy:.0%} of {tried} right."
         own = next((t for t in self.trials if t.name == IN_FILE), best)
         if own is not best:
             yield (
@@ -179,7 +181,9 @@ def accept(
     )  # fmt: skip
     trial = next((t for t in proposal.trials if t.name == wanted), None)
     found = proposal.sigma if sigma is None else sigma
-    measured = {} if trial is None else {f"clean, {trial.images} images": round(trial.accuracy, 4)}
+    measured = {}
+    if trial is not None:
+        measured = {f"clean, {counted(trial.images, 'image')}": round(trial.accuracy, 4)}
     method = method or classifier.card.method
     return with_card(classifier, sigma=found, method=method, accuracy=measured)
 

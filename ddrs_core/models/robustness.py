@@ -74,10 +74,10 @@ class Robustness:
         if sigma is None or sigma > 0.25:
             return ""
         return (
-            f"It was not trained for noise of sigma {sigma:g}: of {clean:.0%} right without "
-            f"noise, {self.accuracy[sigma]:.0%} are left. A class needs more than half of the "
-            "votes of noisy copies, so certification will mostly abstain there. Choose a model "
-            "that was trained with noise, or a smaller sigma."
+            f"It does not bear noise of sigma {sigma:g}: of {clean:.0%} right without noise, "
+            f"{self.accuracy[sigma]:.0%} are left. Certification counts the votes of noisy copies, "
+            "so expect it to abstain often there. Choose a model that was trained with noise, or a "
+            "smaller sigma."
         )
 
 

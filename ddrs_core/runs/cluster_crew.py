@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import ddrs_core
 from ddrs_core.errors import MismatchError
+from ddrs_core.quantities import counted
 from ddrs_core.runs.certify import RunStep
 from ddrs_core.runs.cluster_connection import ClusterError, first_line
 from ddrs_core.runs.cluster_worker import Advance, Kit, Traits, Unit, Worker, cores_per_worker
@@ -225,9 +226,10 @@ class Crew:
             guilty.losses += 1
             if guilty.losses >= MOST_LOSSES:
                 raise ClusterError(
-                    f"{guilty.losses} workers were lost over the same {len(guilty.places)} images "
-                    f"(from the {guilty.places.start + 1:,}. of the run); often memory is too "
-                    f"short for the batches. What came back before is not lost. Ray: {reason}"
+                    f"{counted(guilty.losses, 'worker')} in a row got lost over the same "
+                    f"{counted(len(guilty.places), 'image')} (from the "
+                    f"{guilty.places.start + 1:,}. of the run); often memory is too short"
+                    f" for the batches. What came back before is not lost. Ray: {reason}"
                 )
 
     def _dismiss(self, hand: _Hand) -> None:

@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binom
 
 from ddrs_core.errors import InvalidParameterError, require_number
-from ddrs_core.runs.results import ResultSet, images_text
+from ddrs_core.quantities import counted
+from ddrs_core.runs.results import ResultSet
 from ddrs_core.runs.summary import RADII, Summary, summarize_results
 from ddrs_core.smoothing import confidence
 from ddrs_core.smoothing.looks import Looks
@@ -107,7 +108,7 @@ def image_interval(count: int, m: int, level: float = LEVEL) -> tuple[float, flo
     """
     require_number("level", level, above=0.0, below=1.0)
     if not 0 <= count <= m or m == 0:
-        raise InvalidParameterError(f"{count} of {images_text(m)} is no share.")
+        raise InvalidParameterError(f"{count} of {counted(m, 'image')} is no share.")
     low, high = confidence.interval(count, m, 1.0 - level)
     return float(low), float(high)
 
@@ -179,7 +180,8 @@ def mismatches(sets: Sequence[ResultSet]) -> tuple[str, ...]:
         unlabelled = len(results.rows) - int(results.labelled.sum())
         if unlabelled:
             found.append(
-                f"{results.title} has {images_text(unlabelled)} without a label, counted as wrong."
+                f"{results.title} has {counted(unlabelled, 'image')} without a label, counted as "
+                "wrong."
             )
         if not results.has_radii:
             found.append(f"{results.title} holds predictions, which certify no radius.")

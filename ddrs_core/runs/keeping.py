@@ -8,6 +8,7 @@ from dataclasses import replace
 from ddrs_core.data import DatasetInfo
 from ddrs_core.errors import MismatchError
 from ddrs_core.models import ModelCard, get_card
+from ddrs_core.quantities import counted
 from ddrs_core.runs.certify_config import CertifyConfig, open_plan
 from ddrs_core.smoothing import Certificate, Grade
 from ddrs_core.store import MemoryBank, RunRecord, Store, UnknownEntryError
@@ -94,7 +95,8 @@ def _same_bank(
         )
     if not store.holds_still(known):
         raise MismatchError(
-            f"{called} no longer holds its {known.stored:,} balls as they were when this run "
+            f"{called} no longer holds its {counted(known.stored, 'ball')} as they were when this "
+            "run "
             "stopped: it was replaced by an older copy, or changed by other means. `memory check` "
             "may say more. Start a new run."
         )

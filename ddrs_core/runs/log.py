@@ -95,7 +95,7 @@ class LogRow:
         grade, failure = _read_grade(cells)
         least = 0 if failure else 1
         if not least <= n <= _MOST_SAMPLES or n != sum(counts) or min(counts) < 0:
-            raise ValueError(f"{n} samples do not go with these votes")
+            raise ValueError(f"n = {n} does not go with these votes")
         if failure and (n, int(cells["predict"]), float(cells["radius"])) != (0, ABSTAIN, 0.0):
             raise ValueError("an image that cannot be read has a class, a radius or votes")
         if not 0 < float(cells["alpha"]) < 1:
@@ -131,9 +131,10 @@ class LogRow:
 
 def _counts_text(counts: Sequence[int]) -> str:
     """Votes as ``5,0,95``; of many classes only those with votes, as ``1000 classes,7:5,9:95``."""
-    if len(counts) <= _MANY_CLASSES:
+    size = len(counts)
+    if size <= _MANY_CLASSES:
         return ",".join(str(v) for v in counts)
-    return ",".join([f"{len(counts)} classes", *(f"{c}:{v}" for c, v in enumerate(counts) if v)])
+    return ",".join([f"{size} classes", *(f"{c}:{v}" for c, v in enumerate(counts) if v)])
 
 
 def read_counts(text: str) -> list[int]:

@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 
 from ddrs_core.file_access import open_regular
+from ddrs_core.quantities import counted
 from ddrs_core.runs.log import LogError, LogRow
 from ddrs_core.runs.log_cells import read_flag, read_number, read_seconds, read_whole
 from ddrs_core.runs.log_dialect import Dialect, Header, read_header
@@ -183,7 +184,9 @@ def _read_row(
     """
     header, parts = log.header, line.split("\t")
     if len(parts) != len(header.names):
-        raise ValueError(f"it has {len(parts)} cells where the header has {len(header.names)}")
+        raise ValueError(
+            f"it has {counted(len(parts), 'cell')} where the header has {len(header.names)}"
+        )
     cells = dict(zip(header.names, parts, strict=True))
     text = cells[header.index].strip()
     index = read_whole(text, header.index, least=0) if text or not _ours(header) else None
@@ -249,7 +252,10 @@ def _about(rows: Sequence[ResultRow]) -> list[str]:
         return ["There is a header but no row yet."]
     unlabelled = sum(row.correct is None for row in rows)
     if unlabelled:
-        return [f"{unlabelled:,} of {len(rows):,} images have no label; they count as wrong."]
+        return [
+            f"{unlabelled:,} of {counted(len(rows), 'image')} "
+            f"{'has' if unlabelled == 1 else 'have'} no label, which counts as wrong."
+        ]
     return []
 
 

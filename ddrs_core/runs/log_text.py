@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ddrs_core.quantities import counted
 from ddrs_core.runs.log import LogError, line_end
 
 MOST_BYTES = 64 * 2**20
@@ -29,7 +30,7 @@ class Findings:
         for what, lines in self._found.items():
             where = f"line {lines[0]}"
             if len(lines) > 1:
-                where = f"{len(lines):,} lines (the first is {where})"
+                where = f"{counted(len(lines), 'line')} (the first is {where})"
             yield what.format(rows=where)
 
 

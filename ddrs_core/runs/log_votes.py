@@ -16,6 +16,7 @@ from pathlib import PurePath
 
 import numpy as np
 
+from ddrs_core.quantities import counted
 from ddrs_core.runs.log import LogRow, looks_text, read_counts
 from ddrs_core.runs.log_cells import read_number, read_whole
 from ddrs_core.runs.results import ResultRow
@@ -178,7 +179,7 @@ def _votes(
         return (), ABSTAIN, ABSTAIN
     held = read_whole(count, "count", least=0)
     if held > n:
-        raise ValueError(f"count is {held}, more than the n = {n} samples")
+        raise ValueError(f"count is {held}, more than n = {n}")
     return (held, n - held), 0, min(prediction, 0)
 
 
@@ -221,7 +222,7 @@ def _about_memory(lines: Sequence[int]) -> list[str]:
         return []
     rows = f"line {lines[0]}"
     if len(lines) > 1:
-        rows = f"{len(lines):,} rows (the first is {rows})"
+        rows = f"{counted(len(lines), 'row')} (the first is {rows})"
     return [
         f"The votes of the row alone do not prove the answer of a memory in {rows}: it rests on "
         "stored balls that are not in this file."
@@ -229,11 +230,11 @@ def _about_memory(lines: Sequence[int]) -> list[str]:
 
 
 def _radii(count: int) -> str:
-    return "1 radius is" if count == 1 else f"{count:,} radii are"
+    return f"{counted(count, 'radius')} {'is' if count == 1 else 'are'}"
 
 
 def _needed(z: float, alpha: float) -> str:
     """How many unanimous votes would prove a radius of z sigma."""
     tail = 0.5 * math.erfc(z / math.sqrt(2))
     votes = math.log(alpha) / math.log1p(-tail) if tail > 0 else math.inf
-    return f"{votes:,.0f} votes" if votes < 1e12 else "more than 10^12 votes"
+    return counted(round(votes), "vote") if votes < 1e12 else "more than 10^12 votes"

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ddrs_core.runs.results import ResultSet, images_text
+from ddrs_core.quantities import counted
+from ddrs_core.runs.results import ResultSet
 from ddrs_core.runs.summary import average_text
 from ddrs_core.smoothing import ABSTAIN, Certificate
 
@@ -51,12 +52,12 @@ class MemoryEffect:
 
     def __str__(self) -> str:
         if not self.changed:
-            return f"Of {images_text(self.images)} the memory changed no answer."
+            return f"Of {counted(self.images, 'image')} the memory changed no answer."
         parts = []
         if self.adopted:
             parts.append(f"{self.adopted} took the class of a stored ball")
         if self.rescued:
-            parts.append(f"{_abstentions(self.rescued)} rescued")
+            parts.append(f"{_were(self.rescued, 'abstention')} rescued")
         for count, word, mean, most in (
             (self.smaller, "trimmed", self.mean_smaller, self.most_smaller),
             (self.larger, "enlarged", self.mean_larger, self.most_larger),
@@ -64,13 +65,13 @@ class MemoryEffect:
             if count:
                 average = f"{mean:.3f} on average, " if count > 1 else ""
                 at_most = " at most" if count > 1 else ""
-                parts.append(f"{_radii(count)} {word} by {average}{most:.3f}{at_most}")
+                parts.append(f"{_were(count, 'radius')} {word} by {average}{most:.3f}{at_most}")
         right = f"{self.right_before} to {self.right_after}"
         if self.right_before == self.right_after:
             right = f"{self.right_before} as before"
         said = (
-            f"Of {images_text(self.images)} the memory changed {_answers(self.changed)}: "
-            f"{'; '.join(parts)}."
+            f"Of {counted(self.images, 'image')} the memory changed "
+            f"{counted(self.changed, 'answer')}: {'; '.join(parts)}."
         )
         if not self.labelled:
             return said
@@ -122,13 +123,5 @@ def _claim(certificate: Certificate) -> tuple[int, float]:
     return (certificate.candidate if radius > 0 else ABSTAIN), radius
 
 
-def _abstentions(count: int) -> str:
-    return f"{count:,} abstention{' was' if count == 1 else 's were'}"
-
-
-def _answers(count: int) -> str:
-    return f"{count:,} answer{'' if count == 1 else 's'}"
-
-
-def _radii(count: int) -> str:
-    return f"{count:,} radius was" if count == 1 else f"{count:,} radii were"
+def _were(count: int, singular: str) -> str:
+    return f"{counted(count, singular)} {'was' if count == 1 else 'were'}"

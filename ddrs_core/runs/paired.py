@@ -16,8 +16,9 @@ from scipy.optimize import brentq
 from scipy.stats import binomtest, norm
 
 from ddrs_core.errors import MismatchError, require_count, require_number
+from ddrs_core.quantities import counted
 from ddrs_core.runs.comparison import LEVEL, mismatches
-from ddrs_core.runs.results import ResultSet, images_text
+from ddrs_core.runs.results import ResultSet
 from ddrs_core.runs.summary import RADII
 
 Verdict = Literal["more", "less", "within the noise", "unknown: a floor"]
@@ -130,8 +131,8 @@ def pair(a: ResultSet, b: ResultSet) -> Pairs:
     if differing.any():
         raise MismatchError(
             f"{a.title} and {b.title} cannot be compared image by image: {int(differing.sum()):,} "
-            f"of {images_text(len(indices))} with the same number have different labels, the first "
-            f"of them image {int(indices[differing][0])}."
+            f"of {counted(len(indices), 'image')} with the same number have different labels, the "
+            f"first of them image {int(indices[differing][0])}."
         )
     correct_a, correct_b = a.correct[at_a], b.correct[at_b]
     return Pairs(

@@ -22,6 +22,7 @@ from ddrs_core.runs.certify import RunStep, interleave, open_runs
 from ddrs_core.runs.certify_config import CertifyConfig, open_plan, plan_digest, shared_votes
 from ddrs_core.runs.cluster import cluster_steps
 from ddrs_core.runs.keeping import keeper
+from ddrs_core.runs.speeds import RecentRate
 from ddrs_core.runs.training import check_folder
 from ddrs_core.runs.turns import Turn, turns_folder
 from ddrs_core.smoothing import Certificate, Grade
@@ -325,13 +326,12 @@ def _changed() -> MismatchError:
 
 
 class _Meter:
-    """Speed and time left, from what was done in this session."""
+    """Speed and time left, from what was done lately in this session."""
 
     def __init__(self, done: int, total: int) -> None:
-        self._first, self._total, self._started = done, total, time.monotonic()
+        self._total, self._recent = total, RecentRate(done)
 
     def progress(self, stage: str, done: int) -> RunProgress:
-        seconds = time.monotonic() - self._started
-        rate = (done - self._first) / seconds if seconds > 0 else 0.0
+        rate = self._recent.after(done)
         left = (self._total - done) / rate if rate > 0 else None
         return RunProgress(stage, done, rate, left)

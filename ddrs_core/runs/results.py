@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ddrs_core.errors import require_number
 from ddrs_core.models import list_models
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing import ABSTAIN, Certificate, Grade
 from ddrs_core.smoothing.looks import Looks
 
@@ -222,7 +223,7 @@ def failure_notes(rows: Sequence[ResultRow]) -> list[str]:
     named = " ".join(f"Image {row.index}: {row.failure}" for row in failed[:_MOST_NAMED])
     more = len(failed) - _MOST_NAMED
     return [
-        f"{len(failed):,} of {images_text(len(rows))} could not be read; "
+        f"{len(failed):,} of {counted(len(rows), 'image')} could not be read; "
         f"{'it counts' if len(failed) == 1 else 'they count'} as not certified. {named}"
         + (f" And {more:,} more." if more > 0 else "")
     ]
@@ -242,11 +243,6 @@ def trained_how(model: str | None) -> tuple[str | None, str, bool | None]:
             return card.name, card.method, None if recorded == UNKNOWN else recorded is not None
     found = _TRAINED.search(model)
     return model, found[1] if found else UNKNOWN, found[2] is not None if found else None
-
-
-def images_text(count: int) -> str:
-    """``1 image``, ``2 images``."""
-    return f"{count:,} image{'' if count == 1 else 's'}"
 
 
 def _common(certificates: Sequence[Certificate], name: str) -> Any:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ddrs_core.errors import InvalidParameterError
-from ddrs_core.runs.results import ResultSet, from_certificates, images_text
+from ddrs_core.quantities import counted
+from ddrs_core.runs.results import ResultSet, from_certificates
 from ddrs_core.smoothing import Certificate, round_down
 
 RADII = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -54,7 +55,7 @@ class Summary:
             return "no image yet"
         unlabelled = "" if self.labelled else " without labels"
         failed = f" ({self.unreadable:,} of them not readable)" if self.unreadable else ""
-        head = f"{images_text(self.images)}{unlabelled}{failed}, {self._protocol()}"
+        head = f"{counted(self.images, 'image')}{unlabelled}{failed}, {self._protocol()}"
         shares = self.certified_accuracy if self.labelled else self.certified_share
         listed = ", ".join(f"{r:g}: {_share(share)}" for r, share in shares.items())
         abstentions = f"abstentions {_share(self.abstention_rate)}"

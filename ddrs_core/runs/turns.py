@@ -19,11 +19,20 @@ from filelock import FileLock, Timeout
 from ddrs_core.places import home
 
 _TICKET = re.compile(r"(?P<when>\d{20})-(?P<pid>\d+)-(?P<device>[a-z0-9_]+)\.ticket")
+_QUEUE_LOCK = "queue.lock"  # held for a moment, to read or write tickets
 
 
 def turns_folder() -> Path:
     """What the runs that pages start have in common, those that train and those that certify."""
     return home().absolute() / "turns"
+
+
+def count_runs(folder: Path, device: str) -> int:
+    """How many runs use a device at this moment or wait for it."""
+    if not folder.is_dir():
+        return 0
+    with FileLock(folder / _QUEUE_LOCK):
+        return sum(_lives(folder, name) for name in _tickets(folder, _as_name(device)))
 
 
 class Turn:
@@ -39,11 +48,9 @@ class Turn:
     def __init__(self, folder: Path, device: str, since: float | None = None) -> None:
         self._folder = folder
         self._since = since
-        self._device = re.sub(r"[^a-z0-9]", "_", device.lower())
+        self._device = _as_name(device)
         self._name = ""
-        self._folder_lock = FileLock(
-            folder / "queue.lock"
-        )  # for a moment, to read or write tickets
+        self._folder_lock = FileLock(folder / _QUEUE_LOCK)
         self._device_lock = FileLock(folder / f"{self._device}.lock")
         self._ticket_lock: FileLock | None = None
 
@@ -71,9 +78,8 @@ class Turn:
         """How many runs come first on this device, the running one included."""
         with self._folder_lock:
             return sum(
-                name < self._name and self._lives(name)
-                for name in os.listdir(self._folder)
-                if (found := _TICKET.fullmatch(name)) and found["device"] == self._device
+                name < self._name and _lives(self._folder, name)
+                for name in _tickets(self._folder, self._device)
             )
 
     def take(self) -> bool:
@@ -88,13 +94,23 @@ class Turn:
             return False
         return True
 
-    def _lives(self, name: str) -> bool:
-        """Whether a ticket's run still holds it; those of dead ones are thrown away."""
-        lock = FileLock(self._folder / name)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            return True
-        (self._folder / name).unlink(missing_ok=True)
-        lock.release()
-        return False
+
+def _as_name(device: str) -> str:
+    return re.sub(r"[^a-z0-9]", "_", device.lower())
+
+
+def _tickets(folder: Path, device: str) -> list[str]:
+    names = ((name, _TICKET.fullmatch(name)) for name in os.listdir(folder))
+    return [name for name, found in names if found is not None and found["device"] == device]
+
+
+def _lives(folder: Path, name: str) -> bool:
+    """Whether a ticket's run still holds it; those of dead ones are thrown away."""
+    lock = FileLock(folder / name)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return True
+    (folder / name).unlink(missing_ok=True)
+    lock.release()
+    return False

@@ -3,7 +3,13 @@
 from ddrs_core.smoothing.ascent import AscentConfig, ascend_sigma, ascend_sigmas
 from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, Grade, round_down
 from ddrs_core.smoothing.classifier import SmoothedClassifier, VoteProgress
-from ddrs_core.smoothing.curve import RadiusCurve, curve_budget, radius_curve, sigma_grid
+from ddrs_core.smoothing.curve import (
+    RadiusCurve,
+    compare_with_curve,
+    curve_budget,
+    radius_curve,
+    sigma_grid,
+)
 from ddrs_core.smoothing.looks import Looks
 from ddrs_core.smoothing.probe import Probe, probe, shown_noise
 from ddrs_core.smoothing.search import SearchConfig, search_sigma, search_sigmas
@@ -59,6 +65,7 @@ __all__ = [
     "ascend_sigmas",
     "certify_together",
     "choose_sigmas",
+    "compare_with_curve",
     "curve_budget",
     "get_preset",
     "list_presets",

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 
 from ddrs_core.errors import InvalidParameterError, require_count, require_number
 from ddrs_core.models import NoisyForward, noise_generator
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing.classifier import as_batch, as_forward
 from ddrs_core.smoothing.confidence import Floats, check_sigma
 from ddrs_core.smoothing.steps import (
-    CHOSEN_LAST,
     Budget,
     SigmaBatch,
     SigmaStep,
@@ -42,6 +42,11 @@ class AscentConfig:
     average: float = 0.0  # share of the last iterates that is averaged; 0: the last one alone
     beta: float = 1.0  # inverse temperature of the softmax; a large one counts votes
     guard: int = 0  # votes for each candidate of the guard; 0: no guard
+
+    @property
+    def averaged(self) -> int:
+        """How many of the last iterates are averaged."""
+        return max(1, round(self.average * self.steps))
 
     def check(self) -> AscentConfig:
         """Raises InvalidParameterError if a parameter makes no sense."""
@@ -135,8 +140,8 @@ def check_batch(
     numbers = list(range(len(images))) if indices is None else [int(i) for i in indices]
     if not len(images) == len(start) == len(numbers):
         raise InvalidParameterError(
-            f"{len(images)} images need as many sigmas and indices, not {len(start)} and "
-            f"{len(numbers)}."
+            f"{counted(len(images), 'image')} with as many sigmas and indices go together, not "
+            f"with {len(start)} and {len(numbers)}."
         )
     return start, numbers
 
@@ -152,7 +157,6 @@ def _ascend(
 ) -> Iterator[SigmaBatch]:
     low, high = config.bounds
     generators = [noise_generator(seed, i, "sigma", forward.device) for i in indices]
-    averaged = max(1, round(config.average * config.steps))
     with torch.inference_mode(False):  # whatever mode the consumer is in
         images = images.to(forward.device, torch.float32)
         sigma = torch.from_numpy(start).to(forward.device).clamp(low, high)  # [M], float64
@@ -167,12 +171,12 @@ def _ascend(
             lr = config.lr * _share_of_lr(step, config.steps, config.final_lr)
             moved = (sigma + lr * value.slope).clamp(low, high)
             numbers = torch.stack([sigma, value.radius, value.slope, value.p_a, value.p_b])
-            if step > config.steps - averaged:
+            if step > config.steps - config.averaged:
                 total += moved
         chosen: Floats | None = None
         reasons: tuple[str, ...] = ()
         if step == config.steps:
-            found = (total / averaged).cpu().numpy()
+            found = (total / config.averaged).cpu().numpy()
             chosen, reasons = _settle(forward, images, start, found, config, seed, indices, budget)
         at, radius, slope, p_a, p_b = numbers.cpu().numpy()
         classes = value.prediction.cpu().numpy()
@@ -193,11 +197,23 @@ def _settle(
     budget: Budget,
 ) -> tuple[Floats, tuple[str, ...]]:
     if not config.guard:
-        return found, (CHOSEN_LAST,) * len(found)
+        return found, tuple(_unguarded_reason(float(sigma), config) for sigma in found)
     start = start.clip(*config.bounds)
     shares = np.array(_GUARD_SHARES)[:, None]
     candidates = (start ** (1 - shares) * found**shares).clip(*config.bounds)
     return guard(forward, images, start, candidates, config.guard, budget, seed, indices)
+
+
+def _unguarded_reason(sigma: float, config: AscentConfig) -> str:
+    averaged = config.averaged
+    if averaged > 1:
+        said = f"The average of the last {averaged} of {counted(config.steps, 'iterate')}"
+    else:
+        said = f"The last of {counted(config.steps, 'iterate')}, as in the paper's Algorithm 1"
+    for name, bound in zip(("smallest", "largest"), config.bounds, strict=True):
+        if sigma == bound:
+            said += f", at the {name} noise level allowed"
+    return f"{said}; no votes compared it with other noise levels."
 
 
 _GUARD_SHARES = (0.5, 1.0, 1.5)  # of the way from sigma_0 to the average, on a logarithmic scale

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ddrs_core.errors import InvalidParameterError, MismatchError, require_count
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing.certificate import Bound, Certificate, Grade
 from ddrs_core.smoothing.classifier import SmoothedClassifier, as_batch
 from ddrs_core.smoothing.confidence import check_budget, check_sigma
@@ -60,8 +61,8 @@ def find_collisions(
     """
     if not len(known) == len(predictions) == len(radii):
         raise InvalidParameterError(
-            f"{len(known)} images need as many classes and radii, not {len(predictions)} and "
-            f"{len(radii)}."
+            f"Each image needs a class and a radius: there are {counted(len(known), 'image')}, "
+            f"but {len(predictions)} and {len(radii)}."
         )
     for prediction, radius in zip(predictions, radii, strict=True):
         check_claim(int(prediction), float(radius))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ddrs_core.errors import InvalidParameterError, require_count, require_number
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing.certificate import Certificate
 from ddrs_core.smoothing.memory import Ball, Settlement, settle
 from ddrs_core.smoothing.rounding import Distance
@@ -99,16 +100,16 @@ class NotFound:
         if not self.attacks:
             return "Nothing was tried: no noise level is far enough from the image's own."
         said = (
-            f"{self.attacks} attacks at {len(self.levels)} noise levels ended inside the ball; at "
-            f"{self.reached} ends the attacked level gave another class (at most "
-            f"{self.best_share:.0%} of the votes)."
+            f"{counted(self.attacks, 'attack')} at {counted(len(self.levels), 'noise level')} "
+            f"ended inside the ball; at {counted(self.reached, 'end')} the attacked level gave "
+            f"another class (at most {self.best_share:.0%} of the votes)."
         )
         if not self.reached:
             return said
         return said + (
             f" {self.chose} of them chose their own sigma, and {self.differed} kept another class "
-            f"there. {self.unproved} certifications named no other class, and fresh noise did not "
-            f"confirm {self.refuted}. That is no proof that there is nothing to find."
+            f"there. {counted(self.unproved, 'certification')} named no other class, and fresh "
+            f"noise did not confirm {self.refuted}. That is no proof that there is nothing to find."
         )
 
 

@@ -48,6 +48,38 @@ class RadiusCurve:
     target: int  # votes at each sigma when done
 
 
+@dataclass(frozen=True)
+class CurveComparison:
+    """A noise level beside the highest point of a radius curve for the same class; estimates."""
+
+    radius: float  # at the level
+    best_sigma: float
+    best_radius: float
+    apart: bool  # the bands of the two do not overlap
+
+
+def compare_with_curve(curve: RadiusCurve, sigma: float) -> CurveComparison | None:
+    """How the curve's radius at ``sigma`` compares with its highest one for the same class.
+
+    Between the levels of the grid the curve is interpolated, on the logarithmic scale that it is
+    drawn on. None where ``sigma`` lies outside the grid, or where no class has a majority.
+    """
+    if not curve.sigmas[0] <= sigma <= curve.sigmas[-1]:
+        return None
+    at, grid = np.log(sigma), np.log(curve.sigmas)
+    same = curve.prediction == curve.prediction[np.abs(grid - at).argmin()]
+    radius, high = (float(np.interp(at, grid, values)) for values in (curve.radius, curve.high))
+    best = int(np.where(same, curve.radius, -1.0).argmax())
+    if curve.radius[best] <= 0:
+        return None
+    return CurveComparison(
+        radius=radius,
+        best_sigma=float(curve.sigmas[best]),
+        best_radius=float(curve.radius[best]),
+        apart=bool(curve.low[best] > high),
+    )
+
+
 def sigma_grid(low: float, high: float, points: int = 33) -> Floats:
     """``points`` noise levels from ``low`` to ``high``, evenly spaced on a logarithmic scale."""
     return np.geomspace(check_sigma(low), check_sigma(high), points)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ddrs_core.errors import InvalidParameterError, require_count
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing.certificate import ABSTAIN
 from ddrs_core.smoothing.memory import Ball, Outcome, Settlement, check_claim, settle
 from ddrs_core.smoothing.rounding import Distance, distances
@@ -71,7 +72,9 @@ class KnownPointsMemory:
         """
         size = len(self._balls)
         if self._arrived == len(self._rows):
-            raise InvalidParameterError(f"This memory was made for {self._arrived} points.")
+            raise InvalidParameterError(
+                f"This memory was made for {counted(self._arrived, 'point')}."
+            )
         to_all = self._known.low[row, self._rows[:size]]
         may_touch = to_all <= np.nextafter(self._radii[:size] + radius, np.inf)
         near = [
@@ -119,7 +122,7 @@ def replay(
     classes, claimed = _check(known, predictions, radii)
     rows = list(range(len(known))) if order is None else [int(row) for row in order]
     if sorted(rows) != list(range(len(known))):
-        raise InvalidParameterError(f"An order names each of the {len(known)} images once.")
+        raise InvalidParameterError(f"An order names each image once, and there are {len(known)}.")
     return _replay(known, classes, claimed, rows)
 
 
@@ -249,8 +252,8 @@ def _check(
     classes, claimed = [int(c) for c in predictions], [float(r) for r in radii]
     if not len(known) == len(classes) == len(claimed):
         raise InvalidParameterError(
-            f"{len(known)} images need as many classes and radii, not {len(classes)} and "
-            f"{len(claimed)}."
+            f"Each image needs a class and a radius: there are {counted(len(known), 'image')}, "
+            f"but {len(classes)} and {len(claimed)}."
         )
     for prediction, radius in zip(classes, claimed, strict=True):
         check_claim(prediction, radius)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ddrs_core.errors import DDRSError
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, prove_radii, round_down
 from ddrs_core.smoothing.confidence import check_alpha, check_sigma
 
@@ -90,7 +91,7 @@ def _impossible_votes(c: Certificate) -> str:
     if sum(c.counts) != c.n:
         return f"its votes do not add up to N = {c.n:,}"
     if not ABSTAIN <= c.candidate < len(c.counts):
-        return f"its candidate is none of the {len(c.counts):,} classes of its votes"
+        return f"its candidate is none of the {counted(len(c.counts), 'class')} of its votes"
     return ""
 
 
@@ -100,7 +101,7 @@ def _impossible_claim(c: Certificate) -> str:
     if not 0 <= c.p_lower <= 1:
         return f"its lower bound on a probability is {c.p_lower}"
     if not ABSTAIN <= c.prediction < len(c.counts):
-        return f"its answer is none of the {len(c.counts):,} classes of its votes"
+        return f"its answer is none of the {counted(len(c.counts), 'class')} of its votes"
     if c.prediction == ABSTAIN and c.radius > 0:
         return f"it abstains with a radius of {c.radius:g}"
     if c.prediction not in (ABSTAIN, _candidate(c)):
@@ -138,4 +139,4 @@ def _judge(c: Certificate, p_lower: float, radius: float) -> Recomputed:
 
 
 def _share(c: Certificate) -> str:
-    return f"{_votes(c)[0]:,} of {c.n:,} votes at alpha {c.alpha:g}"
+    return f"{_votes(c)[0]:,} of {counted(c.n, 'vote')} at alpha {c.alpha:g}"

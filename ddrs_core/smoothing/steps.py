@@ -11,17 +11,10 @@ from torch import Tensor
 
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.models import NoisyForward, noise_generator
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing.confidence import Floats, lower_bound, radius_one_sided
 
 Ints = NDArray[np.int64]
-
-KEPT_NO_CLASS = "Kept sigma_0: the votes there are too even to name a class that could be guarded."
-KEPT_NOT_BETTER = "Kept sigma_0: no other noise level promised a larger radius for the same class."
-CHOSEN_GUARDED = (
-    "Fresh votes compared sigma_0 with noise levels on the way to the strategy's answer and "
-    "beyond; this one promises the largest radius for the same class."
-)
-CHOSEN_LAST = "The last iterate, as the paper's Algorithm 1 prescribes."
 
 
 @dataclass(frozen=True)
@@ -118,13 +111,14 @@ def guard(
 
     Args:
         images: [M, C, H, W].
-        sigma_0: [M]; its class is the one that must be kept.
+        sigma_0: [M], within the bounds; its class is the one that must be kept.
         candidates: [J, M].
         samples: votes for each candidate; all see the same noise vectors.
 
     Returns:
         The sigma [M] with the largest promised radius among those that vote for the class at
-        sigma_0, and the reasons, one an image. Noise used here is never used to certify.
+        sigma_0, and the reasons, one an image: they speak of the levels compared here, and of no
+        others. Noise used here is never used to certify.
     """
     m = len(images)
     tried = np.concatenate([sigma_0[None], candidates])  # [J + 1, M]
@@ -138,10 +132,20 @@ def guard(
     held = np.take_along_axis(votes, kept_class[None, :, None], axis=2)[..., 0]
     promised = np.where(same, promised_radius(held.astype(np.float64), samples, tried, budget), 0.0)
     best = promised.argmax(axis=0)  # the first, sigma_0, wins a tie
-    reasons = []
-    for i in range(m):
-        if promised[best[i], i] <= 0:
-            reasons.append(KEPT_NO_CLASS)
-        else:
-            reasons.append(CHOSEN_GUARDED if best[i] else KEPT_NOT_BETTER)
-    return np.take_along_axis(tried, best[None], axis=0)[0], tuple(reasons)
+    reasons = tuple(_guard_reason(tried[:, i], promised[:, i]) for i in range(m))
+    return np.take_along_axis(tried, best[None], axis=0)[0], reasons
+
+
+def _guard_reason(tried: Floats, promised: Floats) -> str:
+    """Why the guard chose as it did among the levels ``tried`` [J + 1], the start first."""
+    levels = sorted({f"{sigma:.4f}" for sigma in tried}, key=float)
+    start = f"{tried[0]:.4f}"
+    if len(levels) == 1:
+        return f"Kept {start}: the strategy ended there, and no other noise level was tried."
+    tried_levels = counted(len(levels), "noise level")
+    compared = f"of the {tried_levels} that fresh votes compared ({', '.join(levels)})"
+    if promised.max() <= 0:
+        return f"Kept {start}: {compared}, none promised a radius for the class that leads there."
+    if promised.argmax() == 0:
+        return f"Kept {start}: {compared}, no other promised a larger radius for the same class."
+    return f"{compared.capitalize()}, it promised the largest radius for the class at the start."

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.models import NoiseStream, noise_generator
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, Grade, prove_radius
 from ddrs_core.smoothing.classifier import SmoothedClassifier
 from ddrs_core.smoothing.confidence import check_budget, check_sigma
@@ -69,8 +70,8 @@ def certify_together(
     known: list[int | None] = [None] * len(images) if labels is None else list(labels)
     if not len(images) == len(levels) == len(numbers) == len(known):
         raise InvalidParameterError(
-            f"{len(images)} images need as many sigmas, indices and labels, not {len(levels)}, "
-            f"{len(numbers)} and {len(known)}."
+            "Each image needs a sigma, an index and a label: there are "
+            f"{counted(len(images), 'image')}, but {len(levels)}, {len(numbers)} and {len(known)}."
         )
     group = _Group(smoothed, images, levels, numbers, seed)
     return _certify(group, samples, n0, alpha, bound, grade, known, dataset)

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from ddrs_core.errors import InvalidParameterError, MismatchError
 from ddrs_core.file_access import writing
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing import Certificate
 from ddrs_core.smoothing.memory import settle
 from ddrs_core.store.bank_attempts import Attempt, settle_attempt
@@ -276,7 +277,8 @@ class MemoryBank:
         if certificates is not None:
             if len(images) != len(certificates):
                 raise InvalidParameterError(
-                    f"{len(images)} images and {len(certificates)} certificates do not fit."
+                    f"Each image needs a certificate: there are {counted(len(images), 'image')} "
+                    f"and {counted(len(certificates), 'certificate')}."
                 )
             for certificate in certificates:
                 check_certificate(certificate, self.kind)

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, NoReturn
 
 from ddrs_core.errors import InvalidParameterError, require_count, require_number, unknown_name
+from ddrs_core.quantities import counted
 
 SLACK = 1 + 1e-9  # an alpha that was printed and read again is the same
 
@@ -78,8 +79,8 @@ class AlphaBudget:
             return
         if allowed == 0:
             raise InvalidParameterError(
-                f"The {self.planned:,} certificates that this memory bank was planned for have "
-                "been settled or tried. Make another bank for more."
+                f"The {counted(self.planned or 0, 'certificate')} that this memory bank was "
+                "planned for have been settled or tried. Make another bank for more."
             )
         raise InvalidParameterError(
             f"Certificate {turn:,} of this memory bank may spend an alpha of at most {allowed!r}, "

@@ -7,6 +7,7 @@ from dataclasses import MISSING, fields
 from typing import get_type_hints
 
 from ddrs_core.errors import DDRSError, InvalidParameterError
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing import Certificate
 from ddrs_core.smoothing.recompute import recompute
 from ddrs_core.store.bank_records import BankKind
@@ -49,6 +50,6 @@ def find_unproved(certificates: Sequence[Certificate], kind: BankKind) -> list[s
     return [
         found.problem
         if len(c.counts) == kind.num_classes
-        else f"it has votes for {len(c.counts):,} classes, not for {kind.num_classes:,}"
+        else f"it has votes for {counted(len(c.counts), 'class')}, not for {kind.num_classes:,}"
         for c, found in zip(certificates, recompute(certificates), strict=True)
     ]

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, select
 
 from ddrs_core.errors import InvalidParameterError
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing import Certificate
 from ddrs_core.smoothing.memory import Ball, Outcome
 from ddrs_core.store.bank_certificates import find_unproved, read_certificate
@@ -57,7 +58,8 @@ class BankCheck:
         """Raises StoreError, in words, unless the bank is sound."""
         if self.overlaps:
             pair = self.overlaps[0]
-            more = f" and {len(self.overlaps) - 1} other pairs" if len(self.overlaps) > 1 else ""
+            others = len(self.overlaps) - 1
+            more = f" and {counted(others, 'other pair')}" if others else ""
             raise StoreError(
                 f"The memory bank {self.bank.name!r} is broken: balls {pair.a.id} (class "
                 f"{pair.a.prediction}) and {pair.b.id} (class {pair.b.prediction}) overlap by "
@@ -142,7 +144,8 @@ class _Reading:
         bank = self._bank
         self._expect(bank.stored + 1)
         if abs(self._indexed - bank.indexed) > self._unknown:
-            self.damaged.append(f"{self._indexed} balls are indexed instead of {bank.indexed}")
+            indexed = counted(self._indexed, "ball")
+            self.damaged.append(f"its index has {indexed} instead of {bank.indexed}")
         spent = math.fsum(self._alphas)
         if spent > bank.alpha_sum * (1 + _ROUNDING):
             self.damaged.append(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import RowMapping
 
 from ddrs_core.errors import InvalidParameterError, MismatchError, require_count
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing import ABSTAIN, Certificate, Grade
 from ddrs_core.smoothing.memory import Outcome, Part, Settlement, check_claim
 from ddrs_core.store.bank_budget import AlphaBudget, BankConfidence
@@ -41,7 +42,8 @@ class BankKind:
         require_count("The number of pixels", pixels, at_most=_MOST_PIXELS)
         if self.class_names and len(self.class_names) != self.num_classes:
             raise InvalidParameterError(
-                f"There are {len(self.class_names)} names for {self.num_classes} classes."
+                f"There are {counted(len(self.class_names), 'name')} for {self.num_classes} "
+                "classes."
             )
         if self.pixels != PIXEL_SCALE:
             raise MismatchError(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ddrs_core.data import DamagedDataError, Dataset, ImageError
+from ddrs_core.quantities import counted
 
 IN_MEMORY_BYTES = 3 << 30  # of float32 pixels; CIFAR-10 takes 0.6 GB
 _AHEAD = 3  # batches that are decoded before they are needed
@@ -72,8 +73,8 @@ class ImageFeed:
         named = [f"image {i}: {reason}" for i, reason in sorted(self.excluded.items())]
         more = f" And {len(named) - _NAMED:,} more." if len(named) > _NAMED else ""
         return (
-            f"{len(named):,} of {len(self._dataset):,} training images cannot be used; the next "
-            f"one took the place of each ({' '.join(named[:_NAMED])}{more})"
+            f"{len(named):,} of {counted(len(self._dataset), 'training image')} cannot be used; "
+            f"the next one took the place of each ({' '.join(named[:_NAMED])}{more})"
         )
 
     def _read_all(self) -> Tensor:

@@ -53,7 +53,7 @@ def test_query_collision_and_replay(page: Page, url: str) -> None:
     page.goto(f"{url}/memory")
     expect(page.get_by_role("heading", name="Memory", level=1)).to_be_visible()
     expect(page.locator("[data-figure='growth'] .main-svg").first).to_be_visible()
-    expect(page.locator("[data-text='record']")).to_contain_text("481balls are stored")
+    expect(page.locator("[data-text='record']")).to_contain_text("481balls stored")
     button(page, "Check").click()
     expect(page.get_by_text("no two of 481 balls of different class overlap")).to_be_visible()
 

@@ -48,7 +48,7 @@ def test_images_are_added_looked_up_and_checked(command, tmp_path):
     assert first["radius"] == added["settlements"][0]["radius"]
     assert second["serial"] is None
     text = command("memory", "lookup", "--bank", "mine", *DIGITS, "--index", 0)
-    assert "inside 1 balls" in text.out
+    assert "inside 1 ball" in text.out
     more = command(*ADD, "--index", 20, "--method", "ds", "--preset", "fast", "--steps", 3)
     assert more.code == 0
     assert "4 balls" in more.out

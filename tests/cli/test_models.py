@@ -138,7 +138,7 @@ def test_certify_warns_of_a_network_that_does_not_bear_noise(command, model, tmp
     torch.save(layouts(model)["plain"], path)
     assert command("models", "add", path, "--name", "mine", "--sigma", 0).code == 0
     card = get_card("mine")
-    clean = "warning: It was not trained for noise of sigma 0.12"
+    clean = "warning: It does not bear noise of sigma 0.12"
     assert clean not in command(*CERTIFY, "--model", path).err
     for share, warns in ((0.2, True), (0.8, False)):
         accuracy = {0.0: 0.9, 0.12: share, 0.25: 0.7, 0.5: 0.6}
@@ -159,7 +159,7 @@ def test_certify_warns_of_a_level_above_that_of_the_training(command, model) -> 
     for sigma, warns in ((0.12, False), (0.25, True)):
         words = [sigma if word == 0.25 else word for word in CERTIFY]
         outcome = command(*words, "--model", "mine")
-        assert ("warning: It was not trained for noise of sigma 0.25" in outcome.err) is warns
+        assert ("warning: It does not bear noise of sigma 0.25" in outcome.err) is warns
 
 
 def test_a_model_without_noise_has_no_level_to_certify_at(command, model, tmp_path) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ddrs_core.cli import main
 from ddrs_core.dashboard import picture_picker
@@ -157,8 +160,36 @@ def test_abstention_is_explained() -> None:
     close = certificate(prediction=ABSTAIN, radius=0.0, counts=(480, 520), p_lower=0.48)
     assert "More samples might settle it" in explain_abstention(close, ("a", "b"))
     lost = certificate(prediction=ABSTAIN, radius=0.0, counts=(700, 300), p_lower=0.25)
+    assert "fewer than class a (70.0%)" in explain_abstention(lost, ("a", "b"))
     assert "No class" not in explain_abstention(close, ("a", "b"))
     assert "first 100 samples" in explain_abstention(lost, ("a", "b"))
+
+
+@given(
+    st.lists(st.integers(0, 400), min_size=3, max_size=3).filter(any),
+    st.integers(0, 2),
+    st.sampled_from(Bound),
+)
+def test_what_is_said_of_an_abstention_is_what_the_votes_say(
+    counts: list[int], candidate: int, bound: Bound
+) -> None:
+    """Two-sided bounds certify a plurality, so one half has no meaning there; and another class
+    than the one that was chosen beforehand may have most of the votes."""
+    n = sum(counts)
+    abstained = certificate(
+        prediction=ABSTAIN, radius=0.0, counts=tuple(counts), candidate=candidate, n=n, n0=100,
+        bound=bound, p_lower=0.0,
+    )  # fmt: skip
+    said = explain_abstention(abstained, ("a", "b", "c"))
+    if "No class has more than half" in said:
+        assert max(counts) <= n / 2
+    if "half" in said:
+        assert bound is Bound.ONE_SIDED
+    ahead = "abc"[int(np.argmax(counts))]
+    if max(counts) > counts[candidate]:
+        assert f"fewer than class {ahead}" in said or counts.count(max(counts)) > 1
+    else:
+        assert "fewer than" not in said
 
 
 def test_the_comparison_page_counts_and_names_images_that_cannot_be_read() -> None:

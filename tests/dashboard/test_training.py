@@ -13,7 +13,6 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from ddrs_core.dashboard import keys, training_controls, training_shown
-from ddrs_core.dashboard.training_texts import duration
 from ddrs_core.jobs.training_process import read_record
 from ddrs_core.jobs.training_runs import list_runs
 from ddrs_core.models import registry
@@ -167,9 +166,3 @@ def test_a_run_that_is_started_is_shown_and_named_in_the_link(app: AppTest) -> N
     assert not app.warning
     assert list_runs() == []
     assert widget_of(app.selectbox, keys.TRAINING_SHOWN).value.startswith("log:")
-
-
-def test_durations_are_for_people() -> None:
-    assert [duration(s) for s in (0.4, 59.4, 120, 200, 2110, 7500)] == [
-        "0 s", "59 s", "2 min", "3 min 20 s", "35 min", "2 h 05 min",
-    ]  # fmt: skip

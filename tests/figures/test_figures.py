@@ -9,6 +9,8 @@ import json
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from ddrs_core.figures import (
@@ -55,6 +57,38 @@ def test_the_trajectory_marks_the_step_that_is_shown() -> None:
     marks = trajectory_figure(steps(10), 10, 0.5, shown=4)["data"][2]
     assert marks["x"] == [4]
     assert marks["y"] == [pytest.approx(0.54)]
+
+
+def _boxes(figure: Figure, width: float, height: float) -> list[tuple[float, ...]]:
+    """Left, right, bottom and top of each label in the plot area, in pixels."""
+    low, high = figure["layout"]["yaxis"]["range"]
+    bottom, top = figure["layout"]["yaxis"]["domain"]
+    found = []
+    for label in figure["layout"]["annotations"]:
+        size = label["font"]["size"]
+        wide, tall = 0.75 * size * len(label["text"]), 1.5 * size
+        y = height * (bottom + (top - bottom) * (label["y"] - low) / (high - low))
+        left = 0.0 if label["xanchor"] == "left" else width * label["x"] - wide
+        y = y if label["yanchor"] == "bottom" else y - tall
+        found.append((left, left + wide, y, y + tall))
+    return found
+
+
+@given(st.floats(0.01, 3.0), st.floats(-1.0, 1.0), st.sampled_from([0.0, 1e-9, 1e-3, 1.0]))
+def test_the_names_of_the_levels_never_overlap(start: float, way: float, scale: float) -> None:
+    """Nor do they stand in the way of the curve where it leaves its start and nears its end."""
+    end = max(0.005, start + way * scale * start)
+    done = SigmaStep(2, 2, (start + end) / 2, 0.3, 0.1, 0.9, 0.1, 1, end, "")
+    figure = trajectory_figure([SigmaStep(1, 2, start, 0.3, 0.1, 0.9, 0.1, 1), done], 2, start)
+    for width in (180, 320, 1200):
+        a, b = _boxes(figure, width, 300)
+        assert a[1] <= b[0] or b[1] <= a[0] or a[3] <= b[2] or b[3] <= a[2]
+    first, second = figure["layout"]["annotations"]
+    assert (first["y"], second["y"]) == (start, end)
+    if end > start:
+        assert (first["yanchor"], second["yanchor"]) == ("top", "bottom")
+    if end < start:
+        assert (first["yanchor"], second["yanchor"]) == ("bottom", "top")
 
 
 def test_curve() -> None:

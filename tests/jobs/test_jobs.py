@@ -514,7 +514,7 @@ def test_what_failed_is_not_started_in_a_circle(manager: JobManager) -> None:
 
 def test_rate_and_time_left_are_in_the_requests_unit(manager: JobManager) -> None:
     wanted = JobRequest(
-        "u", "u", "test", "cpu", lambda: count_to(100, pause=0.005), 1000.0, "samples",
+        "u", "u", "test", "cpu", lambda: count_to(100, pause=0.005), 1000.0, "sample",
         amount=lambda i: 10.0 * i,
     )  # fmt: skip
     job = manager.submit(wanted)

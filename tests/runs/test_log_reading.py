@@ -362,7 +362,7 @@ def test_a_sigma_that_differs_means_a_data_dependent_method() -> None:
         (COHEN + "3\t1\t1\t0.5\t0\t2\n", 0.5, "correct contradicts"),
         (COHEN + "3\t1\t1\t0.5\t1\t2\n3\t1\t1\t0.5\t1\t9\n", 0.5, "stand twice"),
         (COHEN + "3\t1\t1\t0.5\t1\t2\n" + COHEN, 0.5, "header stands again"),
-        (COHEN + "3\t\t1\t0.5\t0\t2\n", 0.5, "have no label"),
+        (COHEN + "3\t\t1\t0.5\t0\t2\n", 0.5, "no label"),
     ],
 )
 def test_nothing_is_repaired_silently(text: str, expected: float, said: str) -> None:

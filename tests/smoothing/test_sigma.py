@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from ddrs_core.smoothing import (
     search_sigmas,
 )
 from ddrs_core.smoothing.ascent import soft_radius
-from ddrs_core.smoothing.steps import KEPT_NO_CLASS, KEPT_NOT_BETTER, guard, promised_radius
+from ddrs_core.smoothing.steps import guard, promised_radius
 
 # ----------------------------------------------------------------- classifiers on one pixel
 
@@ -298,19 +299,58 @@ def guarded(network: nn.Module, x: Tensor, start: float, *tried: float) -> tuple
 
 def test_the_guard_keeps_the_class() -> None:
     # At sigma 3 the other class has nearly every vote: a larger radius, of the wrong class.
-    assert guarded(Inside(), ORIGIN, 0.15, 3.0) == (0.15, KEPT_NOT_BETTER)
+    sigma, reason = guarded(Inside(), ORIGIN, 0.15, 3.0)
+    assert sigma == 0.15
+    assert "no other promised a larger radius" in reason
 
 
 def test_the_guard_takes_what_is_better() -> None:
     best = float(GRID[Pocket.radius(GRID).argmax()])
-    assert guarded(Pocket(), ORIGIN, 0.1, best)[0] == best
-    assert guarded(Pocket(), ORIGIN, best, 0.1) == (best, KEPT_NOT_BETTER)
+    sigma, reason = guarded(Pocket(), ORIGIN, 0.1, best)
+    assert sigma == best
+    assert "it promised the largest radius" in reason
+    sigma, reason = guarded(Pocket(), ORIGIN, best, 0.1)
+    assert sigma == best
+    assert "no other promised a larger radius" in reason
 
 
 def test_the_guard_keeps_the_start_on_a_tie() -> None:
-    assert guarded(Pocket(), ORIGIN, 0.4, 0.4, 0.4) == (0.4, KEPT_NOT_BETTER)
+    sigma, reason = guarded(Pocket(), ORIGIN, 0.4, 0.4, 0.4)
+    assert sigma == 0.4
+    assert "no other noise level was tried" in reason
     even = torch.full((1, 1, 1), 0.3)  # on the wall: half of the votes each, at any small sigma
-    assert guarded(Inside(), even, 0.01, 0.02) == (0.01, KEPT_NO_CLASS)
+    sigma, reason = guarded(Inside(), even, 0.01, 0.02)
+    assert sigma == 0.01
+    assert "none promised a radius" in reason
+
+
+class Recording(NoisyForward):
+    """Notes at which noise levels, and with how many samples, votes were drawn."""
+
+    def votes(self, images, sigmas, samples, generators):  # type: ignore[no-untyped-def]
+        self.drawn = [*getattr(self, "drawn", []), (samples, float(sigmas[0]))]
+        return super().votes(images, sigmas, samples, generators)
+
+
+@pytest.mark.parametrize("preset", [p.name for p in list_presets()])
+@pytest.mark.parametrize("network", [SoftPocket(), Inside(), Sure()])
+def test_a_reason_speaks_of_the_levels_that_votes_compared(preset: str, network: nn.Module) -> None:
+    """And of no others: whatever the strategy did not try may well be better."""
+    config = get_preset(preset).config
+    fewer = {"steps": min(config.steps, 20), "samples": min(config.samples, 50)}
+    config = dataclasses.replace(config, **fewer, guard=config.guard and 333)
+    for sigma_0 in (0.06, 0.12, 0.4, 1.0, 4.0):
+        forward = Recording(network, 4 if isinstance(network, Sure) else 2)
+        last = list(choose_sigmas(forward, ORIGIN[None], [sigma_0], config))[-1]
+        assert last.chosen is not None
+        (reason,) = last.reasons
+        compared = {f"{s:.4f}" for n, s in getattr(forward, "drawn", []) if n == 333}
+        named = set(re.findall(r"\d+\.\d{4}", reason))
+        assert named == compared
+        assert ("Kept" in reason) == (f"{last.chosen[0]:.4f}" == reason[5:11])
+        assert reason.startswith(("Kept ", "Of the ", "The last of ", "The average of "))
+        if not compared:
+            assert "no votes compared it" in reason
 
 
 def test_the_search_never_trades_the_class_for_radius() -> None:

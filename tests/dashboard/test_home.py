@@ -1,0 +1,124 @@
+"""The home page's list of what runs on this server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from ddrs_core.dashboard import home_jobs
+from ddrs_core.jobs import JobManager, JobRequest
+from ddrs_core.jobs.training_runs import RunState as TrainingState
+from ddrs_core.runs.recorded import record_run
+from ddrs_core.store import RunRecord, open_store
+from tests.dashboard.test_compare import SMALL, config
+
+NOTHING = "You have no jobs"
+_LET_GO = threading.Event()  # what runs waits for it
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobManager]:
+    """A visitor "me" on a server of its own, where nothing runs yet."""
+    monkeypatch.setenv("DDRS_HOME", str(tmp_path))
+    own = JobManager()
+    _LET_GO.clear()
+    monkeypatch.setattr(home_jobs, "visitor", lambda: "me")
+    monkeypatch.setattr(home_jobs, "get_manager", lambda: own)
+    st.cache_data.clear()
+    yield own
+    _LET_GO.set()
+    own.close()
+
+
+def _wait() -> Iterator[int]:
+    _LET_GO.wait(60)
+    yield 1
+
+
+def _request(kind: str, title: str = "a job") -> JobRequest:
+    return JobRequest(f"{kind}|{title}", title, kind, "nowhere", _wait, 10.0, link="x")
+
+
+def _said() -> str:
+    app = AppTest.from_function(_draw).run(timeout=60)
+    assert not app.exception
+    bars = [bar.proto.text for bar in app.get("progress")]
+    return "\n".join([*bars, *(m.value for m in app.markdown), *(c.value for c in app.caption)])
+
+
+def _draw() -> None:
+    from ddrs_core.dashboard.home_jobs import show_jobs
+
+    show_jobs()
+
+
+def _certification(owner: str) -> RunRecord:
+    return record_run(open_store(), config(*SMALL), title="digits-gaussian-0.50", owner=owner)
+
+
+def _training(owner: str, state: TrainingState) -> SimpleNamespace:
+    return SimpleNamespace(
+        id="t1", owner=owner, name="net_a", state=state, created=1.0,
+        progress=SimpleNamespace(done=0.5, seconds_left=3_599.0),
+    )  # fmt: skip
+
+
+def test_a_moving_certification_run_is_listed_with_a_link(manager: JobManager) -> None:
+    assert NOTHING in _said()
+    run = _certification("me")
+    said = _said()
+    assert f"compare?run={run.id}" in said
+    assert NOTHING not in said
+    assert "Other visitors" not in said
+
+
+def test_a_training_run_is_listed_with_the_time_left(
+    manager: JobManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [_training("me", TrainingState.RUNNING)]
+    monkeypatch.setattr(home_jobs, "list_runs", lambda owner=None: runs)
+    said = _said()
+    assert "training of net\\_a: running, 1 h 00 min left" in said
+    assert "training?run=t1" in said
+    assert NOTHING not in said
+
+
+@pytest.mark.parametrize("kind", ["sigma", "certify", "curve", "votes", "robustness", "new kind"])
+def test_whatever_moves_is_something(manager: JobManager, kind: str) -> None:
+    manager.submit(_request(kind), "me")
+    said = _said()
+    assert NOTHING not in said
+    assert "a job: queued" in said
+
+
+def test_what_a_page_started_by_itself_is_not_kept_in_the_list(manager: JobManager) -> None:
+    manager.submit(_request("curve"), "me").cancel()
+    assert NOTHING in _said()
+    manager.submit(_request("sigma"), "me").cancel()
+    said = _said()
+    assert NOTHING not in said
+    assert "a job: cancelled" in said
+    assert "Nothing of yours is running" in said
+
+
+def test_others_are_counted_by_all_that_moves(
+    manager: JobManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager.submit(_request("sigma"), "somebody")
+    assert "Other visitors have 1 unfinished job on this server" in _said()
+    manager.submit(_request("sigma", "that has ended"), "somebody").cancel()
+    _certification("somebody else")
+    st.cache_data.clear()
+    runs = [_training("a third", TrainingState.RUNNING), _training("a", TrainingState.FINISHED)]
+    monkeypatch.setattr(
+        home_jobs, "list_runs", lambda owner=None: [r for r in runs if owner in (None, r.owner)]
+    )
+    said = _said()
+    assert "Other visitors have 3 unfinished jobs on this server" in said
+    assert NOTHING in said
