@@ -52,7 +52,18 @@ _INDEX = ("idx", "original_idx")
 _RADII = ("radius", "l2_radius", "radius_l2", "exact_radius", "certified_radius", "cert_radius")
 _CHOSEN_SIGMAS = ("best_sigma", "sigma_x", "min_sigma")  # by their name chosen for each image
 _SIGMAS = ("best_sigma", "sigma_x", "sigma", "min_sigma")
-_VOTES = ("count", "counts", "candidate", "n", "alpha", "bound", "schedule", "grade", "p_lower")
+_VOTES = (
+    "count",
+    "counts",
+    "candidate",
+    "n",
+    "alpha",
+    "bound",
+    "schedule",
+    "grade",
+    "p_lower",
+    "failure",
+)
 _READ = {*_INDEX, *_SIGMAS, *_VOTES, "label", "predict", "radius", "correct", "time"}
 _NO_RADII = {  # what a log of predictions may hold beside the columns that are read
     *_READ, *COLUMNS, "basePredict", "N", "N0", "nA", "pA", "pABar", "pB", "prob_lb", "p_value",

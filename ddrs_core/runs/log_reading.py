@@ -32,6 +32,7 @@ from ddrs_core.runs.results import (
     ResultRow,
     ResultSet,
     Source,
+    failure_notes,
     from_certificates,
 )
 from ddrs_core.smoothing import ABSTAIN
@@ -91,7 +92,7 @@ def parse_log(data: bytes, name: str) -> ResultSet:
         n=_common([claim.n for claim in claims]),
         alpha=_common([claim.alpha for claim in claims]),
         has_radii=header.radius is not None,
-        notes=notes,
+        notes=(*notes, *failure_notes(rows)),
     )
 
 

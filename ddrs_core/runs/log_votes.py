@@ -65,6 +65,9 @@ def read_claim(
         if (c.prediction, c.radius) != (row.prediction, row.radius):  # of an abstention, say
             c = replace(c, prediction=row.prediction, radius=row.radius)
         return Claim(line, replace(row, certificate=c), c)
+    if failure := _cell(cells, "failure"):
+        c = _failed(row, failure)
+        return Claim(line, replace(row, certificate=c), c)
     known = row.sigma if row.sigma is not None else sigma
     n_text, alpha_text = _cell(cells, "n"), _cell(cells, "alpha")
     n = read_whole(n_text, "n", least=1) if n_text else None
@@ -154,6 +157,16 @@ def sigma_in_name(name: str) -> float | None:
             if found and 0 < float(found[1]) < 100:
                 return float(found[1])
     return None
+
+
+def _failed(row: ResultRow, failure: str) -> Certificate:
+    """An exported row of an image that could not be read."""
+    return Certificate(
+        dataset=None, index=row.index, label=row.label, prediction=ABSTAIN, radius=0.0,
+        sigma=row.sigma or _WITHOUT_SIGMA, grade=Grade.CONDITIONAL, counts=(0, 0), n0=1, n=0,
+        alpha=USUAL_ALPHA, bound=Bound.ONE_SIDED, p_lower=0.0, seed=0, precision="", model="",
+        seconds=0.0, failure=failure,
+    )  # fmt: skip
 
 
 def _cell(cells: Mapping[str, str], name: str) -> str:

@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -311,9 +312,11 @@ def test_a_memory_beside_own_sigmas_takes_their_certificates_and_loses_none(
     voting: set[Method] = set()
     certify = CertifyRun.block
 
-    def block(run: CertifyRun, first: int, done: Container[int] = ()) -> Iterator[RunStep]:
+    def block(
+        run: CertifyRun, first: int, done: Container[int] = (), journal: Any = None
+    ) -> Iterator[RunStep]:
         voting.add(run.config.method)
-        return certify(run, first, done)
+        return certify(run, first, done, journal)
 
     monkeypatch.setattr(CertifyRun, "block", block)
     run = record_run(store, [DS, FIXED, replace(memory, bank="shared")])

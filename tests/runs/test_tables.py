@@ -175,6 +175,21 @@ def test_exported_rows_are_a_log_again() -> None:
     assert again.correct.tolist() == results.correct.tolist()
 
 
+def test_exported_rows_of_images_that_could_not_be_read_stay_so() -> None:
+    results = read_log(DS)
+    first = results.rows[0]
+    assert first.certificate is not None
+    failed = replace(
+        first.certificate, prediction=-1, radius=0.0, n=0, counts=(0, 0), failure="cut off",
+    )  # fmt: skip
+    row = replace(first, prediction=-1, radius=0.0, correct=False, certificate=failed)
+    made = replace(results, rows=(row, *results.rows[1:]))
+    again = parse_log(rows_bytes([made], RowFormat.TSV), "again.tsv")
+    assert [row.failure for row in again.failed] == ["cut off"]
+    assert not again.rows[0].abstained
+    assert "could not be read" in " ".join(again.notes)
+
+
 def test_rows_without_certificates_and_no_rows_can_be_exported() -> None:
     bare = ResultSet("a", "a", (ResultRow(3, None, -1, 0.0, None),))
     frame = pd.read_parquet(io.BytesIO(rows_bytes([bare], RowFormat.PARQUET)))

@@ -265,10 +265,10 @@ def test_other_files_are_refused(store: Store, path: Path, tmp_path: Path) -> No
     damaged[200:260] = bytes(60)
     for content in (b"", b"PK\x03\x04", b"no zip at all" * 100, whole[: len(whole) // 2], damaged):
         path.write_bytes(content)
-        with pytest.raises(BankFileError, match="damaged"):
+        with pytest.raises(BankFileError, match=r"damaged|is no sound file"):
             import_bank(address(store), path, owner="mallory")
     for nothing in (tmp_path, tmp_path / "nothing.zip"):
-        with pytest.raises(BankFileError, match="cannot be read"):
+        with pytest.raises(BankFileError, match=r"cannot be read|is a folder"):
             import_bank(address(store), nothing, owner="mallory")
     assert list_banks(address(store), owner="mallory") == []
 
