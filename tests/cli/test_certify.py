@@ -145,7 +145,10 @@ def test_a_damaged_row_is_named_by_its_line(command, tmp_path):
         assert out.read_text() == whole.replace(old, new)
 
 
-def test_a_damaged_image_is_a_row_that_resume_passes_over_and_report_names(command, tmp_path):
+def test_a_damaged_image_is_a_row_that_resume_passes_over_and_report_names(
+    command, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(added, "_attached", {})
     root = digit_folders(tmp_path / "mine", 1, ["3/0.png"])
     out = tmp_path / "a.tsv"
     base = ("certify", "--dataset", root, *FIXED[3:])

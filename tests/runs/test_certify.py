@@ -155,7 +155,7 @@ def test_a_run_that_is_always_killed_ends_and_asks_the_network_nothing_twice(
             kills += 1
             assert kills < 200
     assert found == whole
-    assert kills > 3
+    assert kills >= 3
     if config.strategy is not None:  # nothing is lost but batches that were under way
         assert passes <= undisturbed + kills * 64 * (2 + (os.cpu_count() or 1))
     assert not path.exists()
