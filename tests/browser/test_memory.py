@@ -85,7 +85,7 @@ def test_query_collision_and_replay(page: Page, url: str) -> None:
     button(page, "Search").click()
     broken = page.get_by_text(re.compile(r"x is certified class 9 within [\d.]+ at sigma"))
     expect(broken).to_be_visible()
-    expect(broken).to_contain_text("Fresh noise (seed 1) confirms both.")
+    expect(broken).to_contain_text("Fresh noise certified x and 1 neighbour.")
     expect(page.get_by_text("With the memory, x stored first as ball 0")).to_be_visible()
     expect(page.get_by_role("region", name="The four certificates")).to_contain_text("x', fresh")
 

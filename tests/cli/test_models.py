@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import os
@@ -153,9 +154,8 @@ def test_certify_warns_of_a_level_above_that_of_the_training(command, model) -> 
     card = dataclasses.replace(model.card, accuracy={}, sigma=0.12)
     accuracy = {0.0: 0.9, 0.12: 0.9, 0.25: 0.4, 0.5: 0.1}
     robustness._remember(Robustness(card.digest, "digits", 100, 4, accuracy), card)
-    registry.attach_model(
-        with_card(load_model(model.card.name, "cpu"), name="mine", sigma=0.12, accuracy={})
-    )
+    own = copy.deepcopy(load_model(model.card.name, "cpu"))  # others hold the same model
+    registry.attach_model(with_card(own, name="mine", sigma=0.12, accuracy={}))
     for sigma, warns in ((0.12, False), (0.25, True)):
         words = [sigma if word == 0.25 else word for word in CERTIFY]
         outcome = command(*words, "--model", "mine")

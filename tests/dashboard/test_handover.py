@@ -20,7 +20,7 @@ from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.script_data import ScriptData
 from streamlit.runtime.scriptrunner import RerunException, ScriptRunnerEvent
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
-from streamlit.runtime.state import SafeSessionState
+from streamlit.runtime.state import SafeSessionState, SessionState
 
 from ddrs_core.dashboard import handover
 from ddrs_core.dashboard.handover import hand_over_well
@@ -60,6 +60,7 @@ def play(
     monkeypatch.setattr(app_session, "ScriptRunner", Runner)
     monkeypatch.setattr(app_session.runtime, "get_instance", MagicMock())
     original = AppSession._create_scriptrunner, SafeSessionState.on_script_will_rerun
+    whole_state = SafeSessionState.filtered_state
     Runner.made = []
 
     def run(scene: Callable[[AppSession], Awaitable[None]]) -> None:
@@ -78,6 +79,7 @@ def play(
     yield run
     AppSession._create_scriptrunner = original[0]  # type: ignore[method-assign]
     SafeSessionState.on_script_will_rerun = original[1]  # type: ignore[method-assign]
+    SafeSessionState.filtered_state = whole_state  # type: ignore[method-assign]
 
 
 def said(session: AppSession) -> list[ForwardMsg]:
@@ -208,6 +210,26 @@ def test_callbacks_run_to_their_end(play: Any) -> None:
     assert pressed == ["begun", "done"]
     with pytest.raises(RerunException):
         safe["chosen"] = 2
+
+
+def test_a_widget_looks_up_its_own_key_only(play: Any) -> None:
+    copies = 0
+
+    class State(SessionState):
+        @property
+        def filtered_state(self) -> dict[str, Any]:
+            nonlocal copies
+            copies += 1
+            return super().filtered_state
+
+    play(_nothing)
+    state = State()
+    state["chosen"], state["empty"] = 3, None
+    found = SafeSessionState(state, lambda: None).filtered_state
+    assert ("chosen" in found, found["chosen"], found["empty"]) == (True, 3, None)
+    assert ("absent" in found, found.get("absent")) == (False, None)
+    assert copies == 0
+    assert dict(found) == {"chosen": 3, "empty": None} == state.filtered_state
 
 
 @pytest.mark.parametrize("part", list(handover._BUILT), ids=lambda part: part.__name__)

@@ -116,7 +116,7 @@ def test_runs_take_turns_and_a_killed_one_makes_room(
     first = wait(start_run(config(2000), "me"), trains)
     second, third = start_run(config(1), "me"), start_run(config(1), "somebody else")
     monkeypatch.setattr(training_runs, "MAX_UNFINISHED", 3)
-    with pytest.raises(BusyError, match="3 training runs"):
+    with pytest.raises(BusyError, match="3 unfinished training runs"):
         start_run(config(1), "me")
     second = wait(second, lambda run: run.progress is not None and run.progress.ahead == 1)
     third = wait(third, lambda run: run.progress is not None and run.progress.ahead > 0)

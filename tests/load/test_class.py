@@ -11,6 +11,7 @@ import pytest
 
 from ddrs_core.places import HOME_VARIABLE
 from tests.browser.conftest import start_server
+from tests.dashboard.apart import run_apart
 from tests.load.class_on_a_server import Measured, make_visits, shared_link
 from tests.load.client import Tab, receive_cookies
 
@@ -67,12 +68,12 @@ def test_a_stale_link_that_a_class_opens_fills_nothing(server: str) -> None:
         for tab in (*tabs, teacher):
             await tab.close()
 
-    asyncio.run(lesson())
+    run_apart(lesson())
 
 
 def test_visits_that_leave_make_room_for_whoever_comes(server: str) -> None:
     measured = Measured()
-    asyncio.run(make_visits(server, _VISITS, _AT_ONCE, measured))
+    run_apart(make_visits(server, _VISITS, _AT_ONCE, measured))
     assert measured.errors == []
     assert len(measured.opens) == _VISITS
 
@@ -92,4 +93,4 @@ def test_visits_that_leave_make_room_for_whoever_comes(server: str) -> None:
         assert tab.errors == []
         await tab.close()
 
-    asyncio.run(newcomer())
+    run_apart(newcomer())

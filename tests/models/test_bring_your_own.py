@@ -288,6 +288,8 @@ def test_class_names_come_from_where_they_are_known() -> None:
     assert class_names(stranger)[3] == "class 3"
     photographs = dataclasses.replace(stranger, num_classes=1000, shape=(3, 224, 224))
     assert class_names(photographs)[1] == "goldfish"
+    cifar = get_card("cifar10-resnet20-gaussian-0.25")  # also where its images are not available
+    assert class_names(cifar)[3] == "cat"
 
 
 class _Fragile(nn.Module):

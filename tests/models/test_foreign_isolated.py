@@ -67,8 +67,8 @@ def test_refusals_are_in_the_same_words(tmp_path: Path) -> None:
     ("limits", "words"),
     [
         (Limits(memory=1 << 20), "memory"),
-        (Limits(cpu_seconds=0), "seconds of computing"),
-        (Limits(seconds=0.05), r"within 0\.05 seconds"),
+        (Limits(cpu_seconds=0), "0 s of computing"),
+        (Limits(seconds=0.05), r"within 0\.05 s,"),
     ],
     ids=["memory", "computing", "clock"],
 )

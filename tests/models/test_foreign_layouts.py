@@ -587,7 +587,7 @@ def test_the_number_of_classes_is_checked(tmp_path: Path) -> None:
     assert build_foreign(raw, num_classes=10).card.num_classes == 10
     with pytest.raises(MismatchError, match="10 classes, not 100"):
         build_foreign(raw, num_classes=100)
-    with pytest.raises(MismatchError, match=r"1 channels.* 3"):
+    with pytest.raises(MismatchError, match=r"1 channel,.* 3"):
         build_foreign(raw, normalization=Normalization((0.5,) * 3, (0.5,) * 3))
 
 

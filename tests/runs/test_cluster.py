@@ -224,7 +224,7 @@ def test_images_that_end_every_worker_end_the_run(
                     process.send_signal(signal.SIGKILL)
             yield step
 
-    with pytest.raises(ClusterError, match="2 workers were lost over the same 32 images"):
+    with pytest.raises(ClusterError, match="2 workers in a row got lost over the same 32 images"):
         collect(deadly())
     assert len(seen) == 2
 

@@ -238,7 +238,7 @@ def test_a_bank_belongs_to_one_model_one_shape_and_its_classes(store: Store) -> 
     [
         ({"model": ""}, "model"), ({"num_classes": 1}, "classes"), ({"shape": ()}, "shape"),
         ({"shape": (1, 0, 8)}, "size"), ({"shape": (4000, 4000, 4000)}, "pixels"),
-        ({"class_names": ("a",)}, "1 names"),
+        ({"class_names": ("a",)}, "1 name for 4 classes"),
         ({"budget": AlphaBudget(BudgetKind.TOTAL, 0.05)}, "planned"),
         ({"budget": AlphaBudget(BudgetKind.DECAYING, 1.5)}, "total alpha"),
         ({"budget": AlphaBudget(BudgetKind.SUM, 0.5)}, "total alpha"),
@@ -364,7 +364,7 @@ def test_certificates_that_do_not_fit_are_refused(
         bank.settle_many([GREY, GREY], [claim(2, 0.1), wrong])
     assert bank.record() == before
     assert bank.balls() == balls
-    with pytest.raises(InvalidParameterError, match="2 images and 1 certificates"):
+    with pytest.raises(InvalidParameterError, match="2 images and 1 certificate"):
         bank.settle_many([GREY, GREY], [claim(1, 0.1)])
 
 
