@@ -9,6 +9,7 @@ from threading import Lock
 
 from ddrs_core.data import picture_file, records
 from ddrs_core.data.dataset import LARGEST_SIDE, DamagedDataError, DatasetInfo
+from ddrs_core.data.files import one_at_a_time
 from ddrs_core.data.pictures import PREFIX
 from ddrs_core.data.records import KINDS, NAME, Record
 from ddrs_core.errors import InvalidParameterError, require_count, unknown_name
@@ -42,9 +43,10 @@ def add(
     Raises:
         DDRSError: if it cannot be opened, or the name is taken or malformed.
     """
-    taken = {*taken, *records.names(), *_attached}
-    record = _recognise(path, name, title, size, taken, _KEPT_KINDS)
-    records.keep(record)
+    with one_at_a_time(records.records_folder()):
+        taken = {*taken, *records.names(), *_attached}
+        record = _recognise(path, name, title, size, taken, _KEPT_KINDS)
+        records.keep(record)
     return record.info
 
 

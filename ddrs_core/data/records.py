@@ -144,17 +144,18 @@ def forget(name: str) -> None:
 
 def _files() -> list[Path]:
     try:
-        return sorted(_folder().glob("*.json"))
+        return sorted(records_folder().glob("*.json"))
     except OSError:
         return []
 
 
-def _folder() -> Path:
+def records_folder() -> Path:
+    """Where the records lie."""
     return places.home() / "datasets"
 
 
 def _file(name: str) -> Path:
-    return _folder() / f"{name}.json"
+    return records_folder() / f"{name}.json"
 
 
 def _read(file: Path) -> Record:

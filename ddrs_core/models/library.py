@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from ddrs_core.data.files import one_at_a_time
 from ddrs_core.errors import CheckpointError, InvalidParameterError, unknown_name
 from ddrs_core.models.checkpoint import read_card, save_checkpoint
 from ddrs_core.models.classifier import Classifier, ModelCard, with_card
@@ -32,6 +33,7 @@ def add_model(classifier: Classifier) -> ModelCard:
 
     Raises:
         InvalidParameterError: if the name is taken or cannot be a file's name.
+        DDRSError: if the folder cannot be written to.
         CheckpointError: if the network does not take the images that its card names.
     """
     name = classifier.card.name
@@ -40,9 +42,10 @@ def add_model(classifier: Classifier) -> ModelCard:
             f"A model's name consists of letters, digits, '.', '_' and '-', unlike {name[:80]!r}; "
             f"it begins neither with {PUBLISHED_PREFIX!r} nor with {UPLOAD_PREFIX!r}."
         )
-    if path_of(name) is not None:
-        raise InvalidParameterError(f"There is a model {name!r} already. Choose another name.")
-    return read_card(_save(classifier, added_folder()))
+    with one_at_a_time(added_folder()):
+        if path_of(name) is not None:
+            raise InvalidParameterError(f"There is a model {name!r} already. Choose another name.")
+        return read_card(_save(classifier, added_folder()))
 
 
 def free_name(name: str) -> str:

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -84,6 +85,22 @@ def test_added_is_remembered_and_removed_is_forgotten(home: Path, image_folder: 
         remove_dataset("animals")
     assert add_dataset(root, size=64).shape == (3, 64, 64)
     assert load_dataset("animals")[0][0].shape == (3, 64, 64)
+
+
+def test_a_name_is_given_once_however_many_ask_at_once(home: Path, image_folder: Write) -> None:
+    path, together = image_folder("cat"), threading.Barrier(6)
+
+    def add(number: int) -> int:
+        together.wait()
+        try:
+            add_dataset(path, name="wanted", title=f"of person {number}")
+        except InvalidParameterError:
+            return -1
+        return number
+
+    with ThreadPoolExecutor(6) as people:
+        (winner,) = [number for number in people.map(add, range(6)) if number >= 0]
+    assert get_dataset_info("wanted").title == f"of person {winner}"
 
 
 def test_attached_is_not_remembered(home: Path, image_folder: Write) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -226,6 +228,22 @@ def test_uploads_are_found_by_name_and_never_listed(
         get_card(names[0])
     with pytest.raises(UnknownNameError):
         get_card("upload-../../../etc/passwd")
+
+
+def test_a_name_is_given_once_however_many_ask_at_once(checkpoint: Path) -> None:
+    models = [accept(propose(read_state(checkpoint)), "wanted", sigma=0.1 * n) for n in range(1, 5)]
+    together = threading.Barrier(4)
+
+    def add(model: Classifier) -> float | None:
+        together.wait()
+        try:
+            return add_model(model).sigma
+        except InvalidParameterError:
+            return None
+
+    with ThreadPoolExecutor(4) as people:
+        (sigma,) = [given for given in people.map(add, models) if given is not None]
+    assert get_card("wanted").sigma == sigma
 
 
 def test_added_models_are_listed_and_can_be_removed(checkpoint: Path) -> None:
