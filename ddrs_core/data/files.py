@@ -43,7 +43,7 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
     Raises:
         DDRSError: if it cannot be written to, or somebody holds it for very long.
     """
-    lock = FileLock(folder / ".lock", timeout=_LOCK_SECONDS)
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"), timeout=_LOCK_SECONDS)
     with writing(folder, advice=_ADVICE):
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
