@@ -16,13 +16,13 @@ from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.routing import Route
 
-from ddrs_core.dashboard.board import PLOTLY_JS, PLOTLY_ROUTE
-from ddrs_core.dashboard.goodbyes import QuietGoodbyes
-from ddrs_core.dashboard.handover import hand_over_well
-from ddrs_core.dashboard.http_security import KnownHosts, SecurityHeaders
-from ddrs_core.dashboard.messages import show_unexpected_error
-from ddrs_core.dashboard.thumbnail_routes import ROUTES as THUMBNAIL_ROUTES
-from ddrs_core.dashboard.visitor import VisitorCookie
+from ddrs_core.dashboard.components.board import PLOTLY_JS, PLOTLY_ROUTE
+from ddrs_core.dashboard.components.thumbnail_routes import ROUTES as THUMBNAIL_ROUTES
+from ddrs_core.dashboard.shell.errors import show_unexpected_error
+from ddrs_core.dashboard.shell.goodbyes import QuietGoodbyes
+from ddrs_core.dashboard.shell.http_security import KnownHosts, SecurityHeaders
+from ddrs_core.dashboard.shell.streamlit_patches import hand_over_well
+from ddrs_core.dashboard.shell.visitor import VisitorCookie
 
 
 async def plotly_js(_: Request) -> FileResponse:

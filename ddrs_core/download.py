@@ -17,7 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ddrs_core import places
+from ddrs_core import paths as places
 from ddrs_core.errors import DDRSError
 from ddrs_core.quantities import counted
 

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import streamlit as st
 
-from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.compare_board import show_live_comparison
-from ddrs_core.dashboard.compare_exports import show_exports
-from ddrs_core.dashboard.compare_form import pick_settings, pick_source, read_form
-from ddrs_core.dashboard.compare_pair import show_pair
-from ddrs_core.dashboard.compare_picker import pick_extras, pick_sets
-from ddrs_core.dashboard.compare_runs import show_runs
-from ddrs_core.dashboard.compare_sigmas import show_sigmas
-from ddrs_core.dashboard.compare_start import show_no_start, show_start
-from ddrs_core.dashboard.compare_state import enter_compare, write_url
-from ddrs_core.dashboard.messages import literal
+from ddrs_core.dashboard.compare.board import show_live_comparison
+from ddrs_core.dashboard.compare.exports import show_exports
+from ddrs_core.dashboard.compare.form import pick_settings, pick_source, read_form
+from ddrs_core.dashboard.compare.launch import show_no_start, show_start
+from ddrs_core.dashboard.compare.pair import show_pair
+from ddrs_core.dashboard.compare.picker import pick_extras, pick_sets
+from ddrs_core.dashboard.compare.runs import show_runs
+from ddrs_core.dashboard.compare.sigma_plots import show_sigmas
+from ddrs_core.dashboard.compare.view import enter_compare, write_url
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.errors import DDRSError
 
 _STYLE = Path(__file__).resolve().parents[1] / "assets" / "compare.css"

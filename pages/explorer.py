@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.certify_panel import (
+from ddrs_core.dashboard.common.model_cache import get_forward
+from ddrs_core.dashboard.explorer.board import moment_of, show_board
+from ddrs_core.dashboard.explorer.certification import (
     find_certificates,
     find_certify_jobs,
     show_certification,
     show_certify_buttons,
 )
-from ddrs_core.dashboard.controls import pick_strategy, read_widgets
-from ddrs_core.dashboard.engines import get_forward
-from ddrs_core.dashboard.explorer_jobs import adopt, adopt_curve, curve_request, sigma_request
-from ddrs_core.dashboard.explorer_url import enter_explorer, write_url
-from ddrs_core.dashboard.explorer_views import moment_of, show_board
-from ddrs_core.dashboard.exports import show_exports
-from ddrs_core.dashboard.messages import literal, show_error
-from ddrs_core.dashboard.pickers import describe_device, pick_device, pick_image, pick_source
-from ddrs_core.dashboard.robustness_panel import robustness_job, show_robustness
-from ddrs_core.dashboard.run_controls import pick_step, show_run_buttons, start_run
-from ddrs_core.dashboard.ticking import draw_while_moving
+from ddrs_core.dashboard.explorer.exports import show_exports
+from ddrs_core.dashboard.explorer.jobs import adopt, adopt_curve, curve_request, sigma_request
+from ddrs_core.dashboard.explorer.robustness import robustness_job, show_robustness
+from ddrs_core.dashboard.explorer.run_buttons import pick_step, show_run_buttons, start_run
+from ddrs_core.dashboard.explorer.sidebar import (
+    describe_device,
+    pick_device,
+    pick_image,
+    pick_source,
+)
+from ddrs_core.dashboard.explorer.strategy_form import pick_strategy, read_widgets
+from ddrs_core.dashboard.explorer.url import enter_explorer, write_url
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.errors import literal, show_error
+from ddrs_core.dashboard.shell.polling import draw_while_moving
 from ddrs_core.errors import DDRSError
 
 

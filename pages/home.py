@@ -6,13 +6,13 @@ import pandas as pd
 import streamlit as st
 
 from ddrs_core.dashboard.home_jobs import show_jobs
-from ddrs_core.dashboard.messages import literal
 from ddrs_core.dashboard.navigation import (
     compare_page,
     explorer_page,
     library_page,
     training_page,
 )
+from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.data import list_datasets, list_downloads
 from ddrs_core.models import ModelCard, list_devices, list_models
 

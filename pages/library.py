@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ddrs_core.dashboard.library_data import show_add_dataset, show_datasets, show_downloads
-from ddrs_core.dashboard.library_models import show_models, show_published
-from ddrs_core.dashboard.model_import import show_import
+from ddrs_core.dashboard.library.datasets import show_add_dataset, show_datasets, show_downloads
+from ddrs_core.dashboard.library.import_checkpoint import show_import
+from ddrs_core.dashboard.library.models import show_models, show_published
 
 
 def main() -> None:

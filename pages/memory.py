@@ -6,14 +6,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.memory_bank import show_bank
-from ddrs_core.dashboard.memory_collisions import show_collisions
-from ddrs_core.dashboard.memory_order import show_order
-from ddrs_core.dashboard.memory_picker import pick_bank, pick_section
-from ddrs_core.dashboard.memory_query import show_query
-from ddrs_core.dashboard.memory_state import Section, enter_memory, write_url
-from ddrs_core.dashboard.messages import literal, show_error
+from ddrs_core.dashboard.memory.bank_section import show_bank
+from ddrs_core.dashboard.memory.collisions_section import show_collisions
+from ddrs_core.dashboard.memory.order_section import show_order
+from ddrs_core.dashboard.memory.picker import pick_bank, pick_section
+from ddrs_core.dashboard.memory.query_section import show_query
+from ddrs_core.dashboard.memory.view import Section, enter_memory, write_url
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.errors import literal, show_error
 from ddrs_core.errors import DDRSError
 
 _STYLE = Path(__file__).resolve().parents[1] / "assets" / "memory.css"

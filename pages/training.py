@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ddrs_core.dashboard import keys
-from ddrs_core.dashboard.messages import literal, show_error
-from ddrs_core.dashboard.training_controls import (
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.errors import literal, show_error
+from ddrs_core.dashboard.training.board import watch
+from ddrs_core.dashboard.training.controls import (
     pick_epoch,
     show_no_start,
     show_registration,
@@ -14,9 +15,8 @@ from ddrs_core.dashboard.training_controls import (
     show_start,
     show_take_along,
 )
-from ddrs_core.dashboard.training_form import pick_run, pick_settings, read_form
-from ddrs_core.dashboard.training_shown import pick_shown
-from ddrs_core.dashboard.training_views import watch
+from ddrs_core.dashboard.training.form import pick_run, pick_settings, read_form
+from ddrs_core.dashboard.training.selected_run import pick_shown
 from ddrs_core.errors import DDRSError
 
 

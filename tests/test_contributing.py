@@ -13,9 +13,9 @@ TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize(
     "path",
     [
-        "ddrs_core/data/digits.py",
+        "ddrs_core/data/builtin/digits.py",
         "ddrs_core/models/architectures/lenet.py",
-        "ddrs_core/training/gaussian.py",
+        "ddrs_core/training/methods/gaussian.py",
     ],
 )
 def test_a_file_is_shown_as_it_is(path: str) -> None:
@@ -28,7 +28,7 @@ def test_a_file_is_shown_as_it_is(path: str) -> None:
     [
         ("ddrs_core/data/registry.py", '    "digits": '),
         ("ddrs_core/models/architectures/__init__.py", '        Architecture("lenet"'),
-        ("ddrs_core/training/methods.py", '    "gaussian": '),
+        ("ddrs_core/training/methods/registry.py", '    "gaussian": '),
     ],
 )
 def test_the_registration_is_the_real_one(path: str, start: str) -> None:

@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddrs_core.data.files import write_atomically
+from ddrs_core.atomic_write import write_atomically
 from ddrs_core.errors import CheckpointError, DDRSError
 from ddrs_core.file_access import check_regular, open_regular, writing
 from ddrs_core.jobs.training_process import write_record
 from ddrs_core.models import Classifier, save_checkpoint
 from ddrs_core.models.checkpoint import load_checkpoint
-from ddrs_core.models.foreign import read_state
-from ddrs_core.runs.training import write_state
-from ddrs_core.store.bank_import import read_bank_file
+from ddrs_core.models.importing.build import read_state
+from ddrs_core.runs.training.run import write_state
+from ddrs_core.store.bank.files import read_bank_file
 from tests.disks import files_of_at_most
 
 

@@ -13,10 +13,10 @@ from ddrs_core.errors import InvalidParameterError, require_number, unknown_name
 from ddrs_core.quantities import counted
 
 if TYPE_CHECKING:
-    from ddrs_core.runs.bench import BenchResult
-    from ddrs_core.runs.bench_adaptive import AdaptiveBench
-    from ddrs_core.runs.bench_memory import MemoryBench
-    from ddrs_core.runs.bench_training import TrainingBench
+    from ddrs_core.bench.adaptive import AdaptiveBench
+    from ddrs_core.bench.memory import MemoryBench
+    from ddrs_core.bench.training import TrainingBench
+    from ddrs_core.bench.votes import BenchResult
 
 _COLUMNS = (
     ("network", 32), ("precision", 9), ("batch", 6), ("bare/s", 9), ("votes/s", 9), ("plain/s", 9),
@@ -69,9 +69,9 @@ def _add_adaptive(group: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
+    from ddrs_core.bench.training import bench_training
+    from ddrs_core.bench.votes import bench_steps, machine
     from ddrs_core.models import resolve_device
-    from ddrs_core.runs.bench import bench_steps, machine
-    from ddrs_core.runs.bench_training import bench_training
 
     if options.what not in _PRINTERS:
         raise unknown_name("bench", options.what, _PRINTERS)
@@ -107,9 +107,9 @@ def _run(options: argparse.Namespace) -> None:
 
 def _adaptive(options: argparse.Namespace) -> tuple[int, Iterator[Any]]:
     """Number of images, and the comparison as a generator."""
+    from ddrs_core.bench.adaptive import AdaptiveBench, bench_adaptive
     from ddrs_core.models import get_card
-    from ddrs_core.runs.bench_adaptive import AdaptiveBench, bench_adaptive
-    from ddrs_core.runs.certify_config import CertifyConfig, Method, open_plan
+    from ddrs_core.runs.certify.config import CertifyConfig, Method, open_plan
 
     sigma = options.sigma or get_card(options.model).sigma
     if sigma is None:
@@ -127,7 +127,7 @@ def _adaptive(options: argparse.Namespace) -> tuple[int, Iterator[Any]]:
 
 
 def _memory(options: argparse.Namespace) -> Iterator[Any]:
-    from ddrs_core.runs.bench_memory import MemoryProgress, bench_memory
+    from ddrs_core.bench.memory import MemoryProgress, bench_memory
 
     for step in bench_memory(options.balls):
         if isinstance(step, MemoryProgress):

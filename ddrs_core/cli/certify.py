@@ -16,10 +16,10 @@ from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.quantities import counted
 
 if TYPE_CHECKING:
-    from ddrs_core.runs.certify import CertifyRun
-    from ddrs_core.runs.certify_config import CertifyConfig
-    from ddrs_core.runs.log import LogRow
-    from ddrs_core.runs.log_file import LogFile
+    from ddrs_core.runs.certify.config import CertifyConfig
+    from ddrs_core.runs.certify.run import CertifyRun
+    from ddrs_core.runs.logs.file import LogRow
+    from ddrs_core.runs.logs.writing import LogFile
     from ddrs_core.store import RunRecord, Store
 
 _SAMPLES = "choosing sigma"
@@ -53,8 +53,8 @@ def _run(options: argparse.Namespace) -> None:
 def _run_to_files(options: argparse.Namespace, configs: list[CertifyConfig]) -> None:
     """Certify, writing each row to a file, or to the standard output, as soon as it is there."""
     from ddrs_core.models import Journal
-    from ddrs_core.runs.certify import interleave, open_runs
-    from ddrs_core.runs.log import HEADER, LogRow, run_settings
+    from ddrs_core.runs.certify.run import interleave, open_runs
+    from ddrs_core.runs.logs.file import HEADER, LogRow, run_settings
 
     if any(config.bank for config in configs):
         raise InvalidParameterError(
@@ -121,7 +121,7 @@ def _as_recorded(
 ) -> list[CertifyConfig]:
     """A run that goes on keeps its batch size: in other batches a network rounds differently."""
     from ddrs_core.models import batch_size_of
-    from ddrs_core.runs.log_file import recorded_execution
+    from ddrs_core.runs.logs.writing import recorded_execution
 
     if not options.resume or options.batch_size is not None:
         return configs
@@ -148,7 +148,7 @@ def _open_logs(
     runs: list[CertifyRun],
     settings: list[dict[str, str]],
 ) -> list[LogFile]:
-    from ddrs_core.runs.log_file import LogFile
+    from ddrs_core.runs.logs.writing import LogFile
 
     out: Path | None = options.out
     if out is None:
@@ -186,8 +186,8 @@ def _file_name(config: CertifyConfig) -> str:
 
 def _run_recorded(options: argparse.Namespace) -> None:
     """Certify, storing each certificate in the database."""
-    from ddrs_core.runs.cluster_connection import check_address, require_ray
-    from ddrs_core.runs.recorded import record_run
+    from ddrs_core.runs.cluster.connection import check_address, require_ray
+    from ddrs_core.runs.worker import record_run
     from ddrs_core.store import RunState, open_store
 
     if options.out is not None:
@@ -220,7 +220,7 @@ def _run_recorded(options: argparse.Namespace) -> None:
 
 
 def _work(options: argparse.Namespace, store: Store, run: RunRecord) -> None:
-    from ddrs_core.runs.recorded import recorded_configs, work_on
+    from ddrs_core.runs.worker import recorded_configs, work_on
 
     with progress_bar(options, total=run.total, unit="image", done=run.stored) as bar:
         for step in work_on(store, run.id, options.cluster or ""):
@@ -249,9 +249,9 @@ def _report(
     file: Any = None,
 ) -> None:
     """Say what came out: of one setting as it always was, of several as a list."""
-    from ddrs_core.runs.recorded import setting_title
-    from ddrs_core.runs.results import failure_notes, row_of
-    from ddrs_core.runs.summary import summarize
+    from ddrs_core.runs.results.results import failure_notes, row_of
+    from ddrs_core.runs.results.summary import summarize
+    from ddrs_core.runs.worker import setting_title
 
     summaries = [summarize(part) for part in certificates]
     notes = [note for part in certificates for note in failure_notes([row_of(c) for c in part])]

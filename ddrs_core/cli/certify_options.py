@@ -7,18 +7,18 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddrs_core.cli.bring import (
+from ddrs_core.cli.options import add_device, add_json, add_quiet, add_seed
+from ddrs_core.cli.resolve_inputs import (
     add_foreign_options,
     find_dataset,
     find_model,
     warn_of_noise,
 )
-from ddrs_core.cli.options import add_device, add_json, add_quiet, add_seed
 from ddrs_core.errors import InvalidParameterError
 
 if TYPE_CHECKING:
     from ddrs_core.models import ModelCard
-    from ddrs_core.runs.certify_config import CertifyConfig, Method
+    from ddrs_core.runs.certify.config import CertifyConfig, Method
     from ddrs_core.smoothing import Preset, StopRule, StrategyConfig
 
 _STRATEGY_OPTIONS: dict[str, tuple[type, str]] = {  # field of a strategy's configuration -> kind
@@ -134,7 +134,7 @@ def certify_configs(options: argparse.Namespace) -> list[CertifyConfig]:
         DDRSError: if a name is unknown or options contradict each other.
     """
     from ddrs_core.models import get_card
-    from ddrs_core.runs.certify_config import Method
+    from ddrs_core.runs.certify.config import Method
 
     for name in ("dataset", "model", "method"):
         if not getattr(options, name):
@@ -162,7 +162,7 @@ def certify_configs(options: argparse.Namespace) -> list[CertifyConfig]:
 def _config(
     options: argparse.Namespace, dataset: str, card: ModelCard, method: Method, sigma: float | None
 ) -> CertifyConfig:
-    from ddrs_core.runs.certify_config import CertifyConfig, Method
+    from ddrs_core.runs.certify.config import CertifyConfig, Method
     from ddrs_core.smoothing import Bound
 
     preset = None if method is Method.FIXED else _preset(options)

@@ -19,7 +19,7 @@ from ddrs_core.quantities import counted, noun
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ddrs_core.runs.certify import CertifyRun
+    from ddrs_core.runs.certify.run import CertifyRun
     from ddrs_core.smoothing import Certificate
     from ddrs_core.store import AlphaBudget, BankConfidence, BankKind, MemoryBank
 
@@ -220,7 +220,7 @@ def _delete(options: argparse.Namespace) -> None:
 
 def _certify_run(options: argparse.Namespace) -> CertifyRun:
     """The run that the options describe."""
-    from ddrs_core.runs.certify import CertifyRun
+    from ddrs_core.runs.certify.run import CertifyRun
 
     for name in _FOREIGN:
         if getattr(options, name) not in (None, False):
@@ -276,7 +276,7 @@ def _certificates(
     run: CertifyRun, bank: MemoryBank, alpha: float | None
 ) -> Iterator[tuple[Tensor, Certificate]]:
     """Certify the images of a run; without an alpha, each with the one that it may spend."""
-    from ddrs_core.runs.certify import CertifyRun
+    from ddrs_core.runs.certify.run import CertifyRun
 
     if alpha is not None or bank.budget.total is None:
         yield from _plain_certificates(run)

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddrs_core.cli.bring import add_foreign_options, import_model
 from ddrs_core.cli.options import add_command, add_json, add_json_below, add_quiet, print_json
 from ddrs_core.cli.progress import show_download
+from ddrs_core.cli.resolve_inputs import add_foreign_options, import_model
 from ddrs_core.quantities import counted
 
 if TYPE_CHECKING:

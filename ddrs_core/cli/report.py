@@ -12,8 +12,8 @@ from ddrs_core.cli.options import add_command, add_json, print_json
 from ddrs_core.errors import InvalidParameterError
 
 if TYPE_CHECKING:
-    from ddrs_core.runs.paired import PairedComparison
-    from ddrs_core.runs.results import ResultSet
+    from ddrs_core.runs.results.paired import PairedComparison
+    from ddrs_core.runs.results.results import ResultSet
 
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
@@ -40,12 +40,12 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from ddrs_core.runs.comparison import mismatches
-    from ddrs_core.runs.log_reading import read_log
-    from ddrs_core.runs.log_text import distinct_titles
-    from ddrs_core.runs.memory_effect import memory_effect
-    from ddrs_core.runs.paired import compare
-    from ddrs_core.runs.tables import TableFormat, comparison_table, paired_table, render
+    from ddrs_core.runs.logs.reading import read_log
+    from ddrs_core.runs.logs.text import distinct_titles
+    from ddrs_core.runs.results.comparison import mismatches
+    from ddrs_core.runs.results.memory_effect import memory_effect
+    from ddrs_core.runs.results.paired import compare
+    from ddrs_core.runs.results.tables import TableFormat, comparison_table, paired_table, render
 
     form = TableFormat(options.format)
     radii = _radii(options.radii)
@@ -89,8 +89,8 @@ def _as_data(
     pairs: list[PairedComparison],
     radii: tuple[float, ...],
 ) -> list[dict[str, Any]]:
-    from ddrs_core.runs.comparison import figures_of
-    from ddrs_core.runs.memory_effect import memory_effect
+    from ddrs_core.runs.results.comparison import figures_of
+    from ddrs_core.runs.results.memory_effect import memory_effect
 
     listed = []
     for i, (path, results) in enumerate(zip(options.files, sets, strict=True)):

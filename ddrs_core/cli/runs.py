@@ -84,7 +84,7 @@ def _steer(options: argparse.Namespace) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from ddrs_core.runs.recorded_results import recorded_log
+    from ddrs_core.runs.from_database import recorded_log
     from ddrs_core.store import open_store
 
     store = open_store()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ddrs_core.cli.options import add_command, add_device, add_json, add_quiet, add_seed, print_json
 from ddrs_core.cli.progress import progress_bar
 from ddrs_core.errors import InvalidParameterError
-from ddrs_core.runs.training_command import (
+from ddrs_core.runs.training.argv import (
     METHOD_OPTIONS,
     SETTINGS,
     SIGMA_BOUNDS,
@@ -80,7 +80,7 @@ def _add(group: Any, options: dict[str, tuple[type, str]], prefix: str = "") -> 
 
 def _run(options: argparse.Namespace) -> None:
     from ddrs_core.models import resolve_device
-    from ddrs_core.runs.training import TrainingStopped, check_run, train_and_save
+    from ddrs_core.runs.training.run import TrainingStopped, check_run, train_and_save
     from ddrs_core.training import BatchSummary, EpochSummary, join_group, leave_group
 
     config = train_config(options)
@@ -125,9 +125,9 @@ def _turn(
     """Wait until it is this run's turn, if it takes turns with others."""
     import psutil
 
-    from ddrs_core.runs.training import TrainingFiles, check_folder
-    from ddrs_core.runs.training_progress import ProgressReporter, TrainingStage
-    from ddrs_core.runs.turns import Turn
+    from ddrs_core.runs.device_queue import Turn
+    from ddrs_core.runs.training.progress import ProgressReporter, TrainingStage
+    from ddrs_core.runs.training.run import TrainingFiles, check_folder
 
     if options.queue is None:
         yield
@@ -185,7 +185,7 @@ def train_config(options: argparse.Namespace) -> TrainConfig:
     Raises:
         DDRSError: if a name is unknown or options contradict each other.
     """
-    from ddrs_core.runs.training import default_architecture
+    from ddrs_core.runs.training.run import default_architecture
     from ddrs_core.training import recipe
 
     config = recipe(

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from ddrs_core.dashboard.compare_sets import run_title
-from ddrs_core.dashboard.messages import literal, show_error
-from ddrs_core.dashboard.visitor import visitor
+from ddrs_core.dashboard.compare.sources import run_title
+from ddrs_core.dashboard.shell.errors import literal, show_error
+from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs import Job, get_manager
 from ddrs_core.jobs.training_runs import TrainingRun, list_runs
-from ddrs_core.places import home
+from ddrs_core.paths import home
 from ddrs_core.quantities import counted, duration
 from ddrs_core.store import RunRecord, open_store
 

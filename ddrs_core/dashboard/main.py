@@ -8,13 +8,13 @@ from pathlib import Path
 
 import streamlit as st
 
-from ddrs_core.dashboard.first_render import note_page
-from ddrs_core.dashboard.history import keep_one_entry_a_page
 from ddrs_core.dashboard.navigation import all_pages
+from ddrs_core.dashboard.shell.browser_history import keep_one_entry_a_page
+from ddrs_core.dashboard.shell.first_render import note_page
+from ddrs_core.dashboard.shell.polling import send_heartbeats
+from ddrs_core.dashboard.shell.visitor import NO_COOKIE, has_cookie
+from ddrs_core.dashboard.shell.widget_state import begin_run
 from ddrs_core.dashboard.style import apply_style
-from ddrs_core.dashboard.ticking import send_heartbeats
-from ddrs_core.dashboard.visitor import NO_COOKIE, has_cookie
-from ddrs_core.dashboard.widget_state import begin_run
 
 _ICON = Path(__file__).resolve().parents[2] / "assets" / "icon.svg"
 

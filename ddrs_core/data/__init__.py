@@ -10,9 +10,9 @@ from ddrs_core.data.dataset import (
     Shape,
     image_digest,
 )
-from ddrs_core.data.decode import EXTENSIONS, ImageError, Picture, read_picture
-from ddrs_core.data.pictures import KeptPicture, is_picture_name, keep_picture
-from ddrs_core.data.prepare import fit_picture
+from ddrs_core.data.images.decode import EXTENSIONS, ImageError, Picture, read_picture
+from ddrs_core.data.images.preprocess import fit_picture
+from ddrs_core.data.images.thumbnails import thumbnail
 from ddrs_core.data.registry import (
     NotAtHandError,
     add_dataset,
@@ -24,7 +24,7 @@ from ddrs_core.data.registry import (
     load_dataset,
     remove_dataset,
 )
-from ddrs_core.data.thumbnails import thumbnail
+from ddrs_core.data.user.uploaded_images import KeptPicture, is_picture_name, keep_picture
 from ddrs_core.download import DownloadError, DownloadProgress
 
 __all__ = [

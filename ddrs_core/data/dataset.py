@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ddrs_core.data.classes import match_classes
-from ddrs_core.data.decode import ImageError
+from ddrs_core.data.class_matching import match_classes
+from ddrs_core.data.images.decode import ImageError
 from ddrs_core.errors import (
     DDRSError,
     InvalidParameterError,
@@ -207,8 +207,8 @@ class Dataset:
         """The same images for a model that knows the classes ``class_names``.
 
         With as many classes as the data set has, the order is taken to be the same. Otherwise
-        labels are matched by name (see :func:`~ddrs_core.data.classes.match_classes`); a class
-        that the model does not know becomes an unknown label.
+        labels are matched by name (see :func:`~ddrs_core.data.class_matching.match_classes`); a
+        class that the model does not know becomes an unknown label.
         """
         names = tuple(class_names)
         if len(names) == self.info.num_classes:

@@ -1,8 +1,8 @@
 """The data sets that can be opened here, by name.
 
 A new built-in data set is one file and one line in ``_BUILT_IN``. People add their own by path
-(:mod:`ddrs_core.data.added`); an uploaded picture is opened by its digest
-(:mod:`ddrs_core.data.pictures`).
+(:mod:`ddrs_core.data.user.datasets`); an uploaded picture is opened by its digest
+(:mod:`ddrs_core.data.user.uploaded_images`).
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ddrs_core.data import added, cifar10, digits, pictures
+from ddrs_core.cache import LRU
+from ddrs_core.data.builtin import cifar10, digits
 from ddrs_core.data.dataset import Dataset, DatasetInfo, Entry, Shape, with_shape
-from ddrs_core.data.lru import LRU
+from ddrs_core.data.user import datasets as added
+from ddrs_core.data.user import uploaded_images as pictures
 from ddrs_core.download import DownloadProgress
 from ddrs_core.errors import DDRSError, unknown_name
 

@@ -20,9 +20,9 @@ from ddrs_core.figures.palette import (
     axis,
     layout,
 )
-from ddrs_core.smoothing.geometry import Embedding
-from ddrs_core.smoothing.memory import Outcome
-from ddrs_core.smoothing.orders import OrderStudy
+from ddrs_core.smoothing.memory.arrival_order import OrderStudy
+from ddrs_core.smoothing.memory.geometry import Embedding
+from ddrs_core.smoothing.memory.rules import Outcome
 
 _RADIUS = "radius (l2, pixels in [0, 1])"
 _BINS = 40

@@ -21,16 +21,16 @@ from ddrs_core.figures.palette import (
     layout,
     literal_text,
 )
-from ddrs_core.runs.comparison import (
+from ddrs_core.runs.results.comparison import (
     RHO,
     Curve,
     Envelope,
     certified_curve,
     radius_cap,
 )
-from ddrs_core.runs.paired import Pairs
-from ddrs_core.runs.published import PublishedResult
-from ddrs_core.runs.results import UNKNOWN, ResultSet
+from ddrs_core.runs.results.paired import Pairs
+from ddrs_core.runs.results.published import PublishedResult
+from ddrs_core.runs.results.results import UNKNOWN, ResultSet
 
 _NEAR_CAP = 1.3  # times the largest radius: farther caps would squeeze the points
 _HUES = {"gaussian": BLUE, "smoothadv": ORANGE, "macer": GREEN, UNKNOWN: PINK}

@@ -21,9 +21,9 @@ from ddrs_core.figures.palette import (
     layout,
 )
 from ddrs_core.smoothing.certificate import ABSTAIN, round_down
-from ddrs_core.smoothing.collisions import WalkPoint
-from ddrs_core.smoothing.geometry import Plane, Section
-from ddrs_core.smoothing.memory import Ball, Outcome, Part, Settlement
+from ddrs_core.smoothing.memory.collisions import WalkPoint
+from ddrs_core.smoothing.memory.geometry import Plane, Section
+from ddrs_core.smoothing.memory.rules import Ball, Outcome, Part, Settlement
 
 _HUES = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, *MORE_HUES)
 _SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "triangle-down", "star")
@@ -71,7 +71,7 @@ def plane_figure(
     Args:
         settlement: what became of the query.
         plane: through the query and the centres of ``parts``, in this order.
-        parts: up to two balls, from :func:`~ddrs_core.smoothing.geometry.deciding_parts`.
+        parts: up to two balls, from :func:`~ddrs_core.smoothing.memory.geometry.deciding_parts`.
         dimmed: further balls, by their sections with the plane.
         class_names: for the hover text.
         answered: what the settled ball is called; default: the outcome.

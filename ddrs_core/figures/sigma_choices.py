@@ -17,8 +17,8 @@ from ddrs_core.figures.palette import (
     axis,
     layout,
 )
-from ddrs_core.runs.comparison import cap_slope
-from ddrs_core.runs.results import ResultSet
+from ddrs_core.runs.results.comparison import cap_slope
+from ddrs_core.runs.results.results import ResultSet
 
 _SIGMA = "noise level sigma* (pixels in [0, 1])"
 _FEW = 30  # boxes that are named on an axis

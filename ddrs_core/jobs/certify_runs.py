@@ -14,10 +14,10 @@ from filelock import FileLock
 
 from ddrs_core.errors import BusyError, DDRSError
 from ddrs_core.jobs.processes import launch_command
-from ddrs_core.places import home
+from ddrs_core.paths import home
 from ddrs_core.quantities import counted
-from ddrs_core.runs.certify_config import CertifyConfig
-from ddrs_core.runs.recorded import record_run
+from ddrs_core.runs.certify.config import CertifyConfig
+from ddrs_core.runs.worker import record_run
 from ddrs_core.store import RunRecord, Store, StoreError, Wanted, WorkerProcess, open_store
 
 MAX_UNFINISHED = 8  # waiting and running, on this server
@@ -27,7 +27,7 @@ def start_run(configs: Sequence[CertifyConfig], owner: str = "", *, title: str =
     """Start a run; it waits for its turn on the device.
 
     Args:
-        configs: its settings, see :func:`~ddrs_core.runs.recorded.record_run`.
+        configs: its settings, see :func:`~ddrs_core.runs.worker.record_run`.
         owner: who may steer it.
         title: what people call it.
 

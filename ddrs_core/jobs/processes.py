@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 import ddrs_core
-from ddrs_core.places import HOME_VARIABLE, home
+from ddrs_core.paths import HOME_VARIABLE, home
 
 _NICENESS = 5  # pages go first
 

@@ -32,12 +32,12 @@ from ddrs_core.jobs.training_process import (
     read_record,
     write_record,
 )
-from ddrs_core.places import home
+from ddrs_core.paths import home
 from ddrs_core.quantities import counted
-from ddrs_core.runs.training import TrainingFiles
-from ddrs_core.runs.training_command import train_words
-from ddrs_core.runs.training_progress import TrainingProgress, TrainingStage, read_progress
-from ddrs_core.runs.turns import turns_folder
+from ddrs_core.runs.device_queue import turns_folder
+from ddrs_core.runs.training.argv import train_words
+from ddrs_core.runs.training.progress import TrainingProgress, TrainingStage, read_progress
+from ddrs_core.runs.training.run import TrainingFiles
 from ddrs_core.training import TrainConfig
 
 MAX_UNFINISHED = 8  # waiting and running, on this server

@@ -11,16 +11,14 @@ from ddrs_core.models.classifier import (
     weights_digest,
     with_card,
 )
-from ddrs_core.models.cost import affordable
-from ddrs_core.models.device import (
-    DeviceInfo,
-    choose_precision,
-    device_info,
-    list_devices,
-    resolve_device,
+from ddrs_core.models.compatibility import (
+    check_fit,
+    check_shape,
+    class_names,
+    open_for_model,
+    takes,
 )
-from ddrs_core.models.fitting import check_fit, check_shape, class_names, open_for_model, takes
-from ddrs_core.models.foreign import (
+from ddrs_core.models.importing.build import (
     Layout,
     RawCheckpoint,
     Recognition,
@@ -29,12 +27,19 @@ from ddrs_core.models.foreign import (
     read_state,
     recognise,
 )
-from ddrs_core.models.forward import NoisyForward, VoteCounts, batch_size_of
-from ddrs_core.models.journal import Journal, JournaledForward
-from ddrs_core.models.library import add_model, free_name, keep_upload, remove_model
-from ddrs_core.models.noise import NoiseStream, noise_generator
-from ddrs_core.models.normalizations import list_normalizations
-from ddrs_core.models.proposal import Proposal, accept, propose
+from ddrs_core.models.importing.normalizations import list_normalizations
+from ddrs_core.models.importing.proposal import Proposal, accept, propose
+from ddrs_core.models.inference.cost import affordable
+from ddrs_core.models.inference.device import (
+    DeviceInfo,
+    choose_precision,
+    device_info,
+    list_devices,
+    resolve_device,
+)
+from ddrs_core.models.inference.forward import NoisyForward, VoteCounts, batch_size_of
+from ddrs_core.models.inference.journal import Journal, JournaledForward
+from ddrs_core.models.inference.noise import NoiseStream, noise_generator
 from ddrs_core.models.registry import (
     UPLOAD_PREFIX,
     attach_model,
@@ -56,6 +61,7 @@ from ddrs_core.models.torchvision_weights import (
     is_at_hand,
     list_published,
 )
+from ddrs_core.models.user_models import add_model, free_name, keep_upload, remove_model
 
 __all__ = [
     "NOISE_LEVELS",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ddrs_core.errors import CheckpointError
 from ddrs_core.models.architectures import get_architecture
-from ddrs_core.models.device import Precision
+from ddrs_core.models.inference.device import Precision
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 from ddrs_core.errors import CheckpointError, unknown_name
 from ddrs_core.models.checkpoint import check_weights, load_checkpoint, read_card
 from ddrs_core.models.classifier import Classifier, ModelCard
-from ddrs_core.models.device import resolve_device
+from ddrs_core.models.inference.device import resolve_device
 from ddrs_core.models.torchvision_weights import (
     PublishedWeights,
     get_published,
@@ -26,7 +26,7 @@ from ddrs_core.models.torchvision_weights import (
     load_published,
     weights_folder,
 )
-from ddrs_core.places import home
+from ddrs_core.paths import home
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets" / "models"
 UPLOAD_PREFIX = "upload-"

@@ -21,10 +21,10 @@ import torch
 from ddrs_core.data import Dataset
 from ddrs_core.errors import MismatchError
 from ddrs_core.models.classifier import ModelCard
-from ddrs_core.models.cost import affordable
-from ddrs_core.models.forward import NoisyForward
-from ddrs_core.models.noise import noise_generator
-from ddrs_core.places import home
+from ddrs_core.models.inference.cost import affordable
+from ddrs_core.models.inference.forward import NoisyForward
+from ddrs_core.models.inference.noise import noise_generator
+from ddrs_core.paths import home
 
 NOISE_LEVELS = (0.0, 0.12, 0.25, 0.5)
 _IMAGES, _FEWEST_IMAGES = 100, 16

@@ -19,7 +19,7 @@ from ddrs_core import download
 from ddrs_core.errors import CheckpointError, unknown_name
 from ddrs_core.models.architectures.torchvision_nets import torchvision_sizes
 from ddrs_core.models.classifier import Classifier, Normalization, with_card
-from ddrs_core.models.foreign import build_foreign, read_state
+from ddrs_core.models.importing.build import build_foreign, read_state
 
 _TOLERANCE = 0.02  # torchvision notes sizes in MB with three digits after the point
 

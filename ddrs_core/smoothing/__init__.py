@@ -1,28 +1,21 @@
 """The method: certify and predict by voting over noise, and choose the noise for each input."""
 
-from ddrs_core.smoothing.ascent import AscentConfig, ascend_sigma, ascend_sigmas
+from ddrs_core.smoothing.alpha_spending import Looks
+from ddrs_core.smoothing.batch import GroupProgress, certify_together
 from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, Grade, round_down
 from ddrs_core.smoothing.classifier import SmoothedClassifier, VoteProgress
-from ddrs_core.smoothing.curve import (
+from ddrs_core.smoothing.sigma.ascent import AscentConfig, ascend_sigma, ascend_sigmas
+from ddrs_core.smoothing.sigma.preview import Probe, probe, shown_noise
+from ddrs_core.smoothing.sigma.radius_curve import (
     RadiusCurve,
     compare_with_curve,
     curve_budget,
     radius_curve,
     sigma_grid,
 )
-from ddrs_core.smoothing.looks import Looks
-from ddrs_core.smoothing.probe import Probe, probe, shown_noise
-from ddrs_core.smoothing.search import SearchConfig, search_sigma, search_sigmas
-from ddrs_core.smoothing.steps import Budget, SigmaBatch, SigmaStep
-from ddrs_core.smoothing.stopping import (
-    AdaptiveSamples,
-    FixedSamples,
-    Samples,
-    StopRule,
-    UntilNarrow,
-    UntilPlaced,
-)
-from ddrs_core.smoothing.strategies import (
+from ddrs_core.smoothing.sigma.search import SearchConfig, search_sigma, search_sigmas
+from ddrs_core.smoothing.sigma.steps import Budget, SigmaBatch, SigmaStep
+from ddrs_core.smoothing.sigma.strategies import (
     DEFAULT_PRESET,
     STRATEGIES,
     Preset,
@@ -31,8 +24,15 @@ from ddrs_core.smoothing.strategies import (
     get_preset,
     list_presets,
 )
-from ddrs_core.smoothing.together import GroupProgress, certify_together
-from ddrs_core.smoothing.watch import SigmaFrame, watch_sigma
+from ddrs_core.smoothing.sigma.trace import SigmaFrame, watch_sigma
+from ddrs_core.smoothing.stopping import (
+    AdaptiveSamples,
+    FixedSamples,
+    Samples,
+    StopRule,
+    UntilNarrow,
+    UntilPlaced,
+)
 
 __all__ = [
     "ABSTAIN",

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 
 from ddrs_core.errors import unknown_name
 from ddrs_core.smoothing import confidence
+from ddrs_core.smoothing.alpha_spending import Looks
 from ddrs_core.smoothing.confidence import Floats
-from ddrs_core.smoothing.looks import Looks
 
 ABSTAIN = -1
 
@@ -70,9 +70,9 @@ class Certificate:
     radius is in units of pixels in [0, 1]; ``counts`` [K] are the votes of the n samples;
     ``p_lower`` bounds the probability of the class that the n0 samples chose (``candidate``).
     ``schedule`` is empty for a number of samples that was fixed in advance; otherwise it is the
-    text of the :class:`~ddrs_core.smoothing.looks.Looks` that say which part of alpha the look
-    at n samples may spend. ``execution`` says what else decides how the network rounds: batch size,
-    threads, versions and device, see :meth:`~ddrs_core.models.NoisyForward.execution`.
+    text of the :class:`~ddrs_core.smoothing.alpha_spending.Looks` that say which part of alpha the
+    look at n samples may spend. ``execution`` says what else decides how the network rounds: batch
+    size, threads, versions and device, see :meth:`~ddrs_core.models.NoisyForward.execution`.
 
     ``failure`` says why an image could not be certified at all, such as a file that is cut off:
     then no vote was drawn (``n`` is 0), and the image counts as not certified, but it did not

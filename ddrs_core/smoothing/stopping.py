@@ -15,9 +15,9 @@ import numpy as np
 from scipy.stats import beta
 
 from ddrs_core.errors import InvalidParameterError, require_number
+from ddrs_core.smoothing.alpha_spending import Looks
 from ddrs_core.smoothing.certificate import Bound, prove_radius
 from ddrs_core.smoothing.confidence import radius_cap
-from ddrs_core.smoothing.looks import Looks
 
 TABLE_RADII = tuple(k / 4 for k in range(17))  # 0 to 4 in steps of .25, as in the literature
 

@@ -3,17 +3,16 @@
 SQLite by default, PostgreSQL by ``DDRS_DATABASE_URL``.
 """
 
-from ddrs_core.store.address import DATABASE_VARIABLE, database_url
-from ddrs_core.store.bank import MemoryBank
-from ddrs_core.store.bank_attempts import Attempt
-from ddrs_core.store.bank_budget import AlphaBudget, BankConfidence, BudgetKind
-from ddrs_core.store.bank_check import BankCheck
-from ddrs_core.store.bank_import import BankFileError, ImportedBank, import_bank
-from ddrs_core.store.bank_pairs import Pair
-from ddrs_core.store.bank_records import BankKind, BankRecord, BankSettlement, Lookup, StoredBall
-from ddrs_core.store.bank_store import list_banks
+from ddrs_core.store.bank.attempts import Attempt
+from ddrs_core.store.bank.bank import MemoryBank
+from ddrs_core.store.bank.bank_pairs import Pair
+from ddrs_core.store.bank.budget import AlphaBudget, BankConfidence, BudgetKind
+from ddrs_core.store.bank.check import BankCheck
+from ddrs_core.store.bank.files import BankFileError, ImportedBank, import_bank
+from ddrs_core.store.bank.records import BankKind, BankRecord, BankSettlement, Lookup, StoredBall
+from ddrs_core.store.bank.rows import list_banks
 from ddrs_core.store.certificates import Place
-from ddrs_core.store.complaints import (
+from ddrs_core.store.errors import (
     DoubledError,
     NewerDatabaseError,
     StoreError,
@@ -22,7 +21,6 @@ from ddrs_core.store.complaints import (
     UnknownEntryError,
 )
 from ddrs_core.store.logs import MAX_LOG_BYTES
-from ddrs_core.store.processes import WorkerProcess
 from ddrs_core.store.records import (
     LogRecord,
     RunProgress,
@@ -33,6 +31,8 @@ from ddrs_core.store.records import (
 )
 from ddrs_core.store.run_banks import RunBank
 from ddrs_core.store.store import Store, open_store
+from ddrs_core.store.url import DATABASE_VARIABLE, database_url
+from ddrs_core.store.worker_process import WorkerProcess
 
 __all__ = [
     "DATABASE_VARIABLE",

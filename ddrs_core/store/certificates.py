@@ -10,12 +10,12 @@ from sqlalchemy.exc import IntegrityError
 
 from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.smoothing import Certificate
-from ddrs_core.store.complaints import DoubledError
+from ddrs_core.store.certificate_rows import FIELDS, from_row, to_row
 from ddrs_core.store.database import Database
-from ddrs_core.store.packing import FIELDS, from_row, to_row
+from ddrs_core.store.errors import DoubledError
 from ddrs_core.store.records import StoredCertificate
 from ddrs_core.store.runs import unknown_run
-from ddrs_core.store.tables import certificates, runs
+from ddrs_core.store.schema import certificates, runs
 
 Place = tuple[int, int]  # setting, position
 

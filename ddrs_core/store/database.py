@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Double, Engine, cast, extract, func, literal
 from sqlalchemy.sql import ColumnElement
 
-from ddrs_core.store.address import shown_address
-from ddrs_core.store.complaints import explained
-from ddrs_core.store.engines import check_intact, writing
+from ddrs_core.store.engine import check_intact, writing
+from ddrs_core.store.errors import explained
+from ddrs_core.store.url import shown_address
 
 
 class Database:

@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Select, delete, insert, select
 
 from ddrs_core.errors import InvalidParameterError
-from ddrs_core.store.complaints import UnknownEntryError
 from ddrs_core.store.database import Database
+from ddrs_core.store.errors import UnknownEntryError
 from ddrs_core.store.records import LogRecord
-from ddrs_core.store.tables import logs
+from ddrs_core.store.schema import logs
 
 MAX_LOG_BYTES = 50_000_000
 _LONGEST_TITLE = 300  # letters

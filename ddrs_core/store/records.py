@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from ddrs_core.errors import unknown_name
 from ddrs_core.smoothing import Certificate
-from ddrs_core.store.processes import WorkerProcess
+from ddrs_core.store.worker_process import WorkerProcess
 
 
 class RunState(StrEnum):

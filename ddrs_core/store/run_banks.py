@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select, update
 
-from ddrs_core.store.bank_index import GENESIS
+from ddrs_core.store.bank.index import GENESIS
 from ddrs_core.store.database import Database
-from ddrs_core.store.tables import balls, banks, run_banks
+from ddrs_core.store.schema import balls, banks, run_banks
 
 
 @dataclass(frozen=True)

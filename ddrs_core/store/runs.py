@@ -12,11 +12,11 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select, update
 
 from ddrs_core.errors import InvalidParameterError, require_count
-from ddrs_core.store.complaints import StoreError, TakenError, UnknownEntryError
 from ddrs_core.store.database import Database
-from ddrs_core.store.processes import SAME_START, WorkerProcess
+from ddrs_core.store.errors import StoreError, TakenError, UnknownEntryError
 from ddrs_core.store.records import RunProgress, RunRecord, RunState, Wanted
-from ddrs_core.store.tables import runs
+from ddrs_core.store.schema import runs
+from ddrs_core.store.worker_process import SAME_START, WorkerProcess
 
 LAUNCH_SECONDS = 60.0  # a new run that no process has taken by then never will be
 _LONGEST_TITLE, _LONGEST_ERROR = 300, 4000  # letters

@@ -1,90 +1,198 @@
-"""The version of a database's tables, and how an older one is brought up to date."""
+"""The tables as they are now; ``migrations`` leads there from every earlier version.
+
+Moments are in seconds since 1970, by the clock of the database.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
 
-from filelock import FileLock
-from sqlalchemy import Connection, Engine, inspect, text
-
-from ddrs_core.store.address import database_file, shown_address
-from ddrs_core.store.complaints import BUSY_SECONDS, NewerDatabaseError, StoreError
-from ddrs_core.store.engines import check_intact, writing
-from ddrs_core.store.tables import metadata
-
-NEWEST = "0006"  # revision that tables.py describes
-VERSION_TABLE = "ddrs_version"  # others who use Alembic may have tables in the same database
-_ADVISORY_LOCK = 0x64647273  # "ddrs"; whoever changes tables on a PostgreSQL server holds it
-
-
-def bring_up_to_date(engine: Engine) -> None:
-    """Make or change the tables where that is needed; one process at a time.
-
-    Raises:
-        NewerDatabaseError: if a newer version of the program made them.
-        StoreError: if tables of another program have the same names.
-    """
-    file = database_file(engine.url)
-    if file is None or file.exists():
-        with engine.connect() as connection:
-            if _version(connection) == NEWEST:
-                return
-    with _one_at_a_time(engine):
-        if file is not None:
-            check_intact(engine)
-            _use_wal(engine)
-        with writing(engine) as connection:
-            if file is None:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": _ADVISORY_LOCK})
-            if _version(connection) != NEWEST:
-                _upgrade(connection)
+metadata = MetaData()
 
 
-@contextmanager
-def _one_at_a_time(engine: Engine) -> Iterator[None]:
-    file = database_file(engine.url)
-    if file is not None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(f"{file}.lock", timeout=BUSY_SECONDS) if file is not None else nullcontext()
-    with lock:
-        yield
+class Words(TypeDecorator[str]):
+    """Text as every database takes it: without NUL and halves of characters."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        return value.replace("\0", "").encode(errors="replace").decode()
 
 
-def _use_wal(engine: Engine) -> None:
-    """Readers never wait for a writer; the file remembers it."""
-    with engine.connect() as connection:
-        # Only outside of a transaction.
-        connection.connection.cursor().execute("PRAGMA journal_mode=WAL")
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("title", Words, nullable=False),
+    Column("owner", Words, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("started", Double),
+    Column("ended", Double),
+    Column("config", JSON, nullable=False),
+    Column("settings", JSON, nullable=False),  # a list; certificates name their place in it
+    Column("total", Integer, nullable=False),  # certificates planned
+    # Stored so far; raised in the transaction that stores them, which also numbers them.
+    Column("stored", Integer, nullable=False),
+    Column("code_version", Words, nullable=False),
+    Column("device", Words, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("wanted", Words),
+    Column("pid", BigInteger),
+    Column("host", Words),
+    Column("process_started", Double),
+    Column("heartbeat", Double),
+    Column("progress", JSON(none_as_null=True)),
+    Column("error", Words, nullable=False),
+)
 
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("run_id", Words, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("setting", Integer, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),  # in the plan
+    Column("serial", Integer, nullable=False),  # 1, 2, ... in the order of storing, in each run
+    Column("dataset", Words),
+    Column("index", BigInteger),
+    Column("label", BigInteger),
+    Column("prediction", BigInteger, nullable=False),
+    Column("radius", Double, nullable=False),
+    Column("sigma", Double, nullable=False),
+    Column("grade", Words, nullable=False),
+    Column("counts", Words, nullable=False),  # see packing.py
+    Column("n0", BigInteger, nullable=False),
+    Column("n", BigInteger, nullable=False),
+    Column("alpha", Double, nullable=False),
+    Column("bound", Words, nullable=False),
+    Column("p_lower", Double, nullable=False),
+    Column("seed", Words, nullable=False),  # any whole number, of any length
+    Column("precision", Words, nullable=False),
+    Column("model", Words, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("candidate", BigInteger, nullable=False),
+    Column("schedule", Words, nullable=False),
+    Column("failure", Words, nullable=False, server_default=""),
+    Column("execution", Words, nullable=False, server_default=""),
+    Index("certificates_in_order", "run_id", "serial", unique=True),
+)
 
-def _version(connection: Connection) -> str | None:
-    if not inspect(connection).has_table(VERSION_TABLE):
-        return None
-    found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
-    return None if found is None else str(found)
+logs = Table(
+    "logs",
+    metadata,
+    Column("id", Words, primary_key=True),  # digest of the content
+    Column("owner", Words, primary_key=True),
+    Column("title", Words, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("size", Integer, nullable=False),  # bytes of the content
+    Column("content", LargeBinary, nullable=False),  # zlib
+)
 
+uploads = Table(  # names of pictures and models that somebody brought; the files lie elsewhere
+    "uploads",
+    metadata,
+    Column("owner", Words, primary_key=True),
+    Column("kind", Words, primary_key=True),
+    Column("name", Words, primary_key=True),
+    Column("used", Double, nullable=False),
+    Index("uploads_by_use", "used"),
+)
 
-def _upgrade(connection: Connection) -> None:
-    from alembic import command  # slow to import, and needed here alone
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
+banks = Table(
+    "banks",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("name", Words, nullable=False),
+    Column("owner", Words, nullable=False),
+    Column("created", Double, nullable=False),
+    Column("model", Words, nullable=False),  # digest of the weights
+    Column("num_classes", Integer, nullable=False),
+    Column("class_names", JSON, nullable=False),
+    Column("shape", JSON, nullable=False),
+    Column("pixels", Words, nullable=False),  # their scale
+    Column("budget", JSON, nullable=False),
+    # What follows is changed in the transaction that settles; who does so holds the row.
+    Column("settled", Integer, nullable=False),  # certificates and abstentions
+    Column("stored", Integer, nullable=False),  # balls
+    Column("alpha_sum", Double, nullable=False),
+    Column("tallies", JSON, nullable=False),  # what became of them
+    Column("fingerprint", Words, nullable=False),  # of the last ball
+    # Certificates that were charged and are not settled, see bank_attempts.py.
+    Column("tried", Integer, nullable=False, server_default=text("0")),
+    Index("banks_by_name", "owner", "name", unique=True),
+)
 
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", "ddrs_core.store:migrations")
-    config.set_main_option("path_separator", "os")
-    version, place = _version(connection), shown_address(connection.engine.url)
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if version is not None and version not in known:
-        raise NewerDatabaseError(
-            f"{place} was made by a newer version of this program (its tables have version "
-            f"{version[:20]!r}, this one knows {NEWEST!r}). Update the program, or name another "
-            "database with DDRS_DATABASE_URL."
-        )
-    strange = set(inspect(connection).get_table_names()) & set(metadata.tables)
-    if version is None and strange:
-        raise StoreError(
-            f"{place} holds tables of another program that are called "
-            f"{', '.join(sorted(strange))}. Name another database with DDRS_DATABASE_URL."
-        )
-    command.upgrade(config, "head")
+balls = Table(
+    "balls",
+    metadata,
+    Column("bank_id", Words, ForeignKey("banks.id", ondelete="CASCADE"), primary_key=True),
+    Column("serial", Integer, primary_key=True, autoincrement=False),  # 1, 2, ... in each bank
+    Column("indexed", Boolean, nullable=False),  # whether later settlements look at it
+    Column("prediction", Integer, nullable=False),
+    Column("radius", Double, nullable=False),
+    Column("projection", LargeBinary, nullable=False),  # float32, see bank_projection.py
+    Column("fingerprint", Words, nullable=False),  # of this ball and all before it
+    Column("outcome", Words, nullable=False),
+    Column("claimed", Integer, nullable=False),  # class of the certificate
+    Column("claimed_radius", Double, nullable=False),
+    Column("decided_by", Integer),  # serial of the ball that decided
+    Column("sigma", Double, nullable=False),
+    Column("alpha", Double, nullable=False),
+    Column("digest", Words, nullable=False),  # of the image
+    Column("created", Double, nullable=False),
+)
+
+ball_images = Table(  # apart: most look-ups need none of them
+    "ball_images",
+    metadata,
+    Column("bank_id", Words, primary_key=True),
+    Column("serial", Integer, primary_key=True, autoincrement=False),
+    Column("image", LargeBinary, nullable=False),  # see bank_images.py
+    Column("certificate", Words, nullable=False),  # JSON
+    ForeignKeyConstraint(
+        ["bank_id", "serial"], ["balls.bank_id", "balls.serial"], ondelete="CASCADE"
+    ),
+)
+
+bank_attempts = Table(
+    "bank_attempts",
+    metadata,
+    Column("bank_id", Words, ForeignKey("banks.id", ondelete="CASCADE"), primary_key=True),
+    Column("key", Words, primary_key=True),  # what determines the votes
+    Column("alpha", Double, nullable=False),  # of each certificate
+    Column("count", Integer, nullable=False),  # certificates
+    Column("settled", Integer, nullable=False),  # of them
+    Column("created", Double, nullable=False),
+)
+
+run_banks = Table(
+    "run_banks",
+    metadata,
+    Column("run_id", Words, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("setting", Integer, primary_key=True, autoincrement=False),
+    Column("bank_id", Words, nullable=False),  # it may be gone by now
+    # How it stood after the run's last settlement.
+    Column("settled", Integer, nullable=False),
+    Column("stored", Integer, nullable=False),
+    Column("fingerprint", Words, nullable=False),
+)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
-from ddrs_core.store.address import database_file, default_address, parse_address, shown_address
 from ddrs_core.store.certificates import CertificateStore
-from ddrs_core.store.complaints import explained
-from ddrs_core.store.engines import engine_for
+from ddrs_core.store.engine import engine_for
+from ddrs_core.store.errors import explained
 from ddrs_core.store.logs import LogStore
+from ddrs_core.store.migrate import bring_up_to_date
 from ddrs_core.store.run_banks import RunBankStore
 from ddrs_core.store.runs import RunStore
-from ddrs_core.store.schema import bring_up_to_date
 from ddrs_core.store.uploads import UploadStore
+from ddrs_core.store.url import database_file, default_address, parse_address, shown_address
 
 _ready: set[Engine] = set()  # whose tables this process knows to be up to date
 

@@ -6,7 +6,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ddrs_core.store.database import Database
-from ddrs_core.store.tables import uploads
+from ddrs_core.store.schema import uploads
 
 MAX_UPLOADS_OF_KIND = 24  # for each owner
 MAX_UPLOADS = 50_000  # of all owners together

@@ -1,17 +1,17 @@
 """Training base classifiers for smoothing: three methods, each with one sigma for all images or a
 sigma for each."""
 
-from ddrs_core.training.batch import TrainingMethod
 from ddrs_core.training.config import BatchSummary, EpochSummary, TrainConfig
-from ddrs_core.training.gaussian import Gaussian
+from ddrs_core.training.evaluate import measure_accuracy
 from ddrs_core.training.image_sigmas import SigmaSummary, SigmaTraining
 from ddrs_core.training.loop import Trainer, train_steps
-from ddrs_core.training.macer import Macer
-from ddrs_core.training.measuring import measure_accuracy
-from ddrs_core.training.methods import METHODS, get_method
+from ddrs_core.training.methods.base import TrainingMethod
+from ddrs_core.training.methods.gaussian import Gaussian
+from ddrs_core.training.methods.macer import Macer
+from ddrs_core.training.methods.registry import METHODS, get_method
+from ddrs_core.training.methods.smoothadv import SmoothAdv
 from ddrs_core.training.parallel import ALONE, Group, join_group, leave_group
 from ddrs_core.training.recipes import recipe
-from ddrs_core.training.smoothadv import SmoothAdv
 
 __all__ = [
     "ALONE",

@@ -7,11 +7,11 @@ from typing import Any
 
 from ddrs_core.errors import require_count, require_number, unknown_name
 from ddrs_core.models import Classifier
-from ddrs_core.models.device import choose_precision, resolve_device
+from ddrs_core.models.inference.device import choose_precision, resolve_device
 from ddrs_core.training.augmentation import AUGMENTATIONS
-from ddrs_core.training.batch import TrainingMethod
-from ddrs_core.training.gaussian import Gaussian
 from ddrs_core.training.image_sigmas import SigmaSummary, SigmaTraining
+from ddrs_core.training.methods.base import TrainingMethod
+from ddrs_core.training.methods.gaussian import Gaussian
 from ddrs_core.training.schedules import SCHEDULES
 
 

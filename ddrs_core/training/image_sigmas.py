@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from ddrs_core.errors import require_count, require_number
-from ddrs_core.smoothing.ascent import soft_radius_of
-from ddrs_core.smoothing.steps import check_bounds
-from ddrs_core.training.batch import Batch, Learner
+from ddrs_core.smoothing.sigma.ascent import soft_radius_of
+from ddrs_core.smoothing.sigma.steps import check_bounds
+from ddrs_core.training.methods.base import Batch, Learner
 
 
 @dataclass(frozen=True)

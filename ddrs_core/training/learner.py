@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from ddrs_core.models import Classifier
-from ddrs_core.models.device import Precision
+from ddrs_core.models.inference.device import Precision
 
 
 class TrainedNetwork:
-    """A :class:`~ddrs_core.training.batch.Learner` of one classifier.
+    """A :class:`~ddrs_core.training.methods.base.Learner` of one classifier.
 
     Args:
         classifier: what is trained, in place.

@@ -28,12 +28,12 @@ from ddrs_core.models import (
 from ddrs_core.models.architectures import get_architecture
 from ddrs_core.models.classifier import with_card
 from ddrs_core.training.augmentation import AUGMENTATIONS
-from ddrs_core.training.averaging import WeightAverage
-from ddrs_core.training.batch import Batch
 from ddrs_core.training.config import BatchSummary, EpochSummary, TrainConfig
-from ddrs_core.training.feed import ImageFeed
+from ddrs_core.training.ema import WeightAverage
 from ddrs_core.training.image_sigmas import ImageSigmas
 from ddrs_core.training.learner import TrainedNetwork
+from ddrs_core.training.loader import ImageFeed
+from ddrs_core.training.methods.base import Batch
 from ddrs_core.training.parallel import ALONE, Group
 from ddrs_core.training.schedules import learning_rate
 

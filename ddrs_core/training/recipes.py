@@ -12,7 +12,7 @@ from typing import Any
 
 from ddrs_core.training.config import TrainConfig
 from ddrs_core.training.image_sigmas import SigmaTraining
-from ddrs_core.training.methods import get_method
+from ddrs_core.training.methods.registry import get_method
 
 _GENERAL: dict[str, Any] = {
     "epochs": 90, "batch_size": 256, "lr": 0.1, "schedule": "step", "weight_decay": 1e-4,

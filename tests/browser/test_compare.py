@@ -17,8 +17,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from ddrs_core.data import load_dataset
 from ddrs_core.models import NoisyForward, load_model
-from ddrs_core.places import HOME_VARIABLE
-from ddrs_core.runs.certify_cost import measure_rate
+from ddrs_core.paths import HOME_VARIABLE
+from ddrs_core.runs.certify.cost import measure_rate
 from ddrs_core.store import DATABASE_VARIABLE, open_store
 from tests.browser.conftest import start_server, wait_until
 

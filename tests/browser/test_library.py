@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from ddrs_core.data import load_dataset
-from ddrs_core.data.thumbnails import thumbnail
+from ddrs_core.data.images.thumbnails import thumbnail
 from ddrs_core.models import get_card
 from tests.browser.conftest import start_server
 from tests.browser.hostile_files import cohen_checkpoint

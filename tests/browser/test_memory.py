@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from ddrs_core.places import HOME_VARIABLE
+from ddrs_core.paths import HOME_VARIABLE
 from tests.browser.conftest import start_server
 
 _CIRCLES = """host => host._fullData.filter(t => t.mode === 'lines' && t._length > 100).map(t => {

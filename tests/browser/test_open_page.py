@@ -14,9 +14,9 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from ddrs_core.dashboard.explorer_query import parse_query
-from ddrs_core.dashboard.memory_state import MemoryView
-from ddrs_core.places import HOME_VARIABLE
+from ddrs_core.dashboard.explorer.query import parse_query
+from ddrs_core.dashboard.memory.view import MemoryView
+from ddrs_core.paths import HOME_VARIABLE
 from ddrs_core.training import recipe
 from tests.browser.conftest import start_server
 

@@ -11,8 +11,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
-from ddrs_core.dashboard.board import PLOTLY_ROUTE
-from ddrs_core.dashboard.visitor import NO_COOKIE
+from ddrs_core.dashboard.components.board import PLOTLY_ROUTE
+from ddrs_core.dashboard.shell.visitor import NO_COOKIE
 from tests.browser.conftest import note_refusals, start_server
 
 PAGES = {

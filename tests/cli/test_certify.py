@@ -10,9 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from ddrs_core.data import added, load_dataset
+from ddrs_core.data import load_dataset
+from ddrs_core.data.user import datasets as added
 from ddrs_core.models import load_model
-from ddrs_core.runs.log import COLUMNS, read_rows
+from ddrs_core.runs.logs.file import COLUMNS, read_rows
 from ddrs_core.smoothing import SmoothedClassifier, certify_together
 from ddrs_core.store import DATABASE_VARIABLE
 from tests.data.layouts import digit_folders
@@ -212,7 +213,7 @@ def test_an_interrupt_says_how_to_go_on(command, tmp_path, monkeypatch):
         return certify_together(smoothed, images, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr("ddrs_core.runs.certify.certify_together", interrupted)
+        patch.setattr("ddrs_core.runs.certify.run.certify_together", interrupted)
         outcome = command(*words)
     assert outcome.code == 130
     assert "2 certificates" in outcome.err

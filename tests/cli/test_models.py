@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ddrs_core.data import added
+from ddrs_core.data.user import datasets as added
 from ddrs_core.models import (
     Classifier,
     Robustness,

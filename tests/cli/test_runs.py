@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from ddrs_core.runs.log import COLUMNS
-from ddrs_core.runs.log_reading import read_log
+from ddrs_core.runs.logs.file import COLUMNS
+from ddrs_core.runs.logs.reading import read_log
 
 RECORD = (
     "certify", "--dataset", "digits", "--model", "digits-gaussian-0.50", "--method", "fixed",
@@ -55,7 +55,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(command, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("ddrs_core.runs.certify.certify_together", interrupted)
+        patch.setattr("ddrs_core.runs.certify.run.certify_together", interrupted)
         outcome = command(*RECORD)
     (run,) = listed(command)
     assert outcome.code == 130

@@ -15,7 +15,7 @@ import pytest
 from ddrs_core.cli import _parser
 from ddrs_core.cli.train import train_config
 from ddrs_core.models import load_checkpoint
-from ddrs_core.runs.training_command import (
+from ddrs_core.runs.training.argv import (
     METHOD_OPTIONS,
     SETTINGS,
     SIGMA_BOUNDS,
@@ -23,7 +23,7 @@ from ddrs_core.runs.training_command import (
     flag,
     train_command,
 )
-from ddrs_core.runs.training_log import log_digest
+from ddrs_core.runs.training.log import log_digest
 from ddrs_core.training import METHODS, SigmaTraining, TrainConfig
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -15,29 +15,27 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ddrs_core.cli.certify_options import add_certify_options, certify_configs
-from ddrs_core.dashboard import (
-    compare_defaults,
-    compare_runs,
-    compare_sets,
-    compare_start,
-    compare_uploads,
-    keys,
-    memory_banks,
-)
-from ddrs_core.dashboard.compare_charts import picked_image
-from ddrs_core.dashboard.compare_command import certify_commands
-from ddrs_core.dashboard.compare_form import read_sigmas
-from ddrs_core.dashboard.compare_sets import default_shown, find_set, find_sets
-from ddrs_core.dashboard.compare_state import CompareView, parse_query
-from ddrs_core.dashboard.compare_texts import memory_html, table_html, table_radii, verdict_html
+from ddrs_core.dashboard.compare import defaults as compare_defaults
+from ddrs_core.dashboard.compare import launch as compare_start
+from ddrs_core.dashboard.compare import runs as compare_runs
+from ddrs_core.dashboard.compare import sources as compare_sets
+from ddrs_core.dashboard.compare import uploads as compare_uploads
+from ddrs_core.dashboard.compare.command import certify_commands
+from ddrs_core.dashboard.compare.form import read_sigmas
+from ddrs_core.dashboard.compare.sources import default_shown, find_set, find_sets
+from ddrs_core.dashboard.compare.texts import memory_html, table_html, table_radii, verdict_html
+from ddrs_core.dashboard.compare.view import CompareView, parse_query
+from ddrs_core.dashboard.components.chart import picked_image
+from ddrs_core.dashboard.memory import bank_access as memory_banks
+from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.jobs.certify_runs import cancel_run
-from ddrs_core.runs.certify_config import CertifyConfig, Method
-from ddrs_core.runs.memory_effect import memory_effect
-from ddrs_core.runs.paired import compare
-from ddrs_core.runs.recorded import record_run, recorded_configs, work_on
-from ddrs_core.runs.references import reference_files, reference_results
-from ddrs_core.runs.tables import Table
+from ddrs_core.runs.certify.config import CertifyConfig, Method
+from ddrs_core.runs.results.memory_effect import memory_effect
+from ddrs_core.runs.results.paired import compare
+from ddrs_core.runs.results.references import reference_files, reference_results
+from ddrs_core.runs.results.tables import Table
+from ddrs_core.runs.worker import record_run, recorded_configs, work_on
 from ddrs_core.store import MAX_LOG_BYTES, MemoryBank, RunRecord, open_store
 from tests.dashboard.widgets import widget_of
 

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from ddrs_core.dashboard import home_jobs
 from ddrs_core.jobs import JobManager, JobRequest
 from ddrs_core.jobs.training_runs import RunState as TrainingState
-from ddrs_core.runs.recorded import record_run
+from ddrs_core.runs.worker import record_run
 from ddrs_core.store import RunRecord, open_store
 from tests.dashboard.test_compare import SMALL, config
 

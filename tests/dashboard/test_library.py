@@ -10,9 +10,10 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from ddrs_core.dashboard import model_import
-from ddrs_core.data.lru import LRU
-from ddrs_core.models import foreign, load_model
+from ddrs_core.cache import LRU
+from ddrs_core.dashboard.library import import_checkpoint as model_import
+from ddrs_core.models import load_model
+from ddrs_core.models.importing import build as foreign
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -19,25 +19,27 @@ import pytest
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
-from ddrs_core.dashboard import keys, memory_banks, memory_jobs
-from ddrs_core.dashboard.memory_bank import search_balls
-from ddrs_core.dashboard.memory_banks import DEMO, open_context
-from ddrs_core.dashboard.memory_content import read_content
-from ddrs_core.dashboard.memory_order import replayed
-from ddrs_core.dashboard.memory_settlement import settlement_figures
-from ddrs_core.dashboard.memory_state import MemoryView, Section, Way, parse_query, widget
-from ddrs_core.dashboard.memory_texts import place_text, settlement_text
-from ddrs_core.dashboard.messages import literal
+from ddrs_core.dashboard.memory import bank_access as memory_banks
+from ddrs_core.dashboard.memory import jobs as memory_jobs
+from ddrs_core.dashboard.memory.bank_access import DEMO, open_context
+from ddrs_core.dashboard.memory.bank_section import search_balls
+from ddrs_core.dashboard.memory.bank_snapshot import read_content
+from ddrs_core.dashboard.memory.order_section import replayed
+from ddrs_core.dashboard.memory.settlement_board import settlement_figures
+from ddrs_core.dashboard.memory.texts import place_text, settlement_text
+from ddrs_core.dashboard.memory.view import MemoryView, Section, Way, parse_query, widget
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.data import load_dataset
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs import JobState
 from ddrs_core.smoothing import ABSTAIN
-from ddrs_core.smoothing.counterexample import Counterexample
-from ddrs_core.smoothing.memory import Ball, Outcome, settle
-from ddrs_core.smoothing.rounding import Distance, distance
+from ddrs_core.smoothing.memory.counterexample import Counterexample
+from ddrs_core.smoothing.memory.directed_rounding import Distance, distance
+from ddrs_core.smoothing.memory.rules import Ball, Outcome, settle
 from ddrs_core.store import AlphaBudget, BudgetKind, MemoryBank, UnknownEntryError, list_banks
-from ddrs_core.store.bank_store import open_banks
-from ddrs_core.store.tables import balls
+from ddrs_core.store.bank.rows import open_banks
+from ddrs_core.store.schema import balls
 from tests.dashboard.widgets import widget_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from ddrs_core.dashboard import keys
+from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.jobs import Job, JobState, get_manager
 from tests.dashboard.widgets import send, widget_of
 

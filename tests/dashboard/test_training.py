@@ -12,11 +12,13 @@ import pytest
 import torch
 from streamlit.testing.v1 import AppTest
 
-from ddrs_core.dashboard import keys, training_controls, training_shown
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.training import controls as training_controls
+from ddrs_core.dashboard.training import selected_run as training_shown
 from ddrs_core.jobs.training_process import read_record
 from ddrs_core.jobs.training_runs import list_runs
 from ddrs_core.models import registry
-from ddrs_core.runs.training import train_and_save
+from ddrs_core.runs.training.run import train_and_save
 from ddrs_core.training import recipe
 from tests.dashboard.widgets import widget_of
 

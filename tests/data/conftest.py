@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from ddrs_core.data import added, records
+from ddrs_core.data.user import datasets as added
+from ddrs_core.data.user import records
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 

@@ -31,8 +31,8 @@ from ddrs_core.data import (
     remove_dataset,
     thumbnail,
 )
-from ddrs_core.data.classes import match_classes
-from ddrs_core.data.thumbnails import placeholder
+from ddrs_core.data.class_matching import match_classes
+from ddrs_core.data.images.thumbnails import placeholder
 from ddrs_core.errors import DDRSError, InvalidParameterError, UnknownNameError
 from tests.data.conftest import encoded, random_pixels, write_parquet
 

@@ -20,10 +20,10 @@ from ddrs_core.figures.sigma_choices import (
     sigma_by_class_figure,
     sigma_by_correctness_figure,
 )
-from ddrs_core.runs.comparison import certified_accuracy, envelope
-from ddrs_core.runs.paired import pair
-from ddrs_core.runs.published import list_published
-from ddrs_core.runs.results import ResultRow, ResultSet
+from ddrs_core.runs.results.comparison import certified_accuracy, envelope
+from ddrs_core.runs.results.paired import pair
+from ddrs_core.runs.results.published import list_published
+from ddrs_core.runs.results.results import ResultRow, ResultSet
 
 
 def validate(figure: Figure) -> None:

@@ -26,7 +26,7 @@ from ddrs_core.figures import (
 )
 from ddrs_core.smoothing import SigmaStep, VoteProgress
 from ddrs_core.smoothing.confidence import radius_cap
-from ddrs_core.smoothing.curve import read_curve
+from ddrs_core.smoothing.sigma.radius_curve import read_curve
 from ddrs_core.training import EpochSummary, SigmaSummary
 
 NAMES = ("cat", "dog", "owl")

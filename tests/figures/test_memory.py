@@ -26,11 +26,11 @@ from ddrs_core.figures.memory import (
 )
 from ddrs_core.figures.palette import Figure, encode_figure
 from ddrs_core.smoothing.certificate import Bound, Certificate, Grade
-from ddrs_core.smoothing.collisions import WalkPoint
-from ddrs_core.smoothing.geometry import deciding_parts, embed, plane_through
-from ddrs_core.smoothing.memory import Ball, Outcome, Settlement, settle
-from ddrs_core.smoothing.orders import Distances, replay_orders, summarise_orders
-from ddrs_core.smoothing.rounding import distance
+from ddrs_core.smoothing.memory.arrival_order import Distances, replay_orders, summarise_orders
+from ddrs_core.smoothing.memory.collisions import WalkPoint
+from ddrs_core.smoothing.memory.directed_rounding import distance
+from ddrs_core.smoothing.memory.geometry import deciding_parts, embed, plane_through
+from ddrs_core.smoothing.memory.rules import Ball, Outcome, Settlement, settle
 
 NAMES = ("cat", "dog", "bird")
 

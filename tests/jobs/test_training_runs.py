@@ -27,7 +27,7 @@ from ddrs_core.jobs.training_runs import (
     stop_run,
 )
 from ddrs_core.models import load_checkpoint
-from ddrs_core.runs.training_log import read_training_log
+from ddrs_core.runs.training.log import read_training_log
 from ddrs_core.training import TrainConfig, recipe
 
 

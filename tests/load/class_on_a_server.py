@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from ddrs_core.places import HOME_VARIABLE
+from ddrs_core.paths import HOME_VARIABLE
 from tests.browser.conftest import start_server
 from tests.load.client import Tab, receive_cookies
 

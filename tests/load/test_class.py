@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from ddrs_core.places import HOME_VARIABLE
+from ddrs_core.paths import HOME_VARIABLE
 from tests.browser.conftest import start_server
 from tests.dashboard.apart import run_apart
 from tests.load.class_on_a_server import Measured, make_visits, shared_link

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddrs_core.data import cifar10, digits, list_datasets
+from ddrs_core.data import list_datasets
+from ddrs_core.data.builtin import cifar10, digits
 from ddrs_core.errors import (
     CheckpointError,
     InvalidParameterError,

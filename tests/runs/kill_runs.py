@@ -28,8 +28,8 @@ from typing import Any
 
 from ddrs_core.cli import main as command
 from ddrs_core.data import add_dataset
-from ddrs_core.runs.certify_config import CertifyConfig, Method
-from ddrs_core.runs.recorded import record_run
+from ddrs_core.runs.certify.config import CertifyConfig, Method
+from ddrs_core.runs.worker import record_run
 from ddrs_core.smoothing import SearchConfig
 from ddrs_core.store import MemoryBank, RunState, open_store
 from tests.data.layouts import digit_folders
@@ -125,7 +125,7 @@ def kill_runs(
     os.environ["DDRS_HOME"] = str(folder / "home")
     digits = digit_folders(folder / "digits", size.per_class, _DAMAGED)
     dataset = add_dataset(digits, name="killed-digits").name
-    _SERVER.set_forkserver_preload(["ddrs_core.runs.recorded", "ddrs_core.runs.log"])
+    _SERVER.set_forkserver_preload(["ddrs_core.runs.worker", "ddrs_core.runs.logs.file"])
     first = _SERVER.Process(target=os.getpid)  # the imports are not part of what a run takes
     first.start()
     first.join()

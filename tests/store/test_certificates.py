@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.smoothing import Bound, Certificate, Grade
 from ddrs_core.store import DoubledError, RunRecord, RunState, Store, UnknownEntryError
-from ddrs_core.store.packing import pack_counts, unpack_counts
-from ddrs_core.store.tables import certificates as table
+from ddrs_core.store.certificate_rows import pack_counts, unpack_counts
+from ddrs_core.store.schema import certificates as table
 from tests.store.conftest import certificate
 
 FORK = multiprocessing.get_context("fork")

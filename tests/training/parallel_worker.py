@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from ddrs_core.runs.training import train_and_save
+from ddrs_core.runs.training.run import train_and_save
 from ddrs_core.training import (
     BatchSummary,
     EpochSummary,

@@ -18,7 +18,7 @@ from ddrs_core.errors import InvalidParameterError
 from ddrs_core.models import NoisyForward, get_card, noise_generator
 from ddrs_core.models.classifier import build_classifier
 from ddrs_core.smoothing import AscentConfig, ascend_sigma
-from ddrs_core.smoothing.ascent import ascend_sigmas
+from ddrs_core.smoothing.sigma.ascent import ascend_sigmas
 from ddrs_core.training import (
     BatchSummary,
     EpochSummary,
@@ -28,9 +28,9 @@ from ddrs_core.training import (
     TrainConfig,
     Trainer,
 )
-from ddrs_core.training.batch import Batch, Learner, Loss
 from ddrs_core.training.image_sigmas import ImageSigmas
 from ddrs_core.training.learner import TrainedNetwork
+from ddrs_core.training.methods.base import Batch, Learner, Loss
 
 CPU = torch.device("cpu")
 

@@ -15,7 +15,7 @@ import torch
 from ddrs_core.cli import main
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.models import load_checkpoint
-from ddrs_core.runs.training_log import read_training_log
+from ddrs_core.runs.training.log import read_training_log
 from ddrs_core.training import ALONE, Group, Trainer, join_group
 from tests.training import parallel_worker as worker
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from ddrs_core.store.schema import VERSION_TABLE
-from ddrs_core.store.tables import metadata
+from ddrs_core.store.migrate import VERSION_TABLE
+from ddrs_core.store.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

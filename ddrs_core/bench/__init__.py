@@ -1,0 +1,1 @@
+"""Measurements of speed on this machine, as commands."""

@@ -1,0 +1,1 @@
+"""What several pages use: loaded models, the choice of a model, speeds, downloads."""

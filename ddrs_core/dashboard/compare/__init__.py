@@ -1,0 +1,1 @@
+"""The page that certifies data sets and compares results."""

@@ -1,0 +1,126 @@
+"""The live part of the comparison: the curve and the table, which grow image by image."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+import streamlit as st
+
+from ddrs_core.dashboard.compare.runs import compared_runs
+from ddrs_core.dashboard.compare.sources import find_sets
+from ddrs_core.dashboard.compare.texts import (
+    cached_table,
+    floor_note,
+    memory_html,
+    sets_html,
+    table_html,
+    table_note,
+    version_of,
+    warnings_html,
+)
+from ddrs_core.dashboard.components.board import Board
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.compare_ticking import draw_each_second
+from ddrs_core.figures import certified_accuracy_figure
+from ddrs_core.runs.results.comparison import envelope
+from ddrs_core.runs.results.published import CAVEAT, PublishedResult, list_published
+from ddrs_core.runs.results.results import ResultSet
+
+_GROWTH = 1.25  # of the certificates, after which the parts that do not tick are drawn again
+_BOARD = Board(
+    "ddrs_compare_board",
+    """
+<div class="ddrs-board">
+  <div class="ddrs-wide" data-text="warnings"></div>
+  <section class="ddrs-wide">
+    <h2>Certified accuracy</h2>
+    <p>Share of images that are right and proved so for every change of the image up to l2 norm r.
+      Colour: training method. Dashed: one sigma for all; solid: an own sigma for every image;
+      dots and dashes: the same with a memory.
+      Shaded: what the noise of the votes may have added; below it all is sure with probability
+      99.9 %, for these images.</p>
+    <div data-figure="accuracy" style="height:440px" role="group"
+      aria-label="Certified accuracy against the radius"></div>
+    <p class="ddrs-note" data-text="floor"></p>
+    <p class="ddrs-note" data-text="published"></p>
+  </section>
+  <section class="ddrs-wide">
+    <h2>In figures</h2>
+    <p>Columns r = ... hold the share of all images that are right with a radius of at least r.</p>
+    <div data-text="table"></div>
+    <p class="ddrs-note" data-text="note"></p>
+    <div data-text="memory"></div>
+    <div data-text="sets"></div>
+  </section>
+</div>
+""",
+)
+
+
+def show_live_comparison(names: Sequence[str]) -> list[ResultSet]:
+    """Draw curve and table now, and again while a compared run moves; no widgets in here.
+
+    Returns:
+        The sets as they stand now.
+    """
+    sets, _ = find_sets(names)
+    before = _count(sets)
+
+    def draw() -> bool:
+        now, said = find_sets(names)
+        _show(now, said)
+        return _count(now) >= max(before + 1, _GROWTH * before)
+
+    states = [run.state for run in compared_runs(names)]
+    draw_each_second(
+        draw,
+        moving=any(state.is_moving for state in states),
+        may_move=any(state.can_resume for state in states),
+    )
+    return sets
+
+
+def published_for(sets: Sequence[ResultSet]) -> list[PublishedResult]:
+    """Published figures for the data sets that are compared; those at the same noise level if
+    there are such."""
+    found = [p for name in dict.fromkeys(s.dataset for s in sets) if name
+             for p in list_published(name)]  # fmt: skip
+    near = [p for p in found if p.sigma in {s.sigma for s in sets}]
+    return near or found
+
+
+def _show(sets: Sequence[ResultSet], sentences: Sequence[str]) -> None:
+    state = st.session_state
+    filled = [s for s in sets if s.rows]
+    published = published_for(sets) if state.get(keys.COMPARE_PUBLISHED) else []
+    best = envelope(filled) if state.get(keys.COMPARE_ENVELOPE) and filled else None
+    texts = {
+        "warnings": warnings_html(sets, sentences), "floor": floor_note(sets),
+        "published": _published_note(published),
+    }  # fmt: skip
+    if sets:
+        table = cached_table(version_of(*sets), sets)
+        texts |= {
+            "table": table_html(table, "Comparison table"), "note": table_note(table, sets),
+            "memory": memory_html(sets), "sets": sets_html(sets),
+        }  # fmt: skip
+    _BOARD.show(
+        key="compare_board",
+        name="comparison",
+        figures={"accuracy": certified_accuracy_figure(sets, envelope=best, references=published)},
+        texts=texts,
+    )
+
+
+def _published_note(published: Sequence[PublishedResult]) -> str:
+    if published:
+        sources = "; ".join(dict.fromkeys(p.source for p in published))
+        return html.escape(f"{CAVEAT} Sources: {sources}.")
+    if st.session_state.get(keys.COMPARE_PUBLISHED):
+        return "There are no published figures for this data set."
+    return ""
+
+
+def _count(sets: Sequence[ResultSet]) -> int:
+    return sum(len(s.rows) for s in sets)

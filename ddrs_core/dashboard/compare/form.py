@@ -1,0 +1,290 @@
+"""The choices of a certification run, and the way from widgets to its ``CertifyConfig``s."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import replace
+
+import streamlit as st
+
+from ddrs_core.dashboard.compare.defaults import default_model, default_size
+from ddrs_core.dashboard.compare.fields import get, key, number, put
+from ddrs_core.dashboard.explorer.sidebar import describe_model, title_of
+from ddrs_core.dashboard.explorer.view import default_dataset, fitting_models, start_sigma
+from ddrs_core.dashboard.memory.bank_access import banks_of_model, new_bank_name
+from ddrs_core.dashboard.shell.errors import literal
+from ddrs_core.dashboard.shell.first_render import is_first_visit
+from ddrs_core.dashboard.shell.widget_state import show_widget
+from ddrs_core.data import get_dataset_info, list_datasets
+from ddrs_core.errors import (
+    DDRSError,
+    InvalidParameterError,
+    MismatchError,
+    require_count,
+    require_number,
+)
+from ddrs_core.models import ModelCard, check_fit, get_card, list_devices, resolve_device
+from ddrs_core.runs.certify.config import CertifyConfig, Method, open_plan
+from ddrs_core.smoothing import (
+    DEFAULT_PRESET,
+    Bound,
+    StrategyConfig,
+    UntilPlaced,
+    get_preset,
+    list_presets,
+)
+
+_MOST_SIGMAS = 6
+_NEW_BANK = "A new one for this run"
+_BUDGETS = {True: "Adaptive", False: "Exactly N"}
+_BUDGET_NOTES = {
+    True: "Stops voting on an image once it is settled which of the radii 0, 0.25, 0.5, ... it "
+    "reaches: usually about an eighth of the votes. The average radius is then a floor.",
+    False: "N votes for every image, as in the literature.",
+}
+
+
+def pick_source() -> None:
+    """Data set and model."""
+    _enter()
+    infos = {info.name: info for info in list_datasets()}
+    if get("dataset") not in infos:
+        put("dataset", next(iter(infos)))
+        _dataset_changed()
+    show_widget(
+        st.selectbox,
+        key("dataset"),
+        "Data set",
+        list(infos),
+        on_change=_dataset_changed,
+        format_func=lambda name: infos[name].title,
+    )
+    cards = {card.name: card for card in judged_models(get("dataset"))}
+    if get("model") not in cards:
+        put("model", next(iter(cards), None))
+        _model_changed()
+    show_widget(
+        st.selectbox,
+        key("model"),
+        "Model",
+        list(cards),
+        on_change=_model_changed,
+        format_func=lambda name: title_of(cards[name]),
+    )
+    if get("model"):
+        st.caption(literal(describe_model(cards[get("model")])))
+
+
+def pick_settings() -> None:
+    """Where sigma comes from, which images, how many votes; the rest behind a fold."""
+    show_widget(st.checkbox, key("fixed"), "Fixed sigma", help="The same noise for every image.")
+    if get("fixed"):
+        show_widget(
+            st.text_input,
+            key("sigmas"),
+            "Sigmas",
+            max_chars=200,
+            help="One noise level or several, such as 0.25, 0.5. The model's own is filled in.",
+        )
+    show_widget(
+        st.checkbox,
+        key("ds"),
+        "Data-dependent sigma",
+        help="Every image finds a noise level of its own.",
+    )
+    show_widget(
+        st.checkbox,
+        key("memory"),
+        "Data-dependent, with a memory",
+        help="Each of these certificates is also settled against a memory of certified balls, in "
+        "the order of the images. Beside data-dependent sigma that takes no further votes.",
+    )
+    if get("memory"):
+        _pick_bank()
+    if get("ds") or get("memory"):
+        presets = {preset.name: preset for preset in list_presets()}
+        show_widget(
+            st.selectbox,
+            key("preset"),
+            "Preset",
+            list(presets),
+            on_change=_preset_changed,
+            format_func=lambda name: presets[name].title,
+        )
+        left, right = st.columns(2)
+        with left:
+            number("sigma_0", float, "Start sigma_0", "Where each image's sigma begins.",
+                    _start_changed)  # fmt: skip
+        with right:
+            number("sigma_max", float, "Largest sigma",
+                    "Under much stronger noise than in training some networks see one class "
+                    "everywhere, and its radii mean nothing.")  # fmt: skip
+    left, right = st.columns(2)
+    with left:
+        number("skip", int, "Every K-th", "Image of the data set; 1 takes all of them, in order.")
+    with right:
+        number("limit", int, "At most (0: all)", "So many images.")
+    show_widget(
+        st.radio,
+        key("adaptive"),
+        "Votes",
+        list(_BUDGETS),
+        format_func=_BUDGETS.__getitem__,
+        horizontal=True,
+    )
+    number("n", int, "N, at most" if get("adaptive") else "N",
+            _BUDGET_NOTES[bool(get("adaptive"))])  # fmt: skip
+    with st.expander("More settings", icon=":material/tune:"):
+        _pick_more()
+
+
+def read_form() -> list[CertifyConfig]:
+    """The settings of the run that the widgets describe, data-dependent ones last.
+
+    Raises:
+        DDRSError: if they make no sense; nothing is lost.
+    """
+    if not get("model"):
+        title = get_dataset_info(get("dataset")).title
+        raise MismatchError(f"No model here knows the images and classes of {title}.")
+    if not (get("fixed") or get("ds") or get("memory")):
+        raise InvalidParameterError("Choose where sigma comes from: one of the boxes, or several.")
+    common = CertifyConfig(
+        dataset=get("dataset"), model=get("model"), method=Method.FIXED, sigma=1.0,
+        n0=require_count("N0", get("n0")), n=require_count("N", get("n")),
+        until=UntilPlaced() if get("adaptive") else None, alpha=get("alpha"),
+        bound=Bound(get("bound")), split=get("split"),
+        skip=require_count("Every K-th", get("skip")),
+        limit=require_count("At most", get("limit")) if get("limit") else None,
+        device=get("device"), seed=get("seed"),
+    )  # fmt: skip
+    configs = []
+    if get("fixed"):
+        configs += [replace(common, sigma=sigma) for sigma in read_sigmas(get("sigmas"))]
+    if get("ds") or get("memory"):
+        start = require_number("Start sigma_0", get("sigma_0"), above=0.0)
+        own = replace(common, method=Method.DS, sigma=start, strategy=_strategy(start))
+        configs += [own] if get("ds") else []
+        if get("memory"):
+            bank = get("bank") or new_bank_name(get_card(common.model))
+            configs.append(replace(own, method=Method.DS_MEMORY, bank=bank))
+    for config in configs:
+        config.check()
+    open_plan(configs[0])
+    return configs
+
+
+def read_sigmas(text: str) -> list[float]:
+    """Noise levels, separated by commas or spaces.
+
+    Raises:
+        InvalidParameterError: if there is none, too many, one twice, or something else.
+    """
+    words = [word for word in re.split(r"[\s,;]+", text or "") if word]
+    if re.search(r"\b0+,\d", text or ""):
+        raise InvalidParameterError(
+            "Write sigmas with a point, as 0.25: a comma stands between two of them."
+        )
+    sigmas = [require_number("A fixed sigma", word, above=0.0) for word in words]  # type: ignore[arg-type]
+    if not sigmas:
+        raise InvalidParameterError("Give a fixed sigma, or several such as 0.25, 0.5.")
+    if len(sigmas) > _MOST_SIGMAS:
+        raise InvalidParameterError(f"At most {_MOST_SIGMAS} fixed sigmas go into one run.")
+    if len(set(sigmas)) < len(sigmas):
+        raise InvalidParameterError("A fixed sigma is named twice.")
+    return sigmas
+
+
+def judged_models(dataset: str) -> list[ModelCard]:
+    """The models that take a data set's images and know its classes."""
+    info = get_dataset_info(dataset)
+    found = []
+    for card in fitting_models(info):
+        with suppress(DDRSError):
+            check_fit(card, info)
+            found.append(card)
+    return found
+
+
+def _pick_bank() -> None:
+    names = ["", *banks_of_model(get_card(get("model")))] if get("model") else [""]
+    show_widget(
+        st.selectbox,
+        key("bank"),
+        "Memory bank",
+        names,
+        format_func=lambda name: name or _NEW_BANK,
+        help="What it holds already takes part. The memory page shows and copies banks.",
+    )
+
+
+def _strategy(start: float) -> StrategyConfig:
+    largest = get("sigma_max")
+    if largest < start:
+        raise InvalidParameterError(
+            f"The largest sigma, {largest:g}, is below the start sigma_0, {start:g}."
+        )
+    config = get_preset(get("preset")).at(start)
+    return replace(config, bounds=(config.bounds[0], largest))
+
+
+def _pick_more() -> None:
+    number("alpha", float, "Failure probability alpha", "Of each certificate.")
+    number("n0", int, "N0", "Votes that choose the class; they are not used again.")
+    show_widget(st.selectbox, key("bound"), "Bound", [b.value for b in Bound])
+    splits = list(get_dataset_info(get("dataset")).splits)
+    if get("split") not in splits and "test" in splits:
+        put("split", "test")
+    show_widget(st.selectbox, key("split"), "Images of", splits)
+    number("seed", int, "Seed", "Same seed, machine and batch size: same votes.")
+    devices = {"auto": f"automatic ({resolve_device('auto')})"}
+    devices |= {d.name: f"{d.name}: {d.title}" for d in list_devices()}
+    show_widget(
+        st.selectbox, key("device"), "Device", list(devices), format_func=devices.__getitem__
+    )
+
+
+def _enter() -> None:
+    """Fill the widgets on a first visit."""
+    with is_first_visit("certification form") as new:
+        if new:
+            _fill_widgets()
+
+
+def _fill_widgets() -> None:
+    for name, value in {
+        "dataset": default_dataset().name, "fixed": True, "ds": True, "memory": False, "bank": "",
+        "preset": DEFAULT_PRESET, "adaptive": True, "n0": 100, "alpha": 0.001,
+        "bound": Bound.ONE_SIDED.value, "split": "test", "seed": 0, "device": "auto",
+    }.items():  # fmt: skip
+        put(name, value)
+    _dataset_changed()
+
+
+def _dataset_changed() -> None:
+    card = default_model(get("dataset"), judged_models(get("dataset")))
+    put("model", card.name if card is not None else None)
+    _model_changed()
+
+
+def _model_changed() -> None:
+    if not get("model"):
+        return
+    card = get_card(get("model"))
+    put("sigmas", f"{card.sigma or 0.25:g}")
+    size = default_size(get("dataset"), card.name, get("device"), get("split"))
+    for name, value in (("n", size.n), ("skip", size.skip), ("limit", size.limit or 0)):
+        put(name, value)
+    _preset_changed()
+
+
+def _preset_changed() -> None:
+    put("sigma_0", start_sigma(get_card(get("model")), get("preset")))
+    _start_changed()
+
+
+def _start_changed() -> None:
+    start = get("sigma_0")
+    if start:
+        put("sigma_max", get_preset(get("preset")).at(start).bounds[1])

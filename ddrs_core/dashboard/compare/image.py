@@ -1,0 +1,123 @@
+"""One image of a comparison: its picture, what A and B say of it, and the way to the explorer."""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+
+from ddrs_core.dashboard.components.thumbnail_routes import thumbnail_url
+from ddrs_core.dashboard.navigation import explorer_page
+from ddrs_core.dashboard.shell.errors import literal
+from ddrs_core.data import Dataset, load_dataset
+from ddrs_core.errors import DDRSError
+from ddrs_core.models import get_card
+from ddrs_core.runs.results.results import ResultRow, ResultSet
+from ddrs_core.smoothing import round_down
+
+_EXPLORED_SPLIT = "test"
+_SMALL = 64  # pixels of a side up to which a picture is enlarged without blur
+
+
+def show_image(image: int | None, a: ResultSet, b: ResultSet) -> None:
+    """The chosen image; a hint while there is none."""
+    if image is None:
+        st.caption("No image is chosen. Click a point, or press Largest gain.")
+        return
+    rows = [(name, s, row_of_image(s, image)) for name, s in (("A", a), ("B", b))]
+    dataset = _dataset(a, b)
+    parts = [_picture_html(dataset, image, rows[0][2] or rows[1][2])]
+    names = dataset.info.class_names if dataset is not None else ()
+    parts += [_answer_html(name, row, names) for name, _, row in rows]
+    st.html(f'<div class="ddrs-image">{"".join(parts)}</div>')
+    if all(row is not None for _, _, row in rows):
+        st.caption(
+            "Each answer holds by itself, but for its own alpha; to rely on the better one, count "
+            "both."
+        )
+    links = []
+    for name, results, row in rows:
+        query = explorer_query(results, image, dataset)
+        if row is not None and query is not None and query not in links:
+            links.append(query)
+            st.page_link(
+                explorer_page(), icon=":material/explore:", query_params=query,
+                label=f"**Open image {image} in the explorer** with {name}'s model",
+            )  # fmt: skip
+    if dataset is not None and not 0 <= image < len(dataset):
+        st.caption(
+            f"{literal(dataset.info.title)} has no image {image:,}: they are numbered from 0 to "
+            f"{len(dataset) - 1:,}."
+        )
+    elif not links:
+        st.caption(
+            "The explorer cannot open it: the model of these results is not at hand, or the log "
+            "does not name it."
+        )
+
+
+def row_of_image(results: ResultSet, image: int) -> ResultRow | None:
+    """The answer to an image; None where the set does not have it."""
+    return next((row for row in results.rows if row.index == image), None)
+
+
+def explorer_query(
+    results: ResultSet, image: int, dataset: Dataset | None = None
+) -> dict[str, str] | None:
+    """The explorer's parameters for an image of a set; None where it cannot be opened there."""
+    name = results.dataset or (dataset.info.name if dataset is not None else None)
+    if name is None or results.model is None or (results.split or "test") != _EXPLORED_SPLIT:
+        return None
+    try:
+        card = get_card(results.model)
+        load_dataset(name).check_index(image)
+    except DDRSError:
+        return None
+    query = {"dataset": name, "model": card.name, "image": str(image)}
+    return query if results.sigma is None else query | {"sigma0": repr(results.sigma)}
+
+
+def _dataset(a: ResultSet, b: ResultSet) -> Dataset | None:
+    """The images, as far as a set names them and they are at hand."""
+    named = next((s for s in (a, b) if s.dataset is not None), None)
+    if named is None or named.dataset is None:
+        return None
+    try:
+        return load_dataset(named.dataset, named.split or _EXPLORED_SPLIT)
+    except DDRSError:
+        return None
+
+
+def _picture_html(dataset: Dataset | None, image: int, row: ResultRow | None) -> str:
+    label = None if row is None or row.label is None else row.label
+    said = f"image {image}"
+    if label is not None:
+        said += f", class {_class(label, dataset.info.class_names if dataset else ())}"
+    if dataset is None or not 0 <= image < len(dataset):
+        return f"<figure><figcaption>{html.escape(said)}</figcaption></figure>"
+    small = "ddrs-pixelated" if max(dataset.info.shape[1:]) <= _SMALL else ""
+    return (
+        f'<figure><img class="{small}" src="{html.escape(thumbnail_url(dataset, image))}" '
+        f'alt="{html.escape(said)}"><figcaption>{html.escape(said)}</figcaption></figure>'
+    )
+
+
+def _answer_html(name: str, row: ResultRow | None, classes: tuple[str, ...]) -> str:
+    if row is None:
+        return f"<div><h3>{name}</h3><p>It has no such image.</p></div>"
+    if row.failure:
+        said = f"could not be read, and counts as not certified: {html.escape(row.failure)}"
+    elif row.abstained:
+        said = "abstains: no class has a clear majority of the votes"
+    else:
+        right = {True: "right", False: "wrong", None: "label unknown"}[row.correct]
+        said = f"{html.escape(_class(row.prediction, classes))}, {right}"
+    sigma = "" if row.sigma is None else f"<p>sigma {row.sigma:.4g}</p>"
+    return (
+        f'<div><h3>{name}</h3><div class="ddrs-radius">{round_down(row.radius)}</div>'
+        f"<p>certified radius (l2)</p><p>{said}</p>{sigma}</div>"
+    )
+
+
+def _class(number: int, names: tuple[str, ...]) -> str:
+    return names[number] if 0 <= number < len(names) else str(number)

@@ -1,0 +1,161 @@
+"""Two sets image by image: every difference with its interval, and a point an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from ddrs_core.dashboard.compare.image import show_image
+from ddrs_core.dashboard.compare.texts import table_html, table_radii, verdict_html, version_of
+from ddrs_core.dashboard.components.chart import show_chart
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.errors import literal, show_error
+from ddrs_core.dashboard.shell.widget_state import show_widget
+from ddrs_core.errors import MismatchError
+from ddrs_core.figures import Figure, radius_against_radius_figure
+from ddrs_core.figures.palette import CHOSEN_COLOUR
+from ddrs_core.runs.results.paired import PairedComparison, Pairs, compare, pair
+from ddrs_core.runs.results.results import ResultSet
+from ddrs_core.runs.results.tables import Table, paired_table
+
+_EXPLAINED = (
+    "Each image is its own control, so smaller differences can be told from chance than between "
+    "two rows of the table above. gained: images that A certifies at r and B does not; lost: the "
+    "other way round. interval: 95 %, over the choice of images (Tango 1998; for ACR a bootstrap, "
+    "where at least ten images differ and neither average is a floor, since a floor lies lower the "
+    "larger sigma is). McNemar p: how likely such gains and losses are if both "
+    "are equally good. A certifies more, or less, only where interval and p agree on it."
+)
+
+_LAST = 10**7  # no image has a larger number
+
+
+def show_pair(sets: Sequence[ResultSet]) -> None:
+    """The pair A and B, as far as there are two sets."""
+    st.subheader("A against B, image by image", divider="gray", anchor=False)
+    if len(sets) < 2:
+        st.info("Choose two sets of results that have certificates to compare them in pairs.")
+        return
+    a, b = _pick_pair(sets)
+    if a is b:
+        st.info("A and B are the same. Choose two different sets.")
+        return
+    try:
+        pairs = pair(a, b)
+        found = compared(version_of(a, b), a, b)
+    except MismatchError as error:
+        show_error(error)
+        return
+    for text in found.warnings[len(found.warnings) if found.shared else 0 :]:
+        st.warning(literal(text), icon=":material/warning:")
+    if not found.shared:
+        return
+    st.html(f'<div class="ddrs-outcome">{verdict_html(a, b, found)}</div>')
+    st.html(table_html(_short(paired_table([(a, found)], b)), "Paired differences"))
+    st.html(f'<p class="ddrs-note">{_EXPLAINED}</p>')
+    _show_points(pairs, a, b)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def compared(key: tuple[object, ...], _a: ResultSet, _b: ResultSet) -> PairedComparison:
+    """All differences at the radii of the table; ``key`` is :func:`version_of` the two."""
+    return compare(_a, _b, table_radii((_a, _b)))
+
+
+def default_pair(sets: Sequence[ResultSet]) -> tuple[str, str]:
+    """The first two; a data-dependent one is A, so that what it gains is a gain."""
+    a, b = sets[0], sets[1]
+    if a.method == "fixed" and b.method in ("ds", "ds-memory"):
+        a, b = b, a
+    return a.id, b.id
+
+
+def _pick_pair(sets: Sequence[ResultSet]) -> tuple[ResultSet, ResultSet]:
+    by_id = {s.id: s for s in sets}
+    if any(st.session_state.get(key) not in by_id for key in (keys.COMPARE_A, keys.COMPARE_B)):
+        for key, name in zip((keys.COMPARE_A, keys.COMPARE_B), default_pair(sets), strict=True):
+            st.session_state[key] = name
+    left, middle, right = st.columns([5, 1.4, 5], vertical_alignment="bottom")
+    for column, label, key in ((left, "A", keys.COMPARE_A), (right, "B", keys.COMPARE_B)):
+        show_widget(
+            column.selectbox, key, label, list(by_id), format_func=lambda name: by_id[name].title
+        )
+    middle.button("Swap", icon=":material/swap_horiz:", on_click=_swap, width="stretch")
+    return by_id[st.session_state[keys.COMPARE_A]], by_id[st.session_state[keys.COMPARE_B]]
+
+
+def _swap() -> None:
+    state = st.session_state
+    a, b = state[keys.COMPARE_A], state[keys.COMPARE_B]
+    st.session_state[keys.COMPARE_A] = b
+    st.session_state[keys.COMPARE_B] = a
+
+
+def _short(table: Table) -> Table:
+    """The paired table without the columns that say the same in every row."""
+    kept = [j for j in range(len(table.head)) if j not in (0, 2)]
+    names = {"this": "A", "that": "B", "certifies": "A certifies"}
+    head = ["A minus B", *(names.get(table.head[j], table.head[j]) for j in kept[1:])]
+    return Table(tuple(head), tuple(tuple(row[j] for j in kept) for row in table.rows))
+
+
+def _show_points(pairs: Pairs, a: ResultSet, b: ResultSet) -> None:
+    st.markdown(
+        "**Every image: its radius in A against its radius in B.** Click a point to see it."
+    )
+    st.caption(
+        "Above the dotted line A proves more. Dashed: the most that N votes can prove. Wrong "
+        "answers and abstentions count as 0."
+    )
+    chart, chosen = st.columns([3, 2])
+    image = st.session_state.get(keys.COMPARE_IMAGE)
+    with chart:
+        show_chart(
+            _marked(radius_against_radius_figure(pairs, a, b), pairs, image),
+            key="compare_points", name="radius-against-radius", height=470, on_pick=pick_image,
+            alt="Radius in A against radius in B, a point an image",
+        )  # fmt: skip
+    with chosen:
+        _pick_by_number(pairs)
+        show_image(st.session_state.get(keys.COMPARE_IMAGE), a, b)
+
+
+def pick_image(image: int) -> None:
+    """Let every view show this image."""
+    st.session_state[keys.COMPARE_IMAGE] = image
+
+
+def _pick_by_number(pairs: Pairs) -> None:
+    gains = pairs.radii_a - pairs.radii_b
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        show_widget(
+            st.number_input,
+            keys.COMPARE_IMAGE,
+            "Image",
+            0,
+            _LAST,
+            step=1,
+            width=120,
+            placeholder="none",
+            help="Its number in the data set.",
+        )
+        for label, place in (("Largest gain", np.argmax(gains)), ("Largest loss", gains.argmin())):
+            st.button(label, on_click=pick_image, args=(int(pairs.indices[place]),))
+
+
+def _marked(figure: Figure, pairs: Pairs, image: int | None) -> Figure:
+    """The figure with a ring around the chosen image."""
+    at = np.flatnonzero(pairs.indices == image)  # of None there is none
+    if not len(at):
+        return figure
+    ring = {
+        "type": "scatter", "mode": "markers", "name": f"image {image}",
+        "x": pairs.radii_b[at], "y": pairs.radii_a[at], "customdata": pairs.indices[at],
+        "marker": {
+            "symbol": "circle-open", "size": 16, "color": CHOSEN_COLOUR, "line": {"width": 3},
+        },
+        "hoverinfo": "skip",
+    }  # fmt: skip
+    return {**figure, "data": [*figure["data"], ring]}

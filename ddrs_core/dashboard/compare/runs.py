@@ -1,0 +1,220 @@
+"""Certification runs: where they stand, and the buttons that steer them."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+
+import streamlit as st
+
+from ddrs_core.dashboard.compare.command import show_commands
+from ddrs_core.dashboard.compare.sources import MOST_SETS, RUN, find_setting, run_title, run_titles
+from ddrs_core.dashboard.compare.view import show_sets
+from ddrs_core.dashboard.components.board import Board
+from ddrs_core.dashboard.navigation import memory_page
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.compare_ticking import draw_each_second
+from ddrs_core.dashboard.shell.errors import literal, show_error
+from ddrs_core.dashboard.shell.visitor import visitor
+from ddrs_core.errors import DDRSError
+from ddrs_core.jobs.certify_runs import cancel_run, pause_run, resume_run
+from ddrs_core.quantities import counted, duration
+from ddrs_core.runs.from_database import recorded_log
+from ddrs_core.runs.worker import recorded_configs, setting_title
+from ddrs_core.store import MemoryBank, RunRecord, RunState, Wanted, open_store
+
+_MOST_EARLIER = 20
+_BOARD = Board("ddrs_certify_run", '<div data-text="progress"></div>')
+
+
+def show_runs() -> None:
+    """Runs that are not finished or are compared, with buttons; the others behind a fold."""
+    mine = open_store().runs(visitor())
+    compared = _compared(st.session_state[keys.COMPARE_SHOWN])
+    shown = [run for run in mine if run.id in compared or _is_unfinished(run)]
+    shown += [run for name, run in compared.items() if name not in {r.id for r in mine}]
+    for run in shown:
+        _show_run(run, is_mine=run.owner == visitor())
+    earlier = [run for run in mine if run not in shown]
+    if earlier:
+        with st.expander(
+            f"Earlier runs ({len(earlier)})", icon=":material/history:", key="certify_earlier"
+        ):
+            for run in earlier[:_MOST_EARLIER]:
+                _show_run(run, is_mine=True)
+
+
+def compared_runs(names: Sequence[str]) -> list[RunRecord]:
+    """The runs whose settings are among the sets, as they stand now."""
+    return list(_compared(names).values())
+
+
+def progress_html(run: RunRecord) -> str:
+    """Where a run stands, as HTML."""
+    failed = "ddrs-failed" if run.state in (RunState.FAILED, RunState.INTERRUPTED) else ""
+    percent = 100 * run.stored / run.total
+    return (
+        f'<div class="ddrs-progress {failed}"><span><b>{html.escape(run_title(run))}</b> · '
+        f"{html.escape(_words(run))}</span>"
+        f'<div role="progressbar" aria-label="Progress of {html.escape(run_title(run))}" '
+        f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent:.0f}">'
+        f'<i style="width:{percent:.1f}%"></i></div></div>'
+    )
+
+
+def _words(run: RunRecord) -> str:
+    settings = ", ".join(f"{s['method']} {s['sigma']:g}" for s in run.settings)
+    words = [settings, f"{run.stored:,} of {counted(run.total, 'certificate')}"]
+    progress = run.progress
+    if run.state is RunState.RUNNING:
+        stage = "choosing sigma" if progress and progress.stage == "sigma" else "certifying"
+        asked = {Wanted.PAUSE: "pausing", Wanted.CANCEL: "cancelling", None: stage}
+        words.insert(0, asked[run.wanted])
+        if progress is not None and progress.rate > 0:
+            words.append(f"{progress.rate:,.2g} a second")
+        if progress is not None and progress.seconds_left is not None:
+            words.append(f"{duration(progress.seconds_left)} left")
+    elif run.state is RunState.WAITING:
+        words.insert(0, f"waiting for its turn on {run.device}" if progress else "starting")
+    elif run.state is RunState.INTERRUPTED:
+        words = ["interrupted", *words, "its process ended unasked; Resume goes on where it was"]
+    elif run.state is RunState.FAILED:
+        words = ["failed", *words, run.error]
+    else:
+        words.insert(0, run.state.value)
+    return " · ".join(word for word in words if word)
+
+
+def _is_unfinished(run: RunRecord) -> bool:
+    return run.state not in (RunState.FINISHED, RunState.CANCELLED)
+
+
+def _compared(names: Sequence[str]) -> dict[str, RunRecord]:
+    found: dict[str, RunRecord] = {}
+    for name in names:
+        if name.startswith(RUN):
+            try:
+                run, _ = find_setting(name)
+            except DDRSError:
+                continue  # the comparison says so
+            found[run.id] = run
+    return found
+
+
+def _show_run(run: RunRecord, *, is_mine: bool) -> None:
+    with st.container(border=True, key=f"certify_run_{run.id}"):
+        _watch(run)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            if is_mine:
+                _steer(run)
+            st.button(
+                "Compare", key=f"certify_show_{run.id}", icon=":material/monitoring:",
+                on_click=_show, args=(run,), help="Add its settings to the comparison below.",
+            )  # fmt: skip
+            with st.popover("More", icon=":material/more_horiz:"):
+                _show_more(run, is_mine=is_mine)
+        if not is_mine:
+            st.caption("Somebody else started this run: you may watch it, and they may steer it.")
+
+
+def _watch(run: RunRecord) -> None:
+    """Progress, drawn again while the run moves; no widgets in here."""
+
+    def draw() -> bool:
+        try:
+            now = open_store().run(run.id)
+        except DDRSError:  # deleted, in another tab
+            return True
+        _BOARD.show(
+            key=f"certify_progress_{run.id}", name=run.id, figures={},
+            texts={"progress": progress_html(now)},
+        )  # fmt: skip
+        return (now.state, now.wanted) != (run.state, run.wanted)  # buttons depend on it
+
+    draw_each_second(draw, moving=run.state.is_moving, may_move=run.state.can_resume)
+
+
+def _steer(run: RunRecord) -> None:
+    moving = run.state.is_moving
+    if moving:
+        st.button(
+            "Pause", key=f"certify_pause_{run.id}", icon=":material/pause:",
+            disabled=run.wanted is not None, on_click=_ask, args=(pause_run, run.id),
+            help="Its process ends within about a second; Resume goes on where it was.",
+        )  # fmt: skip
+    elif run.state.can_resume:
+        st.button(
+            "Resume", key=f"certify_resume_{run.id}", icon=":material/play_circle:",
+            on_click=_ask, args=(resume_run, run.id), help="Go on with what is missing.",
+        )  # fmt: skip
+    if moving or run.state in (RunState.PAUSED, RunState.INTERRUPTED):
+        st.button(
+            "Cancel", key=f"certify_cancel_{run.id}", icon=":material/stop:",
+            disabled=run.wanted is Wanted.CANCEL, on_click=_ask, args=(cancel_run, run.id),
+            help="End it. What it has certified stays.",
+        )  # fmt: skip
+
+
+def _show_more(run: RunRecord, *, is_mine: bool) -> None:
+    try:
+        configs = recorded_configs(run)
+    except DDRSError as error:
+        show_error(error)
+    else:
+        _offer_logs(run, [setting_title(config) for config in configs])
+        st.markdown("The same from the command line:")
+        show_commands(configs)
+    for name in {setting["bank"] for setting in run.settings if setting.get("bank")}:
+        with suppress(DDRSError):  # it makes its bank when it begins
+            bank = MemoryBank.find(None, name, owner=run.owner)
+            st.page_link(
+                memory_page(), label=f"Memory bank {literal(name)}", icon=":material/bubble_chart:",
+                query_params={"bank": bank.id},
+            )  # fmt: skip
+    st.caption(f"Made by version {run.code_version} on {run.device}. Id: {run.id}")
+    if is_mine and not run.state.is_moving:
+        st.markdown("Deleting a run removes its certificates for good.")
+        st.button(
+            "Delete it for good", key=f"certify_delete_{run.id}", type="primary",
+            icon=":material/delete:", on_click=_delete, args=(run,),
+        )  # fmt: skip
+
+
+def _offer_logs(run: RunRecord, settings: Sequence[str]) -> None:
+    """A download for each setting; the file is made when it is asked for."""
+    for number, setting in enumerate(settings if run.stored else ()):
+        st.download_button(
+            f"Log of {setting}", partial(_log, run.id, number),
+            f"{run.title}-{setting.replace(' ', '-')}.tsv", "text/tab-separated-values",
+            key=f"certify_log_{run.id}_{number}", icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
+
+
+def _log(run_id: str, setting: int) -> bytes:
+    store = open_store()
+    return recorded_log(store, store.run(run_id), setting).encode()
+
+
+def _show(run: RunRecord) -> None:
+    own = list(run_titles(run))
+    others = [name for name in st.session_state[keys.COMPARE_SHOWN] if name not in own]
+    show_sets([*others[: max(0, MOST_SETS - len(own))], *own])
+
+
+def _ask(what: Callable[[str], RunRecord], run_id: str) -> None:
+    try:
+        what(run_id)
+    except DDRSError as error:
+        st.session_state[keys.COMPARE_PROBLEMS] = [str(error)]
+
+
+def _delete(run: RunRecord) -> None:
+    try:
+        open_store().delete_run(run.id)
+    except DDRSError as error:
+        st.session_state[keys.COMPARE_PROBLEMS] = [str(error)]
+    gone = set(run_titles(run))
+    left = [name for name in st.session_state[keys.COMPARE_SHOWN] if name not in gone]
+    show_sets(left)

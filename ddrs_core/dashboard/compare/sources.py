@@ -1,0 +1,163 @@
+"""The results that can be compared, by the names that stand in links: settings of runs, imported
+logs, and the references that come with the program."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from ddrs_core.dashboard.compare.live_results import run_set
+from ddrs_core.dashboard.shell.visitor import visitor
+from ddrs_core.data import list_datasets
+from ddrs_core.errors import DDRSError, unknown_name
+from ddrs_core.runs.from_database import result_id
+from ddrs_core.runs.logs.reading import parse_log
+from ddrs_core.runs.results.references import reference_files, reference_results
+from ddrs_core.runs.results.results import ResultSet
+from ddrs_core.runs.worker import recorded_configs, setting_title
+from ddrs_core.store import LogRecord, RunRecord, open_store
+
+RUN, LOG, REFERENCE = "run.", "log.", "reference."
+MOST_SETS = 10  # that are compared at once
+_MOST_RUNS = 60  # that are offered
+_STUDY = REFERENCE + "study."
+_OPENS_ON = (("cifar10", "cifar10-resnet20-", 0.25), ("digits", "digits-", 0.5))
+_TRAININGS, _METHODS = ("gaussian", "smoothadv", "macer"), ("fixed", "ds")
+
+
+def default_shown() -> tuple[str, ...]:
+    """What the page opens with: the study of a data set that is at hand, each training method at a
+    fixed sigma and with data-dependent ones."""
+    at_hand = {info.name for info in list_datasets()}
+    files = reference_files()
+    for dataset, models, sigma in _OPENS_ON:
+        names = [
+            f"{_STUDY}{models}{training}-{sigma:.2f}-{method}-{sigma:g}"
+            for training in _TRAININGS
+            for method in _METHODS
+        ]
+        there = tuple(name for name in names if name in files)
+        if dataset in at_hand and there:
+            return there
+    return tuple(files)[:2]
+
+
+def offered_sets() -> dict[str, str]:
+    """What a visitor can choose from, as titles by name: own runs and logs, and references."""
+    store, me = open_store(), visitor()
+    titles: dict[str, str] = {}
+    for run in store.runs(me)[:_MOST_RUNS]:
+        titles |= run_titles(run)
+    titles |= {LOG + log.id: log_title(log) for log in store.logs(me)}
+    return titles | {name: _reference_title(name) for name in reference_files()}
+
+
+def title_of_set(name: str) -> str:
+    """The title under which a picker shows results, also of other visitors.
+
+    Raises:
+        DDRSError: if they are not there (any more).
+    """
+    if name.startswith(LOG):
+        return log_title(open_store().log(name.removeprefix(LOG)))
+    if name.startswith(RUN):
+        run, _ = find_setting(name)
+        return run_titles(run)[name]
+    if name not in reference_files():
+        raise unknown_name("set of results", name, reference_files())
+    return _reference_title(name)
+
+
+def told_apart(titles: Mapping[str, str]) -> dict[str, str]:
+    """Titles by name, where equal ones also show the end of the name: a browser knows a choice by
+    its title alone."""
+    count = Counter(titles.values())
+    return {n: t if count[t] == 1 else f"{t} ({n[-8:]})" for n, t in titles.items()}
+
+
+def run_titles(run: RunRecord) -> dict[str, str]:
+    """The settings of a run for a picker."""
+    return {
+        result_id(run.id, i): f"{run_title(run)}, {setting_title(config)}"
+        for i, config in enumerate(recorded_configs(run))
+    }
+
+
+def run_title(run: RunRecord) -> str:
+    """A run, told from others of the same model by when it was started."""
+    started = time.strftime("%d %b %H:%M:%S", time.localtime(run.created))
+    return f"Run {started}: {run.title}"
+
+
+def log_title(log: LogRecord) -> str:
+    """An imported log for a picker."""
+    return f"Log: {log.title}"
+
+
+def find_setting(name: str) -> tuple[RunRecord, int]:
+    """The run and the number of the setting that ``run.<id>.<number>`` names.
+
+    Raises:
+        DDRSError: if there is no such thing (any more).
+    """
+    run_id, _, number = name.removeprefix(RUN).rpartition(".")
+    run = open_store().run(run_id)
+    if not number.isascii() or not number.isdigit() or int(number) >= len(run.settings):
+        raise unknown_name("setting of that run", number, map(str, range(len(run.settings))))
+    return run, int(number)
+
+
+def find_set(name: str) -> ResultSet | None:
+    """The results of that name as they stand now; None of a run that has none yet.
+
+    Raises:
+        DDRSError: if they are not there (any more), or cannot be read.
+    """
+    if name.startswith(RUN):
+        return run_set(*find_setting(name))
+    if name.startswith(LOG):
+        log = open_store().log(name.removeprefix(LOG))
+        return _log_set(log.id, log.title)
+    if name not in reference_files():
+        raise unknown_name("set of results", name, reference_files())
+    return reference_results(name)
+
+
+def find_sets(names: Sequence[str]) -> tuple[list[ResultSet], list[str]]:
+    """All results that are there, under titles that differ; and a sentence for each other."""
+    found, sentences = [], []
+    for name in names:
+        try:
+            results = find_set(name)
+            if results is None:
+                sentences.append(f"{title_of_set(name)} has no certificate yet.")
+            else:
+                found.append(results)
+        except DDRSError as error:
+            sentences.append(str(error))
+    return with_own_titles(found), sentences
+
+
+def with_own_titles(sets: Sequence[ResultSet]) -> list[ResultSet]:
+    """The sets, numbered where several have the same title."""
+    titles = [results.title for results in sets]
+    made = []
+    for i, results in enumerate(sets):
+        twice = titles.count(results.title) > 1
+        number = titles[: i + 1].count(results.title)
+        made.append(replace(results, title=f"{results.title} #{number}") if twice else results)
+    return made
+
+
+@lru_cache(maxsize=12)
+def _log_set(log_id: str, title: str) -> ResultSet:
+    results = parse_log(open_store().log_content(log_id), title)
+    return replace(results, id=LOG + log_id, title=title)
+
+
+def _reference_title(name: str) -> str:
+    path = reference_files()[name]
+    return f"{path.parent.name.capitalize()}: {path.stem}"

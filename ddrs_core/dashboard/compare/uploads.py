@@ -1,0 +1,106 @@
+"""Certification logs that visitors import."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from ddrs_core.dashboard.compare.sources import LOG, MOST_SETS
+from ddrs_core.dashboard.compare.view import show_sets
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.errors import literal
+from ddrs_core.dashboard.shell.visitor import visitor
+from ddrs_core.errors import DDRSError
+from ddrs_core.quantities import counted
+from ddrs_core.runs.logs.dialect import Dialect
+from ddrs_core.runs.logs.file import LogError
+from ddrs_core.runs.logs.reading import parse_log
+from ddrs_core.store import MAX_LOG_BYTES, open_store
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+_MOST_SHOWN = 12  # notes of a file
+_Read = tuple[str | None, list[str]]  # name of the set, None if it was refused; what to say
+
+
+def pick_uploads() -> None:
+    """An uploader; what it gets is kept and compared, and every file is answered in words."""
+    files = st.file_uploader(
+        "Import certification logs", accept_multiple_files=True, key=keys.COMPARE_UPLOAD,
+        help="Tables separated by tabs: this program's, those of Cohen et al.'s certify.py, and "
+        f"all known relatives. At most {MAX_LOG_BYTES // 1_000_000} MB each.",
+    )  # fmt: skip
+    read: dict[str, _Read] = st.session_state.setdefault(keys.COMPARE_READ, {})
+    for file in files or []:
+        if file.file_id not in read:
+            with st.spinner(f"Reading {literal(file.name)}"):
+                read[file.file_id] = _import(file)
+        name, sentences = read[file.file_id]
+        text = "  \n".join(literal(sentence) for sentence in [*sentences, *_use_of(name)])
+        (st.success if name else st.error)(
+            text, icon=":material/check:" if name else ":material/error:"
+        )
+
+
+def _use_of(name: str | None) -> list[str]:
+    """What became of a log by now."""
+    if name is None:
+        return []
+    if name in st.session_state[keys.COMPARE_SHOWN]:
+        return ["It is kept, and compared below."]
+    if name not in {LOG + log.id for log in open_store().logs(visitor())}:
+        return ["It has been removed."]
+    return [f"It is kept. To compare it, choose it above; {MOST_SETS} sets are the most."]
+
+
+def _import(file: UploadedFile) -> _Read:
+    """Keep a log, and compare it if there is room."""
+    try:
+        if file.size > MAX_LOG_BYTES:
+            raise LogError(
+                f"{file.name} has {file.size / 1e6:,.0f} MB; at most "
+                f"{MAX_LOG_BYTES // 1_000_000} MB are taken. A log of 10,000 images has 1 to 10."
+            )
+        content = file.getvalue()
+        results = parse_log(content, file.name)
+        if not results.rows:
+            raise LogError(f"{file.name} has a header but no row yet.")
+        log = open_store().add_log(content, title=results.title, owner=visitor())
+    except DDRSError as error:
+        return None, [str(error)]
+    name = LOG + log.id
+    shown = list(st.session_state[keys.COMPARE_SHOWN])
+    if name not in shown:
+        show_sets([*shown, name])
+    dialect = Dialect(results.dialect).meaning
+    said = [f"{file.name}: {dialect}; {counted(len(results.rows), 'image')}."]
+    if log.title != results.title:
+        said.append(f"You have this log already, as {log.title}.")
+    return name, [*said, *results.notes[:_MOST_SHOWN]]
+
+
+def show_kept_logs() -> None:
+    """The logs that this visitor has imported, and a button to remove each."""
+    logs = open_store().logs(visitor())
+    if not logs:
+        return
+    st.caption("Your imported logs:")
+    for log in logs:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"{literal(log.title)} ({log.size / 1000:,.0f} kB)")
+            st.button(
+                "Remove", key=f"compare_remove_{log.id}", icon=":material/delete:",
+                on_click=_remove, args=(log.id,),
+            )  # fmt: skip
+
+
+def _remove(log_id: str) -> None:
+    try:
+        open_store().delete_log(log_id, visitor())
+    except DDRSError as error:
+        st.session_state[keys.COMPARE_PROBLEMS] = [str(error)]
+    name = LOG + log_id
+    if name in st.session_state[keys.COMPARE_SHOWN]:
+        show_sets([n for n in st.session_state[keys.COMPARE_SHOWN] if n != name])

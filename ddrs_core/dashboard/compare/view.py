@@ -1,0 +1,138 @@
+"""What the comparison page shows, on its way between the link, the widgets and the session."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import streamlit as st
+
+from ddrs_core.dashboard.compare.sources import MOST_SETS, default_shown, find_set, run_titles
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.first_render import is_first_render
+from ddrs_core.errors import DDRSError
+from ddrs_core.quantities import counted
+from ddrs_core.store import open_store
+
+_LONGEST_NAME = 200
+
+
+@dataclass(frozen=True)
+class CompareView:
+    """The sets that are compared, by name, and what is looked at closely."""
+
+    shown: tuple[str, ...]
+    a: str | None = None  # of the pair; None: the page chooses
+    b: str | None = None
+    sigmas: str | None = None  # whose noise levels are shown
+    image: int | None = None
+    envelope: bool = False
+    published: bool = False
+
+    def to_query(self) -> dict[str, str]:
+        """The view as query parameters; pair and sigmas as places among the sets, from 1."""
+        if not self.shown:
+            return {}
+        query = {keys.SHOW: ",".join(self.shown)}
+        if self.a in self.shown and self.b in self.shown:
+            query[keys.PAIR] = f"{self._place(self.a)}-{self._place(self.b)}"
+        if self.sigmas in self.shown:
+            query[keys.SIGMAS] = str(self._place(self.sigmas))
+        if self.image is not None:
+            query[keys.IMAGE] = str(self.image)
+        switches = ((keys.ENVELOPE, self.envelope), (keys.PUBLISHED, self.published))
+        return query | {name: "1" for name, on in switches if on}
+
+    def _place(self, name: str | None) -> int:
+        return 1 + self.shown.index(name or "")
+
+
+def parse_query(query: Mapping[str, str]) -> tuple[CompareView, list[str]]:
+    """Read a view from query parameters, which may come from anywhere.
+
+    Returns:
+        A view of what is there, and a sentence for everything that could not be used.
+    """
+    problems: list[str] = []
+    names: list[str] = []
+    if keys.RUN in query:
+        try:
+            names += run_titles(open_store().run(query[keys.RUN][:_LONGEST_NAME]))
+        except DDRSError as error:
+            problems.append(f"The link's run could not be used: {error}")
+    asked = [name[:_LONGEST_NAME] for name in query.get(keys.SHOW, "").split(",") if name]
+    if len(asked) > MOST_SETS:
+        problems.append(
+            f"The link names {counted(len(asked), 'set')} of results; {MOST_SETS} are shown."
+        )
+    for name in asked[:MOST_SETS]:
+        try:
+            find_set(name)
+            names.append(name)
+        except DDRSError as error:
+            problems.append(f"Results in the link could not be used: {error}")
+    shown = tuple(dict.fromkeys(names)) or default_shown()
+    a, b = (_at(shown, place) for place in (query.get(keys.PAIR, "") + "-").split("-")[:2])
+    image = query.get(keys.IMAGE, "")
+    view = CompareView(
+        shown, a, b, _at(shown, query.get(keys.SIGMAS, "")),
+        int(image) if _is_count(image) else None,
+        query.get(keys.ENVELOPE) == "1", query.get(keys.PUBLISHED) == "1",
+    )  # fmt: skip
+    return view, list(dict.fromkeys(problems))
+
+
+def enter_compare() -> None:
+    """Fill the widgets on a first visit or page switch: from the link, else as they were."""
+    with is_first_render("compare") as fresh:
+        if fresh:
+            _fill_widgets()
+
+
+def _fill_widgets() -> None:
+    state = st.session_state
+    query = st.query_params.to_dict()
+    if keys.SHOW in query or keys.RUN in query:
+        view, state[keys.COMPARE_PROBLEMS] = parse_query(query)
+    else:
+        state[keys.COMPARE_PROBLEMS] = []
+        if keys.COMPARE_PUBLISHED in state:  # the last; the widgets still hold all
+            return
+        view = CompareView(default_shown())
+    for key, value in {
+        keys.COMPARE_SHOWN: list(view.shown),
+        keys.COMPARE_A: view.a,
+        keys.COMPARE_B: view.b,
+        keys.COMPARE_SIGMAS: view.sigmas,
+        keys.COMPARE_IMAGE: view.image,
+        keys.COMPARE_ENVELOPE: view.envelope,
+        keys.COMPARE_PUBLISHED: view.published,
+    }.items():
+        state[key] = value
+
+
+def show_sets(names: list[str]) -> None:
+    """Let the page compare these sets, from now on."""
+    st.session_state[keys.COMPARE_SHOWN] = names[:MOST_SETS]
+    st.session_state[keys.COMPARE_PROBLEMS] = []
+
+
+def write_url() -> None:
+    """Let the link restore this view."""
+    state = st.session_state
+    view = CompareView(
+        tuple(state[keys.COMPARE_SHOWN]), state.get(keys.COMPARE_A), state.get(keys.COMPARE_B),
+        state.get(keys.COMPARE_SIGMAS), state.get(keys.COMPARE_IMAGE),
+        bool(state.get(keys.COMPARE_ENVELOPE)), bool(state.get(keys.COMPARE_PUBLISHED)),
+    )  # fmt: skip
+    if view.to_query() != st.query_params.to_dict():
+        st.query_params.from_dict(view.to_query())
+
+
+def _at(shown: tuple[str, ...], place: str) -> str | None:
+    """The name at a place from 1; None where there is none."""
+    return shown[int(place) - 1] if _is_count(place) and 1 <= int(place) <= len(shown) else None
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 9

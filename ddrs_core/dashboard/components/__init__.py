@@ -1,0 +1,1 @@
+"""Parts that any page may draw: boards, the gallery, charts, progress."""

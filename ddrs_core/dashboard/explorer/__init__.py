@@ -1,0 +1,1 @@
+"""The page that watches the sigma of one image and certifies it."""

@@ -1,0 +1,101 @@
+"""What can be taken along: data, certificates, and the commands that reproduce them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shlex
+from collections.abc import Sequence
+
+import streamlit as st
+
+from ddrs_core.dashboard.explorer.view import ExplorerView, config_changes
+from ddrs_core.smoothing import Bound, Certificate, Grade, SigmaFrame, get_preset
+
+
+def show_exports(
+    view: ExplorerView, frames: Sequence[SigmaFrame], certificates: Sequence[Certificate | None]
+) -> None:
+    """Downloads and commands behind a fold."""
+    with st.expander("Take it along", icon=":material/download:"):
+        name = f"{view.dataset}-{view.index}-{view.model}"
+        first, second = st.columns(2)
+        first.download_button(
+            "Trajectory (CSV)", trajectory_csv(frames), f"{name}-trajectory.csv", "text/csv",
+            disabled=not frames, width="stretch", on_click="ignore",
+        )  # fmt: skip
+        found = [c for c in certificates if c is not None]
+        second.download_button(
+            "Certificates (JSON)", json.dumps([c.to_dict() for c in found], indent=2),
+            f"{name}-certificates.json", "application/json", disabled=not found,
+            width="stretch", on_click="ignore",
+        )  # fmt: skip
+        st.caption(
+            "Every figure has a camera in its corner that saves it as SVG. The address of this "
+            "page restores the whole view."
+        )
+        st.markdown("The same from the command line:")
+        st.code(command_line(view), language="bash", wrap_lines=True)
+        st.markdown("The same in Python:")
+        st.code(python_snippet(view), language="python")
+
+
+def trajectory_csv(frames: Sequence[SigmaFrame]) -> str:
+    """The steps as CSV with a header."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["step", "sigma", "radius", "slope", "p_a", "p_b", "prediction", "chosen"])
+    for frame in frames:
+        s = frame.step
+        row = [s.step, s.sigma, s.radius, s.slope, s.p_a, s.p_b, s.prediction, s.chosen]
+        writer.writerow(["" if v is None else v for v in row])
+    return out.getvalue()
+
+
+def command_line(view: ExplorerView) -> str:
+    """The ``certify`` commands whose rows equal the two cards."""
+    common = [
+        "--dataset", view.dataset, "--model", view.model, "--index", str(view.index),
+        "--sigma", repr(view.sigma_0), "--n0", str(view.n0), "--n", str(view.n),
+        "--alpha", repr(view.alpha), "--bound", view.bound.value, "--seed", str(view.seed),
+        "--device", view.device,
+    ]  # fmt: skip
+    preset = get_preset(view.preset)
+    chosen = ["--strategy", preset.strategy, "--preset", preset.name]
+    for key, value in config_changes(view.preset, view.config, view.sigma_0).items():
+        chosen += [f"--{key.replace('_', '-')}", repr(value)]
+    start = ["python", "-m", "ddrs_core", "certify"]
+    fixed = shlex.join([*start, *common, "--method", "fixed"])
+    return f"{fixed}\n{shlex.join([*start, *common, '--method', 'ds', *chosen])}"
+
+
+def python_snippet(view: ExplorerView) -> str:
+    """Python that chooses sigma and certifies, with the same numbers."""
+    changed = config_changes(view.preset, view.config, view.sigma_0)
+    bounds = {"sigma_min", "sigma_max"}
+    changes = "".join(f", {k}={v!r}" for k, v in changed.items() if k not in bounds)
+    if bounds & set(changed):
+        changes += f", bounds={view.config.bounds!r}"
+    config = f'get_preset("{view.preset}").at({view.sigma_0!r})'
+    if changes:
+        config = f"replace({config}{changes})"
+    bound = "" if view.bound is Bound.ONE_SIDED else f', bound="{view.bound.value}"'
+    budget = f"n0={view.n0}, n={view.n}, alpha={view.alpha!r}{bound}"
+    lines = [
+        *(["from dataclasses import replace"] if changes else []),
+        "from ddrs_core.models import NoisyForward, load_model, open_for_model",
+        "from ddrs_core.smoothing import Budget, SmoothedClassifier, choose_sigmas, get_preset",
+        "",
+        f'model = load_model("{view.model}", "{view.device}")',
+        f'x, _ = open_for_model("{view.dataset}", model.card)[{view.index}]',
+        "f = NoisyForward(model)",
+        f"*_, last = choose_sigmas(f, x[None], [{view.sigma_0!r}], {config},",
+        f"                         seed={view.seed}, indices=[{view.index}], "
+        f"budget=Budget({view.n}, {view.alpha!r}))",
+        f"g = SmoothedClassifier(f, num_classes={view.info.num_classes})",
+        f"print(g.certify(x, sigma=float(last.chosen[0]), {budget}, seed={view.seed}, "
+        f"index={view.index},",
+        f'                grade="{Grade.CONDITIONAL.value}"))',
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,177 @@
+"""The explorer's work as jobs, and the jobs that belong to this browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlencode
+
+import numpy as np
+import streamlit as st
+from torch import Tensor
+
+from ddrs_core.dashboard.common.model_cache import get_forward
+from ddrs_core.dashboard.explorer.view import ExplorerView, parameters
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.visitor import visitor
+from ddrs_core.data import image_digest
+from ddrs_core.jobs import Job, JobRequest, get_manager
+from ddrs_core.models import NoisyForward
+from ddrs_core.smoothing import (
+    Budget,
+    Grade,
+    RadiusCurve,
+    SigmaFrame,
+    SmoothedClassifier,
+    VoteProgress,
+    curve_budget,
+    radius_curve,
+    sigma_grid,
+    watch_sigma,
+)
+
+_KEPT_CURVES = 4  # for each visitor, newest first; a few tabs may be open
+_KEPT_IDS = 64  # of a tab's jobs, as many as the server keeps of a visitor
+
+
+def sigma_request(view: ExplorerView) -> JobRequest:
+    """The strategy on the view's image, with looks at the votes."""
+    forward, x, identity = _open(view)
+    config, budget = view.config, Budget(view.n, view.alpha)
+
+    def start() -> Iterator[SigmaFrame]:
+        return watch_sigma(
+            forward, x, sigma_0=view.sigma_0, config=config, seed=view.seed, index=view.index,
+            budget=budget,
+        )  # fmt: skip
+
+    guarded = bool(parameters(config).get("guard"))
+    key = f"sigma|{identity}|{view.sigma_0!r}|{config}|{budget if guarded else ''}"
+    return JobRequest(
+        key, f"sigma of {view.dataset} {view.index} on {view.model}", "sigma",
+        str(forward.device), start, config.steps, link=_link(view),
+    )  # fmt: skip
+
+
+def curve_request(view: ExplorerView) -> JobRequest:
+    """R(sigma) over the range that the plot shows."""
+    forward, x, identity = _open(view)
+    low, high = curve_range(view)
+    points, samples = curve_budget(forward, x.shape)
+    alpha = view.alpha / view.bound.parts  # of the bound that the dashed cap belongs to
+
+    def start() -> Iterator[RadiusCurve]:
+        return radius_curve(
+            forward, x, sigma_grid(low, high, points), samples=samples, n=view.n,
+            alpha=alpha, seed=view.seed, index=view.index,
+        )  # fmt: skip
+
+    return JobRequest(
+        f"curve|{identity}|{low!r}|{high!r}|{view.n}|{alpha!r}",
+        f"radius curve of {view.dataset} {view.index} on {view.model}", "curve",
+        str(forward.device), start, points * samples, "sample",
+        amount=lambda curve: float(curve.counts.sum()), link=_link(view),
+    )  # fmt: skip
+
+
+def certify_request(view: ExplorerView, sigma: float, grade: Grade) -> JobRequest:
+    """Certify the view's image at one noise level."""
+    forward, x, identity = _open(view)
+    label = view.true_label
+
+    def start() -> Iterator[VoteProgress]:
+        classifier = SmoothedClassifier(forward, view.card.num_classes)
+        return classifier.certify_steps(
+            x, sigma=sigma, n0=view.n0, n=view.n, alpha=view.alpha, seed=view.seed,
+            bound=view.bound, grade=grade, index=view.index, label=label, dataset=view.dataset,
+        )  # fmt: skip
+
+    return JobRequest(
+        f"certify|{identity}|{label}|{sigma!r}|{view.n0}|{view.n}|{view.alpha!r}|{view.bound}|{grade}",
+        f"certificate of {view.dataset} {view.index} at sigma {sigma:.3f} on {view.model}",
+        "certify", str(forward.device), start, view.n, "sample",
+        amount=lambda votes: float(votes.done) if votes.stage == "estimate" else 0.0,
+        link=_link(view),
+    )  # fmt: skip
+
+
+def curve_range(view: ExplorerView) -> tuple[float, float]:
+    """A range of sigma around the start that shows rise and fall, within the bounds."""
+    low, high = view.config.bounds
+    left = max(min(0.05, view.sigma_0 / 2), min(low, view.sigma_0 / 4), 0.01)
+    right = max(min(high, max(1.2, 2.5 * view.sigma_0)), 1.2 * view.sigma_0)
+    return float(np.round(left, 4)), float(np.round(right, 4))
+
+
+def adopt(request: JobRequest, query_name: str, place: int = 0) -> Job | None:
+    """The job that the URL names, if it is this request's, else the one that this tab had for it.
+
+    An id that does not fit leaves the URL.
+    """
+    own = _own_jobs()
+    for job_id in (*_ids_in_url(query_name)[place : place + 1], own.get(request.key, "")):
+        job = get_manager().adopt(job_id, request.key, visitor())
+        if job is not None:
+            _note(job)
+            return job
+    st.query_params.pop(query_name, None)
+    return None
+
+
+def adopt_curve(request: JobRequest) -> Job:
+    """The background curve: this browser's job for it, or a new one that joins its computation."""
+    manager, me = get_manager(), visitor()
+    job = manager.ensure(request, me)
+    curves = [j for j in manager.jobs(me) if j.request.kind == "curve" and j is not job]
+    for old in curves[_KEPT_CURVES - 1 :]:  # a visitor who leafs through images leaves none behind
+        manager.drop(old)
+    return job
+
+
+def forget(query_name: str) -> None:
+    """Drop the visitor's jobs that the URL names and take them out of it."""
+    manager, me = get_manager(), visitor()
+    for job in map(manager.get, _ids_in_url(query_name)):
+        if job is not None and job.owner == me:
+            _own_jobs().pop(job.request.key, None)
+            manager.drop(job)
+    if query_name in st.query_params:
+        del st.query_params[query_name]
+
+
+def remember(query_name: str, *jobs: Job) -> None:
+    """Write the ids of jobs into the URL."""
+    st.query_params[query_name] = ",".join(job.id for job in jobs)
+    for job in jobs:
+        _note(job)
+
+
+def _ids_in_url(query_name: str) -> list[str]:
+    return [name[:40] for name in st.query_params.get(query_name, "").split(",")]
+
+
+def _own_jobs() -> dict[str, str]:
+    """Ids of this tab's jobs by the key of their request: whoever comes back finds the result."""
+    own: dict[str, str] = st.session_state.setdefault(keys.OWN_JOBS, {})
+    return own
+
+
+def _note(job: Job) -> None:
+    own = _own_jobs()
+    own.pop(job.request.key, None)
+    own[job.request.key] = job.id
+    if len(own) > _KEPT_IDS:
+        del own[next(iter(own))]
+
+
+def _open(view: ExplorerView) -> tuple[NoisyForward, Tensor, str]:
+    forward = get_forward(view.model, view.device)
+    x = view.data[view.index][0]
+    identity = "|".join(
+        (forward.digest, str(forward.device), forward.precision,
+         image_digest(x), str(view.index), str(view.seed))
+    )  # fmt: skip
+    return forward, x, identity
+
+
+def _link(view: ExplorerView) -> str:
+    return "explorer?" + urlencode(view.to_query())

@@ -1,0 +1,184 @@
+"""The explorer's sidebar: data set, model, device and image."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import streamlit as st
+
+from ddrs_core.dashboard.components.gallery import show_gallery
+from ddrs_core.dashboard.explorer.picture_picker import PICTURES, pick_picture, picture_of
+from ddrs_core.dashboard.explorer.strategy_form import bounds_follow_start
+from ddrs_core.dashboard.explorer.view import (
+    default_dataset,
+    default_model,
+    default_n,
+    default_view,
+    fitting_models,
+    start_sigma,
+)
+from ddrs_core.dashboard.navigation import library_page
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.errors import literal
+from ddrs_core.dashboard.shell.widget_state import show_widget
+from ddrs_core.data import Dataset, get_dataset_info, list_datasets, load_dataset
+from ddrs_core.errors import DDRSError
+from ddrs_core.models import ModelCard, device_info, get_card, list_devices, resolve_device
+
+_ALL = "all classes"
+_RECOGNISABLE = 32  # pixels of a side at which a photograph can be recognised
+
+
+def pick_source() -> None:
+    """Data set, model and device."""
+    state = st.session_state
+    _replace_what_is_gone()
+    titles = {info.name: info.title for info in list_datasets()} | {PICTURES: "Your own pictures"}
+    show_widget(
+        st.selectbox,
+        keys.DATASET,
+        "Data set",
+        list(titles),
+        format_func=titles.__getitem__,
+        on_change=_dataset_changed,
+    )
+    info = get_dataset_info(shown_dataset())
+    cards = {card.name: card for card in fitting_models(info)}
+    cards.setdefault(state[keys.MODEL], get_card(state[keys.MODEL]))
+    show_widget(
+        st.selectbox,
+        keys.MODEL,
+        "Model",
+        list(cards),
+        on_change=_model_changed,
+        format_func=lambda name: title_of(cards[name]),
+    )
+    st.caption(literal(describe_model(get_card(state[keys.MODEL]))))
+
+
+def _replace_what_is_gone() -> None:
+    """A data set or model may vanish while a page is open: go on with the default, and say so."""
+    state = st.session_state
+    try:
+        get_dataset_info(shown_dataset())
+    except DDRSError as error:
+        state[keys.DATASET] = default_dataset().name
+        state[keys.PICTURE] = None
+        _dataset_changed()
+        state[keys.PROBLEMS] = [str(error)]
+    try:
+        get_card(state[keys.MODEL])
+    except DDRSError as error:
+        state[keys.MODEL] = default_model(get_dataset_info(shown_dataset())).name
+        state[keys.PROBLEMS] = [str(error)]
+        _model_changed()
+
+
+def pick_device() -> None:
+    """Where it runs, and the way to more data and models."""
+    st.page_link(library_page(), label="Add data or models", icon=":material/library_add:")
+    devices = {"auto": f"automatic ({resolve_device('auto')})"}
+    devices |= {d.name: f"{d.name}: {d.title}" for d in list_devices()}
+    show_widget(st.selectbox, keys.DEVICE, "Device", list(devices), format_func=devices.__getitem__)
+
+
+def shown_dataset() -> str:
+    """Name of the data set that the widgets show; one picture is a data set of its own."""
+    chosen = str(st.session_state[keys.DATASET])
+    return picture_of() if chosen == PICTURES else chosen
+
+
+def title_of(card: ModelCard) -> str:
+    """How a picker calls a model: uploads by what they are, others by their name."""
+    if not card.name.startswith("upload-"):
+        return card.name
+    return f"your {card.architecture}" + (f" at {card.sigma:g}" if card.sigma else "")
+
+
+def describe_model(card: ModelCard) -> str:
+    """Architecture, origin and training of a model in one line."""
+    noise = {None: "noise unknown", True: f"sigma {card.sigma or 0:g}", False: "no noise"}
+    size = card.parameters / 1e6
+    parts = [f"{card.architecture}, {size:.2f} M parameters" if size >= 0.1 else
+             f"{card.architecture}, {card.parameters / 1000:,.0f} k parameters"]  # fmt: skip
+    method = "training unknown" if card.method == "unknown" else f"trained by {card.method}"
+    parts.append(f"{method}, {noise[card.trained_with_noise]}")
+    if card.origin:
+        parts.append(card.origin)
+    return "; ".join(parts) + "."
+
+
+def pick_image() -> None:
+    """A picture of one's own; or thumbnails, class filter, an index field, "surprise me"."""
+    state = st.session_state
+    if state[keys.DATASET] == PICTURES:
+        state[keys.INDEX] = 0
+        pick_picture(get_card(state[keys.MODEL]))
+        return
+    data = load_dataset(state[keys.DATASET])
+    show_widget(
+        st.number_input, keys.INDEX, f"Image (0 to {len(data) - 1:,})", 0, len(data) - 1, step=1
+    )
+    st.button(
+        "Surprise me", icon=":material/shuffle:", width="stretch", on_click=_surprise,
+        help="A random image of the chosen class.",
+    )  # fmt: skip
+    names = [_ALL, *data.info.class_names]
+    show_widget(st.selectbox, keys.CLASS_FILTER, "Show", names)
+    show_gallery(
+        data, int(state[keys.INDEX]), only=_class_shown(data), key="explorer_gallery", on_pick=_pick
+    )
+
+
+def describe_device(name: str) -> str:
+    """A device's name, memory and kind in one line."""
+    device = device_info(str(resolve_device(name)))
+    kind = "GPU" if device.is_gpu else "no GPU is used"
+    return f"{device.title}, {device.memory_gib:.0f} GiB ({kind})"
+
+
+def _class_shown(data: Dataset) -> int | None:
+    wanted = st.session_state.get(keys.CLASS_FILTER, _ALL)
+    return None if wanted == _ALL else data.info.class_names.index(wanted)
+
+
+def _dataset_changed() -> None:
+    """Follow to a model that takes the images; without one, stay and say so."""
+    state = st.session_state
+    try:
+        info = get_dataset_info(shown_dataset())
+        model = get_card(state[keys.MODEL])
+        keep = info.resizable and min(model.shape[1:]) >= _RECOGNISABLE
+        card = model if keep else default_model(info)
+    except DDRSError as error:
+        state[keys.PROBLEMS] = [str(error)]
+        saved = state.get(keys.SAVED_VIEW) or default_view()
+        state[keys.DATASET] = PICTURES if saved.is_picture else saved.dataset
+        return
+    state[keys.PROBLEMS] = []
+    state[keys.STARTED] = False  # another data set begins with an example of its own
+    state[keys.MODEL] = card.name
+    state[keys.INDEX] = 0
+    state[keys.CLASS_FILTER] = _ALL
+    _model_changed()
+
+
+def _model_changed() -> None:
+    state = st.session_state
+    state[keys.SIGMA_0] = start_sigma(get_card(state[keys.MODEL]), state[keys.PRESET])
+    bounds_follow_start()
+    state[keys.N] = default_n(state[keys.MODEL], state[keys.DEVICE])
+    state[keys.LABEL] = None
+
+
+def _pick(index: int) -> None:
+    st.session_state[keys.INDEX] = index
+
+
+def _surprise() -> None:
+    data = load_dataset(st.session_state[keys.DATASET])
+    only = _class_shown(data)
+    among = np.arange(len(data)) if only is None else np.flatnonzero(data.labels == only)
+    if len(among):
+        st.session_state[keys.INDEX] = int(random.choice(among))

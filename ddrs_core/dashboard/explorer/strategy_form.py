@@ -1,0 +1,245 @@
+"""Strategy, preset and parameters, and the way from widgets to an ``ExplorerView`` and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from ddrs_core.dashboard.explorer.picture_picker import PICTURES, picture_of
+from ddrs_core.dashboard.explorer.view import (
+    MAX_N,
+    MAX_SEED,
+    ExplorerView,
+    config_changes,
+    parameters,
+    start_sigma,
+    started_at,
+    with_parameters,
+)
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.widget_state import show_widget
+from ddrs_core.models import get_card
+from ddrs_core.smoothing import STRATEGIES, Bound, get_preset, list_presets
+
+
+@dataclass(frozen=True)
+class _Field:
+    label: str
+    help: str
+    low: float
+    high: float
+    step: float
+    format: str = "%.4g"
+
+
+_FIELDS: dict[str, _Field] = {
+    "lr": _Field("Step size lr", "sigma moves by lr times the slope of R.", 1e-6, 10.0, 0.01),
+    "steps": _Field(
+        "Steps K", "How often sigma is moved or the interval halved.", 1, 20_000, 10, "%d"
+    ),
+    "samples": _Field(
+        "Noisy copies n", "Copies a step; more make the slope steadier.", 1, 10_000, 8, "%d"
+    ),
+    "clamp": _Field("Clamp c", "Probabilities are kept in [c, 1 - c].", 1e-6, 0.49, 0.001),
+    "sigma_min": _Field("Smallest sigma", "sigma is kept above.", 1e-4, 50.0, 0.01),
+    "sigma_max": _Field("Largest sigma", "sigma is kept below.", 1e-3, 100.0, 0.1),
+    "final_lr": _Field(
+        "Final step size", "Share of lr that is left at the last step.", 1e-3, 1.0, 0.05
+    ),
+    "average": _Field("Average", "Share of the last iterates averaged.", 0.0, 1.0, 0.05),
+    "beta": _Field(
+        "Sharpness beta", "Inverse temperature of the softmax; a large one counts votes.",
+        0.1, 100.0, 1.0,
+    ),
+    "guard": _Field(
+        "Guard votes", "Fresh votes for each candidate of the guard; 0 switches it off.",
+        0, 100_000, 100, "%d",
+    ),
+    "ratio": _Field(
+        "Ratio", "The two points of a step are sigma / ratio and sigma * ratio.", 1.01, 3.9, 0.01
+    ),
+}  # fmt: skip
+
+
+def seed_widgets(view: ExplorerView) -> None:
+    """Let the widgets show a view."""
+    values = {
+        keys.DATASET: PICTURES if view.is_picture else view.dataset,
+        keys.MODEL: view.model, keys.DEVICE: view.device,
+        keys.INDEX: view.index, keys.STRATEGY: get_preset(view.preset).strategy,
+        keys.PRESET: view.preset, keys.SIGMA_0: view.sigma_0, keys.SEED: view.seed,
+        keys.N: view.n, keys.N0: view.n0, keys.ALPHA: view.alpha, keys.BOUND: view.bound.value,
+        keys.PICTURE: view.dataset if view.is_picture else None, keys.LABEL: view.label,
+        keys.PACE: view.pace,
+    }  # fmt: skip
+    values |= {keys.PARAMETER + k: v for k, v in parameters(view.config).items()}
+    for key, value in values.items():
+        st.session_state[key] = value
+
+
+def read_widgets() -> ExplorerView:
+    """The view that the widgets show."""
+    state = st.session_state
+    preset, sigma_0 = get_preset(state[keys.PRESET]), float(state[keys.SIGMA_0])
+    numbers = {
+        name: state[keys.PARAMETER + name]
+        for name in parameters(preset.config)
+        if keys.PARAMETER + name in state
+    }
+    own = state[keys.DATASET] == PICTURES
+    return ExplorerView(
+        dataset=picture_of() if own else state[keys.DATASET],
+        label=state.get(keys.LABEL) if own else None,
+        model=state[keys.MODEL],
+        device=state[keys.DEVICE],
+        index=int(state[keys.INDEX]),
+        preset=preset.name,
+        config=with_parameters(preset.at(sigma_0), numbers),
+        sigma_0=sigma_0,
+        seed=int(state[keys.SEED]),
+        n=int(state[keys.N]),
+        n0=int(state[keys.N0]),
+        alpha=float(state[keys.ALPHA]),
+        bound=Bound(state[keys.BOUND]),
+        pace=state[keys.PACE],
+    )
+
+
+def pick_strategy() -> None:
+    """Strategy, preset and sigma_0; every parameter, and the certification's, behind folds."""
+    state = st.session_state
+    first, second, third, fourth, fifth = st.columns([3, 3, 2, 2, 2], vertical_alignment="bottom")
+    show_widget(
+        first.selectbox,
+        keys.STRATEGY,
+        "Strategy",
+        list(STRATEGIES),
+        format_func=STRATEGIES.__getitem__,
+        on_change=_strategy_changed,
+    )
+    presets = {p.name: p for p in list_presets(state[keys.STRATEGY])}
+    show_widget(
+        second.selectbox,
+        keys.PRESET,
+        "Preset",
+        list(presets),
+        format_func=lambda p: presets[p].title,
+        on_change=_preset_changed,
+    )
+    show_widget(
+        third.number_input,
+        keys.SIGMA_0,
+        "Start sigma_0",
+        0.001,
+        50.0,
+        step=0.05,
+        format="%.4g",
+        on_change=bounds_follow_start,
+        help="Noise level where the search starts, in units of pixels from 0 to 1. The noise that "
+        "the model was trained with is a good start.",
+    )
+    with fourth.popover("Parameters", icon=":material/tune:", width="stretch"):
+        _parameter_form()
+    with fifth.popover("Certification", icon=":material/verified:", width="stretch"):
+        _budget_form()
+    preset = presets[state[keys.PRESET]]
+    view = state[keys.DRAWN_START] = read_widgets()
+    changed = config_changes(preset.name, view.config, view.sigma_0)
+    note = ", ".join(f"{_FIELDS[name].label} = {value:g}" for name, value in changed.items())
+    st.caption(preset.description + (f" Changed: {note}." if note else ""))
+
+
+def _budget_form() -> None:
+    show_widget(
+        st.number_input,
+        keys.N,
+        "Samples N",
+        10,
+        MAX_N,
+        step=10_000,
+        format="%d",
+        help="Votes that bound the probability of the class. More can prove a larger radius.",
+    )
+    show_widget(
+        st.number_input,
+        keys.N0,
+        "Samples N0",
+        1,
+        100_000,
+        step=100,
+        format="%d",
+        help="Votes that choose the class; they are not used again.",
+    )
+    show_widget(
+        st.number_input,
+        keys.ALPHA,
+        "Failure probability alpha",
+        1e-9,
+        0.499,
+        step=0.001,
+        format="%.4g",
+        help="Probability, at most, that the certificate is wrong.",
+    )
+    show_widget(
+        st.selectbox,
+        keys.BOUND,
+        "Bound",
+        [b.value for b in Bound],
+        help="one-sided: a lower bound on the class's probability p_A. two-sided: also an upper "
+        "bound on the runner-up, alpha/2 each; better where many classes share the rest.",
+    )
+    show_widget(
+        st.number_input,
+        keys.SEED,
+        "Seed",
+        0,
+        MAX_SEED,
+        step=1,
+        help="Same seed, machine and batch size: same votes.",
+    )
+
+
+def _parameter_form() -> None:
+    for name in parameters(get_preset(st.session_state[keys.PRESET]).config):
+        field = _FIELDS[name]
+        kind = int if field.format == "%d" else float
+        show_widget(
+            st.number_input,
+            keys.PARAMETER + name,
+            field.label,
+            kind(field.low),
+            kind(field.high),
+            step=kind(field.step),
+            format=field.format,
+            help=field.help,
+        )
+    st.button("Back to the preset", on_click=_preset_changed, width="stretch")
+
+
+def _strategy_changed() -> None:
+    st.session_state[keys.PRESET] = list_presets(st.session_state[keys.STRATEGY])[0].name
+    _preset_changed()
+
+
+def _preset_changed() -> None:
+    state = st.session_state
+    preset = get_preset(state[keys.PRESET])
+    sigma_0 = start_sigma(get_card(state[keys.MODEL]), preset.name)
+    state[keys.SIGMA_0] = sigma_0
+    for name, value in parameters(preset.at(sigma_0)).items():
+        state[keys.PARAMETER + name] = value
+
+
+def bounds_follow_start() -> None:
+    """After another sigma_0 was given: its bounds, unless the visitor has chosen others."""
+    state = st.session_state
+    before: ExplorerView | None = state.get(keys.DRAWN_START)
+    names = [keys.PARAMETER + name for name in ("sigma_min", "sigma_max")]
+    if before is None or before.preset != state[keys.PRESET] or not state.keys() >= set(names):
+        return
+    low, high = (float(state[name]) for name in names)
+    shown = replace(before, config=replace(before.config, bounds=(low, high)))
+    bounds = started_at(shown, float(state[keys.SIGMA_0])).config.bounds
+    for name, value in zip(names, bounds, strict=True):
+        state[name] = value

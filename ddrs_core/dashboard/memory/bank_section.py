@@ -1,0 +1,226 @@
+"""What is in a bank: figures, distributions, map, table, and the proof that no balls overlap."""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+import torch
+
+from ddrs_core.dashboard.components.board import Board
+from ddrs_core.dashboard.components.chart import show_chart
+from ddrs_core.dashboard.components.data_uri import picture_uri
+from ddrs_core.dashboard.memory.bank_access import BankContext
+from ddrs_core.dashboard.memory.bank_snapshot import MOST_SHOWN, BankContent, read_content
+from ddrs_core.dashboard.memory.jobs import check_request, find_job, start_job
+from ddrs_core.dashboard.memory.texts import check_text, confidence_text, record_html
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.errors import literal
+from ddrs_core.dashboard.shell.polling import draw_while_moving
+from ddrs_core.dashboard.shell.widget_state import show_widget
+from ddrs_core.figures import (
+    bank_growth_figure,
+    bank_map_figure,
+    bank_radii_figure,
+    bank_sigmas_figure,
+)
+from ddrs_core.figures.memory import class_title
+from ddrs_core.jobs import Job
+from ddrs_core.quantities import counted
+from ddrs_core.smoothing import Certificate
+from ddrs_core.store import BankCheck, StoredBall
+
+_MOST_ROWS = 300
+_FEW = 3  # balls from which on a map says something
+_BOARD = Board(
+    "ddrs_memory_bank",
+    """
+<div class="ddrs-board">
+  <section class="ddrs-wide">
+    <div data-text="record"></div>
+    <p data-text="confidence"></p>
+  </section>
+  <section>
+    <h2>Radii</h2>
+    <p>What the certificates claimed (dashed), and what the memory let stand.</p>
+    <div data-figure="radii" style="height:280px" role="group"
+      aria-label="Number of balls by radius"></div>
+  </section>
+  <section>
+    <h2>Noise levels</h2>
+    <p>The sigma that each image chose. A fixed-sigma bank has one bar; balls conflict there
+      only if a certificate is wrong.</p>
+    <div data-figure="sigmas" style="height:280px" role="group"
+      aria-label="Number of balls by noise level"></div>
+  </section>
+  <section class="ddrs-wide">
+    <h2>Growth</h2>
+    <p>What became of the balls as they arrived: the fuller the bank, the likelier a meeting.</p>
+    <div data-figure="growth" style="height:280px" role="group"
+      aria-label="Number of balls by outcome, as they arrived"></div>
+  </section>
+</div>
+""",
+)
+
+
+def show_bank(context: BankContext) -> None:
+    """Everything about one bank."""
+    content = read_content(context.bank, context.record.fingerprint)
+    balls, names = content.balls, context.class_names
+    model = context.card.name if context.card is not None else context.record.kind.model
+    _BOARD.show(
+        key="memory_bank_board", name="memory-bank",
+        figures={
+            "radii": bank_radii_figure(
+                [b.claimed_radius for b in balls], [b.radius for b in balls]
+            ),
+            "sigmas": bank_sigmas_figure([b.sigma for b in balls]),
+            "growth": bank_growth_figure([b.outcome.value for b in balls]),
+        },
+        texts={
+            "record": record_html(context.record, names, len({b.prediction for b in balls}), model),
+            "confidence": html.escape(confidence_text(context.record.confidence)),
+        },
+    )  # fmt: skip
+    if context.record.stored > MOST_SHOWN:
+        st.caption(f"The figures, the map and the table show the first {MOST_SHOWN:,} balls.")
+    _show_check(context)
+    _show_map(content, names)
+    _show_table(content, names)
+
+
+def _show_check(context: BankContext) -> None:
+    request = check_request(context.bank, context.record)
+    job = find_job(request)
+    busy = job is not None and not job.state.is_over
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button(
+            "Check", icon=":material/verified:", key="memory_check_button", disabled=busy,
+            help="Reads every stored image, compares all pairs of different class, and recomputes "
+            "what the votes of each certificate prove.",
+        ):  # fmt: skip
+            start_job(request)
+        draw_while_moving(lambda: _draw_check(job, context.class_names), [job])
+
+
+def _draw_check(job: Job | None, names: tuple[str, ...]) -> None:
+    check: BankCheck | None = None if job is None else job.latest
+    if job is None:
+        st.caption(
+            "Proves from the stored images that no two balls of different class overlap, and "
+            "recomputes every certificate from its votes."
+        )
+    elif job.error:
+        st.error(literal(job.error), icon=":material/error:")
+    elif check is None:
+        st.caption("Comparing all pairs of different class ...")
+    else:
+        st.success(literal(check_text(check, names)), icon=":material/verified:")
+
+
+def _show_map(content: BankContent, names: tuple[str, ...]) -> None:
+    st.subheader("Map", divider="gray", anchor=False)
+    if len(content.balls) < _FEW:
+        st.caption(f"A map needs {_FEW} balls at least.")
+        return
+    embedding = content.embedding
+    st.caption(
+        literal(
+            f"Centres in the two directions in which they differ most, at true scale; a larger "
+            f"marker is a larger ball, not its extent. {embedding.distortion.text} What is near "
+            "here may be far apart, but never the other way round. Click a ball to find it in the "
+            "table."
+        )
+    )
+    show_chart(
+        bank_map_figure(
+            embedding, [b.prediction for b in content.balls], [b.radius for b in content.balls],
+            [b.serial for b in content.balls], names,
+        ),
+        key="memory_map", name="memory-map", height=460, on_pick=_search_ball,
+        alt="Map of the centres of the stored balls, by class",
+    )  # fmt: skip
+
+
+def _search_ball(serial: int) -> None:
+    st.session_state[keys.MEMORY_SEARCH] = f"ball {serial}"
+
+
+def _show_table(content: BankContent, names: tuple[str, ...]) -> None:
+    st.subheader("Balls", divider="gray", anchor=False)
+    asked = show_widget(
+        st.text_input,
+        keys.MEMORY_SEARCH,
+        "Search",
+        placeholder="9, trimmed, ball 12, image 45 ...",
+        help="Words that all must occur: an outcome, a class, 'ball 12', 'image 45', 'by 3'.",
+    )
+    found = search_balls(content, asked, names)
+    if not found:
+        st.info("No ball is like that.")
+        return
+    if len(found) > _MOST_ROWS:
+        st.caption(f"{counted(len(found), 'ball')}; the first {_MOST_ROWS} are listed.")
+    rows = found[:_MOST_ROWS]
+    images = {b.serial: content.images[i] for i, b in enumerate(content.balls)}
+    st.dataframe(
+        {
+            "picture": [picture_uri(torch.from_numpy(images[b.serial])) for b in rows],
+            "ball": [b.serial for b in rows],
+            "class": [class_title(b.prediction, names) for b in rows],
+            "radius": [b.radius for b in rows],
+            "outcome": [b.outcome.value for b in rows],
+            "decided by": [b.decided_by for b in rows],
+            "claimed class": [class_title(b.claimed, names) for b in rows],
+            "claimed radius": [b.claimed_radius for b in rows],
+            "sigma": [b.sigma for b in rows],
+            "alpha": [b.alpha for b in rows],
+            "image": [image_name(b.certificate) for b in rows],
+        },
+        column_config={
+            "picture": st.column_config.ImageColumn("picture", width=60),
+            **{
+                name: st.column_config.NumberColumn(format="%.4f")
+                for name in ("radius", "claimed radius", "sigma")
+            },
+            "image": st.column_config.TextColumn(help="Its number in the data set."),
+            "decided by": st.column_config.NumberColumn(help="The ball that changed this one."),
+        },
+        hide_index=True, row_height=44, height=min(420, 40 + 44 * len(rows)),
+    )  # fmt: skip
+
+
+def image_name(certificate: Certificate) -> str:
+    """What the image of a stored certificate is called; it may have been moved since."""
+    known = certificate.index is not None and certificate.dataset is not None
+    return f"image {certificate.index}" if known else "moved"
+
+
+def search_balls(
+    content: BankContent, asked: str | None, names: tuple[str, ...]
+) -> list[StoredBall]:
+    """The balls that have all words of a search; all of them without one."""
+    words = _phrases(asked or "")
+    found = []
+    for ball in content.balls:
+        title = class_title(ball.prediction, names).lower()
+        known = {
+            ball.outcome.value, title, *title.split(), f"class {ball.prediction}",
+            f"ball {ball.serial}", f"by {ball.decided_by}", image_name(ball.certificate),
+        }  # fmt: skip
+        if all(word in known for word in words):
+            found.append(ball)
+    return found
+
+
+def _phrases(asked: str) -> list[str]:
+    """Words, with a noun and its number as one: ``ball 12 trimmed`` are two."""
+    words = asked.lower().replace(",", " ").split()
+    phrases: list[str] = []
+    for word in words:
+        if word.isdigit() and phrases and phrases[-1] in ("ball", "image", "class", "by"):
+            phrases[-1] += f" {word}"
+        else:
+            phrases.append(word)
+    return phrases

@@ -1,0 +1,235 @@
+"""Balls that meet: pairs that collide in the bank, and a walk between two images."""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from ddrs_core.dashboard.components.board import Board
+from ddrs_core.dashboard.components.progress import progress_html
+from ddrs_core.dashboard.memory.bank_access import BankContext
+from ddrs_core.dashboard.memory.bank_snapshot import MOST_SHOWN, BankContent, read_content
+from ddrs_core.dashboard.memory.counterexample_section import show_hunt
+from ddrs_core.dashboard.memory.jobs import Tools, find_job, open_tools, start_job, walk_request
+from ddrs_core.dashboard.memory.query_section import (
+    pick_certification,
+    pick_number,
+    pictures_html,
+    titled,
+)
+from ddrs_core.dashboard.memory.view import POINT_CHOICES, current_view, widget
+from ddrs_core.dashboard.shell.errors import show_error
+from ddrs_core.dashboard.shell.polling import draw_while_moving
+from ddrs_core.dashboard.shell.redraw import redraw
+from ddrs_core.dashboard.shell.widget_state import show_widget
+from ddrs_core.errors import DDRSError
+from ddrs_core.figures import walk_figure
+from ddrs_core.figures.memory import class_title
+from ddrs_core.jobs import Job
+from ddrs_core.quantities import counted
+from ddrs_core.smoothing import ABSTAIN, round_down
+from ddrs_core.smoothing.memory.collisions import Pair, WalkPoint, find_collisions
+from ddrs_core.smoothing.memory.rules import Outcome
+
+_MOST_PAIRS = 5
+_PROGRESS = Board("ddrs_memory_walk_progress", '<div data-text="progress"></div>')
+_BOARD = Board(
+    "ddrs_memory_walk",
+    """
+<div class="ddrs-board">
+  <section class="ddrs-wide">
+    <div data-text="progress"></div>
+    <div class="ddrs-outcome" data-text="said"></div>
+    <div data-figure="walk" style="height:400px" role="group"
+      aria-label="Balls along the way between two images"></div>
+    <div data-text="points"></div>
+  </section>
+</div>
+""",
+)
+
+
+def show_collisions(context: BankContext) -> None:
+    """What collides by itself, a walk that makes collisions, and the search for one."""
+    content = read_content(context.bank, context.record.fingerprint)
+    _show_pairs(context.record.fingerprint, content, context.class_names)
+    try:
+        open_tools(context, current_view())
+    except DDRSError as error:
+        show_error(error)
+        return
+    st.subheader("Walk from one image to another", divider="gray", anchor=False)
+    st.caption(
+        "Somewhere between two images of different class the balls of both have to meet. Points on "
+        "the way are certified from both ends towards the middle, each at its own sigma, and "
+        "settled into one memory: see it happen. Centres lie on one line, so the picture is exact. "
+        "Dashed: as claimed; solid: as settled."
+    )
+    pick_certification("walk_n")
+    tools = open_tools(context, current_view())
+    _show_walk(tools, context.class_names)
+    show_hunt(context, tools, context.class_names)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _pairs(fingerprint: str, _content: BankContent) -> list[Pair]:
+    balls = _content.balls
+    return find_collisions(
+        _content.between, [b.claimed for b in balls], [b.claimed_radius for b in balls]
+    )
+
+
+def _first(count: int) -> str:
+    """How many certificates are looked at."""
+    said = counted(count, "certificate")
+    return f"first {said}" if count == MOST_SHOWN else said
+
+
+def _show_pairs(fingerprint: str, content: BankContent, names: Sequence[str]) -> None:
+    st.subheader("Collisions in this bank", divider="gray", anchor=False)
+    balls = content.balls
+    pairs = _pairs(fingerprint, content)
+    if not pairs:
+        st.caption(
+            f"No two of the {_first(len(balls))} contradict each other: no claimed "
+            "balls of different class overlap."
+        )
+        return
+    st.caption(pairs_text(len(pairs), content))
+    rows = "".join(
+        f"<tr><th scope='row'>ball {balls[p.first].serial} and ball {balls[p.second].serial}</th>"
+        f"<td>{html.escape(class_title(balls[p.first].claimed, names))} and "
+        f"{html.escape(class_title(balls[p.second].claimed, names))}</td>"
+        f"<td>{p.distance.high:.3f}</td><td>{round_down(balls[p.first].claimed_radius)} and "
+        f"{round_down(balls[p.second].claimed_radius)}</td><td>{p.depth:.3f}</td>"
+        f"<td>{balls[p.second].outcome.value}</td></tr>"
+        for p in pairs[:_MOST_PAIRS]
+    )
+    head = "".join(
+        f'<th scope="col">{text}</th>'
+        for text in ("pair", "classes", "distance", "claimed radii", "overlap", "the later one was")
+    )
+    st.html(
+        '<div class="ddrs-scroll" tabindex="0" role="region" aria-label="Deepest collisions">'
+        f'<table class="ddrs-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        "</div>"
+    )
+    known = [
+        (a.index, b.index)
+        for a, b in ((balls[p.first].certificate, balls[p.second].certificate) for p in pairs)
+        if a.dataset is not None and b.dataset is not None
+    ]
+    if known:
+        first, second = known[0]
+        st.button(
+            f"Choose images {first} and {second} for the walk", icon=":material/route:",
+            on_click=_take, args=(first, second),
+        )  # fmt: skip
+
+
+def pairs_text(colliding: int, content: BankContent) -> str:
+    """How many claimed balls overlap, and among how many that might."""
+    balls = content.balls
+    of_class = np.unique([b.claimed for b in balls if b.claimed != ABSTAIN], return_counts=True)[1]
+    different = (int(of_class.sum()) ** 2 - int((of_class**2).sum())) // 2
+    pairs = counted(colliding, "pair")
+    return (
+        f"{pairs} of the {_first(len(balls))} contradict{'s' * (colliding == 1)} each "
+        f"other, {100 * colliding / different:.2g} % of the {counted(different, 'pair')} of "
+        "different class: the balls that they claimed overlap, which one sigma for all could not "
+        "do. The deepest:"
+    )
+
+
+def _take(first: int | None, second: int | None) -> None:
+    st.session_state[widget("first")] = first
+    st.session_state[widget("second")] = second
+
+
+def _show_walk(tools: Tools, names: Sequence[str]) -> None:
+    left, middle, right = st.columns(3)
+    with left:
+        pick_number("From image", "first", tools.dataset)
+    with middle:
+        pick_number("To image", "second", tools.dataset)
+    show_widget(right.selectbox, widget("points"), "Points", POINT_CHOICES)
+    view = current_view()
+    ends = (tools.dataset[view.first][0], tools.dataset[view.second][0])
+    length = float((ends[0].double() - ends[1].double()).norm())
+    st.html(
+        pictures_html([
+            (ends[0], titled(tools.dataset, view.first)),
+            ((ends[0] + ends[1]) / 2, f"half-way; {length:.3f} from end to end (l2)"),
+            (ends[1], titled(tools.dataset, view.second)),
+        ])
+    )  # fmt: skip
+    request = walk_request(tools, view.first, view.second, view.points, view.walk_n)
+    job = find_job(request)
+    busy = job is not None and not job.state.is_over
+    with st.container(horizontal=True):
+        if st.button("Walk", type="primary", icon=":material/route:", disabled=busy):
+            start_job(request)
+        if st.button("Cancel", icon=":material/stop:", disabled=not busy, key="memory_walk_cancel"):
+            if job is not None:  # else it has given way meanwhile
+                job.cancel()
+            redraw()
+    draw_while_moving(lambda: _draw(job, length, names), [job])
+
+
+def _draw(job: Job | None, length: float, names: Sequence[str]) -> None:
+    points = [p.point for p in job.history if p.point is not None] if job is not None else []
+    progress = progress_html(job, "Not walked yet: press Walk.")
+    if not points:
+        texts = {"progress": progress}
+        _PROGRESS.show(key="memory_walk_progress", name="walk", figures={}, texts=texts)
+        return
+    said = walk_text(points, names)
+    _BOARD.show(
+        key="memory_walk_board", name="walk",
+        figures={"walk": walk_figure(points, length, names)},
+        texts={
+            "progress": progress, "said": html.escape(said), "points": _points_html(points, names),
+        },
+    )  # fmt: skip
+
+
+def walk_text(points: Sequence[WalkPoint], names: Sequence[str]) -> str:
+    """What the balls on the way did to each other, in a sentence."""
+    fates = Counter(point.settlement.outcome for point in points)
+    changed = ", ".join(
+        f"{fates[o]} {o.value}" for o in Outcome if fates[o] and o is not Outcome.UNTOUCHED
+    )
+    classes = np.unique([p.settlement.prediction for p in points if p.settlement.is_stored])
+    answers = " and ".join(class_title(int(c), names) for c in classes)
+    still = f"{fates[Outcome.UNTOUCHED]} of {counted(len(points), 'point')} stand as claimed"
+    if not changed:
+        return f"{still}: no balls of different class have met yet."
+    return f"{still}, {changed}: with the memory, the way belongs to {answers}, without overlap."
+
+
+def _answer(prediction: int, radius: float, names: Sequence[str]) -> str:
+    if prediction == ABSTAIN:
+        return "abstains"
+    return f"{html.escape(class_title(prediction, names))} within {round_down(radius)}"
+
+
+def _points_html(points: Sequence[WalkPoint], names: Sequence[str]) -> str:
+    rows = "".join(
+        f"<tr><th scope='row'>{p.t:.0%} of the way</th><td>{p.certificate.sigma:.3f}</td>"
+        f"<td>{_answer(p.settlement.claimed, p.settlement.claimed_radius, names)}"
+        f"</td><td>{p.settlement.outcome.value}</td>"
+        f"<td>{_answer(p.settlement.prediction, p.settlement.radius, names)}</td></tr>"
+        for p in sorted(points, key=lambda p: p.t)
+    )
+    head = "".join(
+        f'<th scope="col">{t}</th>' for t in ("point", "sigma", "claimed", "outcome", "settled")
+    )
+    return (
+        '<div class="ddrs-scroll" tabindex="0" role="region" aria-label="Points of the walk">'
+        f'<table class="ddrs-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        "</div>"
+    )

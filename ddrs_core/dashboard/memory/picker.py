@@ -1,0 +1,156 @@
+"""Which bank is looked at, its copies, and which part of the page."""
+
+from __future__ import annotations
+
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from ddrs_core.dashboard.memory.bank_access import (
+    DEMO,
+    DEMO_TITLE,
+    SHARED,
+    BankContext,
+    choosable_banks,
+    copy_bank,
+    export_bytes,
+    import_own,
+    open_context,
+    start_over,
+)
+from ddrs_core.dashboard.memory.texts import grades_html
+from ddrs_core.dashboard.memory.view import Section, widget
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.errors import show_error
+from ddrs_core.dashboard.shell.once import once
+from ddrs_core.dashboard.shell.widget_state import show_widget
+from ddrs_core.errors import DDRSError
+from ddrs_core.quantities import counted
+from ddrs_core.store import BankRecord, MemoryBank
+
+_TITLES = {
+    Section.BANK: "Bank",
+    Section.QUERY: "Query",
+    Section.COLLISIONS: "Collisions",
+    Section.ORDER: "Order",
+}
+
+
+def pick_bank() -> BankContext:
+    """The sidebar: the bank, and what can be done with it."""
+    st.subheader("Memory bank", anchor=False)
+    field, state = widget("bank"), st.session_state
+    try:
+        context = open_context(state[field])
+    except DDRSError as error:
+        show_error(error)
+        context = open_context(DEMO)
+    if context.token != state[field]:  # somebody else's was chosen: a copy was made
+        st.session_state[field] = context.token
+    banks = choosable_banks()
+    show_widget(
+        st.selectbox,
+        field,
+        "Bank",
+        list(banks),
+        format_func=lambda token: _title(token, banks[token]),
+        help="You work on copies of your own: what you store changes nobody else's answers. "
+        "`memory add` on the command line makes banks that everybody may copy.",
+    )
+    st.caption(f"{counted(context.record.stored, 'ball')}. {_standing(context)}")
+    _show_actions(context)
+    st.html(f"<h3>What a radius is worth</h3>{grades_html()}")
+    return context
+
+
+def _title(token: str, record: BankRecord) -> str:
+    """Without anything that changes: the browser remembers what was chosen by its title."""
+    if token == DEMO:
+        return DEMO_TITLE
+    return f"{record.name} (shared)" if record.owner == SHARED else record.name
+
+
+def _standing(context: BankContext) -> str:
+    made_of = (
+        "The demo bank holds the certificates of the 500 test digits by the model "
+        "digits-smoothadv-ds2-0.50, settled in their order. Of the models that come along it "
+        "contradicts itself most."
+    )
+    if context.is_untouched_demo:
+        return f"{made_of} Once you certify something, you work on a copy of your own."
+    if context.is_demo:
+        return f"Your own copy, which nobody else changes. {made_of}"
+    return "Your own copy, which nobody else changes."
+
+
+def pick_section() -> Section:
+    """The part of the page that is shown; the link keeps it."""
+    chosen = show_widget(
+        st.segmented_control,
+        widget("section"),
+        "Part of the page",
+        list(Section),
+        format_func=_TITLES.__getitem__,
+        label_visibility="collapsed",
+        required=True,
+    )
+    return Section(chosen or Section.BANK)
+
+
+def _show_actions(context: BankContext) -> None:
+    if context.is_demo:
+        st.button(
+            "Start over", icon=":material/restart_alt:", width="stretch", on_click=start_over,
+            disabled=context.is_untouched_demo,
+            help="A fresh copy of the demo bank; what you stored in it is lost.",
+        )  # fmt: skip
+    else:
+        st.button(
+            "Delete", icon=":material/delete:", width="stretch", on_click=_delete,
+            args=(context.bank,), help="Removes this copy of yours.",
+        )  # fmt: skip
+    with st.popover("Copy, download, open", icon=":material/content_copy:", width="stretch"):
+        name = show_widget(st.text_input, keys.MEMORY_NAME, "Name of the new bank", max_chars=80)
+        st.button(
+            "Make a copy", width="stretch", on_click=_copy, args=(context.bank, name),
+            disabled=not name.strip(),
+        )  # fmt: skip
+        st.download_button(
+            "Download as a file", lambda: export_bytes(context.bank), "memory-bank.zip",
+            "application/zip", width="stretch", on_click="ignore",
+            help="With all images; `memory import` settles it anew somewhere else.",
+        )  # fmt: skip
+        given = st.file_uploader("Open a file of a bank", type=["zip"], key=keys.MEMORY_UPLOAD)
+        st.button(
+            "Open it", width="stretch", on_click=_import, args=(given, name),
+            disabled=given is None,
+            help="Every radius is recomputed from its votes; all are settled again in order.",
+        )  # fmt: skip
+    problem = st.session_state.pop(keys.MEMORY_ACTION_PROBLEM, None)
+    if problem is not None:
+        show_error(problem)
+
+
+def _copy(bank: MemoryBank, name: str) -> None:
+    try:
+        token = once(f"copy {bank.id} as {name}", lambda: copy_bank(bank, name))
+        st.session_state[widget("bank")] = token
+    except DDRSError as error:
+        st.session_state[keys.MEMORY_ACTION_PROBLEM] = error
+
+
+def _delete(bank: MemoryBank) -> None:
+    try:
+        bank.delete()
+    except DDRSError as error:
+        st.session_state[keys.MEMORY_ACTION_PROBLEM] = error
+        return
+    st.session_state[widget("bank")] = DEMO
+
+
+def _import(given: UploadedFile, name: str) -> None:
+    try:
+        asked = f"open {given.file_id} as {name}"
+        token = once(asked, lambda: import_own(given.getvalue(), name))
+        st.session_state[widget("bank")] = token
+    except DDRSError as error:
+        st.session_state[keys.MEMORY_ACTION_PROBLEM] = error

@@ -1,0 +1,175 @@
+"""What the memory page says in words, as HTML."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+from ddrs_core.figures.memory import class_title
+from ddrs_core.quantities import counted, noun
+from ddrs_core.smoothing import ABSTAIN, Certificate, Grade, round_down
+from ddrs_core.smoothing.memory.rules import Outcome, Part, Settlement
+from ddrs_core.store import BankCheck, BankConfidence, BankRecord
+
+_TOUCHING = 1e-9  # l2 distance
+GRADES = (
+    (
+        Grade.UNCONDITIONAL,
+        "Unconditional",
+        "One sigma for all images: the smoothed classifier itself gives this class to everything "
+        "within the radius.",
+    ),
+    (
+        Grade.FOR_QUERIES_AFTER,
+        "For queries after x",
+        "With the memory: from the moment x is stored, everything within the settled radius is "
+        "answered like x. What was answered before, and the order of arrival, are the price.",
+    ),
+    (
+        Grade.CONDITIONAL,
+        "Conditional on sigma_x",
+        "Every image chooses its own sigma, without a memory: the radius speaks of the classifier "
+        "smoothed with x's sigma. A neighbour that chooses another sigma is not covered, and may "
+        "get another class.",
+    ),
+)
+
+
+def settlement_text(s: Settlement, names: Sequence[str]) -> str:
+    """The sentence that explains an outcome."""
+    held, answer = round_down(s.radius), class_title(s.prediction, names)
+    if s.outcome is Outcome.UNTOUCHED and s.prediction == ABSTAIN:
+        return "Nothing could be certified here, and no stored ball contains the query."
+    if s.outcome is Outcome.UNTOUCHED or s.by is None:
+        return (
+            f"Untouched: no ball of another class reaches into this one, so {answer} holds within "
+            f"{held}, as claimed."
+        )
+    other = f"ball {s.by.id} ({class_title(s.by.prediction, names)})"
+    if s.outcome is Outcome.TRIMMED:
+        return (
+            f"Trimmed: {other} begins {held} away, inside the claimed radius of "
+            f"{round_down(s.claimed_radius)}. The answer stays {answer}; its ball ends there."
+        )
+    if s.outcome is Outcome.ADOPTED:
+        return (
+            f"Adopted: the query lies in {other}, {held} below its surface. That ball promised "
+            f"its class to everything inside, so the answer is {answer} within {held}, not "
+            f"{class_title(s.claimed, names)} within {round_down(s.claimed_radius)}."
+        )
+    if s.outcome is Outcome.ENLARGED:
+        return (
+            f"Enlarged: the query lies in {other} of its own class, {held} below its surface, "
+            f"which is more than the {round_down(s.claimed_radius)} that it proved itself."
+        )
+    return (
+        f"Rescued: nothing could be certified, but the query lies in {other}, {held} below its "
+        f"surface, so the answer is {answer} within {held}."
+    )
+
+
+def place_text(inside: Sequence[Part], nearest: Sequence[Part], names: Sequence[str]) -> str:
+    """Where a query lies among the stored balls, before anything is certified."""
+    if inside:
+        part = inside[0]
+        others = len(inside) - 1
+        more = f" It lies in {counted(others, 'other ball')}, too." if others else ""
+        return (
+            f"Inside ball {part.ball.id} of {class_title(part.ball.prediction, names)}: "
+            f"{round_down(-part.slack)} below its surface, so the memory answers "
+            f"{class_title(part.ball.prediction, names)} here, whatever the votes say.{more}"
+        )
+    if not nearest:
+        return "The bank is empty: the query lies in no ball."
+    part = nearest[0]
+    return (
+        f"Outside of all balls. The nearest is ball {part.ball.id} of "
+        f"{class_title(part.ball.prediction, names)}: its surface is {part.slack:.3f} away."
+    )
+
+
+def claim_text(certificate: Certificate, names: Sequence[str]) -> str:
+    """What a certificate claims, with the votes."""
+    votes = f"{certificate.counts[certificate.candidate]:,} of {counted(certificate.n, 'vote')}"
+    at = f"at sigma {certificate.sigma:.3f}"
+    if certificate.abstained:
+        return f"abstains {at}: {votes} are no clear majority"
+    answer = class_title(certificate.prediction, names)
+    return f"{answer} within {round_down(certificate.radius)} {at} ({votes})"
+
+
+def confidence_text(known: BankConfidence) -> str:
+    """What all certificates of a bank are worth together."""
+    tried = f", {known.tried:,} more were tried and not stored" if known.tried else ""
+    said = (
+        f"{counted(known.settled, 'settled certificate')}{tried}: each may be wrong with "
+        "its own "
+        "small probability alpha. All of them hold, and so do those that were chosen to be stored, "
+        f"except with a probability of at most {known.failure:.3g} (the sum of the alphas); the "
+        f"number of wrong balls to be expected is at most {known.expected_wrong:.3g}. What was "
+        "tried elsewhere before it came here is not counted."
+    )
+    if known.next_alpha == 0:
+        return said + " The bank's budget is used up: no further certificate is taken."
+    if known.next_alpha is not None:
+        return said + f" The next certificate may spend {known.next_alpha:.3g}."
+    return said
+
+
+def charge_text(known: BankConfidence, alpha: float, count: int = 1) -> str:
+    """What the next certificates cost, whatever becomes of them."""
+    made = known.settled + known.tried
+    most = counted(count, "certificate")
+    what = "Each certificate is" if count == 1 else f"A search makes up to {most},"
+    return (
+        f"{what} charged to your copy of the bank, stored or not (alpha {alpha:.3g} each). All of "
+        f"the {made:,} so far hold but for a probability of at most {known.failure:.3g}."
+    )
+
+
+def record_html(record: BankRecord, names: Sequence[str], classes: int, model: str) -> str:
+    """The bank in figures."""
+    tallies = record.tallies
+    changed = sum(
+        tallies[o.value] for o in (Outcome.TRIMMED, Outcome.ADOPTED, Outcome.ENLARGED,
+                                   Outcome.RESCUED)
+    )  # fmt: skip
+    hits = changed / record.settled if record.settled else 0.0
+    shape = " x ".join(str(size) for size in record.kind.shape)
+    figures = (
+        (f"{record.stored:,}", f"{noun(record.stored, 'ball')} stored"),
+        (f"{classes} of {record.kind.num_classes}", "classes have a ball"),
+        (f"{hits:.0%}", "of the certificates met a ball that changed them"),
+        (f"{tallies['abstained']:,}", "abstained and were rescued by no ball"),
+    )
+    cells = "".join(
+        f"<div><b>{html.escape(number)}</b><span>{said}</span></div>" for number, said in figures
+    )
+    fates = ", ".join(f"{tallies[o.value]:,} {o.value}" for o in Outcome)
+    return (
+        f'<div class="ddrs-figures">{cells}</div><p class="ddrs-note">{fates}. Balls belong to the '
+        f"model {html.escape(model)} and images of {shape} values in {record.kind.pixels}.</p>"
+    )
+
+
+def check_text(check: BankCheck, names: Sequence[str]) -> str:
+    """What a check found."""
+    pair = check.tightest
+    said = (
+        f"The invariant holds: no two of {counted(check.balls, 'ball')} of different class "
+        "overlap, and the votes of each certificate prove what it claims."
+    )
+    if pair is None:
+        return said + " They are all of one class."
+    a, b = (f"{p.id} ({class_title(p.prediction, names)})" for p in (pair.a, pair.b))
+    if pair.gap < _TOUCHING:
+        return f"{said} The tightest pair is {a} and {b}: they touch, as a trimmed ball does."
+    return f"{said} The tightest pair is {a} and {b}: {pair.gap:.3g} lies between them."
+
+
+def grades_html() -> str:
+    """The three grades of guarantee, the strongest first."""
+    items = "".join(
+        f"<li><b>{title}.</b> {html.escape(said)}</li>" for _, title, said in GRADES
+    )  # fmt: skip
+    return f'<ol class="ddrs-sets">{items}</ol>'

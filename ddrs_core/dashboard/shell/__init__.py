@@ -1,0 +1,1 @@
+"""What surrounds the pages: Streamlit's patches, widgets' values, visitors, errors."""

@@ -1,0 +1,57 @@
+"""Buttons that start something once, however often they are pressed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, TypeVar
+
+from ddrs_core.dashboard.shell.visitor import visitor
+
+T = TypeVar("T")
+_SECONDS = 2.0
+
+
+@dataclass
+class _Press:
+    """What one visitor asked for, and what came of it."""
+
+    lock: Lock = field(default_factory=Lock)  # held while it is being done
+    pressed: int = 0  # presses that do it or wait for it
+    ended: float = -math.inf  # when it was done
+    made: Any = None
+
+
+_LOCK = Lock()  # of the dictionary, never held for long
+_PRESSES: dict[tuple[str, str], _Press] = {}
+
+
+def once(what: str, act: Callable[[], T]) -> T:
+    """Do what a button asks for; the second press of a double click gets what the first one made.
+
+    A page is drawn anew at every press, in the midst of what an earlier one started, too, and a
+    visitor may press in two tabs at once: the second press waits until the first has ended.
+
+    Args:
+        what: is asked for, in all detail; the same of another visitor is another.
+        act: does it; what it raises counts as not done.
+    """
+    with _LOCK:
+        now = time.monotonic()
+        for old in [k for k, p in _PRESSES.items() if not p.pressed and now - p.ended > _SECONDS]:
+            del _PRESSES[old]
+        press = _PRESSES.setdefault((visitor(), what), _Press())
+        press.pressed += 1
+    try:
+        with press.lock:
+            if time.monotonic() - press.ended > _SECONDS:
+                press.made = act()
+                press.ended = time.monotonic()
+            made: T = press.made
+        return made
+    finally:
+        with _LOCK:
+            press.pressed -= 1

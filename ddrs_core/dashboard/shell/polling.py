@@ -1,0 +1,50 @@
+"""Parts of a page that are drawn again while a job runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+from ddrs_core.dashboard.shell.redraw import redraw
+from ddrs_core.dashboard.shell.visitor import visitor
+from ddrs_core.jobs import Job, get_manager
+
+TICK_SECONDS = 0.1
+_HEARTBEAT_SECONDS = 20.0  # a browser slows the timers of hidden tabs to one a minute
+_SHOWN = "ids_of_shown_jobs"
+
+
+def send_heartbeats() -> None:
+    """At the beginning of every run: as long as the page is open, its visitor is there.
+
+    A page whose jobs have come to rest does not tick, but somebody looks at them.
+    """
+    st.session_state[_SHOWN] = set()
+    with st.container(key="ddrs_heartbeat"):  # hidden by assets/style.css
+        st.fragment(_send_heartbeat, run_every=_HEARTBEAT_SECONDS)()
+
+
+def _send_heartbeat() -> None:
+    get_manager().note_presence(visitor(), st.session_state[_SHOWN])
+
+
+def draw_while_moving(draw: Callable[[], None], jobs: Sequence[Job | None]) -> None:
+    """Draw a part now, and again several times a second while any of its jobs moves.
+
+    When a job starts to move or comes to rest, the whole page is drawn again, since buttons
+    depend on it. The part should hold no widgets: they would be drawn at every tick.
+    """
+    watched = [job for job in jobs if job is not None]
+    st.session_state.setdefault(_SHOWN, set()).update(job.id for job in watched)
+    before = [job.state.is_moving for job in watched]
+
+    def tick() -> None:
+        for job in watched:
+            job.touch()
+        now = [job.state.is_moving for job in watched]  # first, so that the last picture is drawn
+        draw()
+        if now != before:
+            redraw()
+
+    st.fragment(tick, run_every=TICK_SECONDS if any(before) else None)()

@@ -1,0 +1,255 @@
+"""The training page's buttons: start, stop, resume, delete, look back, register, take along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from ddrs_core.dashboard.common.speed_jobs import Measurement, measure
+from ddrs_core.dashboard.navigation import explorer_page
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.compare_ticking import draw_each_second
+from ddrs_core.dashboard.shell.errors import literal, show_error
+from ddrs_core.dashboard.shell.once import once
+from ddrs_core.dashboard.shell.redraw import redraw
+from ddrs_core.dashboard.shell.visitor import visitor
+from ddrs_core.dashboard.shell.widget_state import show_widget
+from ddrs_core.dashboard.training.replay import end_replay, is_replayed, replay
+from ddrs_core.dashboard.training.selected_run import Shown, show_another, show_run
+from ddrs_core.data import get_dataset_info, load_dataset
+from ddrs_core.errors import DDRSError
+from ddrs_core.jobs.training_runs import (
+    RunState,
+    TrainingRun,
+    delete_run,
+    note_registered,
+    resume_run,
+    start_run,
+    stop_run,
+)
+from ddrs_core.models import (
+    add_model,
+    free_name,
+    get_card,
+    load_checkpoint,
+    resolve_device,
+    with_card,
+)
+from ddrs_core.quantities import counted, duration
+from ddrs_core.runs.training.argv import train_command
+from ddrs_core.runs.training.cost import passes_per_image, time_passes
+from ddrs_core.training import TrainConfig
+
+_TRAIN, _PLAY = "Train", ":material/play_arrow:"
+_LATEST = "latest"
+_MOST_STOPS = 400  # of the slider
+
+
+def show_no_start(error: DDRSError) -> None:
+    """Why the chosen run cannot be started."""
+    st.button(_TRAIN, type="primary", icon=_PLAY, width="stretch", disabled=True)
+    show_error(error)
+
+
+def show_start(config: TrainConfig) -> None:
+    """The cost of the chosen run, the button that starts it, and its command line."""
+    moving = _trial(config).moving
+
+    def draw() -> bool:
+        found = _trial(config)
+        _show_cost(config, found)
+        return moving and not found.moving
+
+    draw_each_second(draw, moving=moving, may_move=True)
+    if st.button(_TRAIN, type="primary", icon=_PLAY, width="stretch"):
+        try:
+            device = st.session_state[keys.TRAINING_DEVICE]
+            start = partial(start_run, config, visitor(), device=device)
+            show_run(once(f"train {config} on {device}", start))
+        except DDRSError as busy:
+            show_error(busy)
+        else:
+            redraw()
+    with st.expander("Command line", icon=":material/terminal:"):
+        st.code(train_command(config, Path("my-models")), language="bash", wrap_lines=True)
+
+
+def _trial(config: TrainConfig) -> Measurement:
+    """Passes of the architecture in a second, timed for all visitors."""
+    device = resolve_device(st.session_state[keys.TRAINING_DEVICE])
+    info = get_dataset_info(config.dataset)
+    key = f"passes|{config.architecture}|{info.shape}|{info.num_classes}|{device}"
+
+    def start() -> Iterator[float]:
+        return (1 / seconds for seconds in time_passes(config.architecture, info, device))
+
+    title = f"speed of {config.architecture}"
+    return measure(key, title, "passes", str(device), start)
+
+
+def _show_cost(config: TrainConfig, found: Measurement) -> None:
+    passes = passes_per_image(config)
+    images = len(load_dataset(config.dataset, "train"))
+    each = counted(passes, "forward and backward pass")
+    said = f"An epoch takes {each} for each of {counted(images, 'image')}."
+    if found.speed is not None:
+        whole = duration(_rounded(passes * images * config.epochs / found.speed.value))
+        said += f" All {config.epochs:,}: about {whole} ({found.how}). {found.busy}"
+    st.caption(said.rstrip())
+
+
+def _rounded(seconds: float) -> float:
+    """Two digits; the rest would be a false promise."""
+    return float(f"{max(seconds, 1.0):.1e}")
+
+
+def show_run_buttons(shown: Shown) -> None:
+    """Stop, resume and delete; for a visitor's own runs."""
+    run = shown.run
+    if run is None:
+        return
+    if not shown.is_mine:
+        st.caption("Somebody else started this run: you may watch it, and they may stop it.")
+        return
+    stop, resume, delete, _ = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
+    try:
+        if stop.button(
+            "Stop at once" if run.stopping else "Stop", icon=":material/stop:", width="stretch",
+            disabled=not run.state.is_moving or run.state is RunState.MEASURING,
+            key="training_stop", help="Save its state and end. It can be resumed.",
+        ):  # fmt: skip
+            stop_run(run)
+            redraw()
+        if resume.button(
+            "Resume", icon=":material/play_circle:", width="stretch",
+            disabled=not run.state.can_resume, help="Go on from the last saved state.",
+        ):  # fmt: skip
+            resume_run(run)
+            redraw()
+        with delete.popover(
+            "Delete", icon=":material/delete:", width="stretch", disabled=run.state.is_moving
+        ):
+            st.markdown("The run, its log and its model are removed. A model that was added to "
+                        "the pickers stays there.")  # fmt: skip
+            st.button(
+                "Delete it for good", key="training_delete", type="primary",
+                on_click=_delete, args=(run,),
+            )  # fmt: skip
+    except DDRSError as error:
+        show_error(error)
+
+
+def _delete(run: TrainingRun) -> None:
+    try:
+        delete_run(run)
+        show_another()
+    except DDRSError as error:
+        st.session_state[keys.TRAINING_PROBLEM] = str(error)
+
+
+def pick_epoch(shown: Shown) -> int | None:
+    """A slider over the epochs; None at its right end, where the views follow the run."""
+    if len(shown.epochs) < 2:
+        return None
+    moving = shown.run is not None and shown.run.state.is_moving
+    last = shown.total if moving else shown.epochs[-1].epoch  # fixed while epochs arrive
+    stops: list[int | str] = [*range(1, last, -(-last // _MOST_STOPS)), _LATEST]
+    button, slider = st.columns([1, 4], vertical_alignment="center")
+    playing = is_replayed(shown)
+    if button.button(
+        "End" if playing else "Play", width="stretch", key="training_play",
+        icon=":material/stop_circle:" if playing else ":material/play_circle:",
+        help="Show all epochs one after another.",
+    ):  # fmt: skip
+        end_replay() if playing else replay(shown)
+        redraw()
+    chosen = slider.select_slider(
+        "Look back at epoch", stops, _LATEST, key=keys.TRAINING_EPOCH + shown.key,
+        help="All views follow. At the right end they show the latest epoch.",
+    )  # fmt: skip
+    return None if chosen == _LATEST else int(chosen)
+
+
+def show_registration(shown: Shown) -> None:
+    """Add the finished model to the pickers, or the way to it where it is there."""
+    run = shown.run
+    if run is None:
+        _link_to_explorer(shown, shown.name)
+        return
+    if run.state is not RunState.FINISHED:
+        return
+    if run.registered and _is_there(run.registered):
+        st.success(
+            f"The model is in every picker as **{literal(run.registered)}**.",
+            icon=":material/check:",
+        )
+        _link_to_explorer(shown, run.registered)
+        return
+    if shown.is_mine:
+        _register(shown, run)
+
+
+def _register(shown: Shown, run: TrainingRun) -> None:
+    key = keys.TRAINING_NAME + run.id
+    if key not in st.session_state:
+        st.session_state[key] = free_name(run.name)
+    name, action = st.columns([3, 2], vertical_alignment="bottom")
+    show_widget(name.text_input, key, "Name of the model", max_chars=100)
+    if action.button("Add to the pickers", icon=":material/library_add:", type="primary"):
+        wanted = st.session_state[key].strip()
+        try:
+            once(f"add {run.id} as {wanted}", lambda: _add_to_pickers(run, wanted))
+        except DDRSError as error:
+            show_error(error)
+        else:
+            redraw()
+
+
+def _add_to_pickers(run: TrainingRun, name: str) -> None:
+    card = add_model(with_card(load_checkpoint(run.files.model), name=name))
+    note_registered(run, card.name)
+
+
+def _is_there(name: str) -> bool:
+    try:
+        get_card(name)
+    except DDRSError:
+        return False
+    return True
+
+
+def _link_to_explorer(shown: Shown, model: str) -> None:
+    if _is_there(model):
+        st.page_link(
+            explorer_page(), label="**Explore with it**", icon=":material/explore:",
+            query_params={"dataset": shown.config["dataset"], "model": model},
+        )  # fmt: skip
+
+
+def show_take_along(shown: Shown) -> None:
+    """The log and the command line behind a fold."""
+    with st.expander("Take it along", icon=":material/download:"):
+        st.download_button(
+            "Training log (JSON lines)", shown.log.read_bytes() if shown.log.exists() else b"",
+            shown.log.name, "application/jsonl", disabled=not shown.epochs, on_click="ignore",
+        )  # fmt: skip
+        st.caption(
+            "A line for the settings, then one for every epoch. Every figure has a camera in its "
+            "corner that saves it as SVG. The address of this page opens the same view."
+        )
+        command = _command(shown)
+        if command:
+            st.markdown("The same from the command line:")
+            st.code(command, language="bash", wrap_lines=True)
+
+
+def _command(shown: Shown) -> str:
+    if shown.run is not None:
+        return shown.run.command
+    try:
+        return get_card(shown.name).command
+    except DDRSError:
+        return ""

@@ -1,0 +1,136 @@
+"""Reading strangers' files in a process of its own, with limits.
+
+Whatever a hostile file does to the reader (fills the memory, never ends, crashes it) happens to a
+child that can be lost. What the child hands back is a safetensors file and a small JSON report.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from torch import Tensor
+
+from ddrs_core.errors import CheckpointError
+from ddrs_core.models.classifier import Normalization
+from ddrs_core.models.importing.pickle_calls import plain
+from ddrs_core.models.importing.read import Layout, RawCheckpoint
+from ddrs_core.models.importing.read_state import read_safetensors
+
+WEIGHTS: Final = "weights.safetensors"
+REPORT: Final = "report.json"
+_MAX_REPORT: Final = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a child may use."""
+
+    memory: int = 6 << 30  # bytes of data; on Linux
+    cpu_seconds: int = 60
+    seconds: float = 120.0  # by the clock
+
+
+def read_isolated(path: str | Path, out: str | Path, limits: Limits | None = None) -> RawCheckpoint:
+    """Like :func:`read_state`, but a hostile file can harm neither this process nor its speed.
+
+    Args:
+        path: the stranger's file.
+        out: an empty folder of our own; the clean copy of the weights, ``weights.safetensors``,
+            stays there.
+        limits: for the child.
+
+    Raises:
+        CheckpointError: as :func:`read_state`, and if the child exceeded its limits or crashed.
+    """
+    limits = limits or Limits()
+    path, out = Path(path).absolute(), Path(out).absolute()
+    out.mkdir(parents=True, exist_ok=True)
+    name = plain(path.name, 80)
+    code = _run_child(path, out, limits, name)
+    report = _read_report(out / REPORT)
+    if report is None:
+        raise CheckpointError(_death(code, name, limits))
+    if "error" in report:
+        raise CheckpointError(plain(str(report["error"]), 2000))
+    state, _ = read_safetensors(out / WEIGHTS, name)
+    return _raw_checkpoint(report, state, name)
+
+
+def _run_child(path: Path, out: Path, limits: Limits, name: str) -> int:
+    for left in (out / REPORT, out / WEIGHTS):
+        left.unlink(missing_ok=True)
+    root = str(Path(__file__).resolve().parents[3])
+    environment = {
+        **os.environ,
+        "CUDA_VISIBLE_DEVICES": "",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "PYTHONPATH": os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])]),
+    }
+    arguments = [str(path), str(out), str(limits.memory), str(limits.cpu_seconds)]
+    try:
+        return subprocess.run(
+            [sys.executable, "-m", "ddrs_core.models.importing.sandbox_worker", *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=limits.seconds,
+            check=False,
+        ).returncode
+    except subprocess.TimeoutExpired:
+        raise CheckpointError(
+            f"{name} was not read within {limits.seconds:g} s, so it was given up. If it is "
+            "a genuine file, save model.state_dict() by itself, which is smaller."
+        ) from None
+
+
+def _read_report(path: Path) -> dict[str, Any] | None:
+    try:
+        if path.stat().st_size > _MAX_REPORT:
+            return None
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return report if isinstance(report, dict) else None
+
+
+def _death(code: int, name: str, limits: Limits) -> str:
+    if code == -getattr(signal, "SIGXCPU", 24):
+        return (
+            f"{name} was not read within {limits.cpu_seconds} s of computing, so it was "
+            "given up. Genuine weights take a few seconds."
+        )
+    if code == -getattr(signal, "SIGKILL", 9):
+        return f"{name} needs more memory than this server gives to one file, so it was given up."
+    return (
+        f"{name} made the reader stop (code {code}), so it was refused. It is damaged, or made "
+        "to do that; nothing else was affected."
+    )
+
+
+def _raw_checkpoint(report: dict[str, Any], state: dict[str, Tensor], name: str) -> RawCheckpoint:
+    try:
+        norm = report["normalization"]
+        return RawCheckpoint(
+            name,
+            Layout(report["layout"]),
+            state,
+            prefix=plain(str(report["prefix"]), 200),
+            entry=plain(str(report["entry"]), 60),
+            arch_hint=plain(str(report["arch_hint"]), 60),
+            epoch=None if report["epoch"] is None else int(report["epoch"]),
+            extras=tuple(plain(str(v), 80) for v in report["extras"]),
+            normalization=norm and Normalization(tuple(norm["mean"]), tuple(norm["std"])),
+            notes=tuple(plain(str(v), 200) for v in report["notes"]),
+            size=int(report["size"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError(f"{name} made the reader answer nonsense; it was refused.") from None

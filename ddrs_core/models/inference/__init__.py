@@ -1,0 +1,1 @@
+"""Forward passes under noise: devices, memory, batches, precision."""

@@ -1,0 +1,423 @@
+"""The fast forward pass over noisy copies; the one place where samples are spent.
+
+Counts stay on the device and nothing waits for it inside the sampling loop. Batches have one of a
+few fixed shapes, images lie in memory channels last, batch-norm is folded into the convolutions,
+and the number format is that of the model's card where the hardware has it.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+import ddrs_core
+from ddrs_core.errors import InvalidParameterError, MismatchError
+from ddrs_core.models.classifier import Classifier, weights_digest
+from ddrs_core.models.inference.cost import PassCost, measure_pass
+from ddrs_core.models.inference.cpu_pool import CpuPool, cpu_pool
+from ddrs_core.models.inference.device import Precision, choose_precision, device_info, without_tf32
+from ddrs_core.models.inference.device_memory import MemoryLimit, batch_that_fits
+from ddrs_core.models.inference.fuse_batchnorm import PlainFunction, fold_batchnorm
+from ddrs_core.models.inference.gradients import in_parts, side_by_side
+from ddrs_core.models.inference.noise import NoiseStream
+from ddrs_core.models.inference.pixels import check_pixels
+from ddrs_core.quantities import counted
+
+T = TypeVar("T")
+
+# input values a batch: 256 and 4,096 CIFAR images
+_BATCH_VALUES = {"cpu": 3 << 18, "cuda": 3 << 22}
+REPORT_SECONDS = 0.1
+_BATCH = re.compile(r"batch=([1-9][0-9]{0,6}) ")
+_MAX_UNREPORTED = 64  # batches between two snapshots at most
+
+
+@dataclass(frozen=True)
+class VoteCounts:
+    """Votes after ``done`` of ``total`` samples over all images."""
+
+    counts: NDArray[np.int64]  # [M, K]
+    done: int
+    total: int
+
+
+class NoisyForward:
+    """Evaluates one network on x + sigma * eps, as fast as the device allows.
+
+    Args:
+        f: [B, C, H, W] in [0, 1] -> logits [B, K], in eval mode. Its tensors are not touched: the
+            fast path works on a converted copy. It decides the device.
+        num_classes: K; found out by trying when omitted.
+        precision: ``fp32``, ``bf16`` or ``auto`` (the model card's, where it is native here).
+        batch_size: samples a batch; chosen from the input size when omitted.
+
+    Raises:
+        InvalidParameterError: for an unknown precision or a batch size below 1.
+        MismatchError: if there are fewer than two classes, or the model's card has another number.
+    """
+
+    def __init__(
+        self,
+        f: nn.Module | Callable[[Tensor], Tensor],
+        num_classes: int | None = None,
+        *,
+        precision: str = "auto",
+        batch_size: int | None = None,
+    ) -> None:
+        f = f if isinstance(f, nn.Module) else PlainFunction(f)
+        if any(module.training for module in f.modules()):
+            raise InvalidParameterError(
+                "The classifier is in training mode; call f.eval() first, since its answers "
+                "would otherwise depend on the other images of a batch."
+            )
+        if batch_size is not None and batch_size < 1:
+            raise InvalidParameterError(f"The batch size must be at least 1, not {batch_size}.")
+        first = next((t for t in (*f.parameters(), *f.buffers())), torch.empty(0))
+        card = f.card if isinstance(f, Classifier) else None
+        if num_classes is not None and num_classes < 2:
+            raise MismatchError(f"A classifier has at least 2 classes, not {num_classes}.")
+        if card and num_classes not in (None, card.num_classes):
+            raise MismatchError(
+                f"{card.name} has {card.num_classes} classes, but {num_classes} were announced."
+            )
+        self.device = first.device
+        self._num_classes = card.num_classes if card else num_classes
+        self.digest = card.digest if card else weights_digest(f)
+        self.name = card.name if card else type(f).__name__
+        self.shape = card.shape if card else None
+        lowest: Precision = card.precision if card else "fp32"
+        self.precision = choose_precision(precision, self.device, lowest)
+        self._batch_size = batch_size
+        self._limit = MemoryLimit(self.device, self.name)
+        self._gradient_limit = MemoryLimit(self.device, f"a gradient of {self.name}")
+        self._costs: dict[tuple[int, ...], PassCost] = {}
+        self._is_module = not isinstance(f, PlainFunction)  # a stranger's function may keep state
+        self._unfolded: nn.Module | None = f
+        self._folding = threading.Lock()
+        if self.shape is not None:
+            self._fold(self.shape)
+
+    def batch_size(self, shape: Sequence[int]) -> int:
+        """Samples a batch for images of shape [C, H, W]: a power of two from 8 to 4096, or fewer
+        where memory is short.
+        """
+        if self._batch_size is not None:
+            return self._limit.capped(self._batch_size)
+        wanted = _BATCH_VALUES.get(self.device.type, _BATCH_VALUES["cpu"]) // _numel(shape)
+        most = 4096 if self.device.type == "cuda" else 1024
+        wanted = max(8, min(most, 1 << max(0, wanted.bit_length() - 1)))
+        return self._limit.fitting(wanted, self._together(shape) * self._image_bytes(shape))
+
+    def pin_batch_size(self, shape: Sequence[int]) -> None:
+        """Keep the batch size of now, which otherwise follows the free memory: networks round
+        differently in batches of other sizes. Where memory turns out to be short it shrinks."""
+        self._batch_size = self.batch_size(shape)
+
+    def execution(self, shape: Sequence[int]) -> str:
+        """What decides, beside model, precision and noise, how votes for images of ``shape``
+        [C, H, W] are rounded, such as ``batch=256 threads=2 torch=2.11.0 ddrs=0.1 on AMD EPYC``."""
+        return execution_text(self.batch_size(shape), self.device)
+
+    def gradient_rows(self, shape: Sequence[int], wanted: int) -> int:
+        """How many images of shape [C, H, W], of ``wanted``, are differentiated at once: all,
+        unless memory is short.
+        """
+        return self._gradient_limit.fitting(wanted, self.cost(shape).saved_bytes)
+
+    def with_gradient_memory(self, rows: int, work: Callable[[], T]) -> T:
+        """``work()``, which differentiates ``rows`` images; repeated with smaller parts if memory
+        runs out.
+
+        Raises:
+            DeviceError: if memory does not suffice for the gradient of one image.
+        """
+        return self._gradient_limit.attempt(rows, lambda most: work())
+
+    @property
+    def weight_bytes(self) -> int:
+        """Memory of the network's weights and statistics; 0 before the first image of a network
+        whose shape is unknown."""
+        if self._unfolded is not None:
+            return 0
+        return sum(t.nbytes for t in (*self._network.parameters(), *self._network.buffers()))
+
+    @property
+    def memory_note(self) -> str:
+        """Whether batches had to be reduced since memory ran out, in a sentence; else empty."""
+        return self._limit.note or self._gradient_limit.note
+
+    def flops(self, shape: Sequence[int]) -> float:
+        """Floating-point operations of the forward pass of one image [C, H, W]; a multiplication
+        and an addition count as two. 0 where unknown, as for a plain function.
+        """
+        return self.cost(shape).flops
+
+    def cost(self, shape: Sequence[int]) -> PassCost:
+        """Operations and memory of the forward pass of one image [C, H, W], counted once."""
+        key = tuple(shape)
+        if key not in self._costs:
+            self._costs[key] = measure_pass(self._fold(key), key)
+        return self._costs[key]
+
+    def num_classes(self, shape: Sequence[int]) -> int:
+        """Number of classes K, for images of shape [C, H, W]."""
+        if self._num_classes is None:
+            rows = min(8, self.batch_size(shape))
+            with torch.inference_mode():
+                blank = torch.zeros((rows, *shape), device=self.device)
+                self._num_classes = self.logits(blank).shape[1]
+        return self._num_classes
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits [B, K] in float32 of inputs [B, C, H, W]; differentiable in ``x``.
+
+        Images that do not fit into memory together are taken in parts.
+
+        Raises:
+            MismatchError: if the network gives anything else.
+            DeviceError: if memory does not suffice for one image.
+        """
+        if torch.is_grad_enabled() and x.requires_grad:
+            rows = self.gradient_rows(x.shape[1:], len(x))
+            pool = self._pool()
+            if pool and rows >= len(x):
+                return side_by_side(self._evaluate, x, pool)
+            return in_parts(self._evaluate, x, rows)
+        parts = self._limit.parts(len(x), lambda start, stop: self._evaluate(x[start:stop]))
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _fold(self, shape: Sequence[int]) -> nn.Module:
+        """The network that is evaluated; made from the caller's for the first shape [C, H, W]."""
+        with self._folding:
+            if self._unfolded is not None:
+                with torch.inference_mode(False):  # weights must serve gradients, whoever calls
+                    network = fold_batchnorm(self._unfolded, shape).requires_grad_(False)
+                    self._network = network.to(memory_format=torch.channels_last)
+                self._unfolded = None
+            return self._network
+
+    def _evaluate(self, x: Tensor) -> Tensor:
+        network = self._network if self._unfolded is None else self._fold(x.shape[1:])
+        x = x.contiguous(memory_format=torch.channels_last)
+        if self.precision == "bf16":
+            with torch.autocast(self.device.type, dtype=torch.bfloat16):
+                return self._checked(network(x), len(x)).float()
+        if self.device.type == "cuda":
+            with without_tf32:
+                return self._checked(network(x), len(x))
+        return self._checked(network(x), len(x))
+
+    def _checked(self, logits: Tensor, images: int) -> Tensor:
+        found = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        if not isinstance(found, list) or len(found) != 2 or found[0] != images or found[1] < 2:
+            raise MismatchError(
+                f"{self.name} should give logits [B, K], for K >= 2 classes; for "
+                f"B = {images} it gives {found}."
+            )
+        return logits
+
+    def vote_steps(
+        self,
+        images: Tensor,
+        sigmas: Tensor,
+        n: int,
+        generators: Sequence[torch.Generator] | Sequence[NoiseStream],
+        report_every: float | None = REPORT_SECONDS,
+        start: VoteCounts | None = None,
+    ) -> Iterator[VoteCounts]:
+        """Count the classes of n noisy copies of each image.
+
+        Args:
+            images: [M, C, H, W] in [0, 1].
+            sigmas: noise level of each image, [M], on the same scale.
+            n: copies of each image.
+            generators: one for each image, on the network's device; or streams of noise, which
+                a later call goes on with.
+            report_every: seconds between two snapshots, None for none; the counts do not
+                depend on it.
+            start: counts of an earlier call with the same arguments, to be continued; its
+                samples are drawn, but not evaluated again.
+
+        Yields:
+            The counts so far, about every ``report_every`` seconds; the last is complete.
+        """
+        self.check_images(images)
+        m, total = len(images), len(images) * n
+        with self._limit.explained():
+            images = images.to(self.device, torch.float32)
+        scale = sigmas.to(self.device, torch.float32).view(m, 1, 1, 1)
+        shape = tuple(images.shape[1:])
+        streams = [
+            g if isinstance(g, NoiseStream) else NoiseStream(g, shape, n) for g in generators
+        ]
+        size = self.batch_size(images.shape[1:])
+        k = self.num_classes(images.shape[1:])
+        counts = torch.zeros(m * k, dtype=torch.int64, device=self.device)
+        ones = torch.ones(size, dtype=torch.int64, device=self.device)
+        together = self._together(images.shape[1:]) if self._splits(total, size) else 1
+        pool = self._pool() if together > 1 else None
+        window = pool.workers + 1 if pool else 1  # batches under way at once
+        buffers = self._limit.attempt(size, partial(self._buffers, window, images.shape[1:]))
+        size = len(buffers[0])
+        pending: deque[tuple[int, Callable[[], Tensor]]] = deque()
+        done = drawn = batch = 0
+        if start is not None:
+            counts.copy_(torch.from_numpy(start.counts.reshape(-1)))
+            done = drawn = start.done
+            for image, stream in enumerate(streams):
+                stream.skip(max(0, min(n, done - image * n)))
+        every, since, started = 1, 0, time.perf_counter()
+        while done < total:
+            while drawn < total and len(pending) < window:
+                filled = min(size, total - drawn)
+                buffer = buffers[batch % window]
+                with torch.inference_mode(), self._limit.explained():
+                    numbers = self._draw(buffer, streams, drawn, filled, n)
+                work = partial(self._classify, buffer, filled, images, scale, numbers, k)
+                pending.append((filled, pool.start(work) if pool else work))
+                drawn, batch = drawn + filled, batch + 1
+            filled, votes = pending.popleft()
+            with torch.inference_mode():
+                counts.index_add_(0, votes(), ones[:filled])
+            done += filled
+            since += 1
+            if report_every is not None and since >= every and done < total:
+                snapshot = counts.view(m, -1).cpu().numpy().copy()  # waits for the device
+                seconds = time.perf_counter() - started
+                wanted = round(since * report_every / max(seconds, 1e-9))
+                every = max(1, min(_MAX_UNREPORTED, wanted))
+                since, started = 0, time.perf_counter()
+                yield VoteCounts(snapshot, done, total)
+        yield VoteCounts(counts.view(m, -1).cpu().numpy().copy(), done, total)
+
+    def votes(
+        self, images: Tensor, sigmas: Tensor, n: int, generators: Sequence[torch.Generator]
+    ) -> NDArray[np.int64]:
+        """The final counts [M, K] of :meth:`vote_steps`."""
+        steps = self.vote_steps(images, sigmas, n, generators, report_every=None)
+        return [step.counts for step in steps][-1]
+
+    def remembered(self, sigmas: Tensor, ask: Callable[[], list[Tensor]]) -> list[Tensor]:
+        """``ask()``, a question to the network that is new every time; see
+        :class:`~ddrs_core.models.inference.journal.JournaledForward`."""
+        return ask()
+
+    def check_images(self, images: Tensor) -> None:
+        """Make sure that ``images`` is [M, C, H, W] in [0, 1], and what the network takes.
+
+        Raises:
+            MismatchError: if the shape is wrong.
+            InvalidParameterError: if a pixel is NaN, infinite or outside [0, 1]: sigma and radius
+                would be in another unit.
+        """
+        if images.ndim != 4 or (self.shape and tuple(images.shape[1:]) != tuple(self.shape)):
+            wanted = list(self.shape) if self.shape else ["C", "H", "W"]
+            raise MismatchError(
+                f"{self.name} takes images of shape {wanted}, not {list(images.shape[1:])}."
+            )
+        check_pixels(images)
+
+    def _buffers(self, window: int, shape: Sequence[int], size: int) -> list[Tensor]:
+        return [torch.zeros((size, *shape), device=self.device) for _ in range(window)]
+
+    def _splits(self, total: int, size: int) -> bool:
+        """Whether batches are worth being evaluated side by side."""
+        return self._pool() is not None and total > size
+
+    def _pool(self) -> CpuPool | None:
+        return cpu_pool() if self._is_module and self.device.type == "cpu" else None
+
+    def _together(self, shape: Sequence[int]) -> int:
+        """How many batches are under way at once; one where memory is too short for more."""
+        pool = self._pool()
+        window = pool.workers + 1 if pool else 1
+        fits = batch_that_fits(window, self._image_bytes(shape), self.device) >= window
+        return window if fits else 1
+
+    def _image_bytes(self, shape: Sequence[int]) -> int:
+        """Memory for one image of a batch: its noise, its noisy copy, and the activations."""
+        return 2 * 4 * _numel(shape) + self.cost(shape).live_bytes
+
+    def _classify(
+        self,
+        buffer: Tensor,
+        filled: int,
+        images: Tensor,
+        scale: Tensor,
+        numbers: list[int],
+        k: int,
+    ) -> Tensor:
+        """Turn the buffer's noise into noisy copies; returns image * K + class of each [filled]."""
+        with torch.inference_mode():
+            rows = torch.zeros(1, dtype=torch.int64, device=self.device)
+            if len(images) == 1:
+                buffer[:filled].mul_(scale).add_(images)
+            else:
+                rows = torch.tensor(numbers).to(self.device, non_blocking=True)
+
+                def add(start: int, stop: int) -> None:
+                    of = rows[start:stop]
+                    factor, shift = scale[of], images[of]  # memory runs out here, not in between
+                    buffer[start:stop].mul_(factor).add_(shift)
+
+                self._limit.parts(filled, add)
+            logits = self.logits(buffer[: _shape_for(filled, len(buffer))])
+            if logits.shape[1:] != (k,):
+                raise MismatchError(
+                    f"{self.name} gives outputs of shape {list(logits.shape[1:])}, "
+                    f"but outputs for {counted(k, 'class')} were announced."
+                )
+            return logits.argmax(1)[:filled] + rows * k
+
+    @staticmethod
+    def _draw(
+        buffer: Tensor, streams: Sequence[NoiseStream], start: int, filled: int, n: int
+    ) -> list[int]:
+        """Fill the buffer with the noise of samples ``start`` to ``start + filled`` of the
+        image-major sequence; returns the image number of each row."""
+        row, numbers = 0, []
+        while row < filled:
+            image, offset = divmod(start + row, n)
+            take = min(filled - row, n - offset)
+            streams[image].fill(buffer[row : row + take])
+            numbers += [image] * take
+            row += take
+        return numbers
+
+
+def execution_text(batch_size: int, device: torch.device) -> str:
+    """The text of :meth:`NoisyForward.execution`."""
+    threads = f" threads={torch.get_num_threads()}" if device.type == "cpu" else ""
+    where = " ".join(device_info(str(device)).title.partition(" (")[0].split())
+    return (
+        f"batch={batch_size}{threads} torch={torch.__version__} ddrs={ddrs_core.__version__} "
+        f"on {where}"
+    )
+
+
+def batch_size_of(execution: str) -> int | None:
+    """The batch size that :meth:`NoisyForward.execution` recorded; None where nobody did."""
+    found = _BATCH.match(execution)
+    return int(found[1]) if found else None
+
+
+def _shape_for(filled: int, size: int) -> int:
+    """The smallest of the fixed batch sizes size, size/2, size/4, ... that holds ``filled``."""
+    while size % 2 == 0 and size // 2 >= max(filled, 8):
+        size //= 2
+    return size
+
+
+def _numel(shape: Sequence[int]) -> int:
+    return max(1, int(torch.Size(shape).numel()))

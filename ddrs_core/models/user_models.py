@@ -1,0 +1,124 @@
+"""Models that people bring along: kept in the user's data folder, or as uploads of visitors."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+import threading
+from pathlib import Path
+
+import torch
+
+from ddrs_core.atomic_write import one_at_a_time
+from ddrs_core.errors import CheckpointError, InvalidParameterError, unknown_name
+from ddrs_core.models.checkpoint import read_card, save_checkpoint
+from ddrs_core.models.classifier import Classifier, ModelCard, with_card
+from ddrs_core.models.registry import (
+    MODEL_NAME,
+    PUBLISHED_PREFIX,
+    UPLOAD_PREFIX,
+    added_folder,
+    path_of,
+    uploads_folder,
+)
+
+MAX_UPLOADS = 200
+MAX_UPLOAD_BYTES = 8 << 30
+_LOCK = threading.Lock()
+
+
+def add_model(classifier: Classifier) -> ModelCard:
+    """Keep a model in the user's data folder, where every picker finds it.
+
+    Raises:
+        InvalidParameterError: if the name is taken or cannot be a file's name.
+        DDRSError: if the folder cannot be written to.
+        CheckpointError: if the network does not take the images that its card names.
+    """
+    name = classifier.card.name
+    if not MODEL_NAME.fullmatch(name) or name.startswith((PUBLISHED_PREFIX, UPLOAD_PREFIX)):
+        raise InvalidParameterError(
+            f"A model's name consists of letters, digits, '.', '_' and '-', unlike {name[:80]!r}; "
+            f"it begins neither with {PUBLISHED_PREFIX!r} nor with {UPLOAD_PREFIX!r}."
+        )
+    with one_at_a_time(added_folder()):
+        if path_of(name) is not None:
+            raise InvalidParameterError(f"There is a model {name!r} already. Choose another name.")
+        return read_card(_save(classifier, added_folder()))
+
+
+def free_name(name: str) -> str:
+    """``name``, or the first of ``name-2``, ``name-3``, ... that no model has."""
+    numbered = (f"{name[:95]}-{number}" for number in itertools.count(2))
+    return next(n for n in itertools.chain([name], numbered) if path_of(n) is None)
+
+
+def remove_model(name: str) -> None:
+    """Delete a model that was added on this machine.
+
+    Raises:
+        UnknownNameError: if there is none of that name.
+    """
+    path = added_folder() / f"{name}.safetensors"
+    if not MODEL_NAME.fullmatch(name) or not path.exists():
+        raise unknown_name("added model", name, [p.stem for p in added_folder().glob("*.saf*")])
+    path.unlink()
+    path.with_suffix(".json").unlink(missing_ok=True)
+
+
+def keep_upload(classifier: Classifier) -> ModelCard:
+    """Keep a visitor's model under a name made of its digest; the oldest ones give way."""
+    with_card(classifier, name=f"{UPLOAD_PREFIX}{_upload_digest(classifier)}")
+    folder = uploads_folder()
+    with _LOCK:
+        path = _save(classifier, folder)
+        _drop_oldest(folder)
+    return read_card(path)
+
+
+def _upload_digest(classifier: Classifier) -> str:
+    """Tells apart the same weights behind different normalisations."""
+    card = classifier.card
+    text = f"{card.digest}|{card.architecture}|{card.normalization}|{card.sigma}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _check_answer(classifier: Classifier) -> None:
+    """Raises CheckpointError unless the network takes the images that its card names."""
+    card = classifier.card
+    try:
+        with torch.inference_mode():
+            found = tuple(classifier(torch.zeros(1, *card.shape)).shape)
+    except (RuntimeError, ValueError) as error:
+        raise CheckpointError(
+            f"{card.architecture} does not take images of {list(card.shape)}: "
+            f"{str(error).splitlines()[0]}."
+        ) from None
+    if found != (1, card.num_classes):
+        raise CheckpointError(
+            f"{card.architecture} should give {card.num_classes} logits for an image of "
+            f"{list(card.shape)}, but gives {list(found[1:])}."
+        )
+
+
+def _save(classifier: Classifier, folder: Path) -> Path:
+    """Write a model so that no reader ever sees half of it."""
+    _check_answer(classifier)
+    partial = folder / f".partial-{os.getpid()}-{threading.get_ident()}"
+    written = save_checkpoint(classifier, partial)
+    path = folder / written.name
+    os.replace(written.with_suffix(".json"), path.with_suffix(".json"))
+    os.replace(written, path)
+    partial.rmdir()
+    return path
+
+
+def _drop_oldest(folder: Path) -> None:
+    files = sorted(folder.glob("*.safetensors"), key=lambda p: p.stat().st_mtime_ns)
+    total = sum(p.stat().st_size for p in files)
+    while len(files) > 1 and (len(files) > MAX_UPLOADS or total > MAX_UPLOAD_BYTES):
+        oldest = files.pop(0)
+        total -= oldest.stat().st_size
+        oldest.unlink(missing_ok=True)
+        oldest.with_suffix(".json").unlink(missing_ok=True)

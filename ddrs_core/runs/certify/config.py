@@ -1,0 +1,175 @@
+"""What a certification run is asked to do, and which images it takes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import Any, NoReturn
+
+from ddrs_core.data import Dataset, get_dataset_info, image_digest
+from ddrs_core.errors import InvalidParameterError, require_count, unknown_name
+from ddrs_core.models import check_fit, get_card, open_for_model
+from ddrs_core.smoothing import (
+    AdaptiveSamples,
+    Bound,
+    FixedSamples,
+    Grade,
+    Looks,
+    Samples,
+    StopRule,
+    StrategyConfig,
+)
+from ddrs_core.smoothing.confidence import check_budget, check_sigma
+from ddrs_core.smoothing.sigma.strategies import config_from_dict
+from ddrs_core.smoothing.stopping import rule_from_dict
+
+_LOOKED_AT = 8  # images, about, whose pixels tell whether a plan is still the same
+
+
+class Method(StrEnum):
+    """Where the noise level of an image comes from."""
+
+    FIXED = "fixed"  # the same sigma for every image
+    DS = "ds"  # data-dependent sigma, starting from sigma_0
+    DS_MEMORY = "ds-memory"  # the same, settled against a memory bank in the order of the plan
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise unknown_name("method", value, cls)
+
+
+@dataclass(frozen=True)
+class CertifyConfig:
+    """One certification run."""
+
+    dataset: str
+    model: str
+    method: Method
+    sigma: float  # sigma_0 for a data-dependent method
+    strategy: StrategyConfig | None = None  # data-dependent methods only
+    bank: str = ""  # name of the memory bank, with that method only
+    n0: int = 100
+    n: int = 100_000  # samples that bound the probability; the most of them with ``until``
+    until: StopRule | None = None  # stop voting as soon as this is settled
+    alpha: float = 0.001
+    bound: Bound = Bound.ONE_SIDED
+    split: str = "test"
+    skip: int = 1  # every skip-th image, as in Cohen's code
+    start: int = 0  # the first image
+    limit: int | None = None  # at most so many images
+    indices: tuple[int, ...] | None = None  # these images instead
+    precision: str = "auto"
+    device: str = "auto"
+    seed: int = 0
+    batch_size: int | None = None
+
+    def check(self) -> CertifyConfig:
+        """Raises InvalidParameterError if a number makes no sense, whatever the data set."""
+        check_sigma(self.sigma)
+        check_budget(self.n0, self.n, self.alpha, parts=self.bound.parts)
+        require_count("skip", self.skip)
+        if self.limit is not None:
+            require_count("limit", self.limit)
+        if self.indices is not None and len(set(self.indices)) < len(self.indices):
+            raise InvalidParameterError("An image is listed more than once.")
+        if (self.strategy is None) != (self.method is Method.FIXED):
+            raise InvalidParameterError(f"Method {self.method} and its strategy do not fit.")
+        if self.strategy is not None:
+            self.strategy.check()
+        if bool(self.bank) != (self.method is Method.DS_MEMORY):
+            raise InvalidParameterError(
+                "A memory bank goes with the method ds-memory, and that needs one."
+            )
+        self.samples.check()
+        return self
+
+    @property
+    def samples(self) -> Samples:
+        """How many votes bound the probability of a class."""
+        if self.until is None:
+            return FixedSamples(self.n)
+        return AdaptiveSamples(Looks(self.n), self.until)
+
+    @property
+    def grade(self) -> Grade:
+        """What the radii are worth before they are settled against a bank, if they are."""
+        return Grade.UNCONDITIONAL if self.method is Method.FIXED else Grade.CONDITIONAL
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> CertifyConfig:
+        """The inverse of :meth:`to_dict`, also after a way through JSON.
+
+        Raises:
+            InvalidParameterError: if it is something else.
+        """
+        try:
+            strategy, until, indices = data["strategy"], data["until"], data["indices"]
+            return cls(
+                **{
+                    **data,
+                    "method": Method(data["method"]),
+                    "bound": Bound(data["bound"]),
+                    "strategy": None if strategy is None else config_from_dict(strategy),
+                    "until": None if until is None else rule_from_dict(until),
+                    "indices": None if indices is None else tuple(int(i) for i in indices),
+                }
+            ).check()
+        except (KeyError, TypeError) as error:
+            raise InvalidParameterError(
+                f"The settings of the run cannot be read: {error}."
+            ) from None
+
+
+def shared_votes(configs: Sequence[CertifyConfig]) -> dict[int, int]:
+    """Which settings of a run need no votes of their own: one with a memory takes the certificates
+    of the data-dependent setting that is the same but for the memory, and settles those.
+
+    Returns:
+        The number of the setting that votes, by that of the setting with a memory.
+    """
+    voting = {c: i for i, c in reversed(list(enumerate(configs))) if c.method is Method.DS}
+    without = [replace(c, method=Method.DS, bank="") if c.bank else None for c in configs]
+    return {i: voting[c] for i, c in enumerate(without) if c in voting}
+
+
+def open_plan(config: CertifyConfig) -> tuple[Dataset, list[int]]:
+    """The images of a run and its plan, without the model.
+
+    Raises:
+        DDRSError: for a name or number that makes no sense, or things that do not fit.
+    """
+    card = get_card(config.check().model)
+    check_fit(card, get_dataset_info(config.dataset))
+    dataset = open_for_model(config.dataset, card, config.split)
+    return dataset, plan_images(config, dataset)
+
+
+def plan_digest(dataset: Dataset, plan: Sequence[int]) -> str:
+    """Tells whether a plan still means the same images: from the labels of all and the pixels of a
+    few, so that it costs no time."""
+    digest = hashlib.sha256(repr([(i, dataset.label(i)) for i in plan]).encode())
+    for at in sorted({k * (len(plan) - 1) // _LOOKED_AT for k in range(_LOOKED_AT + 1)}):
+        read = dataset.read([plan[at]])
+        digest.update((image_digest(read.images[0]) if read.indices else "unreadable").encode())
+    return digest.hexdigest()[:16]
+
+
+def plan_images(config: CertifyConfig, dataset: Dataset) -> list[int]:
+    """The images that a run certifies, in order.
+
+    Raises:
+        InvalidParameterError: if an image does not exist, or none is selected.
+    """
+    if config.indices is not None:
+        plan = [dataset.check_index(index) for index in config.indices]
+    else:
+        plan = list(range(dataset.check_index(config.start), len(dataset), config.skip))
+    if not plan:
+        raise InvalidParameterError("No image is selected.")
+    return plan[: config.limit]

@@ -1,0 +1,61 @@
+"""What a certification will cost on this machine, from a measured rate of votes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import torch
+
+from ddrs_core.models import NoisyForward, noise_generator
+from ddrs_core.runs.certify.config import CertifyConfig, shared_votes
+from ddrs_core.smoothing import AscentConfig, StrategyConfig
+
+_ADAPTIVE_SHARE = 0.12  # of N: 0.10 on the published ResNet-20 log, a little more on others
+_GRADIENT_VOTES = 3.0  # forward and backward of one copy, in votes
+_GUARD_CANDIDATES = 4
+_MEASURE_SECONDS = 0.6
+_FIRST_VOTES = 256
+
+
+def measure_rate(forward: NoisyForward, shape: Sequence[int]) -> float:
+    """Votes a second on images of shape [C, H, W], measured for about half a second.
+
+    Raises:
+        DDRSError: if the network does not take such images.
+    """
+    image = torch.full((1, *shape), 0.5)
+    sigmas = torch.tensor([0.25])
+    n, rate = _FIRST_VOTES, 0.0
+    ends = time.perf_counter() + _MEASURE_SECONDS
+    while time.perf_counter() < ends:
+        generator = noise_generator(0, 0, "cost", forward.device)
+        started = time.perf_counter()
+        forward.votes(image, sigmas, n, [generator])
+        rate = n / max(time.perf_counter() - started, 1e-9)
+        n = max(n, min(1 << 20, int(rate * _MEASURE_SECONDS / 3)))
+    return rate
+
+
+def expected_votes_of_all(configs: Sequence[CertifyConfig], images: int) -> float:
+    """Forward passes that all settings of a run take together, about."""
+    takers = shared_votes(configs)
+    return sum(expected_votes(c, images) for i, c in enumerate(configs) if i not in takers)
+
+
+def expected_votes(config: CertifyConfig, images: int) -> float:
+    """Forward passes that a run over so many images will take, about; a backward pass counts as
+    two. The share that an adaptive run needs is that of published runs.
+    """
+    n = config.n if config.until is None else max(_ADAPTIVE_SHARE * config.n, 512)
+    return images * (config.n0 + n + _strategy_votes(config.strategy))
+
+
+def _strategy_votes(strategy: StrategyConfig | None) -> float:
+    """Forward passes that choose the sigma of one image."""
+    if strategy is None:
+        return 0.0
+    if isinstance(strategy, AscentConfig):
+        steps = strategy.steps * strategy.samples * _GRADIENT_VOTES
+        return steps + (_GUARD_CANDIDATES * strategy.guard)
+    return 2 * strategy.steps * strategy.samples + (_GUARD_CANDIDATES - 1) * strategy.guard

@@ -1,0 +1,69 @@
+"""What runs in the database have found: results to compare, and rows for files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ddrs_core.runs.logs.file import HEADER, LogRow, settings_text
+from ddrs_core.runs.results.results import ResultSet, Source, from_certificates
+from ddrs_core.runs.worker import recorded_configs, setting_title
+from ddrs_core.smoothing import Certificate
+from ddrs_core.store import RunRecord, Store
+
+
+def result_id(run_id: str, setting: int) -> str:
+    """Names the results of one setting of a run."""
+    return f"run.{run_id}.{setting}"
+
+
+def recorded_results(store: Store, run: RunRecord) -> list[ResultSet]:
+    """The results of each setting of a run that has any certificate yet, in order of images.
+
+    Raises:
+        DDRSError: if the run is gone, or its settings cannot be read.
+    """
+    found = []
+    for setting, certificates in enumerate(_certificates(store, run)):
+        if certificates:
+            found.append(setting_results(run, setting, certificates))
+    return found
+
+
+def setting_results(run: RunRecord, setting: int, certificates: Sequence[Certificate]) -> ResultSet:
+    """The results of one setting of a run, from certificates that have been read already."""
+    config = recorded_configs(run)[setting]
+    several = len(run.settings) > 1
+    return from_certificates(
+        certificates,
+        id=result_id(run.id, setting),
+        title=f"{run.title} ({setting_title(config)})" if several else run.title,
+        settings=_settings(run, setting, certificates[0]),
+        source=Source.RUN,
+    )
+
+
+def recorded_log(store: Store, run: RunRecord, setting: int = 0) -> str:
+    """One setting of a run as a certification log.
+
+    Raises:
+        DDRSError: if the run is gone, or its settings cannot be read.
+    """
+    certificates = _certificates(store, run)[setting]
+    if not certificates:
+        return HEADER + "\n"
+    settings = _settings(run, setting, certificates[0])
+    lines = [LogRow(certificate, settings).to_line() for certificate in certificates]
+    return "\n".join([HEADER, *lines, ""])
+
+
+def _certificates(store: Store, run: RunRecord) -> list[list[Certificate]]:
+    found: list[list[Certificate]] = [[] for _ in run.settings]
+    for stored in store.certificates(run.id):
+        found[stored.setting].append(stored.certificate)
+    return found
+
+
+def _settings(run: RunRecord, setting: int, certificate: Certificate) -> dict[str, str]:
+    config = recorded_configs(run)[setting]
+    device_type = run.device.partition(":")[0]
+    return settings_text(config, certificate.model, certificate.precision, device_type)

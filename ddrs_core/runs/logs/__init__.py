@@ -1,0 +1,1 @@
+"""Certification logs: written, read, checked."""

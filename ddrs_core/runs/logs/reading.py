@@ -1,0 +1,276 @@
+"""Reading certification logs: our own, Cohen et al.'s, and every known relative of theirs.
+
+Nothing is repaired silently: what was left out or read in another way than it stands becomes a
+sentence in the notes of the results, what cannot be read is an error that names the line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from ddrs_core.file_access import open_regular
+from ddrs_core.quantities import counted
+from ddrs_core.runs.logs.dialect import Dialect, Header, read_header
+from ddrs_core.runs.logs.file import LogError, LogRow
+from ddrs_core.runs.logs.log_cells import read_flag, read_number, read_seconds, read_whole
+from ddrs_core.runs.logs.text import MOST_BYTES, Findings, decode_log, log_title, split_lines
+from ddrs_core.runs.logs.votes import (
+    Claim,
+    cap_sentences,
+    read_claim,
+    settle_claims,
+    sigma_in_name,
+)
+from ddrs_core.runs.results.results import (
+    UNKNOWN,
+    ResultRow,
+    ResultSet,
+    Source,
+    failure_notes,
+    from_certificates,
+)
+from ddrs_core.smoothing import ABSTAIN
+
+T = TypeVar("T")
+
+_ONE_FOR_ALL = ("split", "sigma_0", "strategy", "schedule")  # settings of one log
+_MOST_VOTES = 50_000_000  # numbers in the vote counts of all rows together
+
+
+def read_log(path: Path) -> ResultSet:
+    """Read a log of any known dialect; a header without rows gives a set without rows.
+
+    Raises:
+        LogError: in words, if the file cannot be read, is too large or is something else.
+    """
+    try:
+        with open_regular(path, LogError) as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise LogError(f"{path} cannot be read: {error.strerror}.") from None
+    return parse_log(data, str(path))
+
+
+def parse_log(data: bytes, name: str) -> ResultSet:
+    """As :func:`read_log`, from the bytes of a file.
+
+    Args:
+        data: what stands in the file.
+        name: of the file, for messages and the title.
+    """
+    findings = Findings()
+    text = decode_log(data, name, findings)
+    lines, cut = split_lines(text, name, findings)
+    header = read_header(lines[0], name, findings)
+    named = sigma_in_name(name) if header.sigma is None else None
+    claims, settings = _read_rows(_Lines(lines, cut, header, name, named), findings)
+    rows, lowered = settle_claims(claims)
+    caps = cap_sentences(claims, from_name=named is not None)
+    notes = (*header.notes, *findings.sentences(), *lowered, *caps, *_about(rows))
+    title, key = log_title(name), f"log-{hashlib.sha256(data).hexdigest()[:16]}"
+    if header.dialect is Dialect.OURS:
+        made = from_certificates(
+            [row.certificate for row in rows if row.certificate is not None],
+            id=key, title=title, settings=settings, source=Source.LOG, notes=notes,
+        )  # fmt: skip
+        return replace(made, rows=tuple(rows), dialect=header.dialect)
+    sigma, method = _sigma_and_method(rows, header)
+    return ResultSet(
+        id=key,
+        title=title,
+        rows=tuple(rows),
+        source=Source.LOG,
+        dialect=header.dialect,
+        method=method,
+        sigma=sigma,
+        n=_common([claim.n for claim in claims]),
+        alpha=_common([claim.alpha for claim in claims]),
+        has_radii=header.radius is not None,
+        notes=(*notes, *failure_notes(rows)),
+    )
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """A log as lines, and what is known of all of them."""
+
+    lines: Sequence[str]
+    cut: bool  # the last one has no end
+    header: Header
+    name: str
+    sigma: float | None  # that the name of the file says
+
+
+def _read_rows(log: _Lines, findings: Findings) -> tuple[list[Claim], dict[str, str]]:
+    """All rows, and the settings that our own logs hold."""
+    claims: list[Claim] = []
+    seen: dict[int, ResultRow] = {}
+    settings: dict[str, str] = {}
+    votes = 0
+    for number, line in enumerate(log.lines[1:], start=2):
+        last = log.cut and number == len(log.lines)
+        if last and _is_cut_off(line, log):
+            findings.add("The last line ({rows}) is cut off and was left out.", number)
+            continue
+        if not line.strip():
+            findings.add("Empty lines were skipped: {rows}.", number)
+            continue
+        if line == log.lines[0]:
+            findings.add("The header stands again, and was skipped, in {rows}.", number)
+            continue
+        try:
+            claim, own = _read_row(line, log, number, findings)
+        except (ValueError, KeyError) as error:
+            raise LogError(
+                f"Line {number} of {log.name} cannot be read: {str(error)[:200]}."
+            ) from None
+        if last:
+            findings.add("The last line ({rows}) has no end; its last cell may be cut.", number)
+        if own is not None:
+            settings = settings or own.settings
+            if any(own.settings[key] != settings[key] for key in _ONE_FOR_ALL):
+                findings.add("The settings differ from those of the first row in {rows}.", number)
+        if claim.certificate is not None:
+            votes += len(claim.certificate.counts)
+        if votes > _MOST_VOTES:
+            raise LogError(f"{log.name} holds too many vote counts: {_MOST_VOTES:,} are the most.")
+        index = claim.row.index
+        before = None if index is None else seen.get(index)
+        if before is not None:
+            _check_repeated(claim.row, before, number, log.name)
+            findings.add("Images that stand twice were left out in {rows}.", number)
+            continue
+        if index is not None:
+            seen[index] = claim.row
+        claims.append(claim)
+    return claims, settings
+
+
+def _is_cut_off(line: str, log: _Lines) -> bool:
+    """Whether a line without its end is unfinished. Ours always end, so there it is; files that
+    went through an editor may lack the last end only."""
+    if log.header.dialect is Dialect.OURS:
+        return True
+    try:
+        _read_row(line, log, 0, Findings())
+    except (ValueError, KeyError):
+        return True
+    return False
+
+
+def _check_repeated(row: ResultRow, before: ResultRow, number: int, name: str) -> None:
+    same = (row.label, row.prediction, row.radius) == (
+        before.label, before.prediction, before.radius,
+    )  # fmt: skip
+    if not same:
+        raise LogError(
+            f"Line {number} of {name} gives another answer for image {row.index} than a line "
+            "before: there are two runs in one file."
+        )
+
+
+def _read_row(
+    line: str, log: _Lines, number: int, findings: Findings
+) -> tuple[Claim, LogRow | None]:
+    """One row; of our own logs also with all that it holds.
+
+    Raises:
+        ValueError: in words, if it cannot be read.
+    """
+    header, parts = log.header, line.split("\t")
+    if len(parts) != len(header.names):
+        raise ValueError(
+            f"it has {counted(len(parts), 'cell')} where the header has {len(header.names)}"
+        )
+    cells = dict(zip(header.names, parts, strict=True))
+    text = cells[header.index].strip()
+    index = read_whole(text, header.index, least=0) if text or not _ours(header) else None
+    said = read_whole(cells["predict"], "predict", least=ABSTAIN)
+    prediction, radius = _read_radius(cells, header.radius, said, number, findings)
+    label, correct = _read_label(cells, said, prediction, number, findings)
+    time, sigma = cells.get("time", "").strip(), None
+    if header.sigma is not None and cells[header.sigma].strip():
+        sigma = read_number(cells[header.sigma], header.sigma)
+        if not sigma > 0:
+            raise ValueError(f"{header.sigma} is {sigma:g}, not above 0")
+    row = ResultRow(
+        index, label, prediction, radius, correct, read_seconds(time) if time else None, sigma
+    )
+    own = LogRow.from_line(line, header.names) if _ours(header) else None
+    return read_claim(cells, row, number, own, log.sigma), own
+
+
+def _ours(header: Header) -> bool:
+    return header.dialect is Dialect.OURS
+
+
+def _read_radius(
+    cells: dict[str, str], column: str | None, prediction: int, number: int, findings: Findings
+) -> tuple[int, float]:
+    """Prediction and radius, which contradict each other in some logs."""
+    if column is None:
+        return prediction, 0.0
+    radius = read_number(cells[column], column)
+    if radius != radius:
+        if prediction != ABSTAIN:
+            raise ValueError(f"radius is not a number (NaN) for class {prediction}")
+        findings.add("Radii of abstentions that are no number were read as 0: {rows}.", number)
+    elif radius < 0:
+        findings.add("Negative radii were read as abstentions with radius 0: {rows}.", number)
+    elif radius > 0 and prediction == ABSTAIN:
+        findings.add("Abstentions with a radius above 0 were read with radius 0: {rows}.", number)
+    elif prediction != ABSTAIN:
+        return prediction, radius
+    return ABSTAIN, 0.0
+
+
+def _read_label(
+    cells: dict[str, str], said: int, prediction: int, number: int, findings: Findings
+) -> tuple[int | None, bool | None]:
+    """Label, and whether ``prediction`` is right; the label is believed more than ``correct``."""
+    flag, text = cells.get("correct", "").strip(), cells.get("label", "").strip()
+    if not text:
+        if "label" in cells or not flag:
+            return None, None
+        return None, read_flag(flag) and prediction != ABSTAIN
+    label = read_whole(text, "label", least=0)
+    if flag and read_flag(flag) != (said == label):
+        findings.add(
+            "The column correct contradicts label and predict, which were believed, in {rows}.",
+            number,
+        )
+    return label, prediction == label
+
+
+def _about(rows: Sequence[ResultRow]) -> list[str]:
+    if not rows:
+        return ["There is a header but no row yet."]
+    unlabelled = sum(row.correct is None for row in rows)
+    if unlabelled:
+        return [
+            f"{unlabelled:,} of {counted(len(rows), 'image')} "
+            f"{'has' if unlabelled == 1 else 'have'} no label, which counts as wrong."
+        ]
+    return []
+
+
+def _sigma_and_method(rows: Sequence[ResultRow], header: Header) -> tuple[float | None, str]:
+    """The one sigma of all rows, and whether sigma depends on the image."""
+    sigmas = np.array([row.sigma for row in rows if row.sigma is not None])
+    if len(sigmas) == 0:
+        return None, UNKNOWN
+    if header.sigma_is_chosen or len(np.unique(sigmas)) > 1:
+        return None, "ds"
+    return float(sigmas[0]), "fixed" if len(sigmas) > 1 else UNKNOWN
+
+
+def _common(values: Sequence[T | None]) -> T | None:
+    """The value of all rows, if all have the same."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else None

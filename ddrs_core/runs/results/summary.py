@@ -1,0 +1,147 @@
+"""What a set of results says about a classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from ddrs_core.errors import InvalidParameterError
+from ddrs_core.quantities import counted
+from ddrs_core.runs.results.results import ResultSet, from_certificates
+from ddrs_core.smoothing import Certificate, round_down
+
+RADII = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Shares are fractions of all images; abstentions count as wrong, and so do images without a
+    label, of which there are ``images - labelled``, and images that could not be read
+    (``unreadable``), which did not abstain. What nobody recorded, and every share of no images,
+    is None.
+
+    ``certified_accuracy`` maps a radius r to the share that is correct with a radius of at least
+    r (None for r > 0 if there are only predictions); ``clean_accuracy`` is the share whose most
+    frequent class is the label, proved or not. ``certified_share`` is like
+    ``certified_accuracy``, whatever the class is. ``n`` is the most samples that an image could
+    get, ``n_mean`` what they got; where sampling stopped as soon as the radii of a table were
+    settled the average certified radius is a floor.
+    """
+
+    images: int
+    labelled: int
+    certified_accuracy: dict[float, float | None]
+    average_certified_radius: float | None  # wrong = 0
+    clean_accuracy: float | None
+    abstention_rate: float | None
+    n: int | None
+    alpha: float | None
+    seconds: float | None
+    certified_share: dict[float, float | None]
+    average_is_floor: bool = False
+    n_mean: float | None = None
+    seconds_per_image: float | None = None
+    unreadable: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        if not self.images:
+            return "no image yet"
+        unlabelled = "" if self.labelled else " without labels"
+        failed = f" ({self.unreadable:,} of them not readable)" if self.unreadable else ""
+        head = f"{counted(self.images, 'image')}{unlabelled}{failed}, {self._protocol()}"
+        shares = self.certified_accuracy if self.labelled else self.certified_share
+        listed = ", ".join(f"{r:g}: {_share(share)}" for r, share in shares.items())
+        abstentions = f"abstentions {_share(self.abstention_rate)}"
+        if not self.labelled:
+            return f"{head}\nshare certified, whatever the class, at {listed}; {abstentions}"
+        floor = "at least " if self.average_is_floor else ""
+        return (
+            f"{head}\n"
+            f"certified accuracy at {listed}\n"
+            f"average certified radius (wrong = 0) {floor}"
+            f"{_radius(self.average_certified_radius)}, "
+            f"clean accuracy {_share(self.clean_accuracy)}, {abstentions}"
+        )
+
+    def _protocol(self) -> str:
+        n = "unknown" if self.n is None else f"{self.n:,}"
+        if self.n is not None and self.n_mean is not None and self.n_mean < self.n:
+            n = f"at most {n}, {self.n_mean:,.0f} on average"
+        alpha = "unknown" if self.alpha is None else f"{self.alpha:g}"
+        seconds = "" if self.seconds is None else f", {self.seconds:.1f} s"
+        return f"N = {n}, alpha = {alpha}{seconds}"
+
+
+def summarize(certificates: Sequence[Certificate], radii: Sequence[float] = RADII) -> Summary:
+    """Summarize the certificates of one run.
+
+    Raises:
+        InvalidParameterError: if there is none.
+    """
+    if not certificates:
+        raise InvalidParameterError("There is no certificate to summarize.")
+    return summarize_results(from_certificates(certificates, id="", title=""), radii)
+
+
+def summarize_results(results: ResultSet, radii: Sequence[float] = RADII) -> Summary:
+    """Summarize results from anywhere, also none at all."""
+    seconds = [row.seconds for row in results.rows if row.seconds is not None]
+    timed = bool(seconds) and len(seconds) == len(results.rows)
+    found = [row.certificate for row in results.rows if row.certificate is not None]
+    certificates = [c for c in found if not c.failure]
+    effective = results.correct * results.radii
+    certified = results.certified
+
+    def share_at(r: float, held: np.ndarray) -> float | None:
+        return _mean(held & (results.radii >= r)) if results.has_radii or r == 0 else None
+
+    return Summary(
+        images=len(results.rows),
+        labelled=int(results.labelled.sum()),
+        certified_accuracy={r: share_at(r, results.correct) for r in radii},
+        average_certified_radius=_mean(effective) if results.has_radii else None,
+        clean_accuracy=_clean_accuracy(results),
+        abstention_rate=_mean(results.abstained),
+        n=results.n,
+        alpha=results.alpha,
+        seconds=float(sum(seconds)) if timed else None,
+        certified_share={r: share_at(r, certified) for r in radii},
+        average_is_floor=results.acr_is_floor,
+        n_mean=_mean(np.array([c.n for c in certificates])) if certificates else None,
+        seconds_per_image=float(np.mean(seconds)) if seconds else None,
+        unreadable=len(results.failed),
+    )
+
+
+def average_text(radius: float) -> str:
+    """An average certified radius, rounded down: with a digit more than radii, so that the figure
+    that the literature rounds to three digits can be read from it."""
+    return round_down(radius, 4)
+
+
+def _clean_accuracy(results: ResultSet) -> float | None:
+    """Share whose most frequent class is the label; None where votes were not recorded."""
+    found = [row.certificate for row in results.rows if row.certificate is not None]
+    if not found or len(found) < len(results.rows):
+        return None
+    right = [not c.failure and int(np.argmax(c.counts)) == c.label for c in found]
+    return float(np.mean(right))
+
+
+def _mean(values: np.ndarray) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _radius(value: float | None) -> str:
+    return "unknown" if value is None else average_text(value)
+
+
+def _share(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3f}"

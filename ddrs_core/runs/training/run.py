@@ -1,0 +1,364 @@
+"""A training run in a folder: trained, logged, resumable, and in the end measured and saved.
+
+In ``DIR``, for a model ``NAME``::
+
+    NAME.safetensors, NAME.json   the model and its card, once the run has ended
+    NAME.log.jsonl                the training log: settings, then a line an epoch
+    NAME.run/state.pt             all that is needed to go on; gone once the run has ended
+    NAME.run/progress.json        how far it is, twice a second
+    NAME.run/tensorboard/         the same figures for TensorBoard
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ddrs_core.data import DatasetInfo, list_datasets
+from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError, unknown_name
+from ddrs_core.file_access import writing
+from ddrs_core.models import (
+    Classifier,
+    ModelCard,
+    device_info,
+    load_checkpoint,
+    save_checkpoint,
+    weights_digest,
+)
+from ddrs_core.models.architectures import get_architecture, list_architectures
+from ddrs_core.models.classifier import with_card
+from ddrs_core.models.inference.device import Precision
+from ddrs_core.models.registry import MODEL_NAME
+from ddrs_core.models.rounding import round_weights
+from ddrs_core.runs.training.log import TrainingLog, log_digest
+from ddrs_core.runs.training.progress import ProgressReporter, TrainingStage
+from ddrs_core.training import (
+    ALONE,
+    BatchSummary,
+    EpochSummary,
+    Group,
+    TrainConfig,
+    Trainer,
+    measure_accuracy,
+)
+
+MEASURED_SIGMAS = (0.12, 0.25, 0.50)
+MEASURED_COPIES = 5
+TOLERANCE = 0.005  # of accuracy, at which a model counts as fit for a coarser number format
+SAVE_SECONDS = 20.0  # between two saved states within an epoch
+
+
+@dataclass(frozen=True)
+class ModelSaved:
+    """The end of a training run."""
+
+    path: Path  # of the .safetensors file; the card lies beside it
+    card: ModelCard
+
+
+@dataclass(frozen=True)
+class TrainingStopped:
+    """The run was asked to stop; it can be resumed."""
+
+    epoch: int  # that is under way, from 1
+    folder: Path
+
+
+TrainingStep = BatchSummary | EpochSummary | TrainingStopped | ModelSaved
+
+
+@dataclass(frozen=True)
+class TrainingFiles:
+    """Where the files of a run lie."""
+
+    folder: Path
+    name: str
+
+    @property
+    def model(self) -> Path:
+        return self.folder / f"{self.name}.safetensors"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.name}.log.jsonl"
+
+    @property
+    def run(self) -> Path:
+        return self.folder / f"{self.name}.run"
+
+    @property
+    def state(self) -> Path:
+        return self.run / "state.pt"
+
+    @property
+    def progress(self) -> Path:
+        return self.run / "progress.json"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.run / "tensorboard"
+
+    def remove(self) -> None:
+        """Forget an earlier run and its result."""
+        shutil.rmtree(self.run, ignore_errors=True)
+        for path in (self.model, self.model.with_suffix(".json"), self.log):
+            path.unlink(missing_ok=True)
+
+
+def train_and_save(
+    config: TrainConfig,
+    device: torch.device,
+    folder: Path,
+    *,
+    command: str = "",
+    resume: bool = False,
+    overwrite: bool = False,
+    group: Group = ALONE,
+    stop: threading.Event | None = None,
+) -> Iterator[TrainingStep]:
+    """Train a classifier, measure it on the test split and save it.
+
+    The state is saved after every epoch, every :data:`SAVE_SECONDS` and when the run is told to
+    stop (several processes stop together, at the end of an epoch). A run that was killed and
+    resumed gives the same model as an undisturbed one.
+
+    Args:
+        config: the training run.
+        device: where to train.
+        folder: where its files go.
+        command: the command line that does this again, for the card.
+        resume: go on where the run in ``folder`` is, if there is one.
+        overwrite: forget the run in ``folder``, once this one is sure to begin.
+        group: the processes that share the run; the first one writes.
+        stop: set by whoever wants the run to save its state and end.
+
+    Yields:
+        Summaries of batches and epochs; the last is :class:`ModelSaved` or
+        :class:`TrainingStopped`. Processes other than the first end with their last summary.
+
+    Raises:
+        DDRSError: for a name or number that makes no sense, or if the folder holds a run of that
+            name that is not to be resumed.
+    """
+    check_run(config)
+    files = TrainingFiles(check_folder(folder), config.model_name)
+    if not (resume or overwrite) and (files.model.exists() or files.state.exists()):
+        raise DDRSError(
+            f"{files.folder} holds a run {config.model_name!r} already: add --resume to go on with "
+            "it, --overwrite to start afresh, or use another --out or --name."
+        )
+    if resume and files.model.exists():
+        card = load_checkpoint(files.model).card
+        _check_finished_run(card, config)
+        return iter([ModelSaved(files.model, card)])
+    trainer = Trainer(config, device, group)
+    if resume and files.state.exists():
+        trainer.load(read_state(files.state))
+    if overwrite and group.leads:
+        files.remove()
+    return _run(trainer, files, command, stop or threading.Event())
+
+
+def check_run(config: TrainConfig) -> None:
+    """Look at a run's settings before anything is touched.
+
+    Raises:
+        DDRSError: if a name or number makes no sense, or the architecture takes other images.
+    """
+    if not MODEL_NAME.fullmatch(config.model_name):
+        raise InvalidParameterError(
+            f"A model's name consists of letters, digits, '.', '_' and '-', unlike "
+            f"{config.model_name[:80]!r}."
+        )
+    info, architecture = _dataset_info(config.dataset), get_architecture(config.architecture)
+    if architecture.shape != info.shape:
+        raise MismatchError(
+            f"{architecture.name} takes images of shape {list(architecture.shape)}, but "
+            f"{info.title} has {list(info.shape)}. Use {default_architecture(config.dataset)}."
+        )
+    config.check()
+
+
+def _check_finished_run(card: ModelCard, config: TrainConfig) -> None:
+    wanted = json.loads(json.dumps(config.to_dict()))  # as a card holds it
+    for name, value in wanted.items():
+        if name != "name" and card.training.get(name, value) != value:
+            raise InvalidParameterError(
+                f"{card.name} is there already, trained with {name.replace('_', ' ')} = "
+                f"{card.training[name]}, not {value}. Add --overwrite to train it afresh, or use "
+                "another --out or --name."
+            )
+
+
+def _run(
+    trainer: Trainer, files: TrainingFiles, command: str, stop: threading.Event
+) -> Iterator[TrainingStep]:
+    leads = trainer.group.leads
+    classifier = None
+    log = None
+    progress = None
+    if leads:
+        files.run.mkdir(parents=True, exist_ok=True)
+        progress = ProgressReporter(files.progress, trainer.config)
+        progress.start(trainer.step, trainer.batches)
+        log = TrainingLog(files.log, files.tensorboard, trainer.config, trainer.epochs_done)
+    saved = time.monotonic()
+    try:
+        for step in trainer.steps():
+            if isinstance(step, EpochSummary):
+                classifier = step.classifier
+                if log is not None:
+                    log.append(step)
+            elif progress is not None:
+                progress.batch(step)
+            due = isinstance(step, EpochSummary) or time.monotonic() - saved > SAVE_SECONDS
+            # once: what is stopped is saved
+            stopping = classifier is None and _is_to_stop(stop, trainer, step)
+            if leads and classifier is None and (due or stopping):
+                write_state(trainer.state(), files.state)
+                saved = time.monotonic()
+            yield step
+            if stopping:
+                if progress is not None:
+                    progress.stage(TrainingStage.STOPPED)
+                yield TrainingStopped(trainer.epochs_done + 1, files.folder)
+                return
+    finally:
+        if log is not None:
+            log.close()
+    assert classifier is not None
+    if progress is not None:
+        progress.stage(TrainingStage.MEASURING)
+        _finish(classifier, trainer.config, files, command)
+        progress.stage(TrainingStage.FINISHED)
+        yield ModelSaved(files.model, classifier.card)
+
+
+def _is_to_stop(stop: threading.Event, trainer: Trainer, step: TrainingStep) -> bool:
+    """Several processes have to agree, and meet at the end of an epoch anyway."""
+    if trainer.group.size == 1:
+        return stop.is_set()
+    return isinstance(step, EpochSummary) and trainer.group.any(stop.is_set(), trainer.device)
+
+
+def _finish(
+    classifier: Classifier, config: TrainConfig, files: TrainingFiles, command: str
+) -> None:
+    """Measure the classifier and write it with its card."""
+    device = next(classifier.parameters()).device
+    wanted = {f"{sigma:.2f}": sigma for sigma in (*MEASURED_SIGMAS, config.sigma)}
+    measured = tuple(sorted(wanted.values()))
+    copies, dataset = MEASURED_COPIES, config.dataset
+    round_where_harmless(classifier, dataset, config.sigma)
+    accuracy = measure_accuracy(classifier, dataset, measured, copies=copies, precision="fp32")
+    with_card(
+        classifier,
+        accuracy=accuracy,
+        precision=lowest_precision(classifier, dataset, accuracy, measured, copies=copies),
+        command=command,
+        machine=f"{device_info(str(device)).title}, torch {torch.__version__}",
+        log_digest=log_digest(files.log),
+    )
+    save_checkpoint(classifier, files.folder)
+    files.state.unlink(missing_ok=True)
+
+
+def round_where_harmless(classifier: Classifier, dataset: str, sigma: float) -> None:
+    """Round the weights to half precision unless that costs accuracy under noise ``sigma``; files
+    are then half as large. It is the rounded classifier that is measured and certified."""
+    exact = {name: t.clone() for name, t in classifier.network.state_dict().items()}
+    before = measure_accuracy(classifier, dataset, (sigma,), copies=1, precision="fp32")
+    if not before:
+        return
+    round_weights(classifier)
+    after = measure_accuracy(classifier, dataset, (sigma,), copies=1, precision="fp32")
+    if any(after[name] < before[name] - TOLERANCE for name in before):
+        classifier.network.load_state_dict(exact)
+        with_card(classifier, digest=weights_digest(classifier.network))
+
+
+def lowest_precision(
+    classifier: Classifier,
+    dataset: str,
+    accuracy: dict[str, float],
+    sigmas: tuple[float, ...],
+    *,
+    copies: int = 10,
+) -> Precision:
+    """``bf16`` if every accuracy in that format is within 0.5 points of fp32's, else ``fp32``."""
+    lower = measure_accuracy(classifier, dataset, sigmas, copies=copies, precision="bf16")
+    near = all(abs(lower[name] - accuracy[name]) <= TOLERANCE for name in accuracy)
+    return "bf16" if near and accuracy else "fp32"
+
+
+def write_state(state: dict[str, Any], path: Path) -> None:
+    """Write a trainer's state so that no reader ever sees half of it."""
+    partial = path.with_suffix(".partial")
+    with writing(path):
+        with partial.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """Read what :func:`write_state` wrote.
+
+    Raises:
+        DDRSError: if the file is damaged or something else.
+    """
+    try:
+        state = dict(torch.load(path, map_location="cpu", weights_only=True))
+        _ = state["config"], state["step"], state["network"], state["momentum"]
+        return state
+    except Exception as error:
+        raise DDRSError(
+            f"The saved state {path} cannot be read ({type(error).__name__}). Start the run afresh "
+            "with --overwrite."
+        ) from None
+
+
+def default_architecture(dataset: str) -> str:
+    """The first architecture that was designed for images of this data set's shape.
+
+    Raises:
+        UnknownNameError: if there is no such data set.
+        MismatchError: if there is no such architecture.
+    """
+    info = _dataset_info(dataset)
+    for architecture in list_architectures():
+        if architecture.shape == info.shape:
+            return architecture.name
+    raise MismatchError(f"No architecture is made for {info.title}; name one by --architecture.")
+
+
+def check_folder(folder: Path) -> Path:
+    """Make sure, before hours of work, that files can be written into ``folder``.
+
+    Raises:
+        DDRSError: if it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DDRSError(f"The folder {folder} cannot be made: {error.strerror}.") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise DDRSError(f"The folder {folder} cannot be written to. Choose another --out.")
+    return folder
+
+
+def _dataset_info(name: str) -> DatasetInfo:
+    known = {info.name: info for info in list_datasets()}
+    if name not in known:
+        raise unknown_name("data set", name, known)
+    return known[name]

@@ -1,0 +1,124 @@
+"""What a search for the gap of a data-dependent radius finds, and how hard it looks.
+
+A radius that is conditional on sigma_x says what the classifier smoothed with *that* sigma gives
+to x'. The data-dependent classifier smooths with the sigma that x' chooses itself, and may give
+another class: the reason for a memory (Alfarra et al. 2022, Algorithm 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ddrs_core.errors import InvalidParameterError, require_count, require_number
+from ddrs_core.quantities import counted
+from ddrs_core.smoothing.certificate import Certificate
+from ddrs_core.smoothing.memory.directed_rounding import Distance
+from ddrs_core.smoothing.memory.rules import Ball, Settlement, settle
+
+
+@dataclass(frozen=True)
+class HuntConfig:
+    """How hard to look."""
+
+    levels: tuple[float, ...] = (0.5, 0.7, 1.0, 1.4, 2.0)  # attacked noise levels, times sigma_0
+    targets: int = 4  # nearest images of other classes in whose direction an attack starts
+    steps: int = 60  # of gradient ascent
+    samples: int = 32  # noisy copies a step
+    within: float = 0.97  # of the radius; fresh noise proves a slightly different one
+    step: float = 0.2  # length of the first step, times the radius; the last one is a tenth of it
+    votes: int = 500  # to rank candidates
+    strategies: int = 12  # candidates that choose their own sigma
+    tries: int = 4  # of these, how many are certified at most
+
+    def check(self) -> HuntConfig:
+        """Raises InvalidParameterError if a parameter makes no sense."""
+        if not self.levels:
+            raise InvalidParameterError("There must be a noise level to attack.")
+        for level in self.levels:
+            require_number("attacked level", level, above=0.0, below=100.0)
+        require_count("targets", self.targets, at_least=0, at_most=1_000)
+        require_count("steps", self.steps, at_most=10_000)
+        require_count("samples", self.samples, at_most=10_000)
+        require_number("share of the radius", self.within, above=0.0, below=1.0)
+        require_number("step", self.step, above=0.0, below=10.0)
+        require_count("votes", self.votes, at_least=10, at_most=1_000_000)
+        require_count("strategies", self.strategies, at_most=1_000)
+        require_count("tries", self.tries, at_most=1_000)
+        return self
+
+
+@dataclass(frozen=True)
+class Counterexample:
+    """Two images whose certified answers contradict the radius, taken as that of one classifier.
+
+    Certificates of x' were tried until one differed, so these are not to be relied on. The fresh
+    ones were made with new noise and the same sigmas: one of x, and one of each x' in turn until
+    the last of ``confirmations`` differed, too. With probability 1 - ``failure`` at least, all of
+    them hold, and so do the two that are kept.
+    """
+
+    x: Tensor  # [C, H, W]
+    other: Tensor  # x', [C, H, W], pixels in [0, 1]
+    distance: Distance  # of x' from x, below the radius of both certificates of x
+    certificate: Certificate
+    other_certificate: Certificate
+    fresh: Certificate
+    other_fresh: Certificate
+    attacked_sigma: float  # the noise level at which x' was found
+    confirmations: int  # neighbours that were certified with fresh noise, x' being the last
+
+    @property
+    def failure(self) -> float:
+        """A bound on the probability that one of the fresh certificates is wrong."""
+        return min(1.0, self.fresh.alpha + self.confirmations * self.other_fresh.alpha)
+
+    def with_memory(self) -> Settlement:
+        """What a memory that holds x's ball answers at x' instead, by the fresh certificates."""
+        ball = Ball(0, self.fresh.prediction, self.fresh.radius)
+        claim = self.other_fresh
+        return settle(claim.prediction, claim.radius, [(ball, self.distance)])
+
+
+@dataclass(frozen=True)
+class NotFound:
+    """What was tried in vain; no proof that there is nothing to find."""
+
+    levels: tuple[float, ...]  # attacked noise levels
+    attacks: int  # points that were moved
+    reached: int  # of them, how many got another class at the attacked level
+    chose: int  # of these, how many let the strategy choose their sigma
+    differed: int  # of these, how many still had another class at their own sigma
+    unproved: int  # certifications of such points that named no other class
+    refuted: int  # whose answer the fresh noise did not confirm
+    best_share: float  # largest share of votes for another class at the attacked level
+
+    @property
+    def text(self) -> str:
+        """The same in a sentence or two."""
+        if not self.attacks:
+            return "Nothing was tried: no noise level is far enough from the image's own."
+        said = (
+            f"{counted(self.attacks, 'attack')} at {counted(len(self.levels), 'noise level')} "
+            f"ended inside the ball; at {counted(self.reached, 'end')} the attacked level gave "
+            f"another class (at most {self.best_share:.0%} of the votes)."
+        )
+        if not self.reached:
+            return said
+        return said + (
+            f" {self.chose} of them chose their own sigma, and {self.differed} kept another class "
+            f"there. {counted(self.unproved, 'certification')} named no other class, and fresh "
+            f"noise did not confirm {self.refuted}. That is no proof that there is nothing to find."
+        )
+
+
+@dataclass(frozen=True)
+class HuntProgress:
+    """A sign of life; the last one carries the result."""
+
+    stage: str  # attack, sigma, certify, confirm
+    done: int
+    total: int
+    best_share: float  # largest mean probability, later share of votes, of another class
+    result: Counterexample | NotFound | None = None

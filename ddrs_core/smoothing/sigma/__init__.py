@@ -1,0 +1,1 @@
+"""Strategies that choose sigma for one input."""

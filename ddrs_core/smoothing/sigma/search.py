@@ -1,0 +1,145 @@
+"""Sigma by bisection: Kung and Chen, "QCRS: Improve Randomized Smoothing using Quasi-Concave
+Optimization" (2024).
+
+R(sigma) = sigma * Phi^-1(p(sigma)) is quasi-concave for most inputs, so the sign of
+R(sigma * t) - R(sigma / t) tells on which side the maximum lies. Forward passes only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ddrs_core.errors import require_count, require_number
+from ddrs_core.models import NoisyForward, noise_generator
+from ddrs_core.smoothing.classifier import as_batch, as_forward
+from ddrs_core.smoothing.confidence import Floats
+from ddrs_core.smoothing.sigma.ascent import check_batch
+from ddrs_core.smoothing.sigma.steps import (
+    Budget,
+    SigmaBatch,
+    SigmaStep,
+    check_bounds,
+    guard,
+    promised_radius,
+)
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """Parameters of the bisection."""
+
+    steps: int = 6
+    samples: int = 200  # votes at each of the two points of a step
+    ratio: float = 1.12  # the two points are sigma / ratio and sigma * ratio
+    bounds: tuple[float, float] = (0.05, 1.5)
+    guard: int = 500  # votes for each candidate of the guard
+
+    def check(self) -> SearchConfig:
+        """Raises InvalidParameterError if a parameter makes no sense."""
+        require_count("steps", self.steps, at_most=60)
+        require_count("samples (n)", self.samples, at_most=100_000)
+        require_number("ratio", self.ratio, above=1.0, below=4.0)
+        require_count("guard", self.guard, at_most=100_000)
+        check_bounds(self.bounds)
+        return self
+
+
+def search_sigma(
+    f: nn.Module | NoisyForward | Callable[[Tensor], Tensor],
+    x: Tensor,
+    *,
+    sigma_0: float,
+    config: SearchConfig | None = None,
+    seed: int = 0,
+    index: int = 0,
+    budget: Budget | None = None,
+) -> Iterator[SigmaStep]:
+    """Bisection for one image ``x`` [C, H, W]; see :func:`search_sigmas`."""
+    batches = search_sigmas(
+        f, as_batch(x), [sigma_0], config or SearchConfig(),
+        seed=seed, indices=[index], budget=budget,
+    )  # fmt: skip
+    return (batch.one(0) for batch in batches)
+
+
+def search_sigmas(
+    f: nn.Module | NoisyForward | Callable[[Tensor], Tensor],
+    images: Tensor,
+    sigma_0: Sequence[float] | Tensor,
+    config: SearchConfig,
+    *,
+    seed: int = 0,
+    indices: Sequence[int] | None = None,
+    budget: Budget | None = None,
+) -> Iterator[SigmaBatch]:
+    """Guarded bisection for M images at once; the arguments are those of ``ascend_sigmas``.
+
+    A class other than the one at sigma_0 counts as R = 0, and sigma_0 is kept unless fresh votes
+    promise more.
+    """
+    config.check()
+    forward = as_forward(f)
+    start, numbers = check_batch(forward, images, sigma_0, indices)
+    return _search(forward, images, start, config, seed, numbers, budget or Budget())
+
+
+def _search(
+    forward: NoisyForward,
+    images: Tensor,
+    start: Floats,
+    config: SearchConfig,
+    seed: int,
+    indices: list[int],
+    budget: Budget,
+) -> Iterator[SigmaBatch]:
+    def votes(sigmas: Floats) -> np.ndarray:  # [M] -> [M, K], the same noise at every call
+        generators = [noise_generator(seed, i, "sigma", forward.device) for i in indices]
+        return forward.votes(images, torch.from_numpy(sigmas), config.samples, generators)
+
+    lowest, highest = config.bounds
+    start = start.clip(lowest, highest)
+    low, high = np.full_like(start, math.log(lowest)), np.full_like(start, math.log(highest))
+    step_ratio = math.log(config.ratio)
+    held_class = votes(start).argmax(axis=1)  # [M]
+    rows = np.arange(len(start))
+    for step in range(1, config.steps + 1):
+        middle = (low + high) / 2
+        sides = []
+        for side in (middle - step_ratio, middle + step_ratio):
+            sigma = np.exp(side).clip(lowest, highest)
+            counts = votes(sigma)
+            held = counts[rows, held_class].astype(np.float64)
+            radius = promised_radius(held, config.samples, sigma, budget)
+            radius[counts.argmax(axis=1) != held_class] = 0.0
+            sides.append((sigma, radius, held / config.samples))
+        (sigma_a, radius_a, share_a), (sigma_b, radius_b, share_b) = sides
+        flat = (radius_a == 0) & (radius_b == 0)  # no class on either side: go back to the start
+        up = np.where(flat, np.log(start) > middle, radius_b > radius_a)
+        low, high = np.where(up, middle, low), np.where(up, high, middle)
+        chosen: Floats | None = None
+        reasons: tuple[str, ...] = ()
+        if step == config.steps:
+            found = np.exp((low + high) / 2)
+            candidates = np.stack([np.sqrt(start * found), found])
+            chosen, reasons = guard(
+                forward, images, start, candidates, config.guard, budget, seed, indices
+            )
+        share = (share_a + share_b) / 2
+        yield SigmaBatch(
+            step,
+            config.steps,
+            np.exp(middle),
+            (radius_a + radius_b) / 2,
+            (radius_b - radius_a) / np.maximum(sigma_b - sigma_a, 1e-12),
+            share,
+            1.0 - share,
+            held_class,
+            chosen,
+            reasons,
+        )

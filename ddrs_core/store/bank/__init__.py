@@ -1,0 +1,1 @@
+"""Memory banks in the database."""

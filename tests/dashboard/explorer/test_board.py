@@ -1,0 +1,100 @@
+"""What the explorer says of a choice of sigma, against the radius curve beside it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ddrs_core.dashboard.explorer.board import moment_of, outcome_html
+from ddrs_core.dashboard.explorer.jobs import curve_request
+from ddrs_core.dashboard.explorer.view import ExplorerView, default_view
+from ddrs_core.models import NoisyForward, load_model
+from ddrs_core.smoothing import (
+    AscentConfig,
+    Bound,
+    RadiusCurve,
+    SigmaFrame,
+    choose_sigmas,
+    get_preset,
+    radius_curve,
+    sigma_grid,
+    watch_sigma,
+)
+from ddrs_core.smoothing.confidence import radius_cap
+from ddrs_core.smoothing.sigma.radius_curve import read_curve
+
+_MODEL = "digits-gaussian-0.50"
+_EVERYTHING = re.compile(r"\b(best|optimum|optimal|always|never|cannot|maximum|all noise)\b")
+
+
+@pytest.fixture(scope="module")
+def forward() -> NoisyForward:
+    return NoisyForward(load_model(_MODEL))
+
+
+class _Finished:
+    """As much of a job as a board needs."""
+
+    def __init__(self, frames: list[object]) -> None:
+        self.history = frames
+
+
+def _run(forward: NoisyForward, view: ExplorerView) -> tuple[str, RadiusCurve, float]:
+    x = view.data[view.index][0]
+    steps = choose_sigmas(forward, x[None], [view.sigma_0], view.config, indices=[view.index])
+    frames = [SigmaFrame(batch.one(0), None) for batch in steps]
+    grid = sigma_grid(0.05, 1.5, 13)
+    curve = list(radius_curve(forward, x, grid, samples=200, index=view.index))[-1]
+    moment = moment_of(_Finished(list(frames)), view, None)  # type: ignore[arg-type]
+    assert moment.chosen is not None
+    return outcome_html(view, moment, curve), curve, moment.chosen
+
+
+@pytest.mark.parametrize("preset", ["guarded", "authors-repository", "qcrs"])
+def test_the_verdict_agrees_with_the_curve_beside_it(forward: NoisyForward, preset: str) -> None:
+    """Where the curve shows a clearly larger radius for the same class, the text names it; it
+    never speaks of levels that nobody tried."""
+    view = replace(default_view("digits", _MODEL), preset=preset)
+    apart = []
+    for index in (0, 3):
+        sigma_0 = 0.06 if preset == "authors-repository" else 0.5
+        config = get_preset(preset).at(sigma_0)
+        said, curve, chosen = _run(
+            forward, replace(view, index=index, sigma_0=sigma_0, config=config)
+        )
+        assert not _EVERYTHING.search(said)
+        assert "no other noise level promised" not in said
+        at = np.log(chosen)
+        high = np.interp(at, np.log(curve.sigmas), curve.high)
+        here = curve.prediction[np.abs(np.log(curve.sigmas) - at).argmin()]
+        same = np.where(curve.prediction == here, curve.radius, -1)
+        best = int(same.argmax())
+        apart.append(bool(curve.low[best] > high))
+        if apart[-1]:
+            assert f"{curve.sigmas[best]:.4f}: more, beyond its band" in said
+        else:
+            assert "beyond its band" not in said
+    if preset == "authors-repository":  # 100 steps of 1e-4 hardly move from there
+        assert any(apart)
+
+
+@pytest.mark.parametrize("bound", Bound)
+def test_the_dashed_cap_is_what_the_certification_could_prove(bound: Bound) -> None:
+    view = replace(default_view("digits", _MODEL), n=1_000, bound=bound)
+    curve = next(iter(curve_request(view).start()))
+    expected = radius_cap(curve.sigmas, view.n, view.alpha / bound.parts)
+    assert curve.cap == pytest.approx(expected)
+
+
+def test_an_unfinished_curve_is_not_spoken_of(forward: NoisyForward) -> None:
+    view = replace(default_view("digits", _MODEL), config=AscentConfig(steps=2, samples=2))
+    frames = list(watch_sigma(forward, view.data[0][0], sigma_0=0.5, config=view.config))
+    moment = moment_of(_Finished(list(frames)), view, None)  # type: ignore[arg-type]
+    grid = sigma_grid(0.05, 1.5, 3)
+    curve = list(radius_curve(forward, view.data[0][0], grid, samples=50))[-1]
+    assert "The curve estimates" in outcome_html(view, moment, curve)
+    unfinished = read_curve(curve.sigmas, curve.counts, curve.cap, 10**6)
+    assert "The curve" not in outcome_html(view, moment, unfinished)
