@@ -22,9 +22,9 @@ from ddrs_core.data import attach_dataset, remove_dataset
 from ddrs_core.errors import DDRSError, DeviceError, InvalidParameterError, UnknownNameError
 from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.runs.certify.run import BLOCK, CertifyRun, RunStep, interleave, open_runs
+from ddrs_core.runs.cluster import connection as cluster_connection
+from ddrs_core.runs.cluster import pool as cluster_crew
 from ddrs_core.runs.cluster.cluster import cluster_steps
-from ddrs_core.runs.cluster.cluster import connection as cluster_connection
-from ddrs_core.runs.cluster.cluster import pool as cluster_crew
 from ddrs_core.runs.cluster.connection import ClusterError, require_ray
 from ddrs_core.runs.cluster.pool import seats_of
 from ddrs_core.runs.cluster.worker import cores_per_worker
@@ -191,7 +191,7 @@ def test_complaints_of_workers_arrive_as_they_are(cluster: str) -> None:
     import ray
 
     from ddrs_core.models import load_model
-    from ddrs_core.runs.cluster.cluster import cluster as module
+    from ddrs_core.runs.cluster import cluster as module
 
     with pytest.MonkeyPatch.context() as patch:
         model = load_model("digits-gaussian-0.50", "cpu")

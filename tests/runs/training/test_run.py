@@ -35,6 +35,7 @@ from ddrs_core.models import (
     with_card,
 )
 from ddrs_core.models.rounding import round_weights
+from ddrs_core.runs.training import run as training
 from ddrs_core.runs.training.argv import train_command, train_words
 from ddrs_core.runs.training.log import log_digest, read_training_log
 from ddrs_core.runs.training.run import (
@@ -46,7 +47,6 @@ from ddrs_core.runs.training.run import (
     train_and_save,
     write_state,
 )
-from ddrs_core.runs.training.run import run as training
 from ddrs_core.training import (
     BatchSummary,
     EpochSummary,

@@ -443,7 +443,7 @@ def _settle_twice_and_fail(bank: MemoryBank) -> None:
 
 def test_two_who_use_a_bank_see_each_other(store: Store) -> None:
     """Each has an index of its own; so do two processes."""
-    from ddrs_core.store.bank.bank import index as bank_index
+    from ddrs_core.store.bank import index as bank_index
 
     bank, memory = new_bank(store), SlowMemory()
     kept: list[dict[object, object]] = [{}, {}]

@@ -171,7 +171,7 @@ def test_certificates_that_their_votes_do_not_prove_are_found(bank: MemoryBank) 
 def test_a_bank_that_lost_its_last_ball_settles_no_more(bank: MemoryBank) -> None:
     last = bank.record().stored
     change(bank, "DELETE FROM balls WHERE bank_id = :bank AND serial = :serial", serial=last)
-    from ddrs_core.store.bank.bank import index as bank_index
+    from ddrs_core.store.bank import index as bank_index
 
     bank_index._loaded.clear()
     with pytest.raises(StoreError, match="changed by other means"):

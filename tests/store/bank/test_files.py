@@ -22,7 +22,7 @@ from ddrs_core.store import (
     import_bank,
     list_banks,
 )
-from ddrs_core.store.bank.bank import files as bank_import
+from ddrs_core.store.bank import files as bank_import
 from tests.store.bank.banks import (
     MODEL,
     SHAPE,

@@ -206,7 +206,7 @@ def test_a_bank_of_large_images(store: Store) -> None:
 
 
 def test_many_near_balls_are_read_in_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ddrs_core.store.bank.bank import near as bank_near
+    from ddrs_core.store.bank import near as bank_near
 
     monkeypatch.setattr(bank_near, "_MOST_AT_ONCE", 4)
     bank, memory = new_bank(store), SlowMemory()
@@ -217,7 +217,7 @@ def test_many_near_balls_are_read_in_parts(store: Store, monkeypatch: pytest.Mon
 def test_the_indices_of_a_process_are_bounded(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ddrs_core.store.bank.bank import index as bank_index
+    from ddrs_core.store.bank import index as bank_index
 
     monkeypatch.setattr(bank_index, "_MOST_BYTES", 100_000)
     banks: list[MemoryBank] = []
