@@ -99,7 +99,7 @@ def test_a_name_that_is_taken_is_not_taken_twice(
 def test_a_file_is_replaced_only_by_a_whole_one(
     bank: MemoryBank, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ddrs_core.store.bank.bank import bank_export
+    from ddrs_core.store.bank import bank_export
 
     before = path.read_bytes()
 
