@@ -107,8 +107,9 @@ def _training_row(run: TrainingRun) -> Row:
 
 
 def _count_others(me: str) -> int:
-    """Jobs and runs of other visitors that run, or wait to."""
-    jobs = sum(job.state.is_moving and job.owner != me for job in get_manager().jobs())
+    """Jobs and runs of other visitors that run, or wait to; not those whose visitor has left."""
+    others = [job for job in get_manager().jobs() if job.owner != me]
+    jobs = sum(job.state.is_moving and job.is_going_on for job in others)
     return jobs + sum(owner != me for owner in _owners_of_moving_runs(str(home())))
 
 

@@ -113,6 +113,8 @@ def test_others_are_counted_by_all_that_moves(
     manager.submit(_request("sigma"), "somebody")
     assert "Other visitors have 1 unfinished job on this server" in _said()
     manager.submit(_request("sigma", "that has ended"), "somebody").cancel()
+    left = manager.submit(_request("sigma", "whose visitor has left"), "somebody")
+    left.last_attended -= 3_600.0  # it stands still
     _certification("somebody else")
     st.cache_data.clear()
     runs = [_training("a third", TrainingState.RUNNING), _training("a", TrainingState.FINISHED)]

@@ -111,7 +111,7 @@ def _numpy_globals() -> list[Any]:
     """What numbers such as ``numpy.float64(0.93)`` in a file need; they run nothing."""
     import numpy as np
 
-    scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
+    scalar = np.float64(0).__reduce__()[0]  # the function that pickled numbers name
     kinds = [type(np.dtype(code)) for code in ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "?")]
     kinds += [type(np.dtype(code)) for code in ("u8", "u4", "u2", "u1")]
     old_and_new = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")

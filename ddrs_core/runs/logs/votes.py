@@ -224,7 +224,7 @@ def _about_lowered(lowered: Sequence[str], rows: int) -> list[str]:
         return []
     one = len(lowered) == 1
     return [
-        f"{len(lowered):,} of {rows:,} row{'' if rows == 1 else 's'} claim{'s' if one else ''} "
+        f"{len(lowered):,} of {counted(rows, 'row')} claim{'s' if one else ''} "
         f"more than {'its' if one else 'their'} own votes prove and {'was' if one else 'were'} "
         f"lowered to that{': ' if one else ', such as '}{lowered[0]}."
     ]
