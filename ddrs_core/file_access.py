@@ -91,8 +91,10 @@ def _shown(path: Path) -> str:
 
 def _kind(mode: int) -> str:
     for matches, name in (
-        (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"),
-    ):  # fmt: skip
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISSOCK, "a socket"),
+    ):
         if matches(mode):
             return name
     return "a device"

@@ -64,9 +64,10 @@ def main() -> None:
     st.page_link(training_page(), label="**Train a model**", icon=":material/arrow_forward:")
     for info in list_downloads():
         st.page_link(
-            library_page(), icon=":material/download:",
+            library_page(),
+            icon=":material/download:",
             label=f"{info.title} is not on this machine yet: download it in the library",
-        )  # fmt: skip
+        )
     left, right = st.columns(2)
     with left:
         st.subheader("Models", divider="gray", anchor=False)

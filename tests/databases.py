@@ -33,15 +33,46 @@ def server() -> Iterator[Path]:
         os.chown(folder, account, -1)
     data, log = folder / "data", (folder / "log").open("wb")
     subprocess.run(
-        [programs / "initdb", "-D", data, "-U", "ddrs", "-A", "trust", "-E", "UTF8",
-         "--no-locale", "--no-sync"],
-        user=account, cwd=folder, stdout=log, stderr=log, check=True,
-    )  # fmt: skip
+        [
+            programs / "initdb",
+            "-D",
+            data,
+            "-U",
+            "ddrs",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-locale",
+            "--no-sync",
+        ],
+        user=account,
+        cwd=folder,
+        stdout=log,
+        stderr=log,
+        check=True,
+    )
     process = subprocess.Popen(
-        [programs / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=",
-         "-c", "fsync=off", "-c", "max_connections=100", "-c", "shared_buffers=16MB"],
-        user=account, cwd=folder, stdout=log, stderr=log,
-    )  # fmt: skip
+        [
+            programs / "postgres",
+            "-D",
+            data,
+            "-k",
+            folder,
+            "-c",
+            "listen_addresses=",
+            "-c",
+            "fsync=off",
+            "-c",
+            "max_connections=100",
+            "-c",
+            "shared_buffers=16MB",
+        ],
+        user=account,
+        cwd=folder,
+        stdout=log,
+        stderr=log,
+    )
     try:
         wait_for_server(folder, process)
         yield folder

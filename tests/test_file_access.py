@@ -32,9 +32,11 @@ def strange(tmp_path: Path) -> Iterator[dict[str, Path]]:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "socket"))
         yield {
-            "a named pipe": tmp_path / "pipe", "a folder": tmp_path / "folder",
-            "a socket": tmp_path / "socket", "a device": Path("/dev/zero"),
-        }  # fmt: skip
+            "a named pipe": tmp_path / "pipe",
+            "a folder": tmp_path / "folder",
+            "a socket": tmp_path / "socket",
+            "a device": Path("/dev/zero"),
+        }
 
 
 def within(seconds: float, work: Callable[[], object]) -> None:

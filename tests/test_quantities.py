@@ -71,8 +71,11 @@ def test_a_noun_follows_its_count() -> None:
     assert counted(0, "image") == "0 images"
     assert counted(12_000, "forward pass") == "12,000 forward passes"
     assert [noun(2, word) for word in ("radius", "noisy copy", "class", "day")] == [
-        "radii", "noisy copies", "classes", "days",
-    ]  # fmt: skip
+        "radii",
+        "noisy copies",
+        "classes",
+        "days",
+    ]
 
 
 _NOUNS = (

@@ -17,10 +17,10 @@ from scipy.special import betaln
 from ddrs_core.models import NoiseStream, noise_generator
 from ddrs_core.runs.certify.config import CertifyConfig
 from ddrs_core.runs.certify.run import CertifyRun
-from ddrs_core.smoothing import AdaptiveSamples, Bound, Looks, UntilPlaced
+from ddrs_core.smoothing import AdaptiveSamples, Bound, LookSchedule, StopAtRadii
 from ddrs_core.smoothing.certificate import prove_radius
 from ddrs_core.smoothing.confidence import Floats, radius_cap, radius_one_sided
-from ddrs_core.smoothing.stopping import TABLE_RADII, foretell_radius
+from ddrs_core.smoothing.stopping import TABLE_RADII, predict_final_radius
 
 _REACH = 0.8  # of what unanimous votes prove: radii beyond are left out of the table
 _MIXTURE_PRIOR = (0.5, 0.5)
@@ -79,7 +79,7 @@ def bench_adaptive(
         DDRSError: as for :class:`~ddrs_core.runs.certify.run.CertifyRun`.
     """
     run = CertifyRun(config)
-    samples = AdaptiveSamples(Looks(config.n), UntilPlaced())
+    samples = AdaptiveSamples(LookSchedule(config.n), StopAtRadii())
     votes = []
     for index in run.plan:
         votes.append(_draw(run, index, samples, sure))
@@ -97,15 +97,25 @@ def bench_adaptive(
     correct = np.array([v.candidate == v.label for v in votes])
     places = np.array(samples.places)
     yield AdaptiveBench(
-        dataset=config.dataset, model=config.model, sigma=config.sigma, images=len(votes),
-        n=config.n, alpha=config.alpha, sure=sure,
-        drawn=float(np.mean([v.drawn for v in votes]) / config.n), radii=radii,
-        table_fixed=tables[0], table_adaptive=tables[1], table_mixture=tables[2],
+        dataset=config.dataset,
+        model=config.model,
+        sigma=config.sigma,
+        images=len(votes),
+        n=config.n,
+        alpha=config.alpha,
+        sure=sure,
+        drawn=float(np.mean([v.drawn for v in votes]) / config.n),
+        radii=radii,
+        table_fixed=tables[0],
+        table_adaptive=tables[1],
+        table_mixture=tables[2],
         share_adaptive=float(places[ends].mean() / config.n),
         share_mixture=float(places[mixture_ends].mean() / config.n),
-        worst_adaptive=_worst(tables[1], tables[0]), worst_mixture=_worst(tables[2], tables[0]),
-        acr_fixed=float((correct * fixed).mean()), acr_adaptive=float((correct * adaptive).mean()),
-    )  # fmt: skip
+        worst_adaptive=_worst(tables[1], tables[0]),
+        worst_mixture=_worst(tables[2], tables[0]),
+        acr_fixed=float((correct * fixed).mean()),
+        acr_adaptive=float((correct * adaptive).mean()),
+    )
 
 
 def _draw(run: CertifyRun, index: int, samples: AdaptiveSamples, sure: float) -> ImageVotes:
@@ -139,8 +149,10 @@ def _is_sure(counts: NDArray[np.int64], candidate: int, config: CertifyConfig, s
     """Whether the place at fixed N among all radii is known, but for probability ``sure``."""
     n, held = int(counts.sum()), int(counts[candidate])
     two = [held, n - held]
-    most = foretell_radius(two, 0, config.sigma, config.n, config.alpha, Bound.ONE_SIDED, sure / 2)
-    least = foretell_radius(
+    most = predict_final_radius(
+        two, 0, config.sigma, config.n, config.alpha, Bound.ONE_SIDED, sure / 2
+    )
+    least = predict_final_radius(
         two, 0, config.sigma, config.n, config.alpha, Bound.ONE_SIDED, 1 - sure / 2
     )
     return _place(most) == _place(least)
@@ -175,10 +187,19 @@ def _mixture(
         for look, counts in enumerate(v.counts):
             held, n = int(counts[v.candidate]), int(counts.sum())
             proved = float(radius_one_sided(v.sigma, _mixture_bound(held, n, alpha)))
-            possible = foretell_radius(
-                counts.tolist(), v.candidate, v.sigma, samples.n_max, alpha, Bound.ONE_SIDED,
-                samples.doubt,
-            ) if n < samples.n_max else 0.0  # fmt: skip
+            possible = (
+                predict_final_radius(
+                    counts.tolist(),
+                    v.candidate,
+                    v.sigma,
+                    samples.n_max,
+                    alpha,
+                    Bound.ONE_SIDED,
+                    samples.doubt,
+                )
+                if n < samples.n_max
+                else 0.0
+            )
             cap = float(radius_cap(v.sigma, samples.n_max, alpha))
             stops = n >= samples.n_max or n < samples.places[look]
             if stops or samples.until.is_settled(proved, possible, cap):

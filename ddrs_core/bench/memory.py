@@ -139,15 +139,24 @@ def _measure(
     )
     median, slow = float(np.median(times)), float(np.median(brute_times))
     return MemoryBench(
-        images=len(images), balls=bank.record().stored, indexed=len(stored),
-        settled_per_second=rate, load_seconds=load,
-        index_megabytes=bank.index_bytes / 2**20, queries=len(queries),
-        lookup_median_ms=1000 * median, lookup_p95_ms=1000 * float(np.quantile(times, 0.95)),
-        settle_median_ms=1000 * float(np.median(settling)), brute_median_ms=1000 * slow,
-        brute_over_lookup=slow / median, measured_mean=float(np.mean(sizes)),
-        measured_most=max(sizes), compared=len(brute), agreeing=agreeing,
+        images=len(images),
+        balls=bank.record().stored,
+        indexed=len(stored),
+        settled_per_second=rate,
+        load_seconds=load,
+        index_megabytes=bank.index_bytes / 2**20,
+        queries=len(queries),
+        lookup_median_ms=1000 * median,
+        lookup_p95_ms=1000 * float(np.quantile(times, 0.95)),
+        settle_median_ms=1000 * float(np.median(settling)),
+        brute_median_ms=1000 * slow,
+        brute_over_lookup=slow / median,
+        measured_mean=float(np.mean(sizes)),
+        measured_most=max(sizes),
+        compared=len(brute),
+        agreeing=agreeing,
         outcomes=dict(Counter(answer.settlement.outcome.value for answer in answers)),
-    )  # fmt: skip
+    )
 
 
 def _by_brute_force(
@@ -203,8 +212,21 @@ def _photographs(count: int, rng: np.random.Generator) -> Levels:
 def _certificate(rng: np.random.Generator) -> Certificate:
     """One whose numbers nobody counted: only class and radius matter here."""
     return Certificate(
-        dataset=None, index=None, label=None, prediction=int(rng.integers(CLASSES)),
-        radius=min(float(rng.exponential(_TYPICAL_RADIUS)), 3.8 * _SIGMA), sigma=_SIGMA,
-        grade=Grade.CONDITIONAL, counts=(), n0=100, n=100_000, alpha=0.001,
-        bound=Bound.ONE_SIDED, p_lower=0.5, seed=0, precision="fp32", model=_MODEL, seconds=0.0,
-    )  # fmt: skip
+        dataset=None,
+        index=None,
+        label=None,
+        prediction=int(rng.integers(CLASSES)),
+        radius=min(float(rng.exponential(_TYPICAL_RADIUS)), 3.8 * _SIGMA),
+        sigma=_SIGMA,
+        grade=Grade.CONDITIONAL,
+        counts=(),
+        n0=100,
+        n=100_000,
+        alpha=0.001,
+        bound=Bound.ONE_SIDED,
+        p_lower=0.5,
+        seed=0,
+        precision="fp32",
+        model=_MODEL,
+        seconds=0.0,
+    )

@@ -19,25 +19,44 @@ if TYPE_CHECKING:
     from ddrs_core.bench.votes import BenchResult
 
 _COLUMNS = (
-    ("network", 32), ("precision", 9), ("batch", 6), ("bare/s", 9), ("votes/s", 9), ("plain/s", 9),
-    ("votes/bare", 11), ("votes/plain", 12), ("steps/s", 8), ("ascent/bare", 12), ("agree p", 8),
-)  # fmt: skip
+    ("network", 32),
+    ("precision", 9),
+    ("batch", 6),
+    ("bare/s", 9),
+    ("votes/s", 9),
+    ("plain/s", 9),
+    ("votes/bare", 11),
+    ("votes/plain", 12),
+    ("steps/s", 8),
+    ("ascent/bare", 12),
+    ("agree p", 8),
+)
 
 
 _TRAINING_COLUMNS = (
-    ("data set", 10), ("network", 16), ("precision", 10), ("batch", 6), ("bare/s", 9),
-    ("gaussian/s", 11), ("gaussian/bare", 14), ("sigma bare", 11), ("sigma extra", 12),
+    ("data set", 10),
+    ("network", 16),
+    ("precision", 10),
+    ("batch", 6),
+    ("bare/s", 9),
+    ("gaussian/s", 11),
+    ("gaussian/bare", 14),
+    ("sigma bare", 11),
+    ("sigma extra", 12),
     ("extra/bare", 11),
-)  # fmt: skip
+)
 
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser = add_command(commands, "bench", "measure the speed of this machine")
     parser.add_argument(
-        "what", nargs="?", default="votes", metavar="WHAT",
+        "what",
+        nargs="?",
+        default="votes",
+        metavar="WHAT",
         help="votes; training; adaptive: the samples that adaptive certification saves; or memory: "
         "look-up in a large memory bank",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--seconds", type=float, default=15.0, metavar="S", help="for each network and precision"
     )
@@ -62,10 +81,13 @@ def _add_adaptive(group: Any) -> None:
     group.add_argument("--skip", type=int, default=1, metavar="K", help="every K-th image")
     group.add_argument("--limit", type=int, metavar="L", help="at most L images; default: all")
     group.add_argument(
-        "--sure", type=float, default=0.0, metavar="P",
+        "--sure",
+        type=float,
+        default=0.0,
+        metavar="P",
         help="do not draw an image to the end once its place among the radii is known but for this "
         "probability; 0: always draw all",
-    )  # fmt: skip
+    )
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -118,9 +140,15 @@ def _adaptive(options: argparse.Namespace) -> tuple[int, Iterator[Any]]:
         )
     require_number("--sure", options.sure, above=-1e-12, below=0.5)
     config = CertifyConfig(
-        options.dataset, options.model, Method.FIXED, sigma, n=options.n, skip=options.skip,
-        limit=options.limit, device=options.device,
-    )  # fmt: skip
+        options.dataset,
+        options.model,
+        Method.FIXED,
+        sigma,
+        n=options.n,
+        skip=options.skip,
+        limit=options.limit,
+        device=options.device,
+    )
     _, plan = open_plan(config)
     steps = bench_adaptive(config, options.sure)
     return len(plan), (s if isinstance(s, AdaptiveBench) else None for s in steps)
@@ -161,18 +189,33 @@ def _print_table(columns: tuple[tuple[str, int], ...], rows: list[tuple[str, ...
 
 def _training_cells(r: TrainingBench) -> tuple[str, ...]:
     return (
-        r.dataset, r.network, r.precision, str(r.batch), f"{r.bare:,.0f}", f"{r.gaussian:,.0f}",
-        f"{r.gaussian_over_bare:.2f}", f"{1000 * r.sigma_bare:.1f}", f"{1000 * r.sigma_extra:.1f}",
+        r.dataset,
+        r.network,
+        r.precision,
+        str(r.batch),
+        f"{r.bare:,.0f}",
+        f"{r.gaussian:,.0f}",
+        f"{r.gaussian_over_bare:.2f}",
+        f"{1000 * r.sigma_bare:.1f}",
+        f"{1000 * r.sigma_extra:.1f}",
         f"{r.sigma_extra_over_bare:.2f}",
-    )  # fmt: skip
+    )
 
 
 def _cells(r: BenchResult) -> tuple[str, ...]:
     return (
-        r.network, r.precision, str(r.batch), f"{r.bare:,.0f}", f"{r.votes:,.0f}",
-        f"{r.plain:,.0f}", f"{r.votes_over_bare:.2f}", f"{r.votes_over_plain:.2f}",
-        f"{r.ascent_steps:.2f}", f"{r.ascent_over_bare:.2f}", f"{r.agreement.p_value:.3f}",
-    )  # fmt: skip
+        r.network,
+        r.precision,
+        str(r.batch),
+        f"{r.bare:,.0f}",
+        f"{r.votes:,.0f}",
+        f"{r.plain:,.0f}",
+        f"{r.votes_over_bare:.2f}",
+        f"{r.votes_over_plain:.2f}",
+        f"{r.ascent_steps:.2f}",
+        f"{r.ascent_over_bare:.2f}",
+        f"{r.agreement.p_value:.3f}",
+    )
 
 
 def _print_adaptive(results: list[AdaptiveBench]) -> None:
@@ -182,14 +225,18 @@ def _print_adaptive(results: list[AdaptiveBench]) -> None:
             f"{r.alpha:g}; fixed N = {r.n:,}, of which {100 * r.drawn:.1f} % were drawn"
         )
         _print_table(
-            (("certified accuracy", 20), ("samples", 9), ("worst", 7),
-             *((f"{radius:g}", 7) for radius in r.radii)),
+            (
+                ("certified accuracy", 20),
+                ("samples", 9),
+                ("worst", 7),
+                *((f"{radius:g}", 7) for radius in r.radii),
+            ),
             [
                 _adaptive_cells("fixed", 1.0, 0.0, r.table_fixed),
                 _adaptive_cells("adaptive", r.share_adaptive, r.worst_adaptive, r.table_adaptive),
                 _adaptive_cells("mixture", r.share_mixture, r.worst_mixture, r.table_mixture),
             ],
-        )  # fmt: skip
+        )
     print(
         "samples: share of those of fixed N; worst: largest difference of an entry, in points; "
         "mixture:\nthe same rule with a beta-binomial mixture, as a yardstick. Radii beyond 80 % "

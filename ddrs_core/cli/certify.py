@@ -30,9 +30,10 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser = add_command(commands, "certify", "certify images of a data set")
     add_certify_options(parser)
     parser.add_argument(
-        "--bank", metavar="NAME",
+        "--bank",
+        metavar="NAME",
         help="ds-memory: the memory bank that certificates are settled against; new or your own",
-    )  # fmt: skip
+    )
     parser.set_defaults(run=_run)
 
 
@@ -259,10 +260,13 @@ def _report(
         print(note, file=sys.stderr)
     if options.json:
         data = [
-            {"summary": summary.to_dict(), "settings": chosen,
-             "certificates": [c.to_dict() for c in part]}
+            {
+                "summary": summary.to_dict(),
+                "settings": chosen,
+                "certificates": [c.to_dict() for c in part],
+            }
             for summary, chosen, part in zip(summaries, settings, certificates, strict=True)
-        ]  # fmt: skip
+        ]
         print_json(data[0] if len(data) == 1 else data)
         return
     for config, summary in zip(configs, summaries, strict=True):

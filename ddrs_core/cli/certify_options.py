@@ -42,9 +42,10 @@ _SELECTION = {"skip": 1, "start": 0}
 def add_certify_options(parser: argparse.ArgumentParser) -> None:
     """Everything that may follow ``certify``."""
     parser.add_argument(
-        "--dataset", metavar="D",
+        "--dataset",
+        metavar="D",
         help="see: datasets; or the path of a folder, a parquet file or a picture",
-    )  # fmt: skip
+    )
     parser.add_argument("--model", metavar="M", help="see: models; or the path of a checkpoint")
     add_foreign_options(parser)
     parser.add_argument(
@@ -54,34 +55,45 @@ def add_certify_options(parser: argparse.ArgumentParser) -> None:
         help="fixed, ds (data-dependent) or ds-memory (with a bank), or several",
     )
     parser.add_argument(
-        "--sigma", type=float, nargs="+", metavar="S",
+        "--sigma",
+        type=float,
+        nargs="+",
+        metavar="S",
         help="noise level, where ds starts, or several; default: the preset's or the model's",
-    )  # fmt: skip
+    )
     _add_strategy(parser.add_argument_group("data-dependent sigma (--method ds)"))
     _add_samples(parser.add_argument_group("certification"))
     _add_selection(parser.add_argument_group("images"))
     parser.add_argument(
-        "--out", type=Path, metavar="FILE.tsv",
+        "--out",
+        type=Path,
+        metavar="FILE.tsv",
         help="a file, or a folder that is there (several methods or sigmas always fill a folder); "
         "default: the standard output",
-    )  # fmt: skip
+    )
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="continue the file where it ends")
     again.add_argument("--overwrite", action="store_true", help="replace the file")
     kept = parser.add_mutually_exclusive_group()
     kept.add_argument(
-        "--record", nargs="?", const="", metavar="TITLE",
+        "--record",
+        nargs="?",
+        const="",
+        metavar="TITLE",
         help="keep the run in the database, where the dashboard and `runs` find it",
-    )  # fmt: skip
+    )
     kept.add_argument(
-        "--run", metavar="ID", dest="run_id",
+        "--run",
+        metavar="ID",
+        dest="run_id",
         help="go on with a run that is in the database; nothing else is asked for",
-    )  # fmt: skip
+    )
     parser.add_argument(
-        "--cluster", metavar="ADDRESS",
+        "--cluster",
+        metavar="ADDRESS",
         help="let the workers of a Ray cluster do it: HOST:PORT, ray://HOST:PORT, or auto for the "
         "one that this machine belongs to, else for all of this machine; with --record or --run",
-    )  # fmt: skip
+    )
     add_seed(parser)
     add_device(parser)
     add_json(parser)
@@ -101,22 +113,27 @@ def _add_samples(group: Any) -> None:
     group.add_argument("--n0", type=int, default=100, metavar="N", help="samples for the class")
     group.add_argument("--n", type=int, default=100_000, metavar="N", help="samples for the bound")
     group.add_argument(
-        "--adaptive", nargs="?", const="table", metavar="RULE",
+        "--adaptive",
+        nargs="?",
+        const="table",
+        metavar="RULE",
         help="draw no more samples than it takes, at most N, to settle: which of the radii 0, "
         "0.25, ... are certified (table, the default), which of others (such as 0.5 or 0,0.3,0.6), "
         "or the radius to a relative width (such as width=0.05)",
-    )  # fmt: skip
+    )
     group.add_argument(
         "--alpha", type=float, default=0.001, metavar="A", help="failure probability"
     )
     group.add_argument("--bound", default="one-sided", metavar="B", help="one-sided or two-sided")
     group.add_argument("--precision", default="auto", metavar="P", help="auto, fp32 or bf16")
     group.add_argument(
-        "--batch-size", type=int, metavar="B",
+        "--batch-size",
+        type=int,
+        metavar="B",
         help="samples a batch; default: by image and free memory. A row records it, and --resume "
         "keeps it: the same seed, machine, software and batch size give the same counts, others "
         "may count single votes differently",
-    )  # fmt: skip
+    )
 
 
 def _add_selection(group: Any) -> None:
@@ -219,16 +236,16 @@ def _preset(options: argparse.Namespace) -> Preset:
 
 def _until(rule: str | None) -> StopRule | None:
     """The rule that ``--adaptive`` names."""
-    from ddrs_core.smoothing import UntilNarrow, UntilPlaced
+    from ddrs_core.smoothing import StopAtRadii, StopAtRelativeWidth
 
     if rule is None:
         return None
     if rule == "table":
-        return UntilPlaced()
+        return StopAtRadii()
     try:
         if rule.startswith("width="):
-            return UntilNarrow(float(rule.removeprefix("width="))).check()
-        return UntilPlaced(tuple(float(part) for part in rule.split(","))).check()
+            return StopAtRelativeWidth(float(rule.removeprefix("width="))).check()
+        return StopAtRadii(tuple(float(part) for part in rule.split(","))).check()
     except ValueError:
         raise InvalidParameterError(
             f"--adaptive takes table, radii such as 0.5 or 0,0.25,0.5, or width=0.05, not "

@@ -27,9 +27,11 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 
     adding = add_command(actions, "add", "remember files of yours as a data set")
     adding.add_argument(
-        "path", metavar="PATH", type=Path,
+        "path",
+        metavar="PATH",
+        type=Path,
         help="parquet file, folder of parquet files, or folder with a folder for each class",
-    )  # fmt: skip
+    )
     adding.add_argument("--name", metavar="N", help="default: from the path")
     adding.add_argument("--title", metavar="T", help="default: from the path")
     adding.add_argument("--size", type=int, metavar="S", help="photographs at S x S pixels")

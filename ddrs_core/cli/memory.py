@@ -36,10 +36,11 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     add = _certifying(actions, "add", "certify images, settle them and store the balls")
     group = add.add_argument_group("a new bank")
     group.add_argument(
-        "--budget", metavar="B",
+        "--budget",
+        metavar="B",
         help="sum (default: certificates spend what they have), total (--total-alpha shared by "
         "--planned certificates) or decaying (6 alpha / (pi i)^2 for the i-th)",
-    )  # fmt: skip
+    )
     group.add_argument("--total-alpha", type=float, metavar="A", help="of all together")
     group.add_argument("--planned", type=int, metavar="M", help="number of certificates")
     add.set_defaults(run=_add)
@@ -158,12 +159,17 @@ def _check(options: argparse.Namespace) -> None:
 
     check = MemoryBank.find(None, options.bank).check()
     if options.json:
-        print_json({
-            "bank": bank_json(check.bank), "holds": check.holds, "balls": check.balls,
-            "tightest": None if check.tightest is None else asdict(check.tightest),
-            "overlaps": [asdict(pair) for pair in check.overlaps], "damaged": list(check.damaged),
-            "unproved": list(check.unproved),
-        })  # fmt: skip
+        print_json(
+            {
+                "bank": bank_json(check.bank),
+                "holds": check.holds,
+                "balls": check.balls,
+                "tightest": None if check.tightest is None else asdict(check.tightest),
+                "overlaps": [asdict(pair) for pair in check.overlaps],
+                "damaged": list(check.damaged),
+                "unproved": list(check.unproved),
+            }
+        )
     check.require()
     if options.json:
         return
@@ -197,10 +203,13 @@ def _import(options: argparse.Namespace) -> None:
 
     imported = import_bank(None, options.file, options.bank)
     if options.json:
-        print_json({
-            "bank": bank_json(imported.bank), "balls": imported.balls,
-            "differing": imported.differing,
-        })  # fmt: skip
+        print_json(
+            {
+                "bank": bank_json(imported.bank),
+                "balls": imported.balls,
+                "differing": imported.differing,
+            }
+        )
         return
     print(f"Bank {imported.bank.name} ({imported.bank.id}) has {counted(imported.balls, 'ball')}.")
     if imported.differing:
@@ -243,9 +252,14 @@ def _open(run: CertifyRun, options: argparse.Namespace) -> MemoryBank:
         bank = MemoryBank.find(None, options.bank)
     except UnknownEntryError:
         return MemoryBank.open(
-            None, options.bank, model=kind.model, num_classes=kind.num_classes, shape=kind.shape,
-            class_names=kind.class_names, budget=budget,
-        )  # fmt: skip
+            None,
+            options.bank,
+            model=kind.model,
+            num_classes=kind.num_classes,
+            shape=kind.shape,
+            class_names=kind.class_names,
+            budget=budget,
+        )
     bank.kind.require(kind, bank.name)
     if budget is not None and budget != bank.budget:
         raise InvalidParameterError(
@@ -287,9 +301,13 @@ def _certificates(
         if not known.next_alpha:
             bank.budget.require(_ALPHA, record.turn)  # for its complaint
         config = replace(
-            run.config, alpha=known.next_alpha or _ALPHA, indices=(index,), skip=1, start=0,
+            run.config,
+            alpha=known.next_alpha or _ALPHA,
+            indices=(index,),
+            skip=1,
+            start=0,
             limit=None,
-        )  # fmt: skip
+        )
         yield from _plain_certificates(CertifyRun(config, like=run))
 
 

@@ -34,19 +34,25 @@ def settlement_json(settled: BankSettlement) -> dict[str, Any]:
     return {
         "index": None if certificate is None else certificate.index,
         "label": None if certificate is None else certificate.label,
-        "outcome": settled.outcome.value, "prediction": settled.prediction,
-        "radius": settled.radius, "claimed": settled.claimed,
+        "outcome": settled.outcome.value,
+        "prediction": settled.prediction,
+        "radius": settled.radius,
+        "claimed": settled.claimed,
         "claimed_radius": settled.claimed_radius,
-        "by": None if settled.by is None else settled.by.id, "serial": settled.serial,
+        "by": None if settled.by is None else settled.by.id,
+        "serial": settled.serial,
         "alpha": settled.alpha,
         "certificate": None if certificate is None else certificate.to_dict(),
-    }  # fmt: skip
+    }
 
 
 def bank_json(bank: BankRecord) -> dict[str, Any]:
     """A bank as plain data."""
     known = bank.confidence
     return {
-        **asdict(bank), "indexed": bank.indexed, "failure": known.failure,
-        "expected_wrong": known.expected_wrong, "next_alpha": known.next_alpha,
-    }  # fmt: skip
+        **asdict(bank),
+        "indexed": bank.indexed,
+        "failure": known.failure,
+        "expected_wrong": known.expected_wrong,
+        "next_alpha": known.next_alpha,
+    }

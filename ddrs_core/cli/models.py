@@ -148,11 +148,17 @@ def _published(options: argparse.Namespace) -> None:
     if options.json:
         print_json(
             [
-                {"name": w.name, "architecture": w.architecture, "accuracy": w.accuracy,
-                 "parameters": w.num_params, "megabytes": w.size_mb, "at_hand": is_at_hand(w)}
+                {
+                    "name": w.name,
+                    "architecture": w.architecture,
+                    "accuracy": w.accuracy,
+                    "parameters": w.num_params,
+                    "megabytes": w.size_mb,
+                    "at_hand": is_at_hand(w),
+                }
                 for w in weights
             ]
-        )  # fmt: skip
+        )
         return
     for w in weights:
         here = "here" if is_at_hand(w) else f"{w.size_mb:,.0f} MB"

@@ -46,9 +46,11 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def add_json_below(parser: argparse.ArgumentParser) -> None:
     """``--json`` after an action; without it the one before the action stays as it was."""
     parser.add_argument(
-        "--json", action="store_true", default=argparse.SUPPRESS,
+        "--json",
+        action="store_true",
+        default=argparse.SUPPRESS,
         help="print JSON for other programs",
-    )  # fmt: skip
+    )
 
 
 def add_quiet(parser: argparse.ArgumentParser) -> None:

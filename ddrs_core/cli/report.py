@@ -18,22 +18,26 @@ if TYPE_CHECKING:
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser = add_command(
-        commands, "report", "summarize certification logs",
+        commands,
+        "report",
+        "summarize certification logs",
         epilog="Certified at r means: correct with a radius of at least r. Wrong answers and "
         "abstentions count as radius 0 in the average (ACR), which is rounded down, as radii are. "
         "A difference is more or less than chance where both its 95 % interval and McNemar's "
         "exact test say so; where they disagree, the table names the one that decides. Every row "
         "with votes is recomputed from them. Logs of Cohen et al.'s certify.py and its relatives "
         "are read as well; what was found in them is said on standard error.",
-    )  # fmt: skip
+    )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE.tsv", help="from certify")
     parser.add_argument(
         "--radii", default="0,0.25,0.5,0.75,1", metavar="R", help="separated by commas"
     )
     parser.add_argument(
-        "--against", type=Path, metavar="FILE.tsv",
+        "--against",
+        type=Path,
+        metavar="FILE.tsv",
         help="also the differences to this log on the shared images, with 95 %% intervals",
-    )  # fmt: skip
+    )
     parser.add_argument("--format", default="markdown", metavar="F", help="markdown, latex or csv")
     add_json(parser)
     parser.set_defaults(run=_run)

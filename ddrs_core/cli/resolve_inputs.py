@@ -19,9 +19,10 @@ def add_foreign_options(parser: Any) -> None:
     """What a checkpoint file of others does not tell by itself."""
     parser.add_argument("--arch", metavar="A", help="architecture of a file; default: recognised")
     parser.add_argument(
-        "--normalization", metavar="N",
+        "--normalization",
+        metavar="N",
         help="of a file: cifar, imagenet, none, ...; default: the one that gets most images right",
-    )  # fmt: skip
+    )
 
 
 def find_dataset(text: str) -> str:
@@ -120,6 +121,24 @@ def _is_path(text: str, known: Iterable[str]) -> bool:
 
 
 _SUFFIXES = {
-    ".pth", ".pt", ".tar", ".ckpt", ".bin", ".safetensors", ".parquet", ".png", ".jpg", ".jpeg",
-    ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".pfm",
-}  # fmt: skip
+    ".pth",
+    ".pt",
+    ".tar",
+    ".ckpt",
+    ".bin",
+    ".safetensors",
+    ".parquet",
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".webp",
+    ".bmp",
+    ".gif",
+    ".tif",
+    ".tiff",
+    ".ppm",
+    ".pgm",
+    ".pbm",
+    ".pnm",
+    ".pfm",
+}

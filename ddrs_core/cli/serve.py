@@ -37,9 +37,16 @@ def serve_command(port: int, address: str) -> list[str]:
     if not (ROOT / "app.py").is_file():
         raise DDRSError(f"The dashboard, app.py, is missing from {ROOT}.")
     return [
-        sys.executable, "-m", "streamlit", "run", "app.py",
-        "--server.port", str(port), "--server.address", address,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "app.py",
+        "--server.port",
+        str(port),
+        "--server.address",
+        address,
+    ]
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -34,27 +34,34 @@ _LOOK_SECONDS = 0.5  # between two looks at the queue
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser = add_command(
-        commands, "train", "train a base classifier under noise",
+        commands,
+        "train",
+        "train a base classifier under noise",
         epilog="Several GPUs or processes: torchrun --nproc-per-node 4 -m ddrs_core train ...",
-    )  # fmt: skip
+    )
     parser.add_argument("--dataset", required=True, metavar="D", help="see: datasets")
     parser.add_argument("--method", required=True, metavar="M", help="gaussian, smoothadv or macer")
     parser.add_argument(
         "--data-dependent", action="store_true", help="a sigma for every training image"
     )
     parser.add_argument(
-        "--sigma", required=True, type=float, metavar="S",
+        "--sigma",
+        required=True,
+        type=float,
+        metavar="S",
         help="training noise, where each image's own begins if data-dependent",
-    )  # fmt: skip
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where it goes")
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on with the run in DIR")
     again.add_argument("--overwrite", action="store_true", help="replace the run in DIR")
     parser.add_argument("--architecture", metavar="A", help="default: what suits the data set")
     parser.add_argument(
-        "--queue", type=Path, metavar="DIR",
+        "--queue",
+        type=Path,
+        metavar="DIR",
         help="take turns with the other runs that name this folder: one at a time on a device",
-    )  # fmt: skip
+    )
     parser.add_argument("--name", default="", help="default: such as digits-gaussian-0.25")
     parser.add_argument(
         "--compile", action="store_true", help="compile the network first (needs a C++ compiler)"
@@ -89,9 +96,15 @@ def _run(options: argparse.Namespace) -> None:
     options.quiet = options.quiet or not group.leads
     with _stop_on_signals() as stop, _turn(options, config, device, group, stop):
         steps = train_and_save(
-            config, device, options.out, command=train_command(config, options.out),
-            resume=options.resume, overwrite=options.overwrite, group=group, stop=stop,
-        )  # fmt: skip
+            config,
+            device,
+            options.out,
+            command=train_command(config, options.out),
+            resume=options.resume,
+            overwrite=options.overwrite,
+            group=group,
+            stop=stop,
+        )
         said = ""
         with progress_bar(options, total=config.epochs, unit="epoch") as bar:
             for step in steps:
@@ -125,7 +138,7 @@ def _turn(
     """Wait until it is this run's turn, if it takes turns with others."""
     import psutil
 
-    from ddrs_core.runs.device_queue import Turn
+    from ddrs_core.runs.device_queue import DeviceSlot
     from ddrs_core.runs.training.progress import ProgressReporter, TrainingStage
     from ddrs_core.runs.training.run import TrainingFiles, check_folder
 
@@ -138,7 +151,7 @@ def _turn(
     files.run.mkdir(exist_ok=True)
     progress = ProgressReporter(files.progress, config)
     asked = psutil.Process().create_time()  # a minute of imports costs nobody their place
-    with Turn(check_folder(options.queue), str(device), asked) as turn:
+    with DeviceSlot(check_folder(options.queue), str(device), asked) as turn:
         while not turn.take():
             progress.waiting(turn.ahead())
             if stop.wait(_LOOK_SECONDS):

@@ -83,27 +83,40 @@ def _job_row(job: Job) -> Row:
     if job.request.kind == "sigma":
         link += f"&job={job.id}"
     return Row(
-        job.request.title, job.state.value, job.progress, link, job.state.is_moving, job.created,
+        job.request.title,
+        job.state.value,
+        job.progress,
+        link,
+        job.state.is_moving,
+        job.created,
         job.seconds_left if job.state.is_moving else None,
-    )  # fmt: skip
+    )
 
 
 def _certification_row(run: RunRecord) -> Row:
     progress = run.progress
     return Row(
-        f"certification of {run_title(run)}", run.state.value, run.stored / max(1, run.total),
-        f"compare?run={run.id}", run.state.is_moving, run.created,
+        f"certification of {run_title(run)}",
+        run.state.value,
+        run.stored / max(1, run.total),
+        f"compare?run={run.id}",
+        run.state.is_moving,
+        run.created,
         progress.seconds_left if progress is not None else None,
-    )  # fmt: skip
+    )
 
 
 def _training_row(run: TrainingRun) -> Row:
     progress = run.progress
     return Row(
-        f"training of {run.name}", run.state.value, progress.done if progress is not None else 0.0,
-        f"training?run={run.id}", run.state.is_moving, run.created,
+        f"training of {run.name}",
+        run.state.value,
+        progress.done if progress is not None else 0.0,
+        f"training?run={run.id}",
+        run.state.is_moving,
+        run.created,
         progress.seconds_left if progress is not None else None,
-    )  # fmt: skip
+    )
 
 
 def _count_others(me: str) -> int:

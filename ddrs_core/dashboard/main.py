@@ -30,9 +30,10 @@ def _freeze_imports() -> None:
 def main() -> None:
     """Draw the frame and the page that was asked for."""
     st.set_page_config(
-        page_title="Data-dependent randomized smoothing", page_icon=str(_ICON),
+        page_title="Data-dependent randomized smoothing",
+        page_icon=str(_ICON),
         layout="wide",
-    )  # fmt: skip
+    )
     apply_style()
     keep_one_entry_a_page()
     send_heartbeats()

@@ -43,6 +43,10 @@ def library_page() -> StreamlitPage:
 def all_pages() -> list[StreamlitPage]:
     """Every page, in the order of the menu."""
     return [
-        home_page(), explorer_page(), compare_page(), memory_page(), training_page(),
+        home_page(),
+        explorer_page(),
+        compare_page(),
+        memory_page(),
+        training_page(),
         library_page(),
-    ]  # fmt: skip
+    ]

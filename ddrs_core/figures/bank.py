@@ -50,19 +50,24 @@ def bank_map_figure(
         wrong = embedding.distortion.by_point[of]
         data.append(
             {
-                "type": "scattergl", "mode": "markers",
+                "type": "scattergl",
+                "mode": "markers",
                 "name": class_title(prediction, class_names),
-                "x": embedding.points[of, 0], "y": embedding.points[of, 1],
+                "x": embedding.points[of, 0],
+                "y": embedding.points[of, 1],
                 "customdata": np.stack([numbers[of], held[of], wrong], axis=1).tolist(),
                 "marker": {
-                    "color": class_hue(prediction), "symbol": class_symbol(prediction),
-                    "size": size[of], "opacity": 0.7, "line": {"color": MUTED, "width": 0.5},
+                    "color": class_hue(prediction),
+                    "symbol": class_symbol(prediction),
+                    "size": size[of],
+                    "opacity": 0.7,
+                    "line": {"color": MUTED, "width": 0.5},
                 },
                 "hovertemplate": "ball %{customdata[0]}: radius %{customdata[1]:.3f}<br>distances "
                 "from here deviate by %{customdata[2]:.0%} on this map<extra>%{fullData.name}"
                 "</extra>",
             }
-        )  # fmt: skip
+        )
     return {
         "data": data,
         "layout": layout(
@@ -89,11 +94,15 @@ def bank_growth_figure(outcomes: Sequence[str]) -> Figure:
         hue = OUTCOME_HUES[Outcome(kind)] if kind in known else MUTED
         data.append(
             {
-                "type": "scatter", "mode": "lines", "name": kind, "x": arrived,
-                "y": np.cumsum(hits).astype(np.int32), "line": {"color": hue, "shape": "hv"},
+                "type": "scatter",
+                "mode": "lines",
+                "name": kind,
+                "x": arrived,
+                "y": np.cumsum(hits).astype(np.int32),
+                "line": {"color": hue, "shape": "hv"},
                 "hovertemplate": "arrival %{x}: by now %{y} " + kind + "<extra></extra>",
             }
-        )  # fmt: skip
+        )
     return {
         "data": data,
         "layout": layout(
@@ -164,11 +173,14 @@ def changing_images_figure(study: OrderStudy, ids: Sequence[int], most: int = 30
         title = class_title(prediction, ())
         data.append(
             {
-                "type": "bar", "name": title, "x": names, "y": shares,
+                "type": "bar",
+                "name": title,
+                "x": names,
+                "y": shares,
                 "marker": {"color": class_hue(prediction) if prediction >= 0 else ORANGE},
                 "hovertemplate": "%{x}: " + title + " in %{y:.0%} of the orders<extra></extra>",
             }
-        )  # fmt: skip
+        )
     return {
         "data": data,
         "layout": layout(
@@ -182,19 +194,26 @@ def changing_images_figure(study: OrderStudy, ids: Sequence[int], most: int = 30
 def _histogram(values: np.ndarray, edges: np.ndarray, name: str, hue: str, dash: str) -> Figure:
     counts, _ = np.histogram(values, edges)
     return {
-        "type": "scatter", "mode": "lines", "name": name, "x": edges,
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": edges,
         "y": np.append(counts, 0).astype(np.int32),
         "line": {"color": hue, "width": 2, "dash": dash, "shape": "hv"},
         "fill": "tozeroy" if dash == "solid" else "none",
         "hovertemplate": "from %{x:.3f}: %{y} " + name + "<extra></extra>",
-    }  # fmt: skip
+    }
 
 
 def _orders(
     radii: np.ndarray, changed: np.ndarray, name: str, hue: str, symbol: str, size: int
 ) -> Figure:
     return {
-        "type": "scatter", "mode": "markers", "name": name, "x": radii, "y": changed,
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": radii,
+        "y": changed,
         "marker": {"color": hue, "symbol": symbol, "size": size, "opacity": 0.7},
         "hovertemplate": name + ": mean radius %{x:.4f}, %{y:.1%} changed<extra></extra>",
-    }  # fmt: skip
+    }

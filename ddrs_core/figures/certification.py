@@ -51,15 +51,23 @@ def interval_figure(
         data += [
             {**common, **edge, "y": high, "hoverinfo": "skip"},
             {
-                **common, **edge, "y": low, "fill": "tonexty", "fillcolor": _FILL[colour],
+                **common,
+                **edge,
+                "y": low,
+                "fill": "tonexty",
+                "fillcolor": _FILL[colour],
                 "hovertemplate": "after %{x:,} samples: p_A above %{y:.4f}<extra></extra>",
             },
             {
-                **common, "mode": "lines+markers", "y": share, "name": f"p_A at {name}",
-                "line": {"color": colour, "width": 2.5}, "marker": {"size": 5},
+                **common,
+                "mode": "lines+markers",
+                "y": share,
+                "name": f"p_A at {name}",
+                "line": {"color": colour, "width": 2.5},
+                "marker": {"size": 5},
                 "hovertemplate": "after %{x:,} samples: %{y:.4f}<extra></extra>",
             },
-        ]  # fmt: skip
+        ]
     return {
         "data": data,
         "layout": layout(
@@ -67,15 +75,26 @@ def interval_figure(
             yaxis=axis("p_A", range=[max(0.0, lowest), 1.02]),
             shapes=[
                 {
-                    "type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": 0.5, "y1": 0.5,
+                    "type": "line",
+                    "xref": "paper",
+                    "x0": 0,
+                    "x1": 1,
+                    "y0": 0.5,
+                    "y1": 0.5,
                     "line": {"color": MUTED, "width": 1.5, "dash": "dash"},
                 }
             ],
             annotations=[
                 {
-                    "xref": "paper", "x": 1, "xanchor": "right", "y": 0.5, "yanchor": "top",
-                    "text": _HALF[bound], "showarrow": False, "font": {"size": 11},
+                    "xref": "paper",
+                    "x": 1,
+                    "xanchor": "right",
+                    "y": 0.5,
+                    "yanchor": "top",
+                    "text": _HALF[bound],
+                    "showarrow": False,
+                    "font": {"size": 11},
                 }
             ],
         ),
-    }  # fmt: skip
+    }

@@ -67,10 +67,13 @@ def certified_accuracy_figure(
         data += _band(curve, title, colour, end)
         data.append(
             _steps(
-                curve.radii, curve.accuracy, end, title,
+                curve.radii,
+                curve.accuracy,
+                end,
+                title,
                 {"color": colour, "width": width, "dash": dash},
             )
-        )  # fmt: skip
+        )
     if envelope is not None:
         line = {"color": TEXT, "width": 2, "dash": "dot"}
         data.append(_steps(envelope.radii, envelope.accuracy, end, envelope.title, line))
@@ -107,8 +110,12 @@ def radius_against_radius_figure(pairs: Pairs, a: ResultSet, b: ResultSet) -> Fi
     return {
         "data": [
             {
-                "type": "scattergl", "mode": "markers", "name": name, "x": pairs.radii_b[held],
-                "y": pairs.radii_a[held], "customdata": pairs.indices[held],
+                "type": "scattergl",
+                "mode": "markers",
+                "name": name,
+                "x": pairs.radii_b[held],
+                "y": pairs.radii_a[held],
+                "customdata": pairs.indices[held],
                 "marker": {"color": colour, "symbol": symbol, "size": 7, "opacity": 0.8},
                 "hovertemplate": "image %{customdata}: %{y:.3f} against %{x:.3f}<extra></extra>",
             }
@@ -123,7 +130,7 @@ def radius_against_radius_figure(pairs: Pairs, a: ResultSet, b: ResultSet) -> Fi
                 *([] if caps[1] is None else [_rule(0, caps[1], end, caps[1], "dash")]),
             ],
         ),
-    }  # fmt: skip
+    }
 
 
 def _hue(training: str, sets: Sequence[ResultSet]) -> str:
@@ -137,10 +144,14 @@ def _hue(training: str, sets: Sequence[ResultSet]) -> str:
 def _steps(radii: np.ndarray, accuracy: np.ndarray, end: float, name: str, line: Figure) -> Figure:
     """A line that falls to 0 after the last radius."""
     return {
-        "type": "scatter", "mode": "lines", "x": np.append(radii, end),
-        "y": np.append(accuracy, 0.0), "name": name, "line": {**line, "shape": "vh"},
+        "type": "scatter",
+        "mode": "lines",
+        "x": np.append(radii, end),
+        "y": np.append(accuracy, 0.0),
+        "name": name,
+        "line": {**line, "shape": "vh"},
         "hovertemplate": "%{fullData.name}<br>r = %{x:.3f}: %{y:.1%}<extra></extra>",
-    }  # fmt: skip
+    }
 
 
 def _band(curve: Curve, name: str, colour: str, end: float) -> list[Figure]:
@@ -157,24 +168,35 @@ def _band(curve: Curve, name: str, colour: str, end: float) -> list[Figure]:
     return [
         {**upper, **quiet},
         {
-            **lower, **quiet, "fill": "tonexty",
+            **lower,
+            **quiet,
+            "fill": "tonexty",
             "fillcolor": f"rgba({red},{green},{blue},0.22)",
         },
-    ]  # fmt: skip
+    ]
 
 
 def _reference(result: PublishedResult, colour: str) -> Figure:
     return {
-        "type": "scatter", "mode": "lines+markers", "name": result.title,
-        "x": np.array(result.radii), "y": np.array(result.accuracy),
-        "line": {"color": colour, "width": 1}, "marker": {"size": 4},
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": result.title,
+        "x": np.array(result.radii),
+        "y": np.array(result.accuracy),
+        "line": {"color": colour, "width": 1},
+        "marker": {"size": 4},
         "text": [result.source] * len(result.radii),
         "hovertemplate": "%{fullData.name}<br>r = %{x:.2f}: %{y:.1%}<br>%{text}<extra></extra>",
-    }  # fmt: skip
+    }
 
 
 def _rule(x0: float, y0: float, x1: float, y1: float, dash: str) -> Figure:
     return {
-        "type": "line", "x0": x0, "y0": y0, "x1": x1, "y1": y1, "layer": "below",
+        "type": "line",
+        "x0": x0,
+        "y0": y0,
+        "x1": x1,
+        "y1": y1,
+        "layer": "below",
         "line": {"color": MUTED, "width": 1.5, "dash": dash},
-    }  # fmt: skip
+    }

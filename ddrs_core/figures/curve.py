@@ -75,34 +75,51 @@ def _band(curve: RadiusCurve) -> list[Figure]:
     return [
         {**common, **hidden, "y": curve.high},
         {
-            **common, "y": curve.low, "name": "95 % band", "line": {"width": 0},
-            "fill": "tonexty", "fillcolor": "rgba(230,159,0,0.25)",
+            **common,
+            "y": curve.low,
+            "name": "95 % band",
+            "line": {"width": 0},
+            "fill": "tonexty",
+            "fillcolor": "rgba(230,159,0,0.25)",
         },
-    ]  # fmt: skip
+    ]
 
 
 def _cap(curve: RadiusCurve) -> Figure:
     return {
-        "type": "scatter", "mode": "lines", "x": curve.sigmas, "y": curve.cap,
-        "name": "cap for N", "line": {"color": ORANGE, "width": 1.5, "dash": "dash"},
+        "type": "scatter",
+        "mode": "lines",
+        "x": curve.sigmas,
+        "y": curve.cap,
+        "name": "cap for N",
+        "line": {"color": ORANGE, "width": 1.5, "dash": "dash"},
         "hovertemplate": "most that N samples can prove at sigma %{x:.3f}: %{y:.3f}<extra></extra>",
-    }  # fmt: skip
+    }
 
 
 def _estimate(curve: RadiusCurve, class_names: tuple[str, ...]) -> list[Figure]:
     names = [class_names[c] for c in curve.prediction]
     line = {
-        "type": "scatter", "mode": "lines+markers", "x": curve.sigmas, "y": curve.radius,
-        "name": "R(sigma)", "line": {"color": RADIUS_COLOUR, "width": 2.5},
-        "marker": {"size": 5}, "text": names,
+        "type": "scatter",
+        "mode": "lines+markers",
+        "x": curve.sigmas,
+        "y": curve.radius,
+        "name": "R(sigma)",
+        "line": {"color": RADIUS_COLOUR, "width": 2.5},
+        "marker": {"size": 5},
+        "text": names,
         "hovertemplate": "sigma %{x:.3f}: R about %{y:.3f} for class %{text}<extra></extra>",
-    }  # fmt: skip
+    }
     switched = curve.prediction != curve.prediction[0]
     other = {
-        "type": "scatter", "mode": "markers", "x": curve.sigmas[switched],
-        "y": curve.radius[switched], "name": "another class", "hoverinfo": "skip",
+        "type": "scatter",
+        "mode": "markers",
+        "x": curve.sigmas[switched],
+        "y": curve.radius[switched],
+        "name": "another class",
+        "hoverinfo": "skip",
         "marker": {"symbol": "x-thin", "size": 9, "line": {"width": 2, "color": ORANGE}},
-    }  # fmt: skip
+    }
     return [line, other] if switched.any() else [line]
 
 
@@ -110,16 +127,27 @@ def _mark(
     curve: RadiusCurve | None, sigma: float, name: str, colour: str, symbol: str, top: float
 ) -> list[Figure]:
     stem = {
-        "type": "scatter", "mode": "lines", "x": [sigma, sigma], "y": [0, top],
-        "line": {"color": colour, "width": 1.5, "dash": "dot"}, "showlegend": False,
+        "type": "scatter",
+        "mode": "lines",
+        "x": [sigma, sigma],
+        "y": [0, top],
+        "line": {"color": colour, "width": 1.5, "dash": "dot"},
+        "showlegend": False,
         "hoverinfo": "skip",
-    }  # fmt: skip
+    }
     height = radius_at(curve, sigma) if curve is not None else 0.0
     point = {
-        "type": "scatter", "mode": "markers", "x": [sigma], "y": [height], "name": name,
+        "type": "scatter",
+        "mode": "markers",
+        "x": [sigma],
+        "y": [height],
+        "name": name,
         "marker": {
-            "color": colour, "size": 13, "symbol": symbol, "line": {"color": MUTED, "width": 1},
+            "color": colour,
+            "size": 13,
+            "symbol": symbol,
+            "line": {"color": MUTED, "width": 1},
         },
         "hovertemplate": f"{name} = {sigma:.4f}<extra></extra>",
-    }  # fmt: skip
+    }
     return [stem, point]

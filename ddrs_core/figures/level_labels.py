@@ -39,8 +39,14 @@ def label_levels(start: Level, end: Level | None, *, rises: bool) -> list[Figure
 
 def _label(level: Level, side: str, *, above: bool) -> Figure:
     return {
-        "xref": "paper", "x": 0 if side == "left" else 1, "xanchor": side,
-        "yref": "y", "y": level.y, "yanchor": "bottom" if above else "top",
-        "text": level.name, "showarrow": False, "yshift": _CLEAR if above else -_CLEAR,
+        "xref": "paper",
+        "x": 0 if side == "left" else 1,
+        "xanchor": side,
+        "yref": "y",
+        "y": level.y,
+        "yanchor": "bottom" if above else "top",
+        "text": level.name,
+        "showarrow": False,
+        "yshift": _CLEAR if above else -_CLEAR,
         "font": {"color": level.colour, "size": LABEL_SIZE},
-    }  # fmt: skip
+    }

@@ -31,9 +31,12 @@ _UNIT = "l2 distance (pixels in [0, 1])"
 _TURN = np.linspace(0, 2 * np.pi, 181)
 
 OUTCOME_HUES = {
-    Outcome.UNTOUCHED: BLUE, Outcome.TRIMMED: AMBER, Outcome.ADOPTED: ORANGE,
-    Outcome.ENLARGED: GREEN, Outcome.RESCUED: PINK,
-}  # fmt: skip
+    Outcome.UNTOUCHED: BLUE,
+    Outcome.TRIMMED: AMBER,
+    Outcome.ADOPTED: ORANGE,
+    Outcome.ENLARGED: GREEN,
+    Outcome.RESCUED: PINK,
+}
 
 
 def class_hue(prediction: int) -> str:
@@ -86,10 +89,14 @@ def plane_figure(
     if settlement.claimed_radius > 0:
         data.append(
             _circle(
-                (0.0, 0.0), settlement.claimed_radius, settlement.claimed, f"claimed: {title}",
-                f"claimed: {title} within {round_down(settlement.claimed_radius, 4)}", dash="dash",
+                (0.0, 0.0),
+                settlement.claimed_radius,
+                settlement.claimed,
+                f"claimed: {title}",
+                f"claimed: {title} within {round_down(settlement.claimed_radius, 4)}",
+                dash="dash",
             )
-        )  # fmt: skip
+        )
     if settlement.radius > 0:
         answer = class_title(settlement.prediction, class_names)
         called = f"{answered or settlement.outcome}: {answer}"
@@ -121,25 +128,34 @@ def ruler_figure(settlement: Settlement, class_names: Sequence[str] = ()) -> Fig
         said = _part_text(part, class_names)
         data.append(
             {
-                "type": "scatter", "mode": "lines+markers", "x": [d - r, d, d + r], "y": [name] * 3,
-                "line": {"color": hue, "width": 7}, "showlegend": False,
+                "type": "scatter",
+                "mode": "lines+markers",
+                "x": [d - r, d, d + r],
+                "y": [name] * 3,
+                "line": {"color": hue, "width": 7},
+                "showlegend": False,
                 "marker": {
-                    "color": hue, "size": [1, 13, 1], "symbol": class_symbol(part.ball.prediction),
+                    "color": hue,
+                    "size": [1, 13, 1],
+                    "symbol": class_symbol(part.ball.prediction),
                     "line": {"color": TEXT, "width": 1},
                 },
                 "hovertemplate": said + "<extra></extra>",
             }
-        )  # fmt: skip
+        )
         if part.conflicts:
             start = max(d - r, -settlement.claimed_radius)
             data.append(
                 {
-                    "type": "scatter", "mode": "lines", "y": [name] * 2,
+                    "type": "scatter",
+                    "mode": "lines",
+                    "y": [name] * 2,
                     "x": [start, min(d + r, settlement.claimed_radius)],
-                    "line": {"color": TEXT, "width": 3, "dash": "dot"}, "showlegend": False,
+                    "line": {"color": TEXT, "width": 3, "dash": "dot"},
+                    "showlegend": False,
                     "hovertemplate": f"overlap {max(0.0, overlap):.4f}<extra></extra>",
                 }
-            )  # fmt: skip
+            )
     shapes = [_upright(0.0, TEXT, "solid", 1.0), *_band(settlement)]
     return {
         "data": data,
@@ -166,9 +182,10 @@ def walk_figure(
     data: list[Figure] = []
     for number, point in enumerate(points):
         s, centre = point.settlement, (point.t * length, 0.0)
-        claimed, answer = class_title(s.claimed, class_names), class_title(
-            s.prediction, class_names
-        )  # fmt: skip
+        claimed, answer = (
+            class_title(s.claimed, class_names),
+            class_title(s.prediction, class_names),
+        )
         said = (
             f"arrival {number + 1}, t = {point.t:.3f}, sigma {point.certificate.sigma:.3f}<br>"
             f"claimed: {claimed} within {round_down(s.claimed_radius, 4)}<br>"
@@ -204,11 +221,14 @@ def _circle(
     width: float = 2.0,
 ) -> Figure:
     return {
-        "type": "scatter", "mode": "lines", "name": name,
-        "x": centre[0] + radius * np.cos(_TURN), "y": centre[1] + radius * np.sin(_TURN),
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": centre[0] + radius * np.cos(_TURN),
+        "y": centre[1] + radius * np.sin(_TURN),
         "line": {"color": class_hue(prediction), "width": width, "dash": dash},
         "hovertemplate": said + "<extra></extra>",
-    }  # fmt: skip
+    }
 
 
 def _filled(circle: Figure) -> Figure:
@@ -233,13 +253,19 @@ def _dimmed(ball: Ball, section: Section, class_names: Sequence[str]) -> Figure:
 
 def _centre(at: tuple[float, float], prediction: int, name: str, said: str) -> Figure:
     return {
-        "type": "scatter", "mode": "markers", "name": name, "x": [at[0]], "y": [at[1]],
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": [at[0]],
+        "y": [at[1]],
         "marker": {
-            "color": class_hue(prediction), "symbol": class_symbol(prediction), "size": 11,
+            "color": class_hue(prediction),
+            "symbol": class_symbol(prediction),
+            "size": 11,
             "line": {"color": TEXT, "width": 1.5},
         },
         "hovertemplate": said + "<extra></extra>",
-    }  # fmt: skip
+    }
 
 
 def _reason(settlement: Settlement, parts: Sequence[Part], plane: Plane) -> list[Figure]:
@@ -252,12 +278,15 @@ def _reason(settlement: Settlement, parts: Sequence[Part], plane: Plane) -> list
         end = (d - part.ball.radius) * way  # inside the ball: away from its centre
         return [
             {
-                "type": "scatter", "mode": "lines", "x": [0.0, float(end[0])],
-                "y": [0.0, float(end[1])], "name": "to the surface that decided",
+                "type": "scatter",
+                "mode": "lines",
+                "x": [0.0, float(end[0])],
+                "y": [0.0, float(end[1])],
+                "name": "to the surface that decided",
                 "line": {"color": TEXT, "width": 3},
                 "hovertemplate": f"slack {part.slack:.4f}<extra></extra>",
             }
-        ]  # fmt: skip
+        ]
     return []
 
 
@@ -280,11 +309,17 @@ def _band(settlement: Settlement) -> list[Figure]:
         hue = class_hue(settlement.claimed)
         shown.append(
             {
-                "type": "rect", "x0": -claimed, "x1": claimed, "yref": "paper", "y0": 0, "y1": 1,
-                "fillcolor": _see_through(hue), "layer": "below",
+                "type": "rect",
+                "x0": -claimed,
+                "x1": claimed,
+                "yref": "paper",
+                "y0": 0,
+                "y1": 1,
+                "fillcolor": _see_through(hue),
+                "layer": "below",
                 "line": {"color": hue, "width": 1.5, "dash": "dash"},
             }
-        )  # fmt: skip
+        )
     if held > 0:
         hue = class_hue(settlement.prediction)
         shown += [_upright(side * held, hue, "solid", 2.5) for side in (-1, 1)]
@@ -293,9 +328,14 @@ def _band(settlement: Settlement) -> list[Figure]:
 
 def _upright(x: float, colour: str, dash: str, width: float) -> Figure:
     return {
-        "type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1,
+        "type": "line",
+        "x0": x,
+        "x1": x,
+        "yref": "paper",
+        "y0": 0,
+        "y1": 1,
         "line": {"color": colour, "width": width, "dash": dash},
-    }  # fmt: skip
+    }
 
 
 def _see_through(hue: str) -> str:

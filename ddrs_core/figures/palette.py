@@ -16,8 +16,13 @@ import numpy as np
 Figure = dict[str, Any]
 
 BLUE, ORANGE, GREEN, PINK, AMBER, SKY = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
-)  # fmt: skip
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+)
 MORE_HUES = ("#7A5BD0", "#999933", "#8C564B", "#44AA99")  # where six do not do: less safe
 SIGMA_COLOUR = SKY
 RADIUS_COLOUR = AMBER

@@ -17,7 +17,7 @@ from ddrs_core.figures.palette import (
     axis,
     layout,
 )
-from ddrs_core.runs.results.comparison import cap_slope
+from ddrs_core.runs.results.comparison import cap_over_sigma
 from ddrs_core.runs.results.results import ResultSet
 
 _SIGMA = "noise level sigma* (pixels in [0, 1])"
@@ -54,23 +54,31 @@ def radius_against_sigma_figure(results: ResultSet) -> Figure:
     high = 1.05 * float(np.max(results.radii, initial=0.1))
     data: list[Figure] = [
         {
-            "type": "scattergl", "mode": "markers", "name": name, "x": results.sigmas[known & held],
-            "y": results.radii[known & held], "customdata": results.indices[known & held],
+            "type": "scattergl",
+            "mode": "markers",
+            "name": name,
+            "x": results.sigmas[known & held],
+            "y": results.radii[known & held],
+            "customdata": results.indices[known & held],
             "marker": {"color": colour, "symbol": symbol, "size": 7, "opacity": 0.8},
             "hovertemplate": "image %{customdata}: radius %{y:.3f} at sigma %{x:.3f}"
             "<extra></extra>",
         }
         for name, held, colour, symbol in _outcomes(results)
-    ]  # fmt: skip
-    slope = cap_slope(results)
+    ]
+    slope = cap_over_sigma(results)
     if slope is not None:
         data.append(
             {
-                "type": "scatter", "mode": "lines", "x": np.array([0.0, top]),
-                "y": np.array([0.0, slope * top]), "name": "cap for N", "hoverinfo": "skip",
+                "type": "scatter",
+                "mode": "lines",
+                "x": np.array([0.0, top]),
+                "y": np.array([0.0, slope * top]),
+                "name": "cap for N",
+                "hoverinfo": "skip",
                 "line": {"color": RADIUS_COLOUR, "width": 1.5, "dash": "dash"},
             }
-        )  # fmt: skip
+        )
     return {
         "data": data,
         "layout": layout(
@@ -93,21 +101,31 @@ def _outcomes(results: ResultSet) -> tuple[tuple[str, np.ndarray, str, str], ...
 
 def _box(results: ResultSet, held: np.ndarray, name: str, colour: str) -> Figure:
     return {
-        "type": "box", "name": name, "y": results.sigmas[held], "boxpoints": "outliers",
-        "customdata": results.indices[held], "line": {"color": colour, "width": 1.5},
-        "marker": {"color": colour, "size": 4}, "showlegend": False,
+        "type": "box",
+        "name": name,
+        "y": results.sigmas[held],
+        "boxpoints": "outliers",
+        "customdata": results.indices[held],
+        "line": {"color": colour, "width": 1.5},
+        "marker": {"color": colour, "size": 4},
+        "showlegend": False,
         "hovertemplate": "image %{customdata}: sigma %{y:.3f}<extra></extra>",
-    }  # fmt: skip
+    }
 
 
 def _boxes(results: ResultSet, boxes: list[Figure], title: str) -> Figure:
     start = results.sigma if results.method != "fixed" else None
     shapes = [
         {
-            "type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": start, "y1": start,
+            "type": "line",
+            "xref": "paper",
+            "x0": 0,
+            "x1": 1,
+            "y0": start,
+            "y1": start,
             "line": {"color": START_COLOUR, "width": 1.5, "dash": "dot"},
         }
-    ]  # fmt: skip
+    ]
     return {
         "data": boxes,
         "layout": layout(

@@ -128,22 +128,32 @@ def _bars(summary: SigmaSummary | None) -> Figure:
     edges = np.array(summary.edges if summary is not None else (0.0,))
     counts = np.array(summary.counts if summary is not None else (), dtype=np.int32)
     return {
-        "type": "bar", "x": (edges[1:] + edges[:-1]) / 2, "y": counts / max(1, int(counts.sum())),
-        "width": np.diff(edges), "customdata": counts, "marker": {"color": SIGMA_COLOUR},
+        "type": "bar",
+        "x": (edges[1:] + edges[:-1]) / 2,
+        "y": counts / max(1, int(counts.sum())),
+        "width": np.diff(edges),
+        "customdata": counts,
+        "marker": {"color": SIGMA_COLOUR},
         "hovertemplate": "sigma about %{x:.3f}: %{y:.1%} of images (%{customdata})<extra></extra>",
-    }  # fmt: skip
+    }
 
 
 def _medians(known: Sequence[tuple[int, SigmaSummary]]) -> Figure:
     found = [quantiles(summary, (0.1, 0.5, 0.9)) for _, summary in known]
-    said = [f"half of the images below {m:.3f}, a tenth below {a:.3f}, a tenth above {b:.3f}"
-            for a, m, b in found]  # fmt: skip
+    said = [
+        f"half of the images below {m:.3f}, a tenth below {a:.3f}, a tenth above {b:.3f}"
+        for a, m, b in found
+    ]
     return {
-        "type": "scatter", "mode": "lines", "x": np.array([f[1] for f in found]),
-        "y": np.array([epoch for epoch, _ in known], dtype=np.int32), "yaxis": "y2",
-        "line": {"color": TEXT, "width": 1.5}, "text": said,
+        "type": "scatter",
+        "mode": "lines",
+        "x": np.array([f[1] for f in found]),
+        "y": np.array([epoch for epoch, _ in known], dtype=np.int32),
+        "yaxis": "y2",
+        "line": {"color": TEXT, "width": 1.5},
+        "text": said,
         "hovertemplate": "epoch %{y}: %{text}<extra></extra>",
-    }  # fmt: skip
+    }
 
 
 def _picture(known: Sequence[tuple[int, SigmaSummary]]) -> Figure:
@@ -161,26 +171,41 @@ def _picture(known: Sequence[tuple[int, SigmaSummary]]) -> Figure:
     edges = known[0][1].edges
     return {
         "source": "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode(),
-        "xref": "x", "yref": "y2", "x": edges[0], "y": rows[0][0] - 0.5, "yanchor": "top",
-        "sizex": edges[-1] - edges[0], "sizey": stride * len(rows), "sizing": "stretch",
+        "xref": "x",
+        "yref": "y2",
+        "x": edges[0],
+        "y": rows[0][0] - 0.5,
+        "yanchor": "top",
+        "sizex": edges[-1] - edges[0],
+        "sizey": stride * len(rows),
+        "sizing": "stretch",
         "layer": "below",
-    }  # fmt: skip
+    }
 
 
 def _line(x: np.ndarray, y: np.ndarray, name: str, colour: str, yaxis: str, hover: str) -> Figure:
     return {
-        "type": "scatter", "mode": "lines+markers" if len(x) < 3 else "lines", "name": name,
-        "x": x, "y": y, "yaxis": yaxis, "line": {"color": colour, "width": 2.5},
+        "type": "scatter",
+        "mode": "lines+markers" if len(x) < 3 else "lines",
+        "name": name,
+        "x": x,
+        "y": y,
+        "yaxis": yaxis,
+        "line": {"color": colour, "width": 2.5},
         "hovertemplate": hover + "<extra></extra>",
-    }  # fmt: skip
+    }
 
 
 def _dot(x: float, y: float, colour: str, yaxis: str) -> Figure:
     return {
-        "type": "scatter", "mode": "markers", "x": np.array([x], dtype=np.float64),
-        "y": np.array([y]), "yaxis": yaxis, "hoverinfo": "skip",
+        "type": "scatter",
+        "mode": "markers",
+        "x": np.array([x], dtype=np.float64),
+        "y": np.array([y]),
+        "yaxis": yaxis,
+        "hoverinfo": "skip",
         "marker": {"color": colour, "size": 11, "line": {"color": MUTED, "width": 1}},
-    }  # fmt: skip
+    }
 
 
 def _ring(x: float, y: float, colour: str, yaxis: str) -> Figure:
@@ -190,20 +215,36 @@ def _ring(x: float, y: float, colour: str, yaxis: str) -> Figure:
 
 def _stem(sigma: float) -> Figure:
     return {
-        "type": "line", "x0": sigma, "x1": sigma, "yref": "paper", "y0": 0, "y1": 1,
+        "type": "line",
+        "x0": sigma,
+        "x1": sigma,
+        "yref": "paper",
+        "y0": 0,
+        "y1": 1,
         "line": {"color": START_COLOUR, "width": 1.5, "dash": "dot"},
-    }  # fmt: skip
+    }
 
 
 def _level(epoch: int) -> Figure:
     return {
-        "type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": "y2", "y0": epoch, "y1": epoch,
+        "type": "line",
+        "xref": "paper",
+        "x0": 0,
+        "x1": 1,
+        "yref": "y2",
+        "y0": epoch,
+        "y1": epoch,
         "line": {"color": SIGMA_COLOUR, "width": 2},
-    }  # fmt: skip
+    }
 
 
 def _label(sigma: float) -> Figure:
     return {
-        "x": sigma, "yref": "paper", "y": 1, "yanchor": "bottom", "text": "sigma_0",
-        "showarrow": False, "font": {"color": START_COLOUR, "size": 12},
-    }  # fmt: skip
+        "x": sigma,
+        "yref": "paper",
+        "y": 1,
+        "yanchor": "bottom",
+        "text": "sigma_0",
+        "showarrow": False,
+        "font": {"color": START_COLOUR, "size": 12},
+    }

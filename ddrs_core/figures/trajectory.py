@@ -73,21 +73,37 @@ def trajectory_figure(
 
 def _line(x: np.ndarray, y: np.ndarray, name: str, colour: str, yaxis: str, hover: str) -> Figure:
     return {
-        "type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "yaxis": yaxis,
-        "line": {"color": colour, "width": 2.5}, "hovertemplate": hover + "<extra></extra>",
-    }  # fmt: skip
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": x,
+        "y": y,
+        "yaxis": yaxis,
+        "line": {"color": colour, "width": 2.5},
+        "hovertemplate": hover + "<extra></extra>",
+    }
 
 
 def _dot(x: np.int32, y: float, colour: str, yaxis: str) -> Figure:
     return {
-        "type": "scatter", "mode": "markers", "x": [int(x)], "y": [float(y)], "yaxis": yaxis,
+        "type": "scatter",
+        "mode": "markers",
+        "x": [int(x)],
+        "y": [float(y)],
+        "yaxis": yaxis,
         "marker": {"color": colour, "size": 11, "line": {"color": MUTED, "width": 1}},
         "hoverinfo": "skip",
-    }  # fmt: skip
+    }
 
 
 def _level(y: float, colour: str) -> Figure:
     return {
-        "type": "line", "xref": "paper", "x0": 0, "x1": 1, "yref": "y", "y0": y, "y1": y,
+        "type": "line",
+        "xref": "paper",
+        "x0": 0,
+        "x1": 1,
+        "yref": "y",
+        "y0": y,
+        "y1": y,
         "line": {"color": colour, "width": 1.5, "dash": "dot"},
-    }  # fmt: skip
+    }

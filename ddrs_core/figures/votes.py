@@ -51,11 +51,19 @@ def votes_figure(
     return {
         "data": [
             {
-                "type": "bar", "orientation": "h", "x": share, "y": names,
+                "type": "bar",
+                "orientation": "h",
+                "x": share,
+                "y": names,
                 "marker": {"color": [colour if c == leading else SIGMA_COLOUR for c in order]},
                 "error_x": {
-                    "type": "data", "symmetric": False, "array": high - share,
-                    "arrayminus": share - low, "color": TEXT, "thickness": 1.5, "width": 3,
+                    "type": "data",
+                    "symmetric": False,
+                    "array": high - share,
+                    "arrayminus": share - low,
+                    "color": TEXT,
+                    "thickness": 1.5,
+                    "width": 3,
                 },
                 "hovertemplate": "class %{y}: %{x:.1%} of the votes<extra></extra>",
             }
@@ -67,9 +75,14 @@ def votes_figure(
             yaxis=axis("class", type="category", autorange="reversed", automargin=True),
             shapes=[
                 {
-                    "type": "line", "x0": 0.5, "x1": 0.5, "yref": "paper", "y0": 0, "y1": 1,
+                    "type": "line",
+                    "x0": 0.5,
+                    "x1": 0.5,
+                    "yref": "paper",
+                    "y0": 0,
+                    "y1": 1,
                     "line": {"color": MUTED, "width": 1.5, "dash": "dash"},
                 }
             ],
         ),
-    }  # fmt: skip
+    }

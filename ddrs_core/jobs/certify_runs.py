@@ -60,12 +60,12 @@ def resume_run(run_id: str) -> RunRecord:
 
 def pause_run(run_id: str) -> RunRecord:
     """Ask a run to end for now; it obeys within about a second."""
-    return open_store().ask(run_id, Wanted.PAUSE)
+    return open_store().request(run_id, Wanted.PAUSE)
 
 
 def cancel_run(run_id: str) -> RunRecord:
     """Ask a run to end; what it has certified stays."""
-    return open_store().ask(run_id, Wanted.CANCEL)
+    return open_store().request(run_id, Wanted.CANCEL)
 
 
 def _launch(store: Store, run: RunRecord) -> RunRecord:

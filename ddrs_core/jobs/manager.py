@@ -189,9 +189,13 @@ class JobManager:
     ) -> Job:
         """A new job, which others give way to; the lock is held."""
         job = Job(
-            secrets.token_urlsafe(9), owner, computation,
-            speed=speed, paused=paused, copy_of=copy_of,
-        )  # fmt: skip
+            secrets.token_urlsafe(9),
+            owner,
+            computation,
+            speed=speed,
+            paused=paused,
+            copy_of=copy_of,
+        )
         job._active_on_device = lambda: self.active(computation.request.device)
         computation.jobs.append(job)
         self._jobs[job.id] = job

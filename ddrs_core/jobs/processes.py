@@ -31,9 +31,14 @@ def launch_command(words: Sequence[str], output: Path) -> int:
     root = Path(ddrs_core.__file__).parents[1]
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, *words], cwd=root, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
-            start_new_session=True, env={**os.environ, HOME_VARIABLE: str(home().absolute())},
-        )  # fmt: skip
+            [sys.executable, *words],
+            cwd=root,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+            env={**os.environ, HOME_VARIABLE: str(home().absolute())},
+        )
     threading.Thread(target=process.wait, daemon=True).start()  # else it would stay as a zombie
     with suppress(psutil.Error):  # it may be gone already; its output says why
         psutil.Process(process.pid).nice(_NICENESS if os.name == "posix" else None)

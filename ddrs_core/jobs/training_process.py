@@ -58,9 +58,16 @@ def last_error(folder: Path) -> str:
 def launch(folder: Path, queue: Path, record: dict[str, Any]) -> None:
     """Start the process of a run, and write down which one it is."""
     words = [
-        *record["words"], "--out", str(folder), "--device", record["device"],
-        "--queue", str(queue), "--resume", "--quiet",
-    ]  # fmt: skip
+        *record["words"],
+        "--out",
+        str(folder),
+        "--device",
+        record["device"],
+        "--queue",
+        str(queue),
+        "--resume",
+        "--quiet",
+    ]
     pid, born = launch_command(words, folder / _OUTPUT), 0.0
     with suppress(psutil.Error):  # it may be gone already; output.txt says why
         born = psutil.Process(pid).create_time()

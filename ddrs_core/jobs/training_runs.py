@@ -34,7 +34,7 @@ from ddrs_core.jobs.training_process import (
 )
 from ddrs_core.paths import home
 from ddrs_core.quantities import counted
-from ddrs_core.runs.device_queue import turns_folder
+from ddrs_core.runs.device_queue import queue_folder
 from ddrs_core.runs.training.argv import train_words
 from ddrs_core.runs.training.progress import TrainingProgress, TrainingStage, read_progress
 from ddrs_core.runs.training.run import TrainingFiles
@@ -124,14 +124,18 @@ def start_run(config: TrainConfig, owner: str = "", *, device: str = "auto") -> 
     day = time.strftime("%Y%m%d-%H%M")
     run_id = f"{day}-{config.model_name[:100]}-{secrets.token_hex(8)}"
     record = {
-        "owner": owner, "created": time.time(), "name": config.model_name,
-        "config": config.to_dict(), "words": _words_without_out(config), "device": device,
-    }  # fmt: skip
+        "owner": owner,
+        "created": time.time(),
+        "name": config.model_name,
+        "config": config.to_dict(),
+        "words": _words_without_out(config),
+        "device": device,
+    }
     with _registry():
         _make_room()
         folder = runs_folder() / run_id
         folder.mkdir()
-        launch(folder, turns_folder(), record)
+        launch(folder, queue_folder(), record)
     return get_run(run_id)
 
 
@@ -147,7 +151,7 @@ def resume_run(run: TrainingRun) -> TrainingRun:
         if not run.state.can_resume:
             raise DDRSError(f"This run is {run.state}, so there is nothing to resume.")
         _check_bound()
-        launch(run.folder, turns_folder(), read_record(run.folder))
+        launch(run.folder, queue_folder(), read_record(run.folder))
     return get_run(run.id)
 
 
@@ -229,11 +233,19 @@ def _look(folder: Path) -> TrainingRun:
     else:
         state = RunState.INTERRUPTED
     return TrainingRun(
-        id=folder.name, folder=folder, owner=record["owner"], created=record["created"],
-        name=record["name"], config=record["config"], words=tuple(record["words"]), state=state,
-        progress=progress, stopping=process is not None and bool(record.get("stop_asked")),
-        error=error, registered=record.get("registered", ""),
-    )  # fmt: skip
+        id=folder.name,
+        folder=folder,
+        owner=record["owner"],
+        created=record["created"],
+        name=record["name"],
+        config=record["config"],
+        words=tuple(record["words"]),
+        state=state,
+        progress=progress,
+        stopping=process is not None and bool(record.get("stop_asked")),
+        error=error,
+        registered=record.get("registered", ""),
+    )
 
 
 def _make_room() -> None:

@@ -138,9 +138,12 @@ def measure_robustness(
         counts = forward.votes(images, torch.full((len(chosen),), sigma), copies, generators)
         share = float(counts[rows, labels.numpy()].sum()) / (copies * len(chosen))
         result = Robustness(
-            result.model, result.dataset, result.images, result.copies,
+            result.model,
+            result.dataset,
+            result.images,
+            result.copies,
             {**result.accuracy, sigma: round(share, 4)},
-        )  # fmt: skip
+        )
         if result.is_complete:
             _remember(result, card)
         yield result

@@ -22,7 +22,7 @@ _TICKET = re.compile(r"(?P<when>\d{20})-(?P<pid>\d+)-(?P<device>[a-z0-9_]+)\.tic
 _QUEUE_LOCK = "queue.lock"  # held for a moment, to read or write tickets
 
 
-def turns_folder() -> Path:
+def queue_folder() -> Path:
     """What the runs that pages start have in common, those that train and those that certify."""
     return home().absolute() / "turns"
 
@@ -35,7 +35,7 @@ def count_runs(folder: Path, device: str) -> int:
         return sum(_lives(folder, name) for name in _tickets(folder, _as_name(device)))
 
 
-class Turn:
+class DeviceSlot:
     """A place in the queue, for as long as the ``with`` block lasts.
 
     Args:
@@ -54,7 +54,7 @@ class Turn:
         self._device_lock = FileLock(folder / f"{self._device}.lock")
         self._ticket_lock: FileLock | None = None
 
-    def __enter__(self) -> Turn:
+    def __enter__(self) -> DeviceSlot:
         self._folder.mkdir(parents=True, exist_ok=True)
         since = time.time_ns() if self._since is None else int(self._since * 1e9)
         self._name = f"{since:020d}-{os.getpid()}-{self._device}.ticket"

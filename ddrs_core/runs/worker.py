@@ -20,9 +20,9 @@ from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
 from ddrs_core.models import Journal, batch_size_of, get_card, resolve_device
 from ddrs_core.runs.certify.config import CertifyConfig, open_plan, plan_digest, shared_votes
 from ddrs_core.runs.certify.run import RunStep, interleave, open_runs
-from ddrs_core.runs.certify.sink import keeper
+from ddrs_core.runs.certify.sink import certificate_sink
 from ddrs_core.runs.cluster.cluster import cluster_steps
-from ddrs_core.runs.device_queue import Turn, turns_folder
+from ddrs_core.runs.device_queue import DeviceSlot, queue_folder
 from ddrs_core.runs.speeds import RecentRate
 from ddrs_core.runs.training.run import check_folder
 from ddrs_core.smoothing import Certificate, Grade
@@ -138,7 +138,7 @@ def work_on(store: Store, run_id: str, cluster: str = "") -> Iterator[RecordedSt
         if cluster:
             asked = yield from _work(store, record, cluster)
         else:
-            with Turn(check_folder(turns_folder()), _queue(record), _born()) as turn:
+            with DeviceSlot(check_folder(queue_folder()), _queue(record), _born()) as turn:
                 asked = yield from _wait(store, record, turn)
                 if asked is None:
                     asked = yield from _work(store, record, cluster)
@@ -150,7 +150,7 @@ def work_on(store: Store, run_id: str, cluster: str = "") -> Iterator[RecordedSt
         leaving, error = RunState.FAILED, f"{type(complaint).__name__}: {complaint}"
         raise
     finally:
-        store.leave(run_id, leaving, error)
+        store.release(run_id, leaving, error)
 
 
 def _queue(record: RunRecord) -> str:
@@ -164,14 +164,14 @@ def _born() -> float:
 
 
 def _wait(
-    store: Store, record: RunRecord, turn: Turn
+    store: Store, record: RunRecord, turn: DeviceSlot
 ) -> Generator[RecordedStep, None, RunState | None]:
     """Wait for the turn; returns what was asked for meanwhile."""
     done = record.stored
     while not turn.take():
         ahead = turn.ahead()
         progress = RunProgress("waiting", done, 0.0)
-        wanted = store.beat(record.id, progress, state=RunState.WAITING)
+        wanted = store.heartbeat(record.id, progress, state=RunState.WAITING)
         if wanted is not None:
             return wanted.state
         yield RecordedStep(0, None, done, record.total, ahead)
@@ -200,7 +200,7 @@ def _work(
     journals = _journals(record)
     made = _steps(configs, voting, done, cluster, earlier, journals)
     keepers = [
-        keeper(store, record, config, setting, _settled(store, record, setting))
+        certificate_sink(store, record, config, setting, _settled(store, record, setting))
         for setting, config in enumerate(configs)
     ]
     first = _left_over(store, record, sources, done)
@@ -213,7 +213,7 @@ def _work(
                 keepers[setting](setting, step.place, step.certificate)
                 count += 1
             if time.monotonic() - said >= _BEAT_SECONDS:
-                wanted = store.beat(record.id, meter.progress(step.stage, count))
+                wanted = store.heartbeat(record.id, meter.progress(step.stage, count))
                 if wanted is not None:
                     return wanted.state
                 said = time.monotonic()

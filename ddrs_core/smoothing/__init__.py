@@ -1,6 +1,6 @@
 """The method: certify and predict by voting over noise, and choose the noise for each input."""
 
-from ddrs_core.smoothing.alpha_spending import Looks
+from ddrs_core.smoothing.alpha_spending import LookSchedule
 from ddrs_core.smoothing.batch import GroupProgress, certify_together
 from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, Grade, round_down
 from ddrs_core.smoothing.classifier import SmoothedClassifier, VoteProgress
@@ -29,9 +29,9 @@ from ddrs_core.smoothing.stopping import (
     AdaptiveSamples,
     FixedSamples,
     Samples,
+    StopAtRadii,
+    StopAtRelativeWidth,
     StopRule,
-    UntilNarrow,
-    UntilPlaced,
 )
 
 __all__ = [
@@ -46,7 +46,7 @@ __all__ = [
     "FixedSamples",
     "Grade",
     "GroupProgress",
-    "Looks",
+    "LookSchedule",
     "Preset",
     "Probe",
     "RadiusCurve",
@@ -56,10 +56,10 @@ __all__ = [
     "SigmaFrame",
     "SigmaStep",
     "SmoothedClassifier",
+    "StopAtRadii",
+    "StopAtRelativeWidth",
     "StopRule",
     "StrategyConfig",
-    "UntilNarrow",
-    "UntilPlaced",
     "VoteProgress",
     "ascend_sigma",
     "ascend_sigmas",

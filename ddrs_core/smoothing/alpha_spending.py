@@ -27,7 +27,7 @@ _GRAIN = 128  # looks stand at multiples of it, which suits batches
 
 
 @dataclass(frozen=True)
-class Looks:
+class LookSchedule:
     """Places of the looks, and the division of alpha among them."""
 
     n_max: int  # samples at the last look
@@ -35,7 +35,7 @@ class Looks:
     growth: int = 15  # percent from one look to the next
     last: float = 0.5  # share of alpha for the last look; the others have equal shares
 
-    def check(self) -> Looks:
+    def check(self) -> LookSchedule:
         """Raises InvalidParameterError if a number makes no sense."""
         require_count("N (most samples)", self.n_max, at_most=10**9)
         require_count("first look", self.first, at_most=10**9)
@@ -68,7 +68,7 @@ class Looks:
         )
 
     @classmethod
-    def from_text(cls, text: str) -> Looks:
+    def from_text(cls, text: str) -> LookSchedule:
         """The inverse of :meth:`to_text`.
 
         Raises:
@@ -78,13 +78,13 @@ class Looks:
 
 
 @lru_cache(maxsize=256)
-def _from_text(text: str) -> Looks:
+def _from_text(text: str) -> LookSchedule:
     found = _TEXT.fullmatch(text)
     if found is None:
         raise InvalidParameterError(f"{text[:80]!r} is not a schedule of looks.")
     whole = {name: int(found[name]) for name in ("n_max", "first", "growth")}
     try:
-        return Looks(**whole, last=float(found["last"])).check()
+        return LookSchedule(**whole, last=float(found["last"])).check()
     except ValueError:
         raise InvalidParameterError(f"{text[:80]!r} is not a schedule of looks.") from None
 

@@ -109,9 +109,11 @@ class _Group:
         started = time.perf_counter()
         before = self.votes
         for votes in self.forward.vote_steps(
-            self.images[rows], torch.tensor([self.sigmas[row] for row in rows]), n,
+            self.images[rows],
+            torch.tensor([self.sigmas[row] for row in rows]),
+            n,
             [streams[row] for row in rows],
-        ):  # fmt: skip
+        ):
             self.seconds[rows] += (time.perf_counter() - started) / len(rows)
             self.votes = before + votes.done
             if votes.done == votes.total:
@@ -141,11 +143,12 @@ def _certify(
         yield from group.count(active, place - done, streams, counts)
         done = place
         active = [
-            row for row in active
+            row
+            for row in active
             if not samples.stops(
                 counts[row].tolist(), int(candidates[row]), group.sigmas[row], alpha, bound
             )
-        ]  # fmt: skip
+        ]
         if not active:
             break
     execution = group.forward.execution(group.images.shape[1:])
@@ -156,12 +159,26 @@ def _certify(
         proof = prove_radius(votes, candidate, sigma, samples.spent(n, alpha), bound)
         certificates.append(
             Certificate(
-                dataset=dataset, index=group.indices[row], label=labels[row],
-                prediction=candidate if proof.radius > 0 else ABSTAIN, radius=proof.radius,
-                sigma=sigma, grade=grade, counts=votes, n0=n0, n=n, alpha=alpha, bound=bound,
-                p_lower=proof.p_lower, seed=group.seed, precision=group.forward.precision,
-                model=group.forward.digest, seconds=float(group.seconds[row]),
-                candidate=candidate, schedule=samples.schedule, execution=execution,
+                dataset=dataset,
+                index=group.indices[row],
+                label=labels[row],
+                prediction=candidate if proof.radius > 0 else ABSTAIN,
+                radius=proof.radius,
+                sigma=sigma,
+                grade=grade,
+                counts=votes,
+                n0=n0,
+                n=n,
+                alpha=alpha,
+                bound=bound,
+                p_lower=proof.p_lower,
+                seed=group.seed,
+                precision=group.forward.precision,
+                model=group.forward.digest,
+                seconds=float(group.seconds[row]),
+                candidate=candidate,
+                schedule=samples.schedule,
+                execution=execution,
             )
-        )  # fmt: skip
+        )
     yield GroupProgress(group.votes, tuple(certificates))

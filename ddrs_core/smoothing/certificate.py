@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from ddrs_core.errors import unknown_name
 from ddrs_core.smoothing import confidence
-from ddrs_core.smoothing.alpha_spending import Looks
+from ddrs_core.smoothing.alpha_spending import LookSchedule
 from ddrs_core.smoothing.confidence import Floats
 
 ABSTAIN = -1
@@ -70,9 +70,10 @@ class Certificate:
     radius is in units of pixels in [0, 1]; ``counts`` [K] are the votes of the n samples;
     ``p_lower`` bounds the probability of the class that the n0 samples chose (``candidate``).
     ``schedule`` is empty for a number of samples that was fixed in advance; otherwise it is the
-    text of the :class:`~ddrs_core.smoothing.alpha_spending.Looks` that say which part of alpha the
-    look at n samples may spend. ``execution`` says what else decides how the network rounds: batch
-    size, threads, versions and device, see :meth:`~ddrs_core.models.NoisyForward.execution`.
+    text of the :class:`~ddrs_core.smoothing.alpha_spending.LookSchedule` that says which part of
+    alpha the look at n samples may spend. ``execution`` says what else decides how the network
+    rounds: batch size, threads, versions and device, see
+    :meth:`~ddrs_core.models.NoisyForward.execution`.
 
     ``failure`` says why an image could not be certified at all, such as a file that is cut off:
     then no vote was drawn (``n`` is 0), and the image counts as not certified, but it did not
@@ -123,15 +124,13 @@ class Certificate:
         """The part of alpha that the bound at this look uses: all of it if n was fixed."""
         if not self.schedule:
             return self.alpha
-        return Looks.from_text(self.schedule).spent(self.n, self.alpha)
+        return LookSchedule.from_text(self.schedule).spent(self.n, self.alpha)
 
     def recompute_radius(self) -> float:
         """The radius, from counts and schedule alone."""
         if self.failure:
             return 0.0
-        return prove_radius(
-            self.counts, self.candidate, self.sigma, self.spent, self.bound
-        ).radius  # fmt: skip
+        return prove_radius(self.counts, self.candidate, self.sigma, self.spent, self.bound).radius
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

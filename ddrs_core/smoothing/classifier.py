@@ -84,9 +84,18 @@ class SmoothedClassifier:
         """Certify one image; the arguments are those of :meth:`certify_steps`."""
         certificate = None
         for step in self.certify_steps(
-            x, sigma=sigma, n0=n0, n=n, alpha=alpha, seed=seed, bound=bound, grade=grade,
-            index=index, label=label, dataset=dataset,
-        ):  # fmt: skip
+            x,
+            sigma=sigma,
+            n0=n0,
+            n=n,
+            alpha=alpha,
+            seed=seed,
+            bound=bound,
+            grade=grade,
+            index=index,
+            label=label,
+            dataset=dataset,
+        ):
             certificate = step.certificate
         assert certificate is not None
         return certificate

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import beta
 
 from ddrs_core.errors import InvalidParameterError, require_number
-from ddrs_core.smoothing.alpha_spending import Looks
+from ddrs_core.smoothing.alpha_spending import LookSchedule
 from ddrs_core.smoothing.certificate import Bound, prove_radius
 from ddrs_core.smoothing.confidence import radius_cap
 
@@ -23,7 +23,7 @@ TABLE_RADII = tuple(k / 4 for k in range(17))  # 0 to 4 in steps of .25, as in t
 
 
 @dataclass(frozen=True)
-class UntilPlaced:
+class StopAtRadii:
     """Stop when it is settled which of some radii are certified.
 
     Radii beyond ``reach`` times what unanimous votes could prove are not waited for, since they
@@ -33,7 +33,7 @@ class UntilPlaced:
     radii: tuple[float, ...] = TABLE_RADII
     reach: float = 0.9
 
-    def check(self) -> UntilPlaced:
+    def check(self) -> StopAtRadii:
         """Raises InvalidParameterError if a number makes no sense."""
         if not self.radii:
             raise InvalidParameterError("There must be a radius to settle.")
@@ -55,12 +55,12 @@ class UntilPlaced:
 
 
 @dataclass(frozen=True)
-class UntilNarrow:
+class StopAtRelativeWidth:
     """Stop when the radius is known to a relative width: proved >= (1 - width) * possible."""
 
     width: float = 0.05
 
-    def check(self) -> UntilNarrow:
+    def check(self) -> StopAtRelativeWidth:
         """Raises InvalidParameterError if the width makes no sense."""
         require_number("relative width", self.width, above=0.0, below=1.0)
         return self
@@ -74,7 +74,7 @@ class UntilNarrow:
         return f"width={self.width!r}"
 
 
-StopRule = UntilPlaced | UntilNarrow
+StopRule = StopAtRadii | StopAtRelativeWidth
 
 
 def rule_from_dict(data: dict[str, Any]) -> StopRule:
@@ -84,8 +84,8 @@ def rule_from_dict(data: dict[str, Any]) -> StopRule:
         TypeError: if it is something else.
     """
     if "radii" in data:
-        return UntilPlaced(**{**data, "radii": tuple(float(r) for r in data["radii"])})
-    return UntilNarrow(**data)
+        return StopAtRadii(**{**data, "radii": tuple(float(r) for r in data["radii"])})
+    return StopAtRelativeWidth(**data)
 
 
 @dataclass(frozen=True)
@@ -132,8 +132,8 @@ class FixedSamples:
 class AdaptiveSamples:
     """As many samples as it takes, up to ``looks.n_max``."""
 
-    looks: Looks
-    until: StopRule = UntilPlaced()
+    looks: LookSchedule
+    until: StopRule = StopAtRadii()
     doubt: float = 0.01  # probability that is neglected when the last look is foretold
 
     def check(self) -> AdaptiveSamples:
@@ -163,7 +163,7 @@ class AdaptiveSamples:
         return self.looks.spent(n, alpha)
 
     def to_text(self) -> str:
-        """Looks, rule and doubt in one line."""
+        """Schedule, rule and doubt in one line."""
         return f"{self.schedule} {self.until.to_text()} doubt={self.doubt!r}"
 
     def stops(
@@ -175,7 +175,9 @@ class AdaptiveSamples:
             return True
         proved = prove_radius(counts, candidate, sigma, self.spent(n, alpha), bound).radius
         last = self.spent(self.n_max, alpha)
-        possible = foretell_radius(counts, candidate, sigma, self.n_max, last, bound, self.doubt)
+        possible = predict_final_radius(
+            counts, candidate, sigma, self.n_max, last, bound, self.doubt
+        )
         cap = float(radius_cap(sigma, self.n_max, last / bound.parts))
         return self.until.is_settled(proved, possible, cap)
 
@@ -183,7 +185,7 @@ class AdaptiveSamples:
 Samples = FixedSamples | AdaptiveSamples
 
 
-def foretell_radius(
+def predict_final_radius(
     counts: Sequence[int],
     candidate: int,
     sigma: float,

@@ -13,10 +13,10 @@ from ddrs_core.store.bank.records import BankKind, BankRecord, BankSettlement, L
 from ddrs_core.store.bank.rows import list_banks
 from ddrs_core.store.certificates import Place
 from ddrs_core.store.errors import (
-    DoubledError,
+    AlreadyStoredError,
     NewerDatabaseError,
+    RunClaimedError,
     StoreError,
-    TakenError,
     UnavailableError,
     UnknownEntryError,
 )
@@ -38,6 +38,7 @@ __all__ = [
     "DATABASE_VARIABLE",
     "MAX_LOG_BYTES",
     "AlphaBudget",
+    "AlreadyStoredError",
     "Attempt",
     "BankCheck",
     "BankConfidence",
@@ -46,7 +47,6 @@ __all__ = [
     "BankRecord",
     "BankSettlement",
     "BudgetKind",
-    "DoubledError",
     "ImportedBank",
     "LogRecord",
     "Lookup",
@@ -55,6 +55,7 @@ __all__ = [
     "Pair",
     "Place",
     "RunBank",
+    "RunClaimedError",
     "RunProgress",
     "RunRecord",
     "RunState",
@@ -62,7 +63,6 @@ __all__ = [
     "StoreError",
     "StoredBall",
     "StoredCertificate",
-    "TakenError",
     "UnavailableError",
     "UnknownEntryError",
     "Wanted",

@@ -12,7 +12,7 @@ from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.smoothing import Certificate
 from ddrs_core.store.certificate_rows import FIELDS, from_row, to_row
 from ddrs_core.store.database import Database
-from ddrs_core.store.errors import DoubledError
+from ddrs_core.store.errors import AlreadyStoredError
 from ddrs_core.store.records import StoredCertificate
 from ddrs_core.store.runs import unknown_run
 from ddrs_core.store.schema import certificates, runs
@@ -31,7 +31,7 @@ class CertificateStore(Database):
             batch: setting, position and certificate of each.
 
         Raises:
-            DoubledError: if one of the places has a certificate already.
+            AlreadyStoredError: if one of the places has a certificate already.
             InvalidParameterError: if a certificate holds numbers that are none.
             UnknownEntryError: if there is no such run (any more).
         """
@@ -51,13 +51,13 @@ class CertificateStore(Database):
         """Store one certificate as part of a larger transaction of this database.
 
         Raises:
-            DoubledError: if the place has a certificate already; the transaction is lost then.
+            AlreadyStoredError: if the place has a certificate; the transaction is lost then.
             UnknownEntryError: if there is no such run (any more).
         """
         try:
             self._insert(connection, run_id, _rows(run_id, [(*place, certificate)]))
         except _RefusedError:
-            raise DoubledError(
+            raise AlreadyStoredError(
                 f"Image {place[1]} of setting {place[0]} of this run has a certificate already."
             ) from None
 
@@ -85,11 +85,13 @@ class CertificateStore(Database):
                 _check_run(connection, run_id)
         return [
             StoredCertificate(
-                row["setting"], row["position"], row["serial"],
+                row["setting"],
+                row["position"],
+                row["serial"],
                 from_row({name: row[name] for name in FIELDS}),
             )
             for row in rows
-        ]  # fmt: skip
+        ]
 
     def places(self, run_id: str) -> set[Place]:
         """Setting and position of every certificate of a run: what a resumed run need not do.
@@ -135,7 +137,7 @@ class CertificateStore(Database):
         seen = self.places(run_id)
         for setting, position in places:
             if (setting, position) in seen:
-                return DoubledError(
+                return AlreadyStoredError(
                     f"Image {position} of setting {setting} of this run has a certificate already; "
                     f"nothing of this batch of {len(places)} was stored."
                 )

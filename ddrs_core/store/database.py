@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Double, Engine, cast, extract, func, literal
 from sqlalchemy.sql import ColumnElement
 
 from ddrs_core.store.engine import check_intact, writing
-from ddrs_core.store.errors import explained
+from ddrs_core.store.errors import translate_db_errors
 from ddrs_core.store.url import shown_address
 
 
@@ -32,13 +32,13 @@ class Database:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with explained(self._place), self._engine.connect() as connection:
+        with translate_db_errors(self._place), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         """A transaction: all of it is kept, or nothing."""
-        with explained(self._place), writing(self._engine) as connection:
+        with translate_db_errors(self._place), writing(self._engine) as connection:
             yield connection
 
     def check_intact(self) -> None:
@@ -47,7 +47,7 @@ class Database:
         Raises:
             UnavailableError: if the file was damaged.
         """
-        with explained(self._place):
+        with translate_db_errors(self._place):
             check_intact(self._engine)
 
     def _now(self) -> ColumnElement[float]:

@@ -62,17 +62,26 @@ def _create(url: URL) -> Engine:
     if database_file(url) is None:
         milliseconds = int(BUSY_SECONDS * 1000)
         return create_engine(
-            url, pool_pre_ping=True, pool_size=5, max_overflow=15, json_serializer=serializer,
+            url,
+            pool_pre_ping=True,
+            pool_size=5,
+            max_overflow=15,
+            json_serializer=serializer,
             pool_timeout=BUSY_SECONDS,
             connect_args={
-                "connect_timeout": _CONNECT_SECONDS, "application_name": "ddrs",
+                "connect_timeout": _CONNECT_SECONDS,
+                "application_name": "ddrs",
                 "options": f"-c lock_timeout={milliseconds}",
             },
-        )  # fmt: skip
+        )
     engine = create_engine(
-        url, pool_size=5, max_overflow=15, json_serializer=serializer, pool_timeout=BUSY_SECONDS,
+        url,
+        pool_size=5,
+        max_overflow=15,
+        json_serializer=serializer,
+        pool_timeout=BUSY_SECONDS,
         connect_args={"timeout": BUSY_SECONDS},
-    )  # fmt: skip
+    )
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

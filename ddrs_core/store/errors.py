@@ -32,16 +32,16 @@ class UnknownEntryError(StoreError):
     """There is no such run or log (any more)."""
 
 
-class TakenError(StoreError):
+class RunClaimedError(StoreError):
     """Another process works on the run."""
 
 
-class DoubledError(StoreError):
+class AlreadyStoredError(StoreError):
     """A certificate is stored already."""
 
 
 @contextmanager
-def explained(place: str) -> Iterator[None]:
+def translate_db_errors(place: str) -> Iterator[None]:
     """Turn what a driver raises into a message; ``place`` begins it.
 
     Raises:

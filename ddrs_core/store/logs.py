@@ -37,9 +37,12 @@ class LogStore(Database):
             )
         log_id = hashlib.sha256(content).hexdigest()
         values = {
-            "id": log_id, "owner": owner, "title": title[:_LONGEST_TITLE],
-            "size": len(content), "content": zlib.compress(content),
-        }  # fmt: skip
+            "id": log_id,
+            "owner": owner,
+            "title": title[:_LONGEST_TITLE],
+            "size": len(content),
+            "content": zlib.compress(content),
+        }
         own = select(*_RECORD).where(logs.c.id == log_id, logs.c.owner == owner)
         with self._writing() as connection:
             if connection.execute(own).first() is None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, sel
 
 from ddrs_core.errors import InvalidParameterError, require_count
 from ddrs_core.store.database import Database
-from ddrs_core.store.errors import StoreError, TakenError, UnknownEntryError
+from ddrs_core.store.errors import RunClaimedError, StoreError, UnknownEntryError
 from ddrs_core.store.records import RunProgress, RunRecord, RunState, Wanted
 from ddrs_core.store.schema import runs
 from ddrs_core.store.worker_process import SAME_START, WorkerProcess
@@ -21,9 +21,21 @@ from ddrs_core.store.worker_process import SAME_START, WorkerProcess
 LAUNCH_SECONDS = 60.0  # a new run that no process has taken by then never will be
 _LONGEST_TITLE, _LONGEST_ERROR = 300, 4000  # letters
 _PLAIN = (  # columns that a record has as they are
-    "id", "title", "owner", "kind", "created", "started", "ended", "config", "total", "stored",
-    "code_version", "device", "heartbeat", "error",
-)  # fmt: skip
+    "id",
+    "title",
+    "owner",
+    "kind",
+    "created",
+    "started",
+    "ended",
+    "config",
+    "total",
+    "stored",
+    "code_version",
+    "device",
+    "heartbeat",
+    "error",
+)
 _NOBODY = {"pid": None, "host": None, "process_started": None}
 
 
@@ -64,11 +76,19 @@ class RunStore(Database):
             raise InvalidParameterError(f"The run cannot be stored: {error}.") from None
         run_id = f"{time.strftime('%Y%m%d-%H%M')}-{secrets.token_hex(8)}"
         values = {
-            "id": run_id, "title": title[:_LONGEST_TITLE], "owner": owner, "kind": kind,
-            "config": config, "settings": list(settings), "stored": 0,
-            "total": require_count("total", total), "code_version": code_version,
-            "device": device, "state": RunState.WAITING.value, "error": "",
-        }  # fmt: skip
+            "id": run_id,
+            "title": title[:_LONGEST_TITLE],
+            "owner": owner,
+            "kind": kind,
+            "config": config,
+            "settings": list(settings),
+            "stored": 0,
+            "total": require_count("total", total),
+            "code_version": code_version,
+            "device": device,
+            "state": RunState.WAITING.value,
+            "error": "",
+        }
         self.check_intact()
         with self._writing() as connection:
             connection.execute(insert(runs).values(**values, created=self._now()))
@@ -115,7 +135,7 @@ class RunStore(Database):
             process: who takes it; default: this process.
 
         Raises:
-            TakenError: if another living process works on it.
+            RunClaimedError: if another living process works on it.
             StoreError: if it has finished.
             UnknownEntryError: if there is none (any more).
             UnavailableError: if the database is damaged.
@@ -129,21 +149,26 @@ class RunStore(Database):
             if run.state.is_moving and run.process is not None:
                 if run.process.is_same_as(process):
                     return run
-                raise TakenError(
+                raise RunClaimedError(
                     f"Process {run.process.pid} on {run.process.host} works on this run. Pause or "
                     "cancel it there first."
                 )
             values: dict[str, Any] = {
-                "state": RunState.WAITING.value, "pid": process.pid, "host": process.host,
-                "process_started": process.started, "heartbeat": self._now(), "ended": None,
-                "progress": None, "error": "",
-            }  # fmt: skip
+                "state": RunState.WAITING.value,
+                "pid": process.pid,
+                "host": process.host,
+                "process_started": process.started,
+                "heartbeat": self._now(),
+                "ended": None,
+                "progress": None,
+                "error": "",
+            }
             if not run.state.is_moving:  # else what was asked of a run on its way still counts
                 values["wanted"] = None
             connection.execute(update(runs).where(runs.c.id == run_id).values(values))
         return self.run(run_id)
 
-    def beat(
+    def heartbeat(
         self,
         run_id: str,
         progress: RunProgress,
@@ -160,19 +185,20 @@ class RunStore(Database):
             process: who works on it; default: this process.
 
         Raises:
-            TakenError: if the run is not this process's (any more); then stop working on it.
+            RunClaimedError: if the run is not this process's (any more); then stop working on it.
             UnknownEntryError: if there is none (any more).
         """
         values: dict[str, Any] = {
             "state": _one_of(state, RunState.RUNNING, RunState.WAITING),
-            "heartbeat": self._now(), "progress": asdict(progress),
-        }  # fmt: skip
+            "heartbeat": self._now(),
+            "progress": asdict(progress),
+        }
         if state is RunState.RUNNING:
             values["started"] = func.coalesce(runs.c.started, self._now())
         wanted = self._update_own(run_id, process, values)
         return None if wanted is None else Wanted(wanted)
 
-    def leave(
+    def release(
         self,
         run_id: str,
         state: RunState,
@@ -189,17 +215,20 @@ class RunStore(Database):
             process: who worked on it; default: this process.
 
         Raises:
-            TakenError: if the run is not this process's (any more).
+            RunClaimedError: if the run is not this process's (any more).
             UnknownEntryError: if there is none (any more).
         """
         allowed = (RunState.PAUSED, RunState.CANCELLED, RunState.FAILED, RunState.FINISHED)
         values = {
-            "state": _one_of(state, *allowed), "ended": self._now(), "wanted": None, **_NOBODY,
+            "state": _one_of(state, *allowed),
+            "ended": self._now(),
+            "wanted": None,
+            **_NOBODY,
             "error": error[:_LONGEST_ERROR],
-        }  # fmt: skip
+        }
         self._update_own(run_id, process, values)
 
-    def ask(self, run_id: str, wanted: Wanted | None) -> RunRecord:
+    def request(self, run_id: str, wanted: Wanted | None) -> RunRecord:
         """Ask a run to pause or to end; ``None`` takes it back while it is under way.
 
         A run that nobody works on is cancelled at once; one that has finished stays as it is.
@@ -233,14 +262,18 @@ class RunStore(Database):
         me = process or WorkerProcess.current()
         early, late = me.started - SAME_START, me.started + SAME_START
         mine = update(runs).where(
-            runs.c.id == run_id, runs.c.pid == me.pid, runs.c.host == me.host,
+            runs.c.id == run_id,
+            runs.c.pid == me.pid,
+            runs.c.host == me.host,
             runs.c.process_started.between(early, late),
-        )  # fmt: skip
+        )
         with self._writing() as connection:
             changed = connection.execute(mine.values(values).returning(runs.c.wanted)).all()
             if not changed:
                 _find(connection, run_id, self._select())
-                raise TakenError("This run is no longer this process's: another may have taken it.")
+                raise RunClaimedError(
+                    "This run is no longer this process's: another may have taken it."
+                )
         return None if changed[0][0] is None else str(changed[0][0])
 
 

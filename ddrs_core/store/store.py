@@ -6,7 +6,7 @@ from sqlalchemy import Engine
 
 from ddrs_core.store.certificates import CertificateStore
 from ddrs_core.store.engine import engine_for
-from ddrs_core.store.errors import explained
+from ddrs_core.store.errors import translate_db_errors
 from ddrs_core.store.logs import LogStore
 from ddrs_core.store.migrate import bring_up_to_date
 from ddrs_core.store.run_banks import RunBankStore
@@ -38,7 +38,7 @@ def open_store(url: str | None = None) -> Store:
         NewerDatabaseError: if a newer version of the program made it.
     """
     address = default_address() if url is None else parse_address(url)
-    with explained(shown_address(address)):
+    with translate_db_errors(shown_address(address)):
         engine, file = engine_for(address), database_file(address)
         if file is not None and not file.exists():  # or no longer: somebody has removed it
             engine.dispose()

@@ -88,9 +88,13 @@ class ImageSigmas:
             return sigma
         for _ in range(config.steps):
             found = soft_radius_of(
-                learner.frozen_logits, batch.images, sigma, batch.draw(config.samples),
-                config.clamp, config.beta,
-            )  # fmt: skip
+                learner.frozen_logits,
+                batch.images,
+                sigma,
+                batch.draw(config.samples),
+                config.clamp,
+                config.beta,
+            )
             sigma = (sigma + config.lr * found.slope).clamp(*config.bounds)
         return sigma
 

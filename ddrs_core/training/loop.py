@@ -95,9 +95,12 @@ class Trainer:
             self.classifier, precision, compiled=config.compile, parallel=group.wrap
         )
         self._optimizer = torch.optim.SGD(
-            self.classifier.parameters(), config.lr, config.momentum,
-            weight_decay=config.weight_decay, nesterov=config.momentum > 0,
-        )  # fmt: skip
+            self.classifier.parameters(),
+            config.lr,
+            config.momentum,
+            weight_decay=config.weight_decay,
+            nesterov=config.momentum > 0,
+        )
         self._average = WeightAverage(self.classifier.network, config.ema) if config.ema else None
         self.sigmas = (
             None
@@ -184,11 +187,16 @@ class Trainer:
         self.epochs_done += 1
         ended = self.epochs_done == self.config.epochs
         yield EpochSummary(
-            epoch + 1, self.config.epochs, loss, accuracy, self._lr(self.step - 1), seconds,
+            epoch + 1,
+            self.config.epochs,
+            loss,
+            accuracy,
+            self._lr(self.step - 1),
+            seconds,
             self.sigmas.summary(self.config.sigma) if self.sigmas is not None else None,
             self.finished() if ended else None,
             self._feed.note,
-        )  # fmt: skip
+        )
 
     def finished(self) -> Classifier:
         """The classifier as it is now, averaged if so configured: in eval mode and frozen."""
@@ -228,9 +236,12 @@ class Trainer:
         )
         images = AUGMENTATIONS[config.augmentation](images, chance[rows].to(self.device))
         batch = Batch(
-            images, self._feed.labels[indices], self._sigma_of(indices), epoch,
+            images,
+            self._feed.labels[indices],
+            self._sigma_of(indices),
+            epoch,
             self._noise(images.shape[1:]),
-        )  # fmt: skip
+        )
         if self.sigmas is not None:
             moved = self.sigmas.moved(self.learner, batch)
             self.sigmas.values[self.group.gather(indices)] = self.group.gather(moved)

@@ -15,17 +15,29 @@ from ddrs_core.training.image_sigmas import SigmaTraining
 from ddrs_core.training.methods.registry import get_method
 
 _GENERAL: dict[str, Any] = {
-    "epochs": 90, "batch_size": 256, "lr": 0.1, "schedule": "step", "weight_decay": 1e-4,
-}  # fmt: skip
+    "epochs": 90,
+    "batch_size": 256,
+    "lr": 0.1,
+    "schedule": "step",
+    "weight_decay": 1e-4,
+}
 _SETTINGS: dict[str, dict[str, Any]] = {
     "digits": {
-        "epochs": 120, "batch_size": 128, "lr": 0.1, "schedule": "cosine", "weight_decay": 5e-4,
+        "epochs": 120,
+        "batch_size": 128,
+        "lr": 0.1,
+        "schedule": "cosine",
+        "weight_decay": 5e-4,
     },
     "cifar10": {
-        "epochs": 60, "batch_size": 128, "lr": 0.2, "schedule": "one-cycle",
-        "weight_decay": 3e-4, "augmentation": "flip",
+        "epochs": 60,
+        "batch_size": 128,
+        "lr": 0.2,
+        "schedule": "one-cycle",
+        "weight_decay": 3e-4,
+        "augmentation": "flip",
     },
-}  # fmt: skip
+}
 _BY_METHOD: dict[tuple[str, str], dict[str, Any]] = {
     ("digits", "smoothadv"): {"epochs": 80},
     ("digits", "macer"): {"epochs": 80, "clip": 1.0, "warmup": 2.0},

@@ -174,7 +174,8 @@ def hostile_models(marker: Path) -> Files:
         "photograph.pth": (encoded(drawn(), "PNG"), "is a PNG image, not weights"),
         "script.pth": (script.getvalue(), "TorchScript program"),
         "claims.safetensors": (
-            struct.pack("<Q", len(header)) + header + b"\0" * 16, "not a readable safetensors"
+            struct.pack("<Q", len(header)) + header + b"\0" * 16,
+            "not a readable safetensors",
         ),
         "strides.pth": (saved({weight: torch.zeros(1).expand(300_000, 300_000)}), "made to fill"),
         "nothing.pth": (saved({}), "no tensors"),
@@ -183,7 +184,7 @@ def hostile_models(marker: Path) -> Files:
         "counters.pth": (_zipped(_copies()), "made to fill the memory"),
         "shared.pth": (saved({f"w{i}": shared for i in range(9_000)}), "made to fill the memory"),
         "keras.h5": (b"\x89HDF\r\n\x1a\n" + bytes(500), "HDF5 file, as Keras writes"),
-    }  # fmt: skip
+    }
 
 
 def _holding_itself() -> dict[str, Any]:

@@ -64,9 +64,14 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("cifar10")
     home, outer = folder / "home", os.environ["DDRS_HOME"]
     card = ModelCard(
-        name="untrained", architecture="cifar_resnet20", dataset="cifar10", num_classes=10,
-        shape=(3, 32, 32), sigma=0.5, licence="MIT",
-    )  # fmt: skip
+        name="untrained",
+        architecture="cifar_resnet20",
+        dataset="cifar10",
+        num_classes=10,
+        shape=(3, 32, 32),
+        sigma=0.5,
+        licence="MIT",
+    )
     os.environ["DDRS_HOME"] = str(home)
     try:
         with torch.random.fork_rng(devices=[]):
@@ -156,8 +161,9 @@ def test_every_thumbnail_is_there_when_it_is_scrolled_to(
     assert failed == []
     wanted = shown[-3]
     page.locator(f".ddrs-gallery button[data-index='{wanted}']").click()
-    expect(page.get_by_text(f"image {wanted:,}").or_(page.get_by_text(f"image {wanted}")).first
-           ).to_be_visible()  # fmt: skip
+    expect(
+        page.get_by_text(f"image {wanted:,}").or_(page.get_by_text(f"image {wanted}")).first
+    ).to_be_visible()
     page.wait_for_url(f"**image={wanted}&**")
     pressed = page.locator(f".ddrs-gallery button[data-index='{wanted}']")
     expect(pressed).to_have_attribute("aria-pressed", "true")
@@ -210,12 +216,20 @@ def test_a_link_to_a_late_image_scrolls_to_it(page: Page, url: str) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "nothing/index.json", "nothing/0.png", "cifar10/10000.png", f"cifar10/{10**18}.png",
-        "cifar10/x.png", "cifar10/-1.png", "cifar10", "",
-        "picture-0123456789abcdef/0.png", "picture-..%2f/0.png", f"{'x' * 5000}/index.json",
+        "nothing/index.json",
+        "nothing/0.png",
+        "cifar10/10000.png",
+        f"cifar10/{10**18}.png",
+        "cifar10/x.png",
+        "cifar10/-1.png",
+        "cifar10",
+        "",
+        "picture-0123456789abcdef/0.png",
+        "picture-..%2f/0.png",
+        f"{'x' * 5000}/index.json",
         "<script>/index.json",
     ],
-)  # fmt: skip
+)
 def test_foreign_addresses_are_answered_in_words(path: str, url: str) -> None:
     request = urllib.request.Request(f"{url}/ddrs/gallery/{path}")
     with pytest.raises(urllib.error.HTTPError) as caught:
@@ -227,9 +241,14 @@ def test_foreign_addresses_are_answered_in_words(path: str, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["..%2f..%2fetc%2fpasswd/index.json", "../cifar10/index.json", "%2e%2e/index.json",
-             "cifar10%00/index.json"],
-)  # fmt: skip
+    "path",
+    [
+        "..%2f..%2fetc%2fpasswd/index.json",
+        "../cifar10/index.json",
+        "%2e%2e/index.json",
+        "cifar10%00/index.json",
+    ],
+)
 def test_addresses_that_climb_are_refused(path: str, url: str) -> None:
     request = urllib.request.Request(f"{url}/ddrs/gallery/{path}")
     with pytest.raises(urllib.error.HTTPError) as caught:

@@ -186,12 +186,21 @@ def test_every_choice_travels_in_the_link(page: Page, url: str) -> None:
 
 def test_a_hostile_link_gets_sentences_and_a_working_page(page: Page, url: str) -> None:
     open_explorer(
-        page, url,
+        page,
+        url,
         "?dataset=../../etc&model=digits-gausian-0.50&image=99999&sigma0=nan&n=-5&alpha=7"
         "&preset=<script>&job=../x&certify=a,b,c&device=cuda:99&lr=inf",
-    )  # fmt: skip
-    for text in ("no data set", "Did you mean", "Image 99999 does not exist", "finite number",
-                 "not a whole number", "must be below 1", "no preset", "device"):  # fmt: skip
+    )
+    for text in (
+        "no data set",
+        "Did you mean",
+        "Image 99999 does not exist",
+        "finite number",
+        "not a whole number",
+        "must be below 1",
+        "no preset",
+        "device",
+    ):
         expect(page.get_by_text(text).first).to_be_visible()
     button(page, "Run").click()
     expect(progress(page)).to_contain_text(_DONE)

@@ -112,8 +112,13 @@ def test_a_checkpoint_of_others_goes_all_the_way(
         {"name": name, "mimeType": "application/octet-stream", "buffer": cohen_checkpoint()}
     )
     lines = page.get_by_test_id("stCode")
-    wanted = ("layout: Cohen / SmoothAdv", "epoch: 90", "architecture: digits_cnn",
-              "not read: optimizer", "classes: 10; images: 1 x 8 x 8")  # fmt: skip
+    wanted = (
+        "layout: Cohen / SmoothAdv",
+        "epoch: 90",
+        "architecture: digits_cnn",
+        "not read: optimizer",
+        "classes: 10; images: 1 x 8 x 8",
+    )
     for text in wanted:
         expect(lines).to_contain_text(text)
     advice = page.get_by_test_id("stAlert").filter(has_text="'digits' gets")

@@ -19,13 +19,41 @@ from ddrs_core.store import DATABASE_VARIABLE
 from tests.data.layouts import digit_folders
 
 FIXED = (
-    "certify", "--dataset", "digits", "--model", "digits-gaussian-0.50", "--method", "fixed",
-    "--sigma", 0.5, "--n", 200, "--device", "cpu",
-)  # fmt: skip
+    "certify",
+    "--dataset",
+    "digits",
+    "--model",
+    "digits-gaussian-0.50",
+    "--method",
+    "fixed",
+    "--sigma",
+    0.5,
+    "--n",
+    200,
+    "--device",
+    "cpu",
+)
 DS = (
-    "certify", "--dataset", "digits", "--model", "digits-gaussian-0.50", "--method", "ds",
-    "--sigma", 0.5, "--n", 200, "--steps", 3, "--samples", 2, "--guard", 20, "--device", "cpu",
-)  # fmt: skip
+    "certify",
+    "--dataset",
+    "digits",
+    "--model",
+    "digits-gaussian-0.50",
+    "--method",
+    "ds",
+    "--sigma",
+    0.5,
+    "--n",
+    200,
+    "--steps",
+    3,
+    "--samples",
+    2,
+    "--guard",
+    20,
+    "--device",
+    "cpu",
+)
 TIME = COLUMNS.index("time")
 
 

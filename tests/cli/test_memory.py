@@ -12,8 +12,15 @@ from ddrs_core.smoothing import Certificate
 from ddrs_core.store import MemoryBank
 
 DIGITS = (
-    "--dataset", "digits", "--model", "digits-gaussian-0.50", "--n", 1000, "--device", "cpu",
-)  # fmt: skip
+    "--dataset",
+    "digits",
+    "--model",
+    "digits-gaussian-0.50",
+    "--n",
+    1000,
+    "--device",
+    "cpu",
+)
 ADD = ("memory", "add", "--bank", "mine", *DIGITS)
 
 

@@ -25,8 +25,21 @@ from ddrs_core.models import (
     with_card,
 )
 
-CERTIFY = ("certify", "--dataset", "digits", "--method", "fixed", "--sigma", 0.25, "--n", 100,
-           "--limit", 3, "--device", "cpu")  # fmt: skip
+CERTIFY = (
+    "certify",
+    "--dataset",
+    "digits",
+    "--method",
+    "fixed",
+    "--sigma",
+    0.25,
+    "--n",
+    100,
+    "--limit",
+    3,
+    "--device",
+    "cpu",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -45,13 +58,17 @@ def layouts(model: Classifier) -> dict[str, object]:
 
     return {
         "cohen": {"epoch": 90, "arch": "digits_cnn", "state_dict": named("1."), "optimizer": {}},
-        "smoothadv": {"epoch": 9, "arch": "digits_cnn", "state_dict": named("1.module."),
-                      "optimizer": {"state": {}, "param_groups": []}},
+        "smoothadv": {
+            "epoch": 9,
+            "arch": "digits_cnn",
+            "state_dict": named("1.module."),
+            "optimizer": {"state": {}, "param_groups": []},
+        },
         "macer": {"net": state, "epoch": 440},
         "authors": {"epoch": 5, "state_dict": named("module."), "optimizer_param": {}},
         "plain": state,
         "parallel": named("module."),
-    }  # fmt: skip
+    }
 
 
 def rows_of(text: str) -> list[list[str]]:
@@ -85,8 +102,15 @@ def test_inspect_says_in_about_ten_lines_what_a_file_is(command, model, tmp_path
     outcome = command("models", "inspect", path)
     assert outcome.code == 0, outcome.err
     assert 8 <= len(outcome.out.splitlines()) <= 16
-    for words in ("Cohen / SmoothAdv", "epoch: 90", "digits_cnn", "classes: 10", "'1.'",
-                  "normalisation", "digest"):  # fmt: skip
+    for words in (
+        "Cohen / SmoothAdv",
+        "epoch: 90",
+        "digits_cnn",
+        "classes: 10",
+        "'1.'",
+        "normalisation",
+        "digest",
+    ):
         assert words in outcome.out
     data = json.loads(command("models", "inspect", path, "--json").out)
     assert data["architectures"] == ["digits_cnn"]

@@ -10,9 +10,21 @@ from ddrs_core.runs.logs.file import COLUMNS
 from ddrs_core.runs.logs.reading import read_log
 
 RECORD = (
-    "certify", "--dataset", "digits", "--model", "digits-gaussian-0.50", "--method", "fixed",
-    "--n", 200, "--limit", 5, "--device", "cpu", "--record",
-)  # fmt: skip
+    "certify",
+    "--dataset",
+    "digits",
+    "--model",
+    "digits-gaussian-0.50",
+    "--method",
+    "fixed",
+    "--n",
+    200,
+    "--limit",
+    5,
+    "--device",
+    "cpu",
+    "--record",
+)
 
 
 @pytest.fixture(autouse=True)

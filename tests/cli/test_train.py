@@ -179,9 +179,21 @@ def test_help_names_every_option_without_torch():
     for name in (*SETTINGS, *METHOD_OPTIONS, *(f"sigma_{n}" for n in SIGMA_OPTIONS), *SIGMA_BOUNDS):
         assert flag(name) in words
     for name in (
-        "--dataset", "--method", "--data-dependent", "--sigma", "--out", "--resume", "--overwrite",
-        "--architecture", "--name", "--compile", "--seed", "--device", "--json", "--quiet",
-    ):  # fmt: skip
+        "--dataset",
+        "--method",
+        "--data-dependent",
+        "--sigma",
+        "--out",
+        "--resume",
+        "--overwrite",
+        "--architecture",
+        "--name",
+        "--compile",
+        "--seed",
+        "--device",
+        "--json",
+        "--quiet",
+    ):
         assert name in words
 
 
@@ -194,10 +206,19 @@ def test_every_field_has_an_option():
 
 
 VALUES = {
-    "epochs": 7, "batch_size": 64, "lr": 0.03, "schedule": "step", "warmup": 1.5, "momentum": 0.8,
-    "weight_decay": 3e-4, "clip": 0.7, "ema": 0.99, "augmentation": "shift",
-    "init": "digits-gaussian-0.25", "precision": "fp32",
-}  # fmt: skip
+    "epochs": 7,
+    "batch_size": 64,
+    "lr": 0.03,
+    "schedule": "step",
+    "warmup": 1.5,
+    "momentum": 0.8,
+    "weight_decay": 3e-4,
+    "clip": 0.7,
+    "ema": 0.99,
+    "augmentation": "shift",
+    "init": "digits-gaussian-0.25",
+    "precision": "fp32",
+}
 METHOD_VALUES = {
     "gaussian": {},
     "smoothadv": {"copies": 3, "epsilon": 0.6, "attack_steps": 5, "attack_warmup": 2.5},
@@ -215,10 +236,25 @@ def test_options_reach_the_run_and_come_back_on_the_card_s_command(method):
     assert set(VALUES) == set(SETTINGS)
     assert set(SIGMA_VALUES) == set(SIGMA_OPTIONS)
     config = config_of(
-        *BASE, "--method", method, "--sigma", 0.4, *words_of(VALUES), *DS,
-        *words_of(METHOD_VALUES[method]), *words_of(SIGMA_VALUES, "sigma_"), "--sigma-min", 0.2,
-        "--sigma-max", 0.9, "--seed", 11, "--name", "mine", "--compile",
-    )  # fmt: skip
+        *BASE,
+        "--method",
+        method,
+        "--sigma",
+        0.4,
+        *words_of(VALUES),
+        *DS,
+        *words_of(METHOD_VALUES[method]),
+        *words_of(SIGMA_VALUES, "sigma_"),
+        "--sigma-min",
+        0.2,
+        "--sigma-max",
+        0.9,
+        "--seed",
+        11,
+        "--name",
+        "mine",
+        "--compile",
+    )
     assert {name: getattr(config, name) for name in VALUES} == VALUES
     assert dataclasses.asdict(config.method) == METHOD_VALUES[method]
     assert config.data_dependent == SigmaTraining(**SIGMA_VALUES, bounds=(0.2, 0.9))

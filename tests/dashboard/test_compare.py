@@ -93,8 +93,21 @@ def config(*words: str) -> list[CertifyConfig]:
     return certify_configs(parser.parse_args([*start, *words]))
 
 
-SMALL = ("--method", "fixed", "ds", "--sigma", "0.5", "--preset", "qcrs", "--n", "100",
-         "--limit", "3", "--device", "cpu")  # fmt: skip
+SMALL = (
+    "--method",
+    "fixed",
+    "ds",
+    "--sigma",
+    "0.5",
+    "--preset",
+    "qcrs",
+    "--n",
+    "100",
+    "--limit",
+    "3",
+    "--device",
+    "cpu",
+)
 
 
 def wait_for(run: RunRecord, app: AppTest) -> None:
@@ -380,22 +393,27 @@ def test_what_is_no_log_gets_a_sentence_and_nothing_is_lost(content: bytes, app:
 OTHERS = {
     "sigma_0.25": (COHEN + "0\t3\t3\t1.378\t1\t15\n", True, "above the most that can be proved"),
     "named.tsv": (
-        "idx\tlabel\tpredict\texact_radius\tcorrect\ttime\n0\t3\t3\t0.6\t1\t15\n", True,
+        "idx\tlabel\tpredict\texact_radius\tcorrect\ttime\n0\t3\t3\t0.6\t1\t15\n",
+        True,
         "read from the column exact\\_radius",
     ),
     "norm.tsv": (
-        "idx\tlabel\tpredict\tlinf_radius\tcorrect\ttime\n0\t3\t3\t0.01\t1\t15\n", False,
+        "idx\tlabel\tpredict\tlinf_radius\tcorrect\ttime\n0\t3\t3\t0.01\t1\t15\n",
+        False,
         "another norm than l2",
     ),
     "own.tsv": (
-        "idx\tlabel\tpredict\tradius\tcorrect\tbest_sigma\ttime\n0\t3\t3\t0.3\t1\t.3\t15\n", True,
+        "idx\tlabel\tpredict\tradius\tcorrect\tbest_sigma\ttime\n0\t3\t3\t0.3\t1\t.3\t15\n",
+        True,
         "conditional on sigma\\_x",
     ),
     "votes.tsv": (
         "idx\tlabel\tpredict\tradius\tcorrect\ttime\tsigma\tcount\tn\n"
-        "0\t3\t3\t1.3\t1\t1\t.25\t1000\t1000\n", True, "claims more than its own votes prove",
+        "0\t3\t3\t1.3\t1\t1\t.25\t1000\t1000\n",
+        True,
+        "claims more than its own votes prove",
     ),
-}  # fmt: skip
+}
 
 
 def test_logs_of_others_are_read_as_on_the_command_line(app: AppTest) -> None:
@@ -467,8 +485,9 @@ def test_no_two_sets_are_offered_under_one_title() -> None:
     titles = compare_sets.told_apart(compare_sets.offered_sets())
     assert len(set(titles.values())) == len(titles) == len(reference_files()) + 4
     assert compare_sets.told_apart({"log.abc": "A", "log.abd": "B"}) == {
-        "log.abc": "A", "log.abd": "B",
-    }  # fmt: skip
+        "log.abc": "A",
+        "log.abd": "B",
+    }
 
 
 def test_links_and_views_are_each_others_inverse() -> None:

@@ -64,9 +64,13 @@ def _certification(owner: str) -> RunRecord:
 
 def _training(owner: str, state: TrainingState) -> SimpleNamespace:
     return SimpleNamespace(
-        id="t1", owner=owner, name="net_a", state=state, created=1.0,
+        id="t1",
+        owner=owner,
+        name="net_a",
+        state=state,
+        created=1.0,
         progress=SimpleNamespace(done=0.5, seconds_left=3_599.0),
-    )  # fmt: skip
+    )
 
 
 def test_a_moving_certification_run_is_listed_with_a_link(manager: JobManager) -> None:

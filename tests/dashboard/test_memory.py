@@ -508,8 +508,10 @@ def test_a_bank_file_makes_the_same_bank_again(me: SimpleNamespace) -> None:
     assert again.record.stored == context.record.stored
     for one, other in zip(context.bank.balls(), again.bank.balls(), strict=True):
         assert (one.prediction, one.radius, one.outcome) == (
-            other.prediction, other.radius, other.outcome,
-        )  # fmt: skip
+            other.prediction,
+            other.radius,
+            other.outcome,
+        )
     with pytest.raises(DDRSError):
         memory_banks.import_own(content[:1000], "broken")
     assert len(list_banks(owner="you")) == 1
@@ -597,9 +599,14 @@ def test_a_counterexample_is_stored_as_fresh_noise_certified_it(app: AppTest) ->
 def test_certificates_keep_to_the_budget_of_their_bank(app: AppTest) -> None:
     kind = open_context(DEMO).record.kind
     bank = MemoryBank.open(
-        None, "decaying", model=kind.model, num_classes=10, shape=kind.shape, owner="me",
+        None,
+        "decaying",
+        model=kind.model,
+        num_classes=10,
+        shape=kind.shape,
+        owner="me",
         budget=AlphaBudget(BudgetKind.DECAYING, 0.001),
-    )  # fmt: skip
+    )
     open_page(app, bank=bank.id, section="query", n="100", image="0", far="0")
     button(app, "Certify").click().run()
     certificate = finish("memory-certify").latest.certificate

@@ -74,8 +74,10 @@ def test_it_opens_with_an_example_that_has_a_sigma_for_every_image(app: AppTest)
 def test_another_sigma_moves_the_bounds_of_the_images_sigmas(app: AppTest) -> None:
     training(app)
     widget_of(app.number_input, keys.TRAINING_SIGMA).set_value(0.25).run()
-    low, high = (widget_of(app.number_input, keys.TRAINING_SIGMA_OPTION + end).value for end in
-                 ("min", "max"))  # fmt: skip
+    low, high = (
+        widget_of(app.number_input, keys.TRAINING_SIGMA_OPTION + end).value
+        for end in ("min", "max")
+    )
     wanted = recipe("digits", "digits_cnn", "gaussian", 0.25, data_dependent=True)
     assert wanted.data_dependent is not None
     assert (low, high) == wanted.data_dependent.bounds

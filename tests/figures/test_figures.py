@@ -136,11 +136,16 @@ def epochs(count: int, *, loss: float = 0.5) -> list[EpochSummary]:
     edges = (0.0, 0.25, 0.5, 0.75, 1.0)
     return [
         EpochSummary(
-            k, 10, loss, 0.8, 0.1, 1.0,
+            k,
+            10,
+            loss,
+            0.8,
+            0.1,
+            1.0,
             SigmaSummary(0.6, edges, (0, 0, 100 - 5 * k, 5 * k), ((3, 0.9),)),
         )
         for k in range(1, count + 1)
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 10])

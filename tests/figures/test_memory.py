@@ -207,9 +207,24 @@ def test_a_walk_is_drawn_along_its_line() -> None:
     points = []
     for t, (settlement, _) in zip(np.linspace(0, 1, 5), CASES.values(), strict=True):
         certificate = Certificate(
-            None, None, None, settlement.claimed, settlement.claimed_radius, 0.25,
-            Grade.CONDITIONAL, (9, 1, 0), 10, 10, 0.001, Bound.ONE_SIDED, 0.6, 0, "fp32", "m", 0.1,
-        )  # fmt: skip
+            None,
+            None,
+            None,
+            settlement.claimed,
+            settlement.claimed_radius,
+            0.25,
+            Grade.CONDITIONAL,
+            (9, 1, 0),
+            10,
+            10,
+            0.001,
+            Bound.ONE_SIDED,
+            0.6,
+            0,
+            "fp32",
+            "m",
+            0.1,
+        )
         points.append(WalkPoint(float(t), torch.zeros(1, 1, 3), certificate, settlement))
     figure = walk_figure(points, 4.0, NAMES)
     validate(figure)

@@ -43,9 +43,12 @@ def count_to(total: int, log: list[int] | None = None, pause: float = 0.0) -> It
 
 
 def request(
-    total: int = 5, key: str = "count", device: str = "cpu", log: list[int] | None = None,
+    total: int = 5,
+    key: str = "count",
+    device: str = "cpu",
+    log: list[int] | None = None,
     pause: float = 0.0,
-) -> JobRequest:  # fmt: skip
+) -> JobRequest:
     return JobRequest(key, "counting", "test", device, lambda: count_to(total, log, pause), total)
 
 
@@ -514,9 +517,15 @@ def test_what_failed_is_not_started_in_a_circle(manager: JobManager) -> None:
 
 def test_rate_and_time_left_are_in_the_requests_unit(manager: JobManager) -> None:
     wanted = JobRequest(
-        "u", "u", "test", "cpu", lambda: count_to(100, pause=0.005), 1000.0, "sample",
+        "u",
+        "u",
+        "test",
+        "cpu",
+        lambda: count_to(100, pause=0.005),
+        1000.0,
+        "sample",
         amount=lambda i: 10.0 * i,
-    )  # fmt: skip
+    )
     job = manager.submit(wanted)
     wait_for(lambda: len(job.history) > 20)
     assert 100 < job.rate < 4000  # sleeps are at least 5 ms; slices end in between

@@ -70,9 +70,16 @@ def write_run(folder: Path, name: str, **changes: Any) -> Path:
     run = folder / "training" / name
     run.mkdir(parents=True)
     data = {
-        "owner": "me", "created": time.time(), "name": "model", "config": {}, "words": [],
-        "device": "cpu", "pid": 2**22 + 1, "process_started": 1.0, **changes,
-    }  # fmt: skip
+        "owner": "me",
+        "created": time.time(),
+        "name": "model",
+        "config": {},
+        "words": [],
+        "device": "cpu",
+        "pid": 2**22 + 1,
+        "process_started": 1.0,
+        **changes,
+    }
     (run / "run.json").write_text(json.dumps(data))
     return run
 

@@ -65,10 +65,15 @@ class Tab:
         address = self.server.replace("http", "ws", 1) + "/_stcore/stream"
         headers = {"Cookie": self.cookies} if self.cookies else {}
         self._connection = await connect(
-            address, subprotocols=["streamlit"], additional_headers=headers,  # type: ignore[list-item]
-            origin=self.server, max_size=None, ping_interval=None, open_timeout=_TRIES_SECONDS,  # type: ignore[arg-type]
+            address,
+            subprotocols=["streamlit"],
+            additional_headers=headers,  # type: ignore[list-item]
+            origin=self.server,
+            max_size=None,
+            ping_interval=None,
+            open_timeout=_TRIES_SECONDS,  # type: ignore[arg-type]
             proxy=None,
-        )  # fmt: skip
+        )
         self._reader = asyncio.create_task(self._read())
         await self.rerun()
         return time.perf_counter() - started

@@ -79,9 +79,11 @@ def test_visits_that_leave_make_room_for_whoever_comes(server: str) -> None:
 
     async def newcomer() -> None:
         tab = Tab(
-            server, "explorer", "dataset=digits&model=digits-gaussian-0.25&image=42",
+            server,
+            "explorer",
+            "dataset=digits&model=digits-gaussian-0.25&image=42",
             receive_cookies(server),
-        )  # fmt: skip
+        )
         await tab.open()
         await watch_to_the_end(tab)
         await tab.press("Certify at sigma_0 and sigma*")

@@ -60,12 +60,31 @@ class FileRun:
     def __init__(self, folder: Path, dataset: str, size: Size) -> None:
         self.folder, self.url = folder, f"sqlite:///{folder}.db"
         self.argv = [
-            "certify", "--dataset", dataset, "--model", "digits-gaussian-0.50", "--quiet",
-            "--method", "fixed", "ds", "--sigma", "0.5", "--n", str(size.n), "--device", "cpu",
-            "--strategy", "search", "--samples", str(size.samples),
-            "--guard", str(size.samples),
-            "--out", str(folder), "--resume",
-        ]  # fmt: skip
+            "certify",
+            "--dataset",
+            dataset,
+            "--model",
+            "digits-gaussian-0.50",
+            "--quiet",
+            "--method",
+            "fixed",
+            "ds",
+            "--sigma",
+            "0.5",
+            "--n",
+            str(size.n),
+            "--device",
+            "cpu",
+            "--strategy",
+            "search",
+            "--samples",
+            str(size.samples),
+            "--guard",
+            str(size.samples),
+            "--out",
+            str(folder),
+            "--resume",
+        ]
 
     def found(self) -> Found:
         rows: Found = {}

@@ -28,13 +28,13 @@ from ddrs_core.runs.certify.config import CertifyConfig, Method, open_plan, shar
 from ddrs_core.runs.certify.run import CertifyRun, RunStep
 from ddrs_core.runs.from_database import recorded_log, recorded_results
 from ddrs_core.runs.worker import record_run, recorded_configs, work_on
-from ddrs_core.smoothing import Certificate, Grade, SearchConfig, UntilPlaced
+from ddrs_core.smoothing import Certificate, Grade, SearchConfig, StopAtRadii
 from ddrs_core.store import (
     MemoryBank,
     RunBank,
+    RunClaimedError,
     RunState,
     Store,
-    TakenError,
     Wanted,
     open_store,
 )
@@ -122,12 +122,12 @@ def test_a_request_to_pause_is_obeyed_and_the_rest_is_made_later(
     run = record_run(store, [FIXED, DS])
     for step in work_on(store, run.id):
         if step.done == 7:
-            store.ask(run.id, Wanted.PAUSE)
+            store.request(run.id, Wanted.PAUSE)
     assert store.run(run.id).state is RunState.PAUSED
     assert 7 <= store.count(run.id) < 90
     for step in work_on(store, run.id):
         if step.done == 60:
-            store.ask(run.id, Wanted.CANCEL)
+            store.request(run.id, Wanted.CANCEL)
     assert store.run(run.id).state is RunState.CANCELLED
     for _ in work_on(store, run.id):  # somebody has thought better of it
         pass
@@ -220,7 +220,7 @@ def test_what_a_cluster_began_waits_its_turn_on_this_machine(
 ) -> None:
     queues = []
 
-    class Watched(recorded.Turn):
+    class Watched(recorded.DeviceSlot):
         def __init__(self, folder: Path, device: str, since: float | None = None) -> None:
             queues.append(device)
             super().__init__(folder, device, since)
@@ -465,7 +465,7 @@ def start(url: str, run_id: str) -> subprocess.Popen[bytes]:
 @pytest.mark.timeout(600)
 def test_killed_at_random_moments_nothing_is_lost_doubled_or_changed(url: str) -> None:
     store = open_store(url)
-    adaptive = replace(FIXED, n=4000, until=UntilPlaced())
+    adaptive = replace(FIXED, n=4000, until=StopAtRadii())
     configs = [adaptive, replace(adaptive, method=Method.DS, strategy=DS.strategy)]
     whole = results(store, finish(store, configs))
     run = record_run(store, configs)
@@ -504,6 +504,6 @@ def test_two_processes_do_not_share_a_run(url: str) -> None:
     said, _ = other.communicate(timeout=120)
     assert other.returncode == 2
     assert b"works on this run" in said
-    with pytest.raises(TakenError):
+    with pytest.raises(RunClaimedError):
         store.claim(run.id, replace(store.run(run.id).process, pid=1))  # type: ignore[type-var]
     steps.close()

@@ -19,18 +19,18 @@ from ddrs_core.smoothing import (
     Certificate,
     FixedSamples,
     GroupProgress,
-    Looks,
+    LookSchedule,
     SmoothedClassifier,
-    UntilNarrow,
-    UntilPlaced,
+    StopAtRadii,
+    StopAtRelativeWidth,
     certify_together,
 )
 from ddrs_core.smoothing.certificate import prove_radius
 from ddrs_core.smoothing.confidence import lower_bound, radius_cap
-from ddrs_core.smoothing.stopping import foretell_radius
+from ddrs_core.smoothing.stopping import predict_final_radius
 
 LOOKS = st.builds(
-    Looks,
+    LookSchedule,
     n_max=st.integers(1, 200_000),
     first=st.integers(1, 5000),
     growth=st.integers(1, 300),
@@ -39,17 +39,17 @@ LOOKS = st.builds(
 
 
 @given(LOOKS)
-def test_looks_ascend_to_the_most_samples_and_spend_alpha_once(looks: Looks) -> None:
+def test_looks_ascend_to_the_most_samples_and_spend_alpha_once(looks: LookSchedule) -> None:
     places = looks.places
     assert places[-1] == looks.n_max
     assert all(a < b for a, b in pairwise(places))
     assert sum(looks.spent(n, 0.001) for n in places) == pytest.approx(0.001, rel=1e-12)
-    assert Looks.from_text(looks.to_text()) == looks
+    assert LookSchedule.from_text(looks.to_text()) == looks
 
 
 @pytest.mark.parametrize("p", [0.5, 0.55, 0.7, 0.9, 0.99, 0.999])
-@pytest.mark.parametrize("looks", [Looks(3000, 64, 15), Looks(2000, 16, 5, last=0.2)])
-def test_the_bound_holds_at_all_looks_together(p: float, looks: Looks) -> None:
+@pytest.mark.parametrize("looks", [LookSchedule(3000, 64, 15), LookSchedule(2000, 16, 5, last=0.2)])
+def test_the_bound_holds_at_all_looks_together(p: float, looks: LookSchedule) -> None:
     """The exact probability that a lower bound ever exceeds p, for whoever stops at the worst."""
     alpha = 0.05
     alive, n = np.ones(1), 0  # probability of each count, among those that never exceeded
@@ -62,7 +62,7 @@ def test_the_bound_holds_at_all_looks_together(p: float, looks: Looks) -> None:
 
 def test_looking_often_with_a_bound_for_one_look_would_not_hold() -> None:
     """What the schedule is for: the same looks at full alpha each."""
-    alpha, p, looks = 0.05, 0.7, Looks(3000, 64, 15)
+    alpha, p, looks = 0.05, 0.7, LookSchedule(3000, 64, 15)
     alive, n = np.ones(1), 0
     for place in looks.places:
         alive = np.convolve(alive, binom.pmf(np.arange(place - n + 1), place - n, p))
@@ -81,21 +81,21 @@ def test_the_last_look_rarely_exceeds_what_was_foretold(p: float, bound: Bound) 
     for _ in range(trials):
         early = rng.multinomial(n, shares)
         late = early + rng.multinomial(n_max - n, shares)
-        foretold = foretell_radius(early.tolist(), 0, 0.5, n_max, 0.001, bound, doubt)
+        foretold = predict_final_radius(early.tolist(), 0, 0.5, n_max, 0.001, bound, doubt)
         exceeded += prove_radius(late.tolist(), 0, 0.5, 0.001, bound).radius > foretold
     wrongs = 1 if bound is Bound.ONE_SIDED else 2
     assert exceeded / trials <= wrongs * doubt + 3 * (doubt / trials) ** 0.5
 
 
 def test_radii_beyond_reach_are_not_waited_for() -> None:
-    rule = UntilPlaced((0.0, 0.25, 0.5), reach=0.9)
+    rule = StopAtRadii((0.0, 0.25, 0.5), reach=0.9)
     assert not rule.is_settled(0.2, 0.3, 1.0)
     assert rule.is_settled(0.26, 0.49, 1.0)
     assert rule.is_settled(0.26, 0.51, 0.52)
     assert not rule.is_settled(0.0, 0.1, 1.0)  # certified at all or not
     assert rule.is_settled(0.0, 0.0, 1.0)
-    assert UntilNarrow(0.1).is_settled(0.9, 1.0, 5.0)
-    assert not UntilNarrow(0.1).is_settled(0.89, 1.0, 5.0)
+    assert StopAtRelativeWidth(0.1).is_settled(0.9, 1.0, 5.0)
+    assert not StopAtRelativeWidth(0.1).is_settled(0.89, 1.0, 5.0)
 
 
 class Halves(nn.Module):
@@ -146,14 +146,14 @@ def test_a_settled_answer_is_that_of_all_samples_at_a_fraction_of_them() -> None
     n, radii = 50_000, (0.0, 0.25, 0.5)
     x = images(*MARGINS)
     full = certify(x, FixedSamples(n))
-    short = certify(x, AdaptiveSamples(Looks(n), UntilPlaced(radii)))
+    short = certify(x, AdaptiveSamples(LookSchedule(n), StopAtRadii(radii)))
     for a, b, margin in zip(short, full, MARGINS, strict=True):
         assert a.radius <= max(b.radius, margin) + 1e-12  # a linear classifier: R = margin
         if margin not in (0.0, 0.25):  # there the answer is a matter of chance
             assert [a.radius >= r for r in radii] == [b.radius >= r for r in radii]
         assert a.recompute_radius() == a.radius
         assert a.schedule
-        assert a.n in Looks(n).places
+        assert a.n in LookSchedule(n).places
         assert a.spent < 0.001
     easy = [c.n for c, margin in zip(short, MARGINS, strict=True) if margin in (0.1, 0.4, 0.35)]
     assert max(easy) < n / 10
@@ -161,7 +161,7 @@ def test_a_settled_answer_is_that_of_all_samples_at_a_fraction_of_them() -> None
 
 def test_votes_of_a_short_run_are_the_first_of_a_long_one() -> None:
     x = images(0.4)
-    (short,) = certify(x, AdaptiveSamples(Looks(50_000), UntilPlaced((0.25,))), seed=8)
+    (short,) = certify(x, AdaptiveSamples(LookSchedule(50_000), StopAtRadii((0.25,))), seed=8)
     steps = SmoothedClassifier(Halves().eval(), 2)
     stopped_at = FixedSamples(short.n)
     assert short.n < 5000
@@ -173,7 +173,7 @@ def test_votes_of_a_short_run_are_the_first_of_a_long_one() -> None:
 
 def test_until_narrow_reaches_its_width() -> None:
     x = images(0.1, 0.2, 0.3)
-    for c in certify(x, AdaptiveSamples(Looks(100_000), UntilNarrow(0.1))):
+    for c in certify(x, AdaptiveSamples(LookSchedule(100_000), StopAtRelativeWidth(0.1))):
         assert c.n < 100_000
         assert c.radius >= 0.8 * MARGINS[1 + (c.index or 0)]
 
@@ -183,7 +183,7 @@ def test_radii_are_covered() -> None:
     alpha, margin, runs = 0.05, 0.26, 300
     x = images(margin)
     above = 0
-    samples = AdaptiveSamples(Looks(4000, 128, 10), UntilPlaced((0.25,)))
+    samples = AdaptiveSamples(LookSchedule(4000, 128, 10), StopAtRadii((0.25,)))
     for seed in range(runs):
         (c,) = certify(x, samples, seed=seed, alpha=alpha)
         above += c.radius > margin
@@ -191,7 +191,9 @@ def test_radii_are_covered() -> None:
 
 
 def test_the_cap_is_that_of_the_look() -> None:
-    (c,) = certify(images(0.5), AdaptiveSamples(Looks(50_000), UntilPlaced((0.1,))), sigma=0.1)
+    (c,) = certify(
+        images(0.5), AdaptiveSamples(LookSchedule(50_000), StopAtRadii((0.1,))), sigma=0.1
+    )
     assert c.counts[1] == c.n == 512
     assert c.radius == c.radius_cap
     assert c.radius == pytest.approx(0.1 * norm.ppf(c.spent ** (1 / c.n)))
@@ -201,15 +203,15 @@ def test_the_cap_is_that_of_the_look() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda: Looks(0).check(),
-        lambda: Looks(1000, last=1.0).check(),
-        lambda: Looks.from_text("looks n_max=10"),
-        lambda: Looks.from_text("looks n_max=10 first=1 growth=15 last=1e-e"),
-        lambda: Looks(1000).spent(3, 0.001),
-        lambda: UntilPlaced(()).check(),
-        lambda: UntilPlaced((float("nan"),)).check(),
-        lambda: UntilNarrow(0.0).check(),
-        lambda: AdaptiveSamples(Looks(1000), doubt=0.9).check(),
+        lambda: LookSchedule(0).check(),
+        lambda: LookSchedule(1000, last=1.0).check(),
+        lambda: LookSchedule.from_text("looks n_max=10"),
+        lambda: LookSchedule.from_text("looks n_max=10 first=1 growth=15 last=1e-e"),
+        lambda: LookSchedule(1000).spent(3, 0.001),
+        lambda: StopAtRadii(()).check(),
+        lambda: StopAtRadii((float("nan"),)).check(),
+        lambda: StopAtRelativeWidth(0.0).check(),
+        lambda: AdaptiveSamples(LookSchedule(1000), doubt=0.9).check(),
     ],
 )
 def test_nonsense_is_refused_in_words(wrong: object) -> None:

@@ -11,7 +11,7 @@ from ddrs_core.models.architectures import get_architecture
 from ddrs_core.models.inference.cost import PassCost, assumed_speed
 from ddrs_core.smoothing import AscentConfig, list_presets, watch_sigma
 from ddrs_core.smoothing.sigma.radius_curve import curve_budget
-from ddrs_core.smoothing.sigma.trace import Looks, plan_looks
+from ddrs_core.smoothing.sigma.trace import PreviewPlan, plan_previews
 
 IMAGENET = (3, 224, 224)
 
@@ -34,14 +34,14 @@ def test_cheap_networks_are_looked_at_in_full() -> None:
     assert curve_budget(forward, architecture.shape) == (33, 2000)
     for preset in list_presets():
         every = max(1, preset.config.steps // 60)
-        expected = Looks(every, 200, 1_000)
-        assert plan_looks(forward, architecture.shape, preset.config) == expected
+        expected = PreviewPlan(every, 200, 1_000)
+        assert plan_previews(forward, architecture.shape, preset.config) == expected
 
 
 @pytest.mark.parametrize("flops", [1e7, 5e8, 8.2e9, 3.5e10])
 @pytest.mark.parametrize("preset", list_presets(), ids=lambda p: p.name)
 def test_looking_takes_no_longer_than_the_strategy(flops: float, preset) -> None:
-    looks = plan_looks(costing(flops), IMAGENET, preset.config)
+    looks = plan_previews(costing(flops), IMAGENET, preset.config)
     assert 16 <= looks.samples <= 200
     assert 48 <= looks.final <= 1_000
     a_pass = flops / assumed_speed(torch.device("cpu"))

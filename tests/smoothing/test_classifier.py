@@ -92,9 +92,17 @@ def test_a_certificate_is_complete(model: Classifier, test_split: Dataset, bound
     image, label = test_split[5]
     g = SmoothedClassifier(model, 10)
     c = g.certify(
-        image, sigma=0.25, n0=64, n=1000, alpha=0.01, seed=9, bound=bound,
-        index=5, label=label, dataset="digits",
-    )  # fmt: skip
+        image,
+        sigma=0.25,
+        n0=64,
+        n=1000,
+        alpha=0.01,
+        seed=9,
+        bound=bound,
+        index=5,
+        label=label,
+        dataset="digits",
+    )
     assert sum(c.counts) == c.n == 1000
     assert len(c.counts) == 10
     assert c.recompute_radius() == c.radius

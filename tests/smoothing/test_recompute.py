@@ -9,31 +9,50 @@ from time import perf_counter
 import numpy as np
 import pytest
 
-from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, Grade, Looks
+from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, Grade, LookSchedule
 from ddrs_core.smoothing.certificate import prove_radius
 from ddrs_core.smoothing.recompute import recompute
 
 
 def made(
-    counts: tuple[int, ...], candidate: int = 0, sigma: float = 0.25, alpha: float = 0.001,
-    bound: Bound = Bound.ONE_SIDED, schedule: str = "",
-) -> Certificate:  # fmt: skip
+    counts: tuple[int, ...],
+    candidate: int = 0,
+    sigma: float = 0.25,
+    alpha: float = 0.001,
+    bound: Bound = Bound.ONE_SIDED,
+    schedule: str = "",
+) -> Certificate:
     """What the program makes of some votes."""
     n = sum(counts)
-    spent = Looks.from_text(schedule).spent(n, alpha) if schedule else alpha
+    spent = LookSchedule.from_text(schedule).spent(n, alpha) if schedule else alpha
     proof = prove_radius(counts, candidate, sigma, spent, bound)
     return Certificate(
-        dataset=None, index=None, label=None, radius=proof.radius, sigma=sigma, counts=counts,
-        prediction=candidate if proof.radius > 0 else ABSTAIN, grade=Grade.CONDITIONAL, n0=100,
-        n=n, alpha=alpha, bound=bound, p_lower=proof.p_lower, seed=0, precision="fp32",
-        model="abc", seconds=0.0, candidate=candidate, schedule=schedule,
-    )  # fmt: skip
+        dataset=None,
+        index=None,
+        label=None,
+        radius=proof.radius,
+        sigma=sigma,
+        counts=counts,
+        prediction=candidate if proof.radius > 0 else ABSTAIN,
+        grade=Grade.CONDITIONAL,
+        n0=100,
+        n=n,
+        alpha=alpha,
+        bound=bound,
+        p_lower=proof.p_lower,
+        seed=0,
+        precision="fp32",
+        model="abc",
+        seconds=0.0,
+        candidate=candidate,
+        schedule=schedule,
+    )
 
 
 def random_certificates(count: int) -> list[Certificate]:
     """Of all kinds that the program makes."""
     rng = np.random.default_rng(0)
-    looks = Looks(20_000).check()
+    looks = LookSchedule(20_000).check()
     certificates = []
     for _ in range(count):
         adaptive = rng.random() < 0.3
@@ -42,11 +61,14 @@ def random_certificates(count: int) -> list[Certificate]:
         counts = tuple(int(c) for c in rng.multinomial(n, shares))
         certificates.append(
             made(
-                counts, int(rng.integers(4)), float(rng.uniform(0.01, 2)),
-                float(rng.choice([0.001, 1e-9, 0.05])), list(Bound)[int(rng.integers(2))],
+                counts,
+                int(rng.integers(4)),
+                float(rng.uniform(0.01, 2)),
+                float(rng.choice([0.001, 1e-9, 0.05])),
+                list(Bound)[int(rng.integers(2))],
                 looks.to_text() if adaptive else "",
             )
-        )  # fmt: skip
+        )
     return certificates
 
 
@@ -92,27 +114,56 @@ def test_a_certificate_without_a_candidate_is_counted_for_its_answer() -> None:
 
 
 GOOD = made((990, 10))
-LOOKS = Looks(20_000)
+LOOKS = LookSchedule(20_000)
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"radius": 50.0}, {"radius": 1e308}, {"radius": math.inf}, {"radius": math.nan},
-        {"radius": -0.1}, {"radius": GOOD.radius * 1.000001},
-        {"sigma": 0.0}, {"sigma": 1e300}, {"sigma": -0.25}, {"sigma": math.nan},
-        {"sigma": 0.2}, {"counts": (990, 20)}, {"counts": (1010, -10)}, {"counts": ()},
-        {"counts": (1000,) * 2, "n": 2000, "radius": 0.1}, {"counts": (10, 990)},
-        {"n": -1000}, {"n": 0}, {"n": 999}, {"n0": 0}, {"n0": -5},
-        {"n": 10**4000}, {"counts": (10**4000, 10)}, {"candidate": 10**4000},
-        {"alpha": 0.0}, {"alpha": 1.0}, {"alpha": math.nan}, {"alpha": 1e-6},
-        {"bound": Bound.TWO_SIDED}, {"p_lower": 0.999}, {"p_lower": math.nan}, {"p_lower": 2.0},
-        {"candidate": 1}, {"candidate": 2}, {"candidate": -2}, {"prediction": 1},
-        {"prediction": 2}, {"prediction": -2}, {"prediction": ABSTAIN},
-        {"schedule": "now and then"}, {"schedule": LOOKS.to_text()},
+        {"radius": 50.0},
+        {"radius": 1e308},
+        {"radius": math.inf},
+        {"radius": math.nan},
+        {"radius": -0.1},
+        {"radius": GOOD.radius * 1.000001},
+        {"sigma": 0.0},
+        {"sigma": 1e300},
+        {"sigma": -0.25},
+        {"sigma": math.nan},
+        {"sigma": 0.2},
+        {"counts": (990, 20)},
+        {"counts": (1010, -10)},
+        {"counts": ()},
+        {"counts": (1000,) * 2, "n": 2000, "radius": 0.1},
+        {"counts": (10, 990)},
+        {"n": -1000},
+        {"n": 0},
+        {"n": 999},
+        {"n0": 0},
+        {"n0": -5},
+        {"n": 10**4000},
+        {"counts": (10**4000, 10)},
+        {"candidate": 10**4000},
+        {"alpha": 0.0},
+        {"alpha": 1.0},
+        {"alpha": math.nan},
+        {"alpha": 1e-6},
+        {"bound": Bound.TWO_SIDED},
+        {"p_lower": 0.999},
+        {"p_lower": math.nan},
+        {"p_lower": 2.0},
+        {"candidate": 1},
+        {"candidate": 2},
+        {"candidate": -2},
+        {"prediction": 1},
+        {"prediction": 2},
+        {"prediction": -2},
+        {"prediction": ABSTAIN},
+        {"schedule": "now and then"},
+        {"schedule": LOOKS.to_text()},
     ],
     ids=lambda changes: ",".join(f"{k}={str(v)[:12]}" for k, v in changes.items()),
-)  # fmt: skip
+)
 def test_no_number_can_be_changed_to_claim_more(changes: dict) -> None:
     sound, forged, later = GOOD, replace(GOOD, **changes), made((0, 1000), 1)
     first, found, last = recompute([sound, forged, later])

@@ -45,18 +45,34 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 def run(store: Store) -> RunRecord:
     """A run of 1000 images with three settings."""
     return store.create_run(
-        title="digits", owner="ada", config={"n": 1000}, total=3000,
+        title="digits",
+        owner="ada",
+        config={"n": 1000},
+        total=3000,
         settings=[{"sigma": 0.25}, {"sigma": 0.5}, {"sigma": 0.25, "method": "ds"}],
-    )  # fmt: skip
+    )
 
 
 def certificate(index: int = 0, **changes: object) -> Certificate:
     """A certificate with something in every field."""
     fields: dict[str, object] = {
-        "dataset": "digits", "index": index, "label": 3, "prediction": 3, "radius": 0.1 + 0.2,
-        "sigma": 0.25, "grade": Grade.CONDITIONAL, "counts": (0, 0, 12, 988, 0, 0, 0, 0, 0, 0),
-        "n0": 100, "n": 1000, "alpha": 0.001, "bound": Bound.ONE_SIDED, "p_lower": 1 / 3,
-        "seed": 2**64 + 1, "precision": "bf16", "model": "e3b0c442", "seconds": 1e-9,
+        "dataset": "digits",
+        "index": index,
+        "label": 3,
+        "prediction": 3,
+        "radius": 0.1 + 0.2,
+        "sigma": 0.25,
+        "grade": Grade.CONDITIONAL,
+        "counts": (0, 0, 12, 988, 0, 0, 0, 0, 0, 0),
+        "n0": 100,
+        "n": 1000,
+        "alpha": 0.001,
+        "bound": Bound.ONE_SIDED,
+        "p_lower": 1 / 3,
+        "seed": 2**64 + 1,
+        "precision": "bf16",
+        "model": "e3b0c442",
+        "seconds": 1e-9,
         "candidate": 3,
-    }  # fmt: skip
+    }
     return Certificate(**{**fields, **changes})  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.smoothing import Bound, Certificate, Grade
-from ddrs_core.store import DoubledError, RunRecord, RunState, Store, UnknownEntryError
+from ddrs_core.store import AlreadyStoredError, RunRecord, RunState, Store, UnknownEntryError
 from ddrs_core.store.certificate_rows import pack_counts, unpack_counts
 from ddrs_core.store.schema import certificates as table
 from tests.store.conftest import certificate
@@ -35,12 +35,28 @@ words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]
 counts = st.lists(st.integers(0, 2**40) | st.just(0), max_size=40).map(tuple)
 certified = st.builds(
     Certificate,
-    dataset=st.none() | words, index=st.none() | integers, label=st.none() | integers,
-    prediction=integers, radius=doubles, sigma=doubles, grade=st.sampled_from(Grade),
-    counts=counts, n0=integers, n=integers, alpha=doubles, bound=st.sampled_from(Bound),
-    p_lower=doubles, seed=st.integers(), precision=words, model=words, seconds=doubles,
-    candidate=integers, schedule=words, failure=words, execution=words,
-)  # fmt: skip
+    dataset=st.none() | words,
+    index=st.none() | integers,
+    label=st.none() | integers,
+    prediction=integers,
+    radius=doubles,
+    sigma=doubles,
+    grade=st.sampled_from(Grade),
+    counts=counts,
+    n0=integers,
+    n=integers,
+    alpha=doubles,
+    bound=st.sampled_from(Bound),
+    p_lower=doubles,
+    seed=st.integers(),
+    precision=words,
+    model=words,
+    seconds=doubles,
+    candidate=integers,
+    schedule=words,
+    failure=words,
+    execution=words,
+)
 
 
 def bits(value: float) -> bytes:
@@ -106,11 +122,11 @@ def test_what_is_no_number_is_refused(store: Store, run: RunRecord) -> None:
 def test_a_place_is_filled_once(store: Store, run: RunRecord) -> None:
     store.add_certificates(run.id, [(0, 0, certificate()), (1, 0, certificate())])
     before = store.certificates(run.id)
-    with pytest.raises(DoubledError, match="Image 0 of setting 1"):
+    with pytest.raises(AlreadyStoredError, match="Image 0 of setting 1"):
         store.add_certificates(
             run.id, [(0, 1, certificate(1)), (1, 0, certificate(2)), (0, 2, certificate())]
         )
-    with pytest.raises(DoubledError, match="Image 5 of setting 0"):
+    with pytest.raises(AlreadyStoredError, match="Image 5 of setting 0"):
         store.add_certificates(run.id, [(0, 5, certificate()), (0, 5, certificate())])
     assert store.certificates(run.id) == before
     assert store.count(run.id) == store.run(run.id).stored == 2
@@ -134,12 +150,17 @@ def test_unknown_and_deleted_runs_are_said_so(store: Store, run: RunRecord) -> N
     other = store.create_run(title="other", config={}, settings=[{}], total=1)
     store.add_certificates(other.id, [(0, 0, certificate())])
     store.claim(run.id)
-    store.leave(run.id, RunState.FAILED)
+    store.release(run.id, RunState.FAILED)
     store.delete_run(run.id)
     for use in (
-        store.certificates, store.places, store.count, store.run, store.delete_run, store.claim,
+        store.certificates,
+        store.places,
+        store.count,
+        store.run,
+        store.delete_run,
+        store.claim,
         lambda run_id: store.add_certificates(run_id, [(0, 0, certificate())]),
-    ):  # fmt: skip
+    ):
         for run_id in (run.id, "nonsense", "../etc", "\0", "x" * 10_000, "\ud800"):
             with pytest.raises(UnknownEntryError, match="There is no run"):
                 use(run_id)

@@ -376,9 +376,12 @@ def test_a_lock_on_a_server_is_not_waited_for_forever(
 
 @pytest.mark.parametrize(
     "address",
-    ["postgresql://me:secret@127.0.0.1:1/x", "postgresql://me:secret@/x?host=/nonexistent",
-     "postgresql://me:secret@nowhere.invalid/x"],
-)  # fmt: skip
+    [
+        "postgresql://me:secret@127.0.0.1:1/x",
+        "postgresql://me:secret@/x?host=/nonexistent",
+        "postgresql://me:secret@nowhere.invalid/x",
+    ],
+)
 def test_a_server_that_is_not_there_is_said_so(address: str) -> None:
     with pytest.raises(UnavailableError, match="cannot be reached") as refused:
         open_store(address)

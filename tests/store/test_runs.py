@@ -16,12 +16,12 @@ from sqlalchemy import event, text
 
 from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.store import (
+    RunClaimedError,
     RunProgress,
     RunRecord,
     RunState,
     Store,
     StoreError,
-    TakenError,
     Wanted,
     WorkerProcess,
     open_store,
@@ -59,9 +59,15 @@ def test_a_run_comes_back_as_it_was_made(store: Store) -> None:
     config: dict[str, Any] = {"sigma": 0.1 + 0.2, "words": "σ \x00 \ud800 ☃", "none": None}
     before = time.time()
     made = store.create_run(
-        title="fixed\0 σ", owner="ada", kind="certify", config=config,
-        settings=[{"sigma": 0.25}, {"sigma": 0.5}], total=20, code_version="1.0", device="cuda:0",
-    )  # fmt: skip
+        title="fixed\0 σ",
+        owner="ada",
+        kind="certify",
+        config=config,
+        settings=[{"sigma": 0.25}, {"sigma": 0.5}],
+        total=20,
+        code_version="1.0",
+        device="cuda:0",
+    )
     found = store.run(made.id)
     assert found == made
     assert found.config == config
@@ -108,34 +114,34 @@ def test_runs_come_newest_first_with_their_counts_in_one_query(store: Store) -> 
 def test_a_run_goes_through_its_states(store: Store, run: RunRecord) -> None:
     assert store.claim(run.id).state is RunState.WAITING
     assert store.claim(run.id).process is not None  # again: nothing changes
-    assert store.beat(run.id, PROGRESS, state=RunState.WAITING) is None
+    assert store.heartbeat(run.id, PROGRESS, state=RunState.WAITING) is None
     waiting = store.run(run.id)
     assert (waiting.state, waiting.started, waiting.progress) == (RunState.WAITING, None, PROGRESS)
-    store.beat(run.id, PROGRESS)
+    store.heartbeat(run.id, PROGRESS)
     started = store.run(run.id).started
     assert store.run(run.id).state is RunState.RUNNING
     assert started is not None
-    store.beat(run.id, PROGRESS)
+    store.heartbeat(run.id, PROGRESS)
     assert store.run(run.id).started == started  # the first time
     with pytest.raises(InvalidParameterError):
-        store.beat(run.id, PROGRESS, state=RunState.FINISHED)
+        store.heartbeat(run.id, PROGRESS, state=RunState.FINISHED)
     with pytest.raises(InvalidParameterError):
-        store.leave(run.id, RunState.RUNNING)
+        store.release(run.id, RunState.RUNNING)
     with pytest.raises(StoreError, match="under way"):
         store.delete_run(run.id)
-    store.leave(run.id, RunState.FAILED, "no memory")
+    store.release(run.id, RunState.FAILED, "no memory")
     failed = store.run(run.id)
     assert (failed.state, failed.error, failed.process) == (RunState.FAILED, "no memory", None)
     assert failed.ended is not None
     again = store.claim(run.id)
     assert (again.error, again.ended, again.started) == ("", None, started)
-    store.leave(run.id, RunState.FINISHED)
+    store.release(run.id, RunState.FINISHED)
     with pytest.raises(StoreError, match="finished"):
         store.claim(run.id)
-    assert store.ask(run.id, Wanted.CANCEL).state is RunState.FINISHED
+    assert store.request(run.id, Wanted.CANCEL).state is RunState.FINISHED
     store.delete_run(run.id)
     with pytest.raises(DDRSError, match="There is no run"):
-        store.beat(run.id, PROGRESS)
+        store.heartbeat(run.id, PROGRESS)
 
 
 def test_states_say_what_can_be_done() -> None:
@@ -154,13 +160,13 @@ def test_a_run_has_one_living_process(
 ) -> None:
     other = WorkerProcess.of(sleeper.pid)
     assert store.claim(run.id, other).process == other
-    with pytest.raises(TakenError, match=f"Process {sleeper.pid} on"):
+    with pytest.raises(RunClaimedError, match=f"Process {sleeper.pid} on"):
         store.claim(run.id)
-    with pytest.raises(TakenError, match="no longer"):
-        store.beat(run.id, PROGRESS)
-    with pytest.raises(TakenError, match="no longer"):
-        store.leave(run.id, RunState.FAILED)
-    assert store.beat(run.id, PROGRESS, process=other) is None
+    with pytest.raises(RunClaimedError, match="no longer"):
+        store.heartbeat(run.id, PROGRESS)
+    with pytest.raises(RunClaimedError, match="no longer"):
+        store.release(run.id, RunState.FAILED)
+    assert store.heartbeat(run.id, PROGRESS, process=other) is None
     sleeper.kill()
     deadline = time.monotonic() + 20
     while store.run(run.id).state is not RunState.INTERRUPTED:  # not waited for: a zombie
@@ -171,8 +177,8 @@ def test_a_run_has_one_living_process(
     mine = store.claim(run.id)
     assert mine.state is RunState.WAITING
     assert mine.progress is None  # that was said by the dead one
-    with pytest.raises(TakenError):
-        store.beat(run.id, PROGRESS, process=other)
+    with pytest.raises(RunClaimedError):
+        store.heartbeat(run.id, PROGRESS, process=other)
 
 
 def test_a_later_process_of_the_same_number_is_another(
@@ -192,31 +198,31 @@ def test_setting_the_clock_takes_no_run_away(
     store.claim(run.id)
     born = psutil.Process.create_time
     monkeypatch.setattr(psutil.Process, "create_time", lambda process: born(process) + 30)
-    assert store.beat(run.id, PROGRESS) is None
+    assert store.heartbeat(run.id, PROGRESS) is None
     assert store.run(run.id).state is RunState.RUNNING
-    with pytest.raises(TakenError):
+    with pytest.raises(RunClaimedError):
         store.claim(run.id, WorkerProcess(1, "elsewhere.invalid", 1e9))
-    store.leave(run.id, RunState.PAUSED)
+    store.release(run.id, RunState.PAUSED)
 
 
 def test_a_run_that_is_cancelled_after_its_process_died_is_not_asked_for_more(
     store: Store, run: RunRecord, sleeper: subprocess.Popen[bytes]
 ) -> None:
     store.claim(run.id, WorkerProcess.of(sleeper.pid))
-    store.ask(run.id, Wanted.PAUSE)
+    store.request(run.id, Wanted.PAUSE)
     sleeper.kill()
     sleeper.wait()
-    cancelled = store.ask(run.id, Wanted.CANCEL)
+    cancelled = store.request(run.id, Wanted.CANCEL)
     assert (cancelled.state, cancelled.wanted) == (RunState.CANCELLED, None)
 
 
 def test_a_process_of_another_host_counts_until_it_is_silent(store: Store, run: RunRecord) -> None:
     far = WorkerProcess(1, "elsewhere.invalid", 1e9)
     store.claim(run.id, far)
-    store.beat(run.id, PROGRESS, process=far)
+    store.heartbeat(run.id, PROGRESS, process=far)
     age(store, run.id, 50)
     assert store.run(run.id).state is RunState.RUNNING
-    with pytest.raises(TakenError, match=r"elsewhere\.invalid"):
+    with pytest.raises(RunClaimedError, match=r"elsewhere\.invalid"):
         store.claim(run.id)
     store.add_certificates(run.id, [(0, 0, certificate())])  # a sign of life, too
     age(store, run.id, 50)
@@ -236,14 +242,14 @@ def test_a_run_that_nobody_takes_is_interrupted(store: Store, run: RunRecord) ->
 
 @pytest.mark.parametrize("wanted", list(Wanted))
 def test_a_run_hears_what_is_asked(store: Store, run: RunRecord, wanted: Wanted) -> None:
-    store.ask(run.id, wanted)  # before its process is there
+    store.request(run.id, wanted)  # before its process is there
     store.claim(run.id)
-    assert store.beat(run.id, PROGRESS) is wanted
-    store.ask(run.id, None)
-    assert store.beat(run.id, PROGRESS) is None
-    assert store.ask(run.id, wanted).wanted is wanted
-    assert store.beat(run.id, PROGRESS) is wanted
-    store.leave(run.id, wanted.state)
+    assert store.heartbeat(run.id, PROGRESS) is wanted
+    store.request(run.id, None)
+    assert store.heartbeat(run.id, PROGRESS) is None
+    assert store.request(run.id, wanted).wanted is wanted
+    assert store.heartbeat(run.id, PROGRESS) is wanted
+    store.release(run.id, wanted.state)
     left = store.run(run.id)
     assert (left.state, left.wanted) == (wanted.state, None)
 
@@ -253,19 +259,19 @@ def test_a_process_that_dies_when_asked_to_stop_has_stopped(
     store: Store, run: RunRecord, wanted: Wanted, sleeper: subprocess.Popen[bytes]
 ) -> None:
     store.claim(run.id, WorkerProcess.of(sleeper.pid))
-    store.ask(run.id, wanted)
+    store.request(run.id, wanted)
     sleeper.kill()
     sleeper.wait()
     assert store.run(run.id).state is wanted.state
     assert store.claim(run.id).wanted is None  # it does not stop again at once
-    assert store.beat(run.id, PROGRESS) is None
+    assert store.heartbeat(run.id, PROGRESS) is None
 
 
 def test_a_run_without_process_is_cancelled_at_once(store: Store, run: RunRecord) -> None:
     store.claim(run.id)
-    store.leave(run.id, RunState.PAUSED)
-    assert store.ask(run.id, Wanted.PAUSE).state is RunState.PAUSED
-    assert store.ask(run.id, Wanted.CANCEL).state is RunState.CANCELLED
+    store.release(run.id, RunState.PAUSED)
+    assert store.request(run.id, Wanted.PAUSE).state is RunState.PAUSED
+    assert store.request(run.id, Wanted.CANCEL).state is RunState.CANCELLED
     assert store.claim(run.id).state is RunState.WAITING  # somebody has thought better of it
 
 
@@ -274,7 +280,7 @@ def _claim(store: Store, run_id: str, go: Any, said: Any, stay: Any) -> None:
     try:
         store.claim(run_id)
         said.put("mine")
-    except TakenError:
+    except RunClaimedError:
         said.put("taken")
     stay.wait()
 

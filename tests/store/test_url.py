@@ -44,9 +44,18 @@ def test_a_server_may_be_named(scheme: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(
     "address",
-    ["", "nonsense", "mysql://u:secret@h/x", "sqlite://", "sqlite:///:memory:", "/tmp/x.sqlite3",
-     "sqlite:///x.db?mode=ro", "postgresql://u:secret@h:port/x", "postgresql+psycopg2://u@h/x"],
-)  # fmt: skip
+    [
+        "",
+        "nonsense",
+        "mysql://u:secret@h/x",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "/tmp/x.sqlite3",
+        "sqlite:///x.db?mode=ro",
+        "postgresql://u:secret@h:port/x",
+        "postgresql+psycopg2://u@h/x",
+    ],
+)
 def test_anything_else_is_refused(address: str) -> None:
     with pytest.raises(InvalidParameterError, match="sqlite:////folder") as refused:
         open_store(address)

@@ -28,9 +28,17 @@ from ddrs_core.training import (
 CPU = torch.device("cpu")
 STEPS = 3  # of the weights, one epoch
 _BASE = TrainConfig(
-    "digits", "digits_cnn", sigma=0.25, data_dependent=SigmaTraining(steps=2), epochs=1,
-    batch_size=432, lr=0.02, precision="fp32", augmentation="shift", ema=0.5,
-)  # fmt: skip
+    "digits",
+    "digits_cnn",
+    sigma=0.25,
+    data_dependent=SigmaTraining(steps=2),
+    epochs=1,
+    batch_size=432,
+    lr=0.02,
+    precision="fp32",
+    augmentation="shift",
+    ema=0.5,
+)
 RUNS = {
     "gaussian": _BASE,
     "one sigma": dataclasses.replace(_BASE, data_dependent=None, clip=0.5),
@@ -100,9 +108,12 @@ def normalise(group: Group) -> dict[str, Any]:
     with torch.no_grad():
         later = module.eval()(x[rows])
     return {
-        "out": out.detach(), "x": x.grad[rows], "gradients": gradients, "state": state,
+        "out": out.detach(),
+        "x": x.grad[rows],
+        "gradients": gradients,
+        "state": state,
         "later": later,
-    }  # fmt: skip
+    }
 
 
 def main(rank: int, size: int, folder: Path) -> None:

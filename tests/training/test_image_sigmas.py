@@ -87,9 +87,15 @@ def test_a_visit_is_the_ascent_of_algorithm_1(
     assert ours.numpy() == pytest.approx(last.chosen, abs=1e-5)
     assert float((ours - starts).abs().min()) > 1e-3
     *_, one = ascend_sigma(
-        forward, images[0], sigma_0=0.25, lr=0.05, steps=6, samples=samples, clamp=clamp,
+        forward,
+        images[0],
+        sigma_0=0.25,
+        lr=0.05,
+        steps=6,
+        samples=samples,
+        clamp=clamp,
         bounds=(0.05, 1.0),
-    )  # fmt: skip
+    )
     assert float(ours[0]) == pytest.approx(one.chosen, abs=1e-5)
 
 
@@ -229,9 +235,15 @@ class Watched(Gaussian):
 
 
 RUN = TrainConfig(
-    "digits", "digits_cnn", Watched(), 0.25, SigmaTraining(), epochs=3, batch_size=256,
+    "digits",
+    "digits_cnn",
+    Watched(),
+    0.25,
+    SigmaTraining(),
+    epochs=3,
+    batch_size=256,
     precision="fp32",
-)  # fmt: skip
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -371,12 +383,20 @@ def test_an_image_on_the_outermost_edge_is_counted() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"steps": 0}, {"samples": 0}, {"lr": 0.0}, {"lr": math.nan}, {"start": -1.0},
-        {"clamp": 0.0}, {"clamp": 0.5}, {"beta": 0.0}, {"bounds": (0.5, 0.5)},
-        {"bounds": (0.0, 1.0)}, {"bounds": (0.1, math.inf)},
+        {"steps": 0},
+        {"samples": 0},
+        {"lr": 0.0},
+        {"lr": math.nan},
+        {"start": -1.0},
+        {"clamp": 0.0},
+        {"clamp": 0.5},
+        {"beta": 0.0},
+        {"bounds": (0.5, 0.5)},
+        {"bounds": (0.0, 1.0)},
+        {"bounds": (0.1, math.inf)},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_numbers_that_make_no_sense(changes: dict[str, Any]) -> None:
     config = dataclasses.replace(RUN, data_dependent=SigmaTraining(**changes))
     with pytest.raises(InvalidParameterError):

@@ -129,9 +129,14 @@ def test_a_damaged_image_is_an_error_at_its_batch() -> None:
 
 def test_training_is_the_same_either_way(monkeypatch: pytest.MonkeyPatch) -> None:
     config = TrainConfig(
-        "digits", "digits_cnn", epochs=2, batch_size=432, data_dependent=SigmaTraining(),
-        augmentation="shift", precision="fp32",
-    )  # fmt: skip
+        "digits",
+        "digits_cnn",
+        epochs=2,
+        batch_size=432,
+        data_dependent=SigmaTraining(),
+        augmentation="shift",
+        precision="fp32",
+    )
 
     def digest() -> str:
         *_, last = train_steps(config, CPU)

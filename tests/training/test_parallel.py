@@ -21,9 +21,12 @@ from tests.training import parallel_worker as worker
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {
-    **os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "MASTER_ADDR": "127.0.0.1",
+    **os.environ,
+    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": str(ROOT),
+    "MASTER_ADDR": "127.0.0.1",
     "GLOO_SOCKET_IFNAME": "lo",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +36,14 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     script = str(ROOT / "tests" / "training" / "parallel_worker.py")
     processes = [
         subprocess.Popen(
-            [sys.executable, script, str(rank), "2", str(folder)], env=ENVIRONMENT, cwd=ROOT,
-            stderr=subprocess.PIPE, text=True,
+            [sys.executable, script, str(rank), "2", str(folder)],
+            env=ENVIRONMENT,
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for rank in (0, 1)
-    ]  # fmt: skip
+    ]
     try:
         for process in processes:
             _, err = process.communicate(timeout=200)
@@ -151,15 +157,38 @@ def test_alone_nothing_is_shared() -> None:
 
 def test_torchrun_trains_and_writes_one_model(tmp_path: Path) -> None:
     words = [
-        "train", "--dataset", "digits", "--method", "macer", "--sigma", "0.25", "--copies", "2",
-        "--data-dependent", "--epochs", "1", "--batch-size", "432", "--lr", "0.02",
-        "--precision", "fp32", "--device", "cpu", "--out",
-    ]  # fmt: skip
+        "train",
+        "--dataset",
+        "digits",
+        "--method",
+        "macer",
+        "--sigma",
+        "0.25",
+        "--copies",
+        "2",
+        "--data-dependent",
+        "--epochs",
+        "1",
+        "--batch-size",
+        "432",
+        "--lr",
+        "0.02",
+        "--precision",
+        "fp32",
+        "--device",
+        "cpu",
+        "--out",
+    ]
     run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [*run, "-m", "ddrs_core", *words, str(tmp_path / "two")],
-        env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, timeout=250, check=False,
-    )  # fmt: skip
+        env=ENVIRONMENT,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("Saved ") == 1
     assert main([*words, str(tmp_path / "one"), "--quiet"]) == 0

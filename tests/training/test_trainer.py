@@ -78,9 +78,12 @@ def test_a_few_epochs_learn(
     method: TrainingMethod, changes: dict[str, Any], reached: float, data_dependent: bool
 ) -> None:
     config = dataclasses.replace(
-        SHORT, method=method, batch_size=128, **changes,
+        SHORT,
+        method=method,
+        batch_size=128,
+        **changes,
         data_dependent=SigmaTraining() if data_dependent else None,
-    )  # fmt: skip
+    )
     classifier, steps = train(config)
     first, *_, last = [s for s in steps if isinstance(s, EpochSummary)]
     accuracy = measure_accuracy(classifier, "digits", (0.25,), copies=2, precision="fp32")
@@ -138,8 +141,11 @@ def test_the_result_is_ready_to_use(trained: tuple[Classifier, list[Any]]) -> No
     card = classifier.card
     assert card.digest == weights_digest(classifier.network)
     assert (card.name, card.method, card.sigma, card.seed) == (
-        "digits-gaussian-0.25", "gaussian", 0.25, 1,
-    )  # fmt: skip
+        "digits-gaussian-0.25",
+        "gaussian",
+        0.25,
+        1,
+    )
     assert ModelCard.from_dict(json.loads(json.dumps(card.to_dict()))).training["epochs"] == 3
     pixels = load_dataset("digits", "train").tensors()[0]
     assert card.normalization.mean[0] == pytest.approx(float(pixels.mean()), abs=1e-4)
@@ -217,9 +223,13 @@ def test_a_consumer_in_another_mode_sees_the_same_run(
     mode: Callable[[], Any], method: TrainingMethod
 ) -> None:
     config = dataclasses.replace(
-        SHORT, method=method, epochs=2, data_dependent=SigmaTraining(), ema=0.9,
+        SHORT,
+        method=method,
+        epochs=2,
+        data_dependent=SigmaTraining(),
+        ema=0.9,
         augmentation="shift",
-    )  # fmt: skip
+    )
     expected, _ = train(config)
     with mode():
         inside, _ = train(config)
@@ -255,13 +265,16 @@ RUNS = {
     ),
     "one-cycle, no momentum": dataclasses.replace(SHORT, schedule="one-cycle", momentum=0.0),
     "constant, ds, smoothadv": dataclasses.replace(
-        SHORT, schedule="constant", data_dependent=SigmaTraining(start=0.5),
-        method=SmoothAdv(attack_steps=1, attack_warmup=3.0), sigma=0.12,
+        SHORT,
+        schedule="constant",
+        data_dependent=SigmaTraining(start=0.5),
+        method=SmoothAdv(attack_steps=1, attack_warmup=3.0),
+        sigma=0.12,
     ),
     "ds, macer, ema": dataclasses.replace(
         SHORT, method=Macer(copies=2), data_dependent=SigmaTraining(samples=1), ema=0.99, clip=1.0
     ),
-}  # fmt: skip
+}
 SAVED_AFTER = {  # (epoch, batch) or the epoch alone
     "the first batch": (1, 1),
     "the last batch of an epoch": (1, BATCHES),
@@ -500,16 +513,34 @@ def test_names_that_are_not_there() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"sigma": 0.0}, {"sigma": math.nan}, {"sigma": 100.0}, {"lr": 0.0}, {"lr": math.inf},
-        {"epochs": 0}, {"epochs": 1.5}, {"batch_size": 1}, {"batch_size": 5000},
-        {"momentum": 1.0}, {"momentum": -0.1}, {"momentum": math.nan}, {"weight_decay": -1.0},
-        {"warmup": -1.0}, {"warmup": 4.0}, {"clip": -1.0}, {"clip": math.nan}, {"ema": 1.0},
-        {"ema": -0.1}, {"seed": -1}, {"seed": 2**70}, {"precision": "fp8"},
-        {"method": Macer(copies=0)}, {"method": SmoothAdv(epsilon=-1.0)},
+        {"sigma": 0.0},
+        {"sigma": math.nan},
+        {"sigma": 100.0},
+        {"lr": 0.0},
+        {"lr": math.inf},
+        {"epochs": 0},
+        {"epochs": 1.5},
+        {"batch_size": 1},
+        {"batch_size": 5000},
+        {"momentum": 1.0},
+        {"momentum": -0.1},
+        {"momentum": math.nan},
+        {"weight_decay": -1.0},
+        {"warmup": -1.0},
+        {"warmup": 4.0},
+        {"clip": -1.0},
+        {"clip": math.nan},
+        {"ema": 1.0},
+        {"ema": -0.1},
+        {"seed": -1},
+        {"seed": 2**70},
+        {"precision": "fp8"},
+        {"method": Macer(copies=0)},
+        {"method": SmoothAdv(epsilon=-1.0)},
         {"data_dependent": SigmaTraining(steps=0)},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_numbers_that_make_no_sense(changes: dict[str, Any]) -> None:
     with pytest.raises(InvalidParameterError):
         train_steps(dataclasses.replace(SHORT, **changes), CPU)

@@ -19,9 +19,17 @@ def start_transfer(key: str, title: str, start: Callable[[], Iterator[DownloadPr
     """Start a download, or join the one that somebody else has started."""
     manager, me = get_manager(), visitor()
     request = JobRequest(
-        key, title, "download", _QUEUE, start, 1.0, "", amount=_share, link="library",
+        key,
+        title,
+        "download",
+        _QUEUE,
+        start,
+        1.0,
+        "",
+        amount=_share,
+        link="library",
         unattended=True,
-    )  # fmt: skip
+    )
     old = manager.find(key, me)
     manager.submit(request, me)
     if old is not None:

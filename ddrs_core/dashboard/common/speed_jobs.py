@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.jobs import Job, JobRequest, get_manager
 from ddrs_core.quantities import counted, duration
-from ddrs_core.runs.device_queue import count_runs, turns_folder
+from ddrs_core.runs.device_queue import count_runs, queue_folder
 from ddrs_core.runs.speeds import LoadMeter, Speed, Speeds, load_between, read_cpu_times
 
 _LEFT_SECONDS = 60.0  # a page that measures looks every few seconds
@@ -89,7 +89,7 @@ def _watched(key: str, device: str, start: Callable[[], Iterator[float]]) -> Ite
 def _runs_on(device: str) -> int:
     """Runs of this server that use a device or wait for it; none where nobody can tell."""
     try:
-        return count_runs(turns_folder(), device)
+        return count_runs(queue_folder(), device)
     except OSError:  # the folder cannot be read; a run that is started will say so
         return 0
 

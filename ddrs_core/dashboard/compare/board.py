@@ -84,8 +84,9 @@ def show_live_comparison(names: Sequence[str]) -> list[ResultSet]:
 def published_for(sets: Sequence[ResultSet]) -> list[PublishedResult]:
     """Published figures for the data sets that are compared; those at the same noise level if
     there are such."""
-    found = [p for name in dict.fromkeys(s.dataset for s in sets) if name
-             for p in list_published(name)]  # fmt: skip
+    found = [
+        p for name in dict.fromkeys(s.dataset for s in sets) if name for p in list_published(name)
+    ]
     near = [p for p in found if p.sigma in {s.sigma for s in sets}]
     return near or found
 
@@ -96,15 +97,18 @@ def _show(sets: Sequence[ResultSet], sentences: Sequence[str]) -> None:
     published = published_for(sets) if state.get(keys.COMPARE_PUBLISHED) else []
     best = envelope(filled) if state.get(keys.COMPARE_ENVELOPE) and filled else None
     texts = {
-        "warnings": warnings_html(sets, sentences), "floor": floor_note(sets),
+        "warnings": warnings_html(sets, sentences),
+        "floor": floor_note(sets),
         "published": _published_note(published),
-    }  # fmt: skip
+    }
     if sets:
         table = cached_table(version_of(*sets), sets)
         texts |= {
-            "table": table_html(table, "Comparison table"), "note": table_note(table, sets),
-            "memory": memory_html(sets), "sets": sets_html(sets),
-        }  # fmt: skip
+            "table": table_html(table, "Comparison table"),
+            "note": table_note(table, sets),
+            "memory": memory_html(sets),
+            "sets": sets_html(sets),
+        }
     _BOARD.show(
         key="compare_board",
         name="comparison",

@@ -12,9 +12,9 @@ from ddrs_core.runs.certify.config import CertifyConfig
 from ddrs_core.smoothing import (
     AscentConfig,
     Bound,
+    StopAtRadii,
     StopRule,
     StrategyConfig,
-    UntilPlaced,
     list_presets,
 )
 
@@ -46,9 +46,16 @@ def _words(
 ) -> list[str]:
     first = configs[0]
     words = [
-        *_START, "--dataset", first.dataset, "--model", first.model, "--method", *methods,
-        "--sigma", *(repr(float(sigma)) for sigma in sigmas),
-    ]  # fmt: skip
+        *_START,
+        "--dataset",
+        first.dataset,
+        "--model",
+        first.model,
+        "--method",
+        *methods,
+        "--sigma",
+        *(repr(float(sigma)) for sigma in sigmas),
+    ]
     bank = next((c.bank for c in configs if c.bank), None)
     words += [] if bank is None else ["--bank", bank]
     strategy = next((c.strategy for c in configs if c.strategy is not None), None)
@@ -65,8 +72,14 @@ def _words(
         words += [] if first.limit is None else ["--limit", str(first.limit)]
     words += ["--precision", first.precision, "--device", first.device, "--seed", str(first.seed)]
     words += [] if first.batch_size is None else ["--batch-size", str(first.batch_size)]
-    defaults = {("--bound", Bound.ONE_SIDED.value), ("--split", "test"), ("--start", "0"),
-                ("--skip", "1"), ("--precision", "auto"), ("--device", "auto")}  # fmt: skip
+    defaults = {
+        ("--bound", Bound.ONE_SIDED.value),
+        ("--split", "test"),
+        ("--start", "0"),
+        ("--skip", "1"),
+        ("--precision", "auto"),
+        ("--device", "auto"),
+    }
     return [*_without(words, defaults), "--record"]
 
 
@@ -95,8 +108,8 @@ def _strategy_words(config: StrategyConfig, sigmas: Sequence[float]) -> list[str
 
 
 def _rule_words(until: StopRule) -> list[str]:
-    if not isinstance(until, UntilPlaced):
+    if not isinstance(until, StopAtRadii):
         return [f"width={until.width!r}"]
-    if until.radii == UntilPlaced().radii:
+    if until.radii == StopAtRadii().radii:
         return []
     return [",".join(repr(radius) for radius in until.radii)]

@@ -57,9 +57,14 @@ def _show_downloads(
     with st.container(horizontal=True):
         for kind, (label, name, mime, make) in files.items():
             st.download_button(
-                label, make, name, mime, key=f"compare_{key}_{kind}", on_click="ignore",
+                label,
+                make,
+                name,
+                mime,
+                key=f"compare_{key}_{kind}",
+                on_click="ignore",
                 icon=":material/download:",
-            )  # fmt: skip
+            )
 
 
 def _rows(sets: Sequence[ResultSet], kind: RowFormat) -> Callable[[], bytes]:

@@ -29,8 +29,8 @@ from ddrs_core.runs.certify.config import CertifyConfig, Method, open_plan
 from ddrs_core.smoothing import (
     DEFAULT_PRESET,
     Bound,
+    StopAtRadii,
     StrategyConfig,
-    UntilPlaced,
     get_preset,
     list_presets,
 )
@@ -114,12 +114,21 @@ def pick_settings() -> None:
         )
         left, right = st.columns(2)
         with left:
-            number("sigma_0", float, "Start sigma_0", "Where each image's sigma begins.",
-                    _start_changed)  # fmt: skip
+            number(
+                "sigma_0",
+                float,
+                "Start sigma_0",
+                "Where each image's sigma begins.",
+                _start_changed,
+            )
         with right:
-            number("sigma_max", float, "Largest sigma",
-                    "Under much stronger noise than in training some networks see one class "
-                    "everywhere, and its radii mean nothing.")  # fmt: skip
+            number(
+                "sigma_max",
+                float,
+                "Largest sigma",
+                "Under much stronger noise than in training some networks see one class "
+                "everywhere, and its radii mean nothing.",
+            )
     left, right = st.columns(2)
     with left:
         number("skip", int, "Every K-th", "Image of the data set; 1 takes all of them, in order.")
@@ -133,8 +142,7 @@ def pick_settings() -> None:
         format_func=_BUDGETS.__getitem__,
         horizontal=True,
     )
-    number("n", int, "N, at most" if get("adaptive") else "N",
-            _BUDGET_NOTES[bool(get("adaptive"))])  # fmt: skip
+    number("n", int, "N, at most" if get("adaptive") else "N", _BUDGET_NOTES[bool(get("adaptive"))])
     with st.expander("More settings", icon=":material/tune:"):
         _pick_more()
 
@@ -151,14 +159,21 @@ def read_form() -> list[CertifyConfig]:
     if not (get("fixed") or get("ds") or get("memory")):
         raise InvalidParameterError("Choose where sigma comes from: one of the boxes, or several.")
     common = CertifyConfig(
-        dataset=get("dataset"), model=get("model"), method=Method.FIXED, sigma=1.0,
-        n0=require_count("N0", get("n0")), n=require_count("N", get("n")),
-        until=UntilPlaced() if get("adaptive") else None, alpha=get("alpha"),
-        bound=Bound(get("bound")), split=get("split"),
+        dataset=get("dataset"),
+        model=get("model"),
+        method=Method.FIXED,
+        sigma=1.0,
+        n0=require_count("N0", get("n0")),
+        n=require_count("N", get("n")),
+        until=StopAtRadii() if get("adaptive") else None,
+        alpha=get("alpha"),
+        bound=Bound(get("bound")),
+        split=get("split"),
         skip=require_count("Every K-th", get("skip")),
         limit=require_count("At most", get("limit")) if get("limit") else None,
-        device=get("device"), seed=get("seed"),
-    )  # fmt: skip
+        device=get("device"),
+        seed=get("seed"),
+    )
     configs = []
     if get("fixed"):
         configs += [replace(common, sigma=sigma) for sigma in read_sigmas(get("sigmas"))]
@@ -254,10 +269,20 @@ def _enter() -> None:
 
 def _fill_widgets() -> None:
     for name, value in {
-        "dataset": default_dataset().name, "fixed": True, "ds": True, "memory": False, "bank": "",
-        "preset": DEFAULT_PRESET, "adaptive": True, "n0": 100, "alpha": 0.001,
-        "bound": Bound.ONE_SIDED.value, "split": "test", "seed": 0, "device": "auto",
-    }.items():  # fmt: skip
+        "dataset": default_dataset().name,
+        "fixed": True,
+        "ds": True,
+        "memory": False,
+        "bank": "",
+        "preset": DEFAULT_PRESET,
+        "adaptive": True,
+        "n0": 100,
+        "alpha": 0.001,
+        "bound": Bound.ONE_SIDED.value,
+        "split": "test",
+        "seed": 0,
+        "device": "auto",
+    }.items():
         put(name, value)
     _dataset_changed()
 

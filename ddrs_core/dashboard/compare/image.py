@@ -41,9 +41,11 @@ def show_image(image: int | None, a: ResultSet, b: ResultSet) -> None:
         if row is not None and query is not None and query not in links:
             links.append(query)
             st.page_link(
-                explorer_page(), icon=":material/explore:", query_params=query,
+                explorer_page(),
+                icon=":material/explore:",
+                query_params=query,
                 label=f"**Open image {image} in the explorer** with {name}'s model",
-            )  # fmt: skip
+            )
     if dataset is not None and not 0 <= image < len(dataset):
         st.caption(
             f"{literal(dataset.info.title)} has no image {image:,}: they are numbered from 0 to "

@@ -114,9 +114,12 @@ def _show_points(pairs: Pairs, a: ResultSet, b: ResultSet) -> None:
     with chart:
         show_chart(
             _marked(radius_against_radius_figure(pairs, a, b), pairs, image),
-            key="compare_points", name="radius-against-radius", height=470, on_pick=pick_image,
+            key="compare_points",
+            name="radius-against-radius",
+            height=470,
+            on_pick=pick_image,
             alt="Radius in A against radius in B, a point an image",
-        )  # fmt: skip
+        )
     with chosen:
         _pick_by_number(pairs)
         show_image(st.session_state.get(keys.COMPARE_IMAGE), a, b)
@@ -151,11 +154,18 @@ def _marked(figure: Figure, pairs: Pairs, image: int | None) -> Figure:
     if not len(at):
         return figure
     ring = {
-        "type": "scatter", "mode": "markers", "name": f"image {image}",
-        "x": pairs.radii_b[at], "y": pairs.radii_a[at], "customdata": pairs.indices[at],
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"image {image}",
+        "x": pairs.radii_b[at],
+        "y": pairs.radii_a[at],
+        "customdata": pairs.indices[at],
         "marker": {
-            "symbol": "circle-open", "size": 16, "color": CHOSEN_COLOUR, "line": {"width": 3},
+            "symbol": "circle-open",
+            "size": 16,
+            "color": CHOSEN_COLOUR,
+            "line": {"width": 3},
         },
         "hoverinfo": "skip",
-    }  # fmt: skip
+    }
     return {**figure, "data": [*figure["data"], ring]}

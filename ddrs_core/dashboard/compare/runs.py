@@ -110,9 +110,13 @@ def _show_run(run: RunRecord, *, is_mine: bool) -> None:
             if is_mine:
                 _steer(run)
             st.button(
-                "Compare", key=f"certify_show_{run.id}", icon=":material/monitoring:",
-                on_click=_show, args=(run,), help="Add its settings to the comparison below.",
-            )  # fmt: skip
+                "Compare",
+                key=f"certify_show_{run.id}",
+                icon=":material/monitoring:",
+                on_click=_show,
+                args=(run,),
+                help="Add its settings to the comparison below.",
+            )
             with st.popover("More", icon=":material/more_horiz:"):
                 _show_more(run, is_mine=is_mine)
         if not is_mine:
@@ -128,9 +132,11 @@ def _watch(run: RunRecord) -> None:
         except DDRSError:  # deleted, in another tab
             return True
         _BOARD.show(
-            key=f"certify_progress_{run.id}", name=run.id, figures={},
+            key=f"certify_progress_{run.id}",
+            name=run.id,
+            figures={},
             texts={"progress": progress_html(now)},
-        )  # fmt: skip
+        )
         return (now.state, now.wanted) != (run.state, run.wanted)  # buttons depend on it
 
     draw_each_second(draw, moving=run.state.is_moving, may_move=run.state.can_resume)
@@ -140,21 +146,33 @@ def _steer(run: RunRecord) -> None:
     moving = run.state.is_moving
     if moving:
         st.button(
-            "Pause", key=f"certify_pause_{run.id}", icon=":material/pause:",
-            disabled=run.wanted is not None, on_click=_ask, args=(pause_run, run.id),
+            "Pause",
+            key=f"certify_pause_{run.id}",
+            icon=":material/pause:",
+            disabled=run.wanted is not None,
+            on_click=_ask,
+            args=(pause_run, run.id),
             help="Its process ends within about a second; Resume goes on where it was.",
-        )  # fmt: skip
+        )
     elif run.state.can_resume:
         st.button(
-            "Resume", key=f"certify_resume_{run.id}", icon=":material/play_circle:",
-            on_click=_ask, args=(resume_run, run.id), help="Go on with what is missing.",
-        )  # fmt: skip
+            "Resume",
+            key=f"certify_resume_{run.id}",
+            icon=":material/play_circle:",
+            on_click=_ask,
+            args=(resume_run, run.id),
+            help="Go on with what is missing.",
+        )
     if moving or run.state in (RunState.PAUSED, RunState.INTERRUPTED):
         st.button(
-            "Cancel", key=f"certify_cancel_{run.id}", icon=":material/stop:",
-            disabled=run.wanted is Wanted.CANCEL, on_click=_ask, args=(cancel_run, run.id),
+            "Cancel",
+            key=f"certify_cancel_{run.id}",
+            icon=":material/stop:",
+            disabled=run.wanted is Wanted.CANCEL,
+            on_click=_ask,
+            args=(cancel_run, run.id),
             help="End it. What it has certified stays.",
-        )  # fmt: skip
+        )
 
 
 def _show_more(run: RunRecord, *, is_mine: bool) -> None:
@@ -170,26 +188,36 @@ def _show_more(run: RunRecord, *, is_mine: bool) -> None:
         with suppress(DDRSError):  # it makes its bank when it begins
             bank = MemoryBank.find(None, name, owner=run.owner)
             st.page_link(
-                memory_page(), label=f"Memory bank {literal(name)}", icon=":material/bubble_chart:",
+                memory_page(),
+                label=f"Memory bank {literal(name)}",
+                icon=":material/bubble_chart:",
                 query_params={"bank": bank.id},
-            )  # fmt: skip
+            )
     st.caption(f"Made by version {run.code_version} on {run.device}. Id: {run.id}")
     if is_mine and not run.state.is_moving:
         st.markdown("Deleting a run removes its certificates for good.")
         st.button(
-            "Delete it for good", key=f"certify_delete_{run.id}", type="primary",
-            icon=":material/delete:", on_click=_delete, args=(run,),
-        )  # fmt: skip
+            "Delete it for good",
+            key=f"certify_delete_{run.id}",
+            type="primary",
+            icon=":material/delete:",
+            on_click=_delete,
+            args=(run,),
+        )
 
 
 def _offer_logs(run: RunRecord, settings: Sequence[str]) -> None:
     """A download for each setting; the file is made when it is asked for."""
     for number, setting in enumerate(settings if run.stored else ()):
         st.download_button(
-            f"Log of {setting}", partial(_log, run.id, number),
-            f"{run.title}-{setting.replace(' ', '-')}.tsv", "text/tab-separated-values",
-            key=f"certify_log_{run.id}_{number}", icon=":material/download:", on_click="ignore",
-        )  # fmt: skip
+            f"Log of {setting}",
+            partial(_log, run.id, number),
+            f"{run.title}-{setting.replace(' ', '-')}.tsv",
+            "text/tab-separated-values",
+            key=f"certify_log_{run.id}_{number}",
+            icon=":material/download:",
+            on_click="ignore",
+        )
 
 
 def _log(run_id: str, setting: int) -> bytes:

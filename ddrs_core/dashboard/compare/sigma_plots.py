@@ -39,24 +39,33 @@ def show_sigmas(sets: Sequence[ResultSet]) -> None:
     with left:
         st.markdown("**By class**: do some classes take more noise than others?")
         show_chart(
-            sigma_by_class_figure(results, _class_names(results)), key="compare_sigma_class",
-            name="sigma-by-class", height=330, alt="Noise levels by class",
-        )  # fmt: skip
+            sigma_by_class_figure(results, _class_names(results)),
+            key="compare_sigma_class",
+            name="sigma-by-class",
+            height=330,
+            alt="Noise levels by class",
+        )
     with right:
         st.markdown("**By outcome**: is a large sigma a sign of trouble?")
         show_chart(
-            sigma_by_correctness_figure(results), key="compare_sigma_outcome",
-            name="sigma-by-outcome", height=330, alt="Noise levels by outcome",
-        )  # fmt: skip
+            sigma_by_correctness_figure(results),
+            key="compare_sigma_outcome",
+            name="sigma-by-outcome",
+            height=330,
+            alt="Noise levels by outcome",
+        )
     st.markdown(
         "**The radius against sigma***: images near the dashed cap would need more votes to prove "
         "more. Click a point to choose its image."
     )
     show_chart(
-        radius_against_sigma_figure(results), key="compare_sigma_points",
-        name="radius-against-sigma", height=400, on_pick=pick_image,
+        radius_against_sigma_figure(results),
+        key="compare_sigma_points",
+        name="radius-against-sigma",
+        height=400,
+        on_pick=pick_image,
         alt="Certified radius against the noise level, a point an image",
-    )  # fmt: skip
+    )
 
 
 def has_own_sigmas(results: ResultSet) -> bool:

@@ -172,8 +172,10 @@ def _noise(s: ResultSet) -> str:
     at = "" if s.sigma is None else f" {s.sigma:g}"
     own = f"an own sigma for every image, from{at}"
     noise = {
-        "fixed": f"fixed sigma{at}", "ds": own, "ds-memory": f"settled against a memory, {own}",
-    }.get(s.method, f"sigma{at or ' unknown'}")  # fmt: skip
+        "fixed": f"fixed sigma{at}",
+        "ds": own,
+        "ds-memory": f"settled against a memory, {own}",
+    }.get(s.method, f"sigma{at or ' unknown'}")
     votes = "N unknown" if s.n is None else f"N {'at most ' if s.schedule else ''}{s.n:,}"
     alpha = "alpha unknown" if s.alpha is None else f"alpha {s.alpha:g}"
     parts = [training, noise.removesuffix(", from"), votes, alpha]

@@ -28,10 +28,12 @@ _Read = tuple[str | None, list[str]]  # name of the set, None if it was refused;
 def pick_uploads() -> None:
     """An uploader; what it gets is kept and compared, and every file is answered in words."""
     files = st.file_uploader(
-        "Import certification logs", accept_multiple_files=True, key=keys.COMPARE_UPLOAD,
+        "Import certification logs",
+        accept_multiple_files=True,
+        key=keys.COMPARE_UPLOAD,
         help="Tables separated by tabs: this program's, those of Cohen et al.'s certify.py, and "
         f"all known relatives. At most {MAX_LOG_BYTES // 1_000_000} MB each.",
-    )  # fmt: skip
+    )
     read: dict[str, _Read] = st.session_state.setdefault(keys.COMPARE_READ, {})
     for file in files or []:
         if file.file_id not in read:
@@ -91,9 +93,12 @@ def show_kept_logs() -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"{literal(log.title)} ({log.size / 1000:,.0f} kB)")
             st.button(
-                "Remove", key=f"compare_remove_{log.id}", icon=":material/delete:",
-                on_click=_remove, args=(log.id,),
-            )  # fmt: skip
+                "Remove",
+                key=f"compare_remove_{log.id}",
+                icon=":material/delete:",
+                on_click=_remove,
+                args=(log.id,),
+            )
 
 
 def _remove(log_id: str) -> None:

@@ -75,10 +75,14 @@ def parse_query(query: Mapping[str, str]) -> tuple[CompareView, list[str]]:
     a, b = (_at(shown, place) for place in (query.get(keys.PAIR, "") + "-").split("-")[:2])
     image = query.get(keys.IMAGE, "")
     view = CompareView(
-        shown, a, b, _at(shown, query.get(keys.SIGMAS, "")),
+        shown,
+        a,
+        b,
+        _at(shown, query.get(keys.SIGMAS, "")),
         int(image) if _is_count(image) else None,
-        query.get(keys.ENVELOPE) == "1", query.get(keys.PUBLISHED) == "1",
-    )  # fmt: skip
+        query.get(keys.ENVELOPE) == "1",
+        query.get(keys.PUBLISHED) == "1",
+    )
     return view, list(dict.fromkeys(problems))
 
 
@@ -121,10 +125,14 @@ def write_url() -> None:
     """Let the link restore this view."""
     state = st.session_state
     view = CompareView(
-        tuple(state[keys.COMPARE_SHOWN]), state.get(keys.COMPARE_A), state.get(keys.COMPARE_B),
-        state.get(keys.COMPARE_SIGMAS), state.get(keys.COMPARE_IMAGE),
-        bool(state.get(keys.COMPARE_ENVELOPE)), bool(state.get(keys.COMPARE_PUBLISHED)),
-    )  # fmt: skip
+        tuple(state[keys.COMPARE_SHOWN]),
+        state.get(keys.COMPARE_A),
+        state.get(keys.COMPARE_B),
+        state.get(keys.COMPARE_SIGMAS),
+        state.get(keys.COMPARE_IMAGE),
+        bool(state.get(keys.COMPARE_ENVELOPE)),
+        bool(state.get(keys.COMPARE_PUBLISHED)),
+    )
     if view.to_query() != st.query_params.to_dict():
         st.query_params.from_dict(view.to_query())
 

@@ -104,10 +104,14 @@ def show_board(
             steps, view.config.steps, view.sigma_0, moment.shown or None
         ),
         "curve": curve_figure(
-            curve, view.info.class_names, curve_range(view), sigma_0=view.sigma_0,
-            current=moment.sigma if moment.frames else None, chosen=moment.chosen,
+            curve,
+            view.info.class_names,
+            curve_range(view),
+            sigma_0=view.sigma_0,
+            current=moment.sigma if moment.frames else None,
+            chosen=moment.chosen,
         ),
-    }  # fmt: skip
+    }
     label = view.true_label
     counts = moment.probe.counts if moment.probe else [0] * view.info.num_classes
     figures["votes"] = votes_figure(counts, view.info.class_names, label)

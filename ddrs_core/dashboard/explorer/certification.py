@@ -62,9 +62,13 @@ def show_certify_buttons(view: ExplorerView, chosen: float | None, jobs: Sequenc
     running = any(not job.state.is_over for job in jobs)
     start, stop, note = st.columns([2, 1, 4], vertical_alignment="center")
     if start.button(
-        "Certify at sigma_0 and sigma*", type="primary", icon=":material/verified:",
-        disabled=chosen is None or running, width="stretch", key="certify_button",
-    ):  # fmt: skip
+        "Certify at sigma_0 and sigma*",
+        type="primary",
+        icon=":material/verified:",
+        disabled=chosen is None or running,
+        width="stretch",
+        key="certify_button",
+    ):
         _start(view, chosen)
     if stop.button("Stop", disabled=not running, width="stretch", key="certify_cancel"):
         for job in jobs:
@@ -98,9 +102,11 @@ def show_certification(view: ExplorerView, jobs: Sequence[Job]) -> None:
     if first is not None and second is not None:
         texts["compare"] = html.escape(compare(first, second))
     _BOARD.show(
-        key="certify_board", name=f"{view.dataset}-{view.index}",
-        figures={"interval": interval_figure(histories, view.n, view.bound)}, texts=texts,
-    )  # fmt: skip
+        key="certify_board",
+        name=f"{view.dataset}-{view.index}",
+        figures={"interval": interval_figure(histories, view.n, view.bound)},
+        texts=texts,
+    )
 
 
 def find_certificates(jobs: Sequence[Job | None]) -> list[Certificate | None]:

@@ -22,15 +22,24 @@ def show_exports(
         name = f"{view.dataset}-{view.index}-{view.model}"
         first, second = st.columns(2)
         first.download_button(
-            "Trajectory (CSV)", trajectory_csv(frames), f"{name}-trajectory.csv", "text/csv",
-            disabled=not frames, width="stretch", on_click="ignore",
-        )  # fmt: skip
+            "Trajectory (CSV)",
+            trajectory_csv(frames),
+            f"{name}-trajectory.csv",
+            "text/csv",
+            disabled=not frames,
+            width="stretch",
+            on_click="ignore",
+        )
         found = [c for c in certificates if c is not None]
         second.download_button(
-            "Certificates (JSON)", json.dumps([c.to_dict() for c in found], indent=2),
-            f"{name}-certificates.json", "application/json", disabled=not found,
-            width="stretch", on_click="ignore",
-        )  # fmt: skip
+            "Certificates (JSON)",
+            json.dumps([c.to_dict() for c in found], indent=2),
+            f"{name}-certificates.json",
+            "application/json",
+            disabled=not found,
+            width="stretch",
+            on_click="ignore",
+        )
         st.caption(
             "Every figure has a camera in its corner that saves it as SVG. The address of this "
             "page restores the whole view."
@@ -56,11 +65,27 @@ def trajectory_csv(frames: Sequence[SigmaFrame]) -> str:
 def command_line(view: ExplorerView) -> str:
     """The ``certify`` commands whose rows equal the two cards."""
     common = [
-        "--dataset", view.dataset, "--model", view.model, "--index", str(view.index),
-        "--sigma", repr(view.sigma_0), "--n0", str(view.n0), "--n", str(view.n),
-        "--alpha", repr(view.alpha), "--bound", view.bound.value, "--seed", str(view.seed),
-        "--device", view.device,
-    ]  # fmt: skip
+        "--dataset",
+        view.dataset,
+        "--model",
+        view.model,
+        "--index",
+        str(view.index),
+        "--sigma",
+        repr(view.sigma_0),
+        "--n0",
+        str(view.n0),
+        "--n",
+        str(view.n),
+        "--alpha",
+        repr(view.alpha),
+        "--bound",
+        view.bound.value,
+        "--seed",
+        str(view.seed),
+        "--device",
+        view.device,
+    ]
     preset = get_preset(view.preset)
     chosen = ["--strategy", preset.strategy, "--preset", preset.name]
     for key, value in config_changes(view.preset, view.config, view.sigma_0).items():

@@ -40,16 +40,26 @@ def sigma_request(view: ExplorerView) -> JobRequest:
 
     def start() -> Iterator[SigmaFrame]:
         return watch_sigma(
-            forward, x, sigma_0=view.sigma_0, config=config, seed=view.seed, index=view.index,
+            forward,
+            x,
+            sigma_0=view.sigma_0,
+            config=config,
+            seed=view.seed,
+            index=view.index,
             budget=budget,
-        )  # fmt: skip
+        )
 
     guarded = bool(parameters(config).get("guard"))
     key = f"sigma|{identity}|{view.sigma_0!r}|{config}|{budget if guarded else ''}"
     return JobRequest(
-        key, f"sigma of {view.dataset} {view.index} on {view.model}", "sigma",
-        str(forward.device), start, config.steps, link=_link(view),
-    )  # fmt: skip
+        key,
+        f"sigma of {view.dataset} {view.index} on {view.model}",
+        "sigma",
+        str(forward.device),
+        start,
+        config.steps,
+        link=_link(view),
+    )
 
 
 def curve_request(view: ExplorerView) -> JobRequest:
@@ -61,16 +71,27 @@ def curve_request(view: ExplorerView) -> JobRequest:
 
     def start() -> Iterator[RadiusCurve]:
         return radius_curve(
-            forward, x, sigma_grid(low, high, points), samples=samples, n=view.n,
-            alpha=alpha, seed=view.seed, index=view.index,
-        )  # fmt: skip
+            forward,
+            x,
+            sigma_grid(low, high, points),
+            samples=samples,
+            n=view.n,
+            alpha=alpha,
+            seed=view.seed,
+            index=view.index,
+        )
 
     return JobRequest(
         f"curve|{identity}|{low!r}|{high!r}|{view.n}|{alpha!r}",
-        f"radius curve of {view.dataset} {view.index} on {view.model}", "curve",
-        str(forward.device), start, points * samples, "sample",
-        amount=lambda curve: float(curve.counts.sum()), link=_link(view),
-    )  # fmt: skip
+        f"radius curve of {view.dataset} {view.index} on {view.model}",
+        "curve",
+        str(forward.device),
+        start,
+        points * samples,
+        "sample",
+        amount=lambda curve: float(curve.counts.sum()),
+        link=_link(view),
+    )
 
 
 def certify_request(view: ExplorerView, sigma: float, grade: Grade) -> JobRequest:
@@ -81,17 +102,30 @@ def certify_request(view: ExplorerView, sigma: float, grade: Grade) -> JobReques
     def start() -> Iterator[VoteProgress]:
         classifier = SmoothedClassifier(forward, view.card.num_classes)
         return classifier.certify_steps(
-            x, sigma=sigma, n0=view.n0, n=view.n, alpha=view.alpha, seed=view.seed,
-            bound=view.bound, grade=grade, index=view.index, label=label, dataset=view.dataset,
-        )  # fmt: skip
+            x,
+            sigma=sigma,
+            n0=view.n0,
+            n=view.n,
+            alpha=view.alpha,
+            seed=view.seed,
+            bound=view.bound,
+            grade=grade,
+            index=view.index,
+            label=label,
+            dataset=view.dataset,
+        )
 
     return JobRequest(
         f"certify|{identity}|{label}|{sigma!r}|{view.n0}|{view.n}|{view.alpha!r}|{view.bound}|{grade}",
         f"certificate of {view.dataset} {view.index} at sigma {sigma:.3f} on {view.model}",
-        "certify", str(forward.device), start, view.n, "sample",
+        "certify",
+        str(forward.device),
+        start,
+        view.n,
+        "sample",
         amount=lambda votes: float(votes.done) if votes.stage == "estimate" else 0.0,
         link=_link(view),
-    )  # fmt: skip
+    )
 
 
 def curve_range(view: ExplorerView) -> tuple[float, float]:
@@ -167,9 +201,15 @@ def _open(view: ExplorerView) -> tuple[NoisyForward, Tensor, str]:
     forward = get_forward(view.model, view.device)
     x = view.data[view.index][0]
     identity = "|".join(
-        (forward.digest, str(forward.device), forward.precision,
-         image_digest(x), str(view.index), str(view.seed))
-    )  # fmt: skip
+        (
+            forward.digest,
+            str(forward.device),
+            forward.precision,
+            image_digest(x),
+            str(view.index),
+            str(view.seed),
+        )
+    )
     return forward, x, identity
 
 

@@ -34,10 +34,12 @@ def pick_picture(card: ModelCard) -> None:
     """Upload a picture or choose an earlier one, tell its class, see it at the model's size."""
     state = st.session_state
     given = st.file_uploader(
-        "Your picture", type=_TYPES, key="picture_upload",
+        "Your picture",
+        type=_TYPES,
+        key="picture_upload",
         help="Any mode and size. It stays on this server, where only those who have your link "
         "can open it.",
-    )  # fmt: skip
+    )
     if given is not None and state.get("picture_seen") != given.file_id:
         try:
             kept = keep_picture(given.getvalue(), given.name)

@@ -130,4 +130,4 @@ _READERS: dict[str, Reader] = {
     "n0": lambda view, text: replace(view, n0=_whole(text, MAX_N)),
     "bound": lambda view, text: replace(view, bound=_bound(text)),
     "pace": lambda view, text: replace(view, pace=_pace(text)),
-}  # fmt: skip
+}

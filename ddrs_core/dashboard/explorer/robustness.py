@@ -32,9 +32,13 @@ def robustness_job(view: ExplorerView) -> Job | None:
     request = JobRequest(
         f"robustness|{forward.digest}|{view.card.normalization}|{forward.precision}"
         f"|{data.info.name}",
-        f"{view.model} under noise", "robustness", str(forward.device),
-        lambda: measure_robustness(forward, data, view.card), len(NOISE_LEVELS), "noise level",
-    )  # fmt: skip
+        f"{view.model} under noise",
+        "robustness",
+        str(forward.device),
+        lambda: measure_robustness(forward, data, view.card),
+        len(NOISE_LEVELS),
+        "noise level",
+    )
     return get_manager().ensure(request, visitor())
 
 

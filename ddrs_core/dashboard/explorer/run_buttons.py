@@ -26,17 +26,23 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
     )
     busy = state in (JobState.QUEUED, JobState.RUNNING, JobState.PAUSED)
     pressed = run.button(
-        "Run", type="primary", icon=":material/play_arrow:", disabled=busy, width="stretch",
+        "Run",
+        type="primary",
+        icon=":material/play_arrow:",
+        disabled=busy,
+        width="stretch",
         help="Choose sigma for this image with the strategy above.",
-    )  # fmt: skip
+    )
     if pressed and start_run(view) is not None:
         redraw()
     paused = state is JobState.PAUSED
     if pause.button(
         "Resume" if paused else "Pause",
         icon=":material/play_circle:" if paused else ":material/pause:",
-        disabled=not busy, width="stretch", key="pause_button",
-    ):  # fmt: skip
+        disabled=not busy,
+        width="stretch",
+        key="pause_button",
+    ):
         if job is not None:  # else it has given way meanwhile
             (job.resume if paused else job.pause)()
         redraw()
@@ -59,9 +65,12 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
             job.cancel()
         redraw()
     if reset.button(
-        "Reset", icon=":material/restart_alt:", disabled=job is None, width="stretch",
+        "Reset",
+        icon=":material/restart_alt:",
+        disabled=job is None,
+        width="stretch",
         help="Forget this run; the choices stay.",
-    ):  # fmt: skip
+    ):
         forget(keys.JOB)
         forget(keys.CERTIFY_JOBS)
         redraw()
@@ -82,9 +91,13 @@ def pick_step(job: Job | None) -> int | None:
         return None
     last = len(job.history)
     return st.slider(
-        "Look back at step", 1, last, last, key=f"{keys.SHOWN}_{job.id}_{last}",
+        "Look back at step",
+        1,
+        last,
+        last,
+        key=f"{keys.SHOWN}_{job.id}_{last}",
         help="All views follow.",
-    )  # fmt: skip
+    )
 
 
 def start_run(view: ExplorerView, *, paused: bool = False) -> Job | None:

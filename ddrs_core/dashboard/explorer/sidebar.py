@@ -100,8 +100,11 @@ def describe_model(card: ModelCard) -> str:
     """Architecture, origin and training of a model in one line."""
     noise = {None: "noise unknown", True: f"sigma {card.sigma or 0:g}", False: "no noise"}
     size = card.parameters / 1e6
-    parts = [f"{card.architecture}, {size:.2f} M parameters" if size >= 0.1 else
-             f"{card.architecture}, {card.parameters / 1000:,.0f} k parameters"]  # fmt: skip
+    parts = [
+        f"{card.architecture}, {size:.2f} M parameters"
+        if size >= 0.1
+        else f"{card.architecture}, {card.parameters / 1000:,.0f} k parameters"
+    ]
     method = "training unknown" if card.method == "unknown" else f"trained by {card.method}"
     parts.append(f"{method}, {noise[card.trained_with_noise]}")
     if card.origin:
@@ -121,9 +124,12 @@ def pick_image() -> None:
         st.number_input, keys.INDEX, f"Image (0 to {len(data) - 1:,})", 0, len(data) - 1, step=1
     )
     st.button(
-        "Surprise me", icon=":material/shuffle:", width="stretch", on_click=_surprise,
+        "Surprise me",
+        icon=":material/shuffle:",
+        width="stretch",
+        on_click=_surprise,
         help="A random image of the chosen class.",
-    )  # fmt: skip
+    )
     names = [_ALL, *data.info.class_names]
     show_widget(st.selectbox, keys.CLASS_FILTER, "Show", names)
     show_gallery(

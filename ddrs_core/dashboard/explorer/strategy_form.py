@@ -49,30 +49,45 @@ _FIELDS: dict[str, _Field] = {
     ),
     "average": _Field("Average", "Share of the last iterates averaged.", 0.0, 1.0, 0.05),
     "beta": _Field(
-        "Sharpness beta", "Inverse temperature of the softmax; a large one counts votes.",
-        0.1, 100.0, 1.0,
+        "Sharpness beta",
+        "Inverse temperature of the softmax; a large one counts votes.",
+        0.1,
+        100.0,
+        1.0,
     ),
     "guard": _Field(
-        "Guard votes", "Fresh votes for each candidate of the guard; 0 switches it off.",
-        0, 100_000, 100, "%d",
+        "Guard votes",
+        "Fresh votes for each candidate of the guard; 0 switches it off.",
+        0,
+        100_000,
+        100,
+        "%d",
     ),
     "ratio": _Field(
         "Ratio", "The two points of a step are sigma / ratio and sigma * ratio.", 1.01, 3.9, 0.01
     ),
-}  # fmt: skip
+}
 
 
 def seed_widgets(view: ExplorerView) -> None:
     """Let the widgets show a view."""
     values = {
         keys.DATASET: PICTURES if view.is_picture else view.dataset,
-        keys.MODEL: view.model, keys.DEVICE: view.device,
-        keys.INDEX: view.index, keys.STRATEGY: get_preset(view.preset).strategy,
-        keys.PRESET: view.preset, keys.SIGMA_0: view.sigma_0, keys.SEED: view.seed,
-        keys.N: view.n, keys.N0: view.n0, keys.ALPHA: view.alpha, keys.BOUND: view.bound.value,
-        keys.PICTURE: view.dataset if view.is_picture else None, keys.LABEL: view.label,
+        keys.MODEL: view.model,
+        keys.DEVICE: view.device,
+        keys.INDEX: view.index,
+        keys.STRATEGY: get_preset(view.preset).strategy,
+        keys.PRESET: view.preset,
+        keys.SIGMA_0: view.sigma_0,
+        keys.SEED: view.seed,
+        keys.N: view.n,
+        keys.N0: view.n0,
+        keys.ALPHA: view.alpha,
+        keys.BOUND: view.bound.value,
+        keys.PICTURE: view.dataset if view.is_picture else None,
+        keys.LABEL: view.label,
         keys.PACE: view.pace,
-    }  # fmt: skip
+    }
     values |= {keys.PARAMETER + k: v for k, v in parameters(view.config).items()}
     for key, value in values.items():
         st.session_state[key] = value

@@ -106,11 +106,19 @@ class ExplorerView:
     def to_query(self) -> dict[str, str]:
         """The view as query parameters; strategy parameters only where they leave the preset."""
         query = {
-            "dataset": self.dataset, "model": self.model, "device": self.device,
-            "image": str(self.index), "preset": self.preset, "sigma0": repr(self.sigma_0),
-            "seed": str(self.seed), "n": str(self.n), "n0": str(self.n0),
-            "alpha": repr(self.alpha), "bound": self.bound.value, "pace": self.pace,
-        }  # fmt: skip
+            "dataset": self.dataset,
+            "model": self.model,
+            "device": self.device,
+            "image": str(self.index),
+            "preset": self.preset,
+            "sigma0": repr(self.sigma_0),
+            "seed": str(self.seed),
+            "n": str(self.n),
+            "n0": str(self.n0),
+            "alpha": repr(self.alpha),
+            "bound": self.bound.value,
+            "pace": self.pace,
+        }
         if self.is_picture and self.label is not None:
             query["label"] = str(self.label)
         changes = config_changes(self.preset, self.config, self.sigma_0)
@@ -174,10 +182,15 @@ def default_view(dataset: str | None = None, model: str | None = None) -> Explor
     preset = get_preset(DEFAULT_PRESET)
     sigma_0 = start_sigma(card, preset.name)
     return ExplorerView(
-        dataset=info.name, model=card.name, device="auto", index=DEFAULT_INDEX,
-        preset=preset.name, config=preset.at(sigma_0), sigma_0=sigma_0,
+        dataset=info.name,
+        model=card.name,
+        device="auto",
+        index=DEFAULT_INDEX,
+        preset=preset.name,
+        config=preset.at(sigma_0),
+        sigma_0=sigma_0,
         n=default_n(card.name, "auto"),
-    )  # fmt: skip
+    )
 
 
 def default_n(model: str, device: str) -> int:

@@ -30,9 +30,11 @@ def show_datasets() -> None:
     st.dataframe(_table(infos), hide_index=True, width="stretch")
     for column, info in zip(st.columns(max(3, len(infos))), infos, strict=False):
         column.page_link(
-            explorer_page(), label=f"Explore {literal(info.title)}", icon=":material/explore:",
+            explorer_page(),
+            label=f"Explore {literal(info.title)}",
+            icon=":material/explore:",
             query_params={"dataset": info.name},
-        )  # fmt: skip
+        )
 
 
 def show_downloads() -> None:
@@ -43,9 +45,12 @@ def show_downloads() -> None:
             text.markdown(f"**{info.title}** is not on this machine yet. {info.description}")
             key = f"download|{info.name}"
             if action.button(
-                "Download", key=f"download_{info.name}", icon=":material/download:", type="primary",
+                "Download",
+                key=f"download_{info.name}",
+                icon=":material/download:",
+                type="primary",
                 width="stretch",
-            ):  # fmt: skip
+            ):
                 start_transfer(
                     key, f"download of {info.title}", partial(download_dataset, info.name)
                 )
@@ -70,15 +75,20 @@ def show_add_dataset() -> None:
         return
     with st.form("add_dataset", border=False):
         path = st.text_input(
-            "Path on the server", placeholder=str(roots[0]),
+            "Path on the server",
+            placeholder=str(roots[0]),
             help="Below: " + ", ".join(str(root) for root in roots),
-        )  # fmt: skip
+        )
         left, right = st.columns(2)
         name = left.text_input("Name (optional)", placeholder="my-photos", max_chars=60)
         size = right.number_input(
-            "Side in pixels (photographs)", 8, 1024, None, placeholder="224",
+            "Side in pixels (photographs)",
+            8,
+            1024,
+            None,
+            placeholder="224",
             help="Photographs are scaled and cut to a square; explorers ask for their model's.",
-        )  # fmt: skip
+        )
         pressed = st.form_submit_button("Add", icon=":material/add:", type="primary")
     if not pressed:
         return
@@ -105,11 +115,12 @@ def _table(infos: list[DatasetInfo]) -> pd.DataFrame:
             "name": [i.name for i in infos],
             "images": [_sizes(i) for i in infos],
             "classes": [i.num_classes for i in infos],
-            "shape": [" x ".join(map(str, i.shape)) + (" or any" if i.resizable else "")
-                      for i in infos],
+            "shape": [
+                " x ".join(map(str, i.shape)) + (" or any" if i.resizable else "") for i in infos
+            ],
             "origin": [i.origin for i in infos],
         }
-    )  # fmt: skip
+    )
 
 
 def _sizes(info: DatasetInfo) -> str:

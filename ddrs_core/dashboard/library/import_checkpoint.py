@@ -57,9 +57,11 @@ def show_import() -> None:
     given = left.file_uploader("Upload a file", key="model_upload", help=_SAFE_TO_READ)
     roots = allowed_dirs()
     path = right.text_input(
-        "or a path on the server", key="model_path", disabled=not roots,
+        "or a path on the server",
+        key="model_path",
+        disabled=not roots,
         placeholder=str(roots[0]) if roots else f"closed; opened by {ALLOWED_VARIABLE}",
-    )  # fmt: skip
+    )
     if given is None and not path.strip():
         st.caption(_SAFE_TO_READ)
         return
@@ -151,25 +153,33 @@ def _show_proposal(proposal: Proposal) -> None:
             column_config={
                 "right": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
             },
-        )  # fmt: skip
+        )
     with st.form("use_model", border=False):
         left, middle, right = st.columns(3)
         normalization = left.selectbox(
             "Normalisation", list(proposal.normalizations), help="The proposed one comes first."
         )
         sigma = middle.number_input(
-            "Trained with noise sigma", 0.0, 10.0, proposal.sigma, step=0.05,
-            placeholder="not known", help="0: without noise. Where the optimiser starts.",
-        )  # fmt: skip
+            "Trained with noise sigma",
+            0.0,
+            10.0,
+            proposal.sigma,
+            step=0.05,
+            placeholder="not known",
+            help="0: without noise. Where the optimiser starts.",
+        )
         method = right.text_input("Training method", placeholder="not known", max_chars=40)
         pressed = st.form_submit_button("Use this model", type="primary", icon=":material/check:")
     if not pressed:
         return
     try:
         classifier = accept(
-            proposal, "upload", normalization=normalization, sigma=sigma,
+            proposal,
+            "upload",
+            normalization=normalization,
+            sigma=sigma,
             method=method.strip() or None,
-        )  # fmt: skip
+        )
         card = keep_upload(classifier)
     except DDRSError as error:
         show_error(error)

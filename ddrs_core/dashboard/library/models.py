@@ -21,7 +21,9 @@ def show_models() -> None:
     """A row for each model; those that the visitor uploaded come last."""
     cards = [*list_models(), *own_models()]
     st.dataframe(
-        _table(cards), hide_index=True, width="stretch",
+        _table(cards),
+        hide_index=True,
+        width="stretch",
         column_config={
             "parameters": st.column_config.NumberColumn(format="localized"),
             "clean": st.column_config.TextColumn(help="accuracy without noise"),
@@ -29,7 +31,7 @@ def show_models() -> None:
                 help="accuracy under the noise that it was trained with"
             ),
         },
-    )  # fmt: skip
+    )
     st.caption(
         "A model that was not trained with noise recognises few noisy copies, so that "
         "certification mostly abstains; the explorer measures it beside the model's name."
@@ -56,9 +58,11 @@ def show_published() -> None:
     key = f"download|{chosen.name}"
     if is_at_hand(chosen):
         st.page_link(
-            explorer_page(), label=f"Explore with {chosen.architecture}", icon=":material/explore:",
+            explorer_page(),
+            label=f"Explore with {chosen.architecture}",
+            icon=":material/explore:",
             query_params={"dataset": PICTURES, "model": chosen.name},
-        )  # fmt: skip
+        )
     elif st.button(f"Download {chosen.size_mb:,.0f} MB", icon=":material/download:"):
         start_transfer(key, f"download of {chosen.name}", lambda: download_published(chosen))
     show_transfer(key)

@@ -103,9 +103,10 @@ def banks_of_model(card: ModelCard) -> list[str]:
     with an alpha budget would refuse some in the middle of a run."""
     own = list_banks(owner=visitor())
     return [
-        bank.name for bank in own
+        bank.name
+        for bank in own
         if bank.kind.model == card.digest and bank.budget.kind is BudgetKind.SUM
-    ]  # fmt: skip
+    ]
 
 
 def new_bank_name(card: ModelCard) -> str:

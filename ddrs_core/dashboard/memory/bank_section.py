@@ -70,7 +70,8 @@ def show_bank(context: BankContext) -> None:
     balls, names = content.balls, context.class_names
     model = context.card.name if context.card is not None else context.record.kind.model
     _BOARD.show(
-        key="memory_bank_board", name="memory-bank",
+        key="memory_bank_board",
+        name="memory-bank",
         figures={
             "radii": bank_radii_figure(
                 [b.claimed_radius for b in balls], [b.radius for b in balls]
@@ -82,7 +83,7 @@ def show_bank(context: BankContext) -> None:
             "record": record_html(context.record, names, len({b.prediction for b in balls}), model),
             "confidence": html.escape(confidence_text(context.record.confidence)),
         },
-    )  # fmt: skip
+    )
     if context.record.stored > MOST_SHOWN:
         st.caption(f"The figures, the map and the table show the first {MOST_SHOWN:,} balls.")
     _show_check(context)
@@ -96,10 +97,13 @@ def _show_check(context: BankContext) -> None:
     busy = job is not None and not job.state.is_over
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(
-            "Check", icon=":material/verified:", key="memory_check_button", disabled=busy,
+            "Check",
+            icon=":material/verified:",
+            key="memory_check_button",
+            disabled=busy,
             help="Reads every stored image, compares all pairs of different class, and recomputes "
             "what the votes of each certificate prove.",
-        ):  # fmt: skip
+        ):
             start_job(request)
         draw_while_moving(lambda: _draw_check(job, context.class_names), [job])
 
@@ -135,12 +139,18 @@ def _show_map(content: BankContent, names: tuple[str, ...]) -> None:
     )
     show_chart(
         bank_map_figure(
-            embedding, [b.prediction for b in content.balls], [b.radius for b in content.balls],
-            [b.serial for b in content.balls], names,
+            embedding,
+            [b.prediction for b in content.balls],
+            [b.radius for b in content.balls],
+            [b.serial for b in content.balls],
+            names,
         ),
-        key="memory_map", name="memory-map", height=460, on_pick=_search_ball,
+        key="memory_map",
+        name="memory-map",
+        height=460,
+        on_pick=_search_ball,
         alt="Map of the centres of the stored balls, by class",
-    )  # fmt: skip
+    )
 
 
 def _search_ball(serial: int) -> None:
@@ -154,7 +164,7 @@ def _show_table(content: BankContent, names: tuple[str, ...]) -> None:
         keys.MEMORY_SEARCH,
         "Search",
         placeholder="9, trimmed, ball 12, image 45 ...",
-        help="Words that all must occur: an outcome, a class, 'ball 12', 'image 45', 'by 3'.",
+        help="SafeText that all must occur: an outcome, a class, 'ball 12', 'image 45', 'by 3'.",
     )
     found = search_balls(content, asked, names)
     if not found:
@@ -187,8 +197,10 @@ def _show_table(content: BankContent, names: tuple[str, ...]) -> None:
             "image": st.column_config.TextColumn(help="Its number in the data set."),
             "decided by": st.column_config.NumberColumn(help="The ball that changed this one."),
         },
-        hide_index=True, row_height=44, height=min(420, 40 + 44 * len(rows)),
-    )  # fmt: skip
+        hide_index=True,
+        row_height=44,
+        height=min(420, 40 + 44 * len(rows)),
+    )
 
 
 def image_name(certificate: Certificate) -> str:
@@ -206,9 +218,14 @@ def search_balls(
     for ball in content.balls:
         title = class_title(ball.prediction, names).lower()
         known = {
-            ball.outcome.value, title, *title.split(), f"class {ball.prediction}",
-            f"ball {ball.serial}", f"by {ball.decided_by}", image_name(ball.certificate),
-        }  # fmt: skip
+            ball.outcome.value,
+            title,
+            *title.split(),
+            f"class {ball.prediction}",
+            f"ball {ball.serial}",
+            f"by {ball.decided_by}",
+            image_name(ball.certificate),
+        }
         if all(word in known for word in words):
             found.append(ball)
     return found

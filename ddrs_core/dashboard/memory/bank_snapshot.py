@@ -13,7 +13,7 @@ import streamlit as st
 from numpy.typing import ArrayLike, NDArray
 
 from ddrs_core.smoothing.memory.arrival_order import Distances
-from ddrs_core.smoothing.memory.directed_rounding import distances, subtract_down
+from ddrs_core.smoothing.memory.directed_rounding import distances, sub_downward
 from ddrs_core.smoothing.memory.geometry import Embedding, embed
 from ddrs_core.smoothing.memory.rules import Ball, Part
 from ddrs_core.store import MemoryBank, StoredBall
@@ -83,7 +83,7 @@ class BankContent:
         for row, apart in zip(rows, exact, strict=True):
             ball = self.balls[row]
             plain = Ball(ball.serial, ball.prediction, ball.radius)
-            parts.append(Part(plain, apart, False, subtract_down(apart.low, ball.radius)))
+            parts.append(Part(plain, apart, False, sub_downward(apart.low, ball.radius)))
         return sorted(parts, key=lambda part: (part.slack, part.ball.id))
 
 

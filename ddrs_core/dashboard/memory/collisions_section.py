@@ -126,9 +126,11 @@ def _show_pairs(fingerprint: str, content: BankContent, names: Sequence[str]) ->
     if known:
         first, second = known[0]
         st.button(
-            f"Choose images {first} and {second} for the walk", icon=":material/route:",
-            on_click=_take, args=(first, second),
-        )  # fmt: skip
+            f"Choose images {first} and {second} for the walk",
+            icon=":material/route:",
+            on_click=_take,
+            args=(first, second),
+        )
 
 
 def pairs_text(colliding: int, content: BankContent) -> str:
@@ -161,12 +163,14 @@ def _show_walk(tools: Tools, names: Sequence[str]) -> None:
     ends = (tools.dataset[view.first][0], tools.dataset[view.second][0])
     length = float((ends[0].double() - ends[1].double()).norm())
     st.html(
-        pictures_html([
-            (ends[0], titled(tools.dataset, view.first)),
-            ((ends[0] + ends[1]) / 2, f"half-way; {length:.3f} from end to end (l2)"),
-            (ends[1], titled(tools.dataset, view.second)),
-        ])
-    )  # fmt: skip
+        pictures_html(
+            [
+                (ends[0], titled(tools.dataset, view.first)),
+                ((ends[0] + ends[1]) / 2, f"half-way; {length:.3f} from end to end (l2)"),
+                (ends[1], titled(tools.dataset, view.second)),
+            ]
+        )
+    )
     request = walk_request(tools, view.first, view.second, view.points, view.walk_n)
     job = find_job(request)
     busy = job is not None and not job.state.is_over
@@ -189,12 +193,15 @@ def _draw(job: Job | None, length: float, names: Sequence[str]) -> None:
         return
     said = walk_text(points, names)
     _BOARD.show(
-        key="memory_walk_board", name="walk",
+        key="memory_walk_board",
+        name="walk",
         figures={"walk": walk_figure(points, length, names)},
         texts={
-            "progress": progress, "said": html.escape(said), "points": _points_html(points, names),
+            "progress": progress,
+            "said": html.escape(said),
+            "points": _points_html(points, names),
         },
-    )  # fmt: skip
+    )
 
 
 def walk_text(points: Sequence[WalkPoint], names: Sequence[str]) -> str:

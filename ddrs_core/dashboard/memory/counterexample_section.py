@@ -91,10 +91,12 @@ def _show_store(context: BankContext, job: Job | None, charged: Charged | None) 
     latest = job.latest if job is not None else None
     found = latest.result if latest is not None else None
     if st.button(
-        "Store x and x'", icon=":material/save:", disabled=not isinstance(found, Counterexample),
+        "Store x and x'",
+        icon=":material/save:",
+        disabled=not isinstance(found, Counterexample),
         help="In this order, in your copy of the bank, as far as they are not there. The section "
         "Order then shows what another order would have made of them.",
-    ):  # fmt: skip
+    ):
         assert isinstance(found, Counterexample)
         assert charged is not None
         both, attempt = (found.fresh, found.other_fresh), charged.attempt.key
@@ -141,13 +143,15 @@ def _show_progress(progress: str, said: str = "") -> None:
 def _show_found(tools: Tools, index: int, found: Counterexample, names: Sequence[str]) -> None:
     st.html(
         f'<div class="ddrs-outcome">{html.escape(counterexample_text(found, names))}</div>'
-        + pictures_html([
-            (found.x, f"x: {titled(tools.dataset, index)}"),
-            (found.other, "x': inside the certified ball of x"),
-            ((0.5 + (found.other - found.x)).clamp(0, 1), "the difference, from grey"),
-        ])
+        + pictures_html(
+            [
+                (found.x, f"x: {titled(tools.dataset, index)}"),
+                (found.other, "x': inside the certified ball of x"),
+                ((0.5 + (found.other - found.x)).clamp(0, 1), "the difference, from grey"),
+            ]
+        )
         + _certificates_html(found, names)
-    )  # fmt: skip
+    )
     settlement = found.with_memory()
     x = found.x.numpy()
     show_settlement(
@@ -189,9 +193,11 @@ def confidence_text(found: Counterexample) -> str:
 
 def _certificates_html(found: Counterexample, names: Sequence[str]) -> str:
     rows = (
-        ("x, before the search", found.certificate), ("x', as selected", found.other_certificate),
-        ("x, fresh noise", found.fresh), ("x', fresh noise", found.other_fresh),
-    )  # fmt: skip
+        ("x, before the search", found.certificate),
+        ("x', as selected", found.other_certificate),
+        ("x, fresh noise", found.fresh),
+        ("x', fresh noise", found.other_fresh),
+    )
     body = "".join(_row(title, certificate, names) for title, certificate in rows)
     head = "".join(
         f'<th scope="col">{text}</th>'

@@ -34,16 +34,17 @@ from ddrs_core.smoothing import (
     get_preset,
 )
 from ddrs_core.smoothing.memory.arrival_order import OrderResult, replay_orders
-from ddrs_core.smoothing.memory.attack import slope_of_gain
+from ddrs_core.smoothing.memory.attack import margin_gradient
 from ddrs_core.smoothing.memory.collisions import WalkConfig, WalkProgress, from_both_ends, walk
-from ddrs_core.smoothing.memory.counterexample import HuntConfig, HuntProgress
+from ddrs_core.smoothing.memory.counterexample import CounterexampleConfig, CounterexampleProgress
 from ddrs_core.smoothing.memory.counterexample_search import find_counterexample
 from ddrs_core.store import BankCheck, BankRecord, MemoryBank
 
 _DEVICE = "auto"
 _N0 = 100
 _HUNT_N = 10_000
-HUNT = HuntConfig()
+HUNT = CounterexampleConfig()
+_CLIMBING = ("own certificate", "attack")  # stages that count steps
 HUNT_CERTIFICATES = 1 + HUNT.tries  # of x, and of its neighbours, with fresh noise
 _MOST_TARGETS = 500
 _SLOPE_COPIES = 32
@@ -136,18 +137,21 @@ def certify_request(
 
     return JobRequest(
         f"memory-certify|{charged.identity}",
-        f"certificate of a query on {tools.card.name}", "memory-certify",
-        str(tools.forward.device), start, n, "vote", amount=lambda frame: float(frame.done),
+        f"certificate of a query on {tools.card.name}",
+        "memory-certify",
+        str(tools.forward.device),
+        start,
+        n,
+        "vote",
+        amount=lambda frame: float(frame.done),
         link="memory",
-    )  # fmt: skip
+    )
 
 
 def walk_request(tools: Tools, first: int, second: int, points: int, n: int) -> JobRequest:
     """Points on the way between two images, from both ends, each settled among those before."""
     a, b = tools.dataset[first][0], tools.dataset[second][0]
-    config = WalkConfig(
-        tools.sigma_0, tools.strategy, FixedSamples(n), _N0, tools.alpha
-    )  # fmt: skip
+    config = WalkConfig(tools.sigma_0, tools.strategy, FixedSamples(n), _N0, tools.alpha)
 
     def start() -> Iterator[WalkProgress]:
         return walk(tools.smoothed, a, b, from_both_ends(points), config)
@@ -155,10 +159,15 @@ def walk_request(tools: Tools, first: int, second: int, points: int, n: int) -> 
     return JobRequest(
         f"memory-walk|{tools.identity}|{tools.alpha!r}|{image_digest(a)}|{image_digest(b)}"
         f"|{points}|{n}",
-        f"walk from image {first} to {second} on {tools.card.name}", "memory-walk",
-        str(tools.forward.device), start, points, "point",
-        amount=lambda progress: float(progress.done), link="memory",
-    )  # fmt: skip
+        f"walk from image {first} to {second} on {tools.card.name}",
+        "memory-walk",
+        str(tools.forward.device),
+        start,
+        points,
+        "point",
+        amount=lambda progress: float(progress.done),
+        link="memory",
+    )
 
 
 def hunt_what(tools: Tools, index: int) -> str:
@@ -180,15 +189,20 @@ def hunt_request(tools: Tools, index: int, charged: Charged) -> JobRequest:
     ``charged`` are the certificates with fresh noise."""
     x = tools.dataset[index][0]
 
-    def start() -> Iterator[HuntProgress]:
+    def start() -> Iterator[CounterexampleProgress]:
         return _hunt(tools, x, index, charged)
 
     return JobRequest(
         f"memory-hunt|{charged.identity}",
-        f"counterexample to image {index} on {tools.card.name}", "memory-hunt",
-        str(tools.forward.device), start, HUNT.steps, "attack step",
-        amount=lambda p: float(p.done if p.stage == "attack" else HUNT.steps), link="memory",
-    )  # fmt: skip
+        f"counterexample to image {index} on {tools.card.name}",
+        "memory-hunt",
+        str(tools.forward.device),
+        start,
+        HUNT.steps,
+        "attack step",
+        amount=lambda p: float(p.done if p.stage in _CLIMBING else HUNT.steps),
+        link="memory",
+    )
 
 
 def orders_request(content: BankContent, fingerprint: str, shuffles: int) -> JobRequest:
@@ -200,9 +214,15 @@ def orders_request(content: BankContent, fingerprint: str, shuffles: int) -> Job
         return replay_orders(content.between, classes, radii, shuffles=shuffles)
 
     return JobRequest(
-        f"memory-orders|{fingerprint}|{len(balls)}|{shuffles}", "orders of arrival",
-        "memory-orders", "orders", start, shuffles + 1, "order", link="memory",
-    )  # fmt: skip
+        f"memory-orders|{fingerprint}|{len(balls)}|{shuffles}",
+        "orders of arrival",
+        "memory-orders",
+        "orders",
+        start,
+        shuffles + 1,
+        "order",
+        link="memory",
+    )
 
 
 def check_request(bank: MemoryBank, record: BankRecord) -> JobRequest:
@@ -214,12 +234,19 @@ def check_request(bank: MemoryBank, record: BankRecord) -> JobRequest:
         yield check
 
     return JobRequest(
-        f"memory-check|{record.id}|{record.fingerprint}", f"check of {record.name}",
-        "memory-check", "checks", start, 1.0, "check", link="memory", anew=True,
-    )  # fmt: skip
+        f"memory-check|{record.id}|{record.fingerprint}",
+        f"check of {record.name}",
+        "memory-check",
+        "checks",
+        start,
+        1.0,
+        "check",
+        link="memory",
+        anew=True,
+    )
 
 
-def outward_slope(tools: Tools, x: Tensor) -> Tensor:
+def outward_gradient(tools: Tools, x: Tensor) -> Tensor:
     """The direction [C, H, W] in which the class at an image loses most, at sigma_0."""
     return _slope(f"{tools.identity}|{image_digest(x)}", tools, x)
 
@@ -232,7 +259,7 @@ def _slope(key: str, _tools: Tools, _x: Tensor) -> Tensor:
     votes = forward.votes(_x[None], sigmas, _N0, [generator])
     noise = torch.empty((2, _SLOPE_COPIES, *_x.shape))
     noise.normal_(generator=noise_generator(0, 0, "outward slope"))
-    slope, _ = slope_of_gain(
+    slope, _ = margin_gradient(
         forward, _x[None], torch.tensor([[sigma, sigma]]), noise, int(votes.argmax())
     )
     return slope[0]
@@ -259,32 +286,50 @@ def _certify(
     sigma, number = tools.sigma_0, index or 0
     if tools.strategy is not None:
         for batch in choose_sigmas(
-            tools.forward, x[None], [sigma], tools.strategy, indices=[number],
+            tools.forward,
+            x[None],
+            [sigma],
+            tools.strategy,
+            indices=[number],
             budget=Budget(n, alpha),
-        ):  # fmt: skip
+        ):
             sigma = float(batch.sigma[0] if batch.chosen is None else batch.chosen[0])
             yield CertifyFrame(0, sigma)
     for votes in tools.smoothed.certify_steps(
-        x, sigma=sigma, n0=_N0, n=n, alpha=alpha, seed=seed, grade=tools.grade, index=index,
+        x,
+        sigma=sigma,
+        n0=_N0,
+        n=n,
+        alpha=alpha,
+        seed=seed,
+        grade=tools.grade,
+        index=index,
         label=None if index is None else tools.dataset.label(index),
         dataset=None if index is None else tools.dataset.info.name,
-    ):  # fmt: skip
+    ):
         done = votes.done if votes.stage == "estimate" else 0
         yield CertifyFrame(done, sigma, votes.certificate)
 
 
-def _hunt(tools: Tools, x: Tensor, index: int, charged: Charged) -> Iterator[HuntProgress]:
+def _hunt(
+    tools: Tools, x: Tensor, index: int, charged: Charged
+) -> Iterator[CounterexampleProgress]:
     assert tools.strategy is not None  # see hunt_what
     certificate = None
     for frame in _certify(tools, x, _HUNT_N, index, charged.attempt.alpha, seed=0):
-        yield HuntProgress("own certificate", 0, HUNT.steps, 0.0)
+        yield CounterexampleProgress("own certificate", 0, HUNT.steps, 0.0)
         certificate = frame.certificate
     assert certificate is not None
     yield from find_counterexample(
-        tools.smoothed, x, certificate, sigma_0=tools.sigma_0, strategy=tools.strategy,
-        targets=_targets(tools.dataset, certificate.prediction), config=HUNT,
+        tools.smoothed,
+        x,
+        certificate,
+        sigma_0=tools.sigma_0,
+        strategy=tools.strategy,
+        targets=_targets(tools.dataset, certificate.prediction),
+        config=HUNT,
         fresh_seed=charged.seed,
-    )  # fmt: skip
+    )
 
 
 def _targets(dataset: Dataset, prediction: int) -> Tensor:

@@ -114,10 +114,12 @@ def _show_replay(context: BankContext, content: BankContent) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         at = show_widget(st.slider, widget("arrival"), "Arrival", 1, total)
         st.button(
-            "Next that changed", icon=":material/skip_next:", on_click=_skip,
+            "Next that changed",
+            icon=":material/skip_next:",
+            on_click=_skip,
             args=(context.record.fingerprint, content),
             help="The next certificate that did not stay as it was claimed.",
-        )  # fmt: skip
+        )
     if context.record.stored > total:
         st.caption(f"The replay has the first {counted(total, 'arrival')}.")
     settlements = replayed(context.record.fingerprint, content)
@@ -128,13 +130,17 @@ def _show_replay(context: BankContext, content: BankContent) -> None:
         settlement, image, content.image_of, content.nearest(image, _NEAREST, first=at - 1), names
     )
     show_settlement(
-        settlement, figures, key="memory_replay_board",
+        settlement,
+        figures,
+        key="memory_replay_board",
         said=f"Arrival {at} of {total}: {which}. {settlement_text(settlement, names)}",
-    )  # fmt: skip
+    )
     _GROWTH.show(
-        key="memory_growth_board", name="replay", texts={},
+        key="memory_growth_board",
+        name="replay",
+        texts={},
         figures={"growth": bank_growth_figure([s.outcome.value for s in settlements[:at]])},
-    )  # fmt: skip
+    )
 
 
 def _skip(fingerprint: str, content: BankContent) -> None:
@@ -178,16 +184,18 @@ def _draw(job: Job | None, content: BankContent, names: Sequence[str]) -> None:
         return
     study = summarise_orders(results)
     _STUDY.show(
-        key="memory_orders_board", name="orders",
+        key="memory_orders_board",
+        name="orders",
         figures={
             "orders": order_study_figure(study),
             "changing": changing_images_figure(study, ids_of(content)),
         },
         texts={
-            "progress": progress, "said": html.escape(study_text(study)),
+            "progress": progress,
+            "said": html.escape(study_text(study)),
             "changing": _changing_text(study),
         },
-    )  # fmt: skip
+    )
 
 
 def _changing_text(study: OrderStudy) -> str:

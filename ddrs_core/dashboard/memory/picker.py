@@ -99,32 +99,49 @@ def pick_section() -> Section:
 def _show_actions(context: BankContext) -> None:
     if context.is_demo:
         st.button(
-            "Start over", icon=":material/restart_alt:", width="stretch", on_click=start_over,
+            "Start over",
+            icon=":material/restart_alt:",
+            width="stretch",
+            on_click=start_over,
             disabled=context.is_untouched_demo,
             help="A fresh copy of the demo bank; what you stored in it is lost.",
-        )  # fmt: skip
+        )
     else:
         st.button(
-            "Delete", icon=":material/delete:", width="stretch", on_click=_delete,
-            args=(context.bank,), help="Removes this copy of yours.",
-        )  # fmt: skip
+            "Delete",
+            icon=":material/delete:",
+            width="stretch",
+            on_click=_delete,
+            args=(context.bank,),
+            help="Removes this copy of yours.",
+        )
     with st.popover("Copy, download, open", icon=":material/content_copy:", width="stretch"):
         name = show_widget(st.text_input, keys.MEMORY_NAME, "Name of the new bank", max_chars=80)
         st.button(
-            "Make a copy", width="stretch", on_click=_copy, args=(context.bank, name),
+            "Make a copy",
+            width="stretch",
+            on_click=_copy,
+            args=(context.bank, name),
             disabled=not name.strip(),
-        )  # fmt: skip
+        )
         st.download_button(
-            "Download as a file", lambda: export_bytes(context.bank), "memory-bank.zip",
-            "application/zip", width="stretch", on_click="ignore",
+            "Download as a file",
+            lambda: export_bytes(context.bank),
+            "memory-bank.zip",
+            "application/zip",
+            width="stretch",
+            on_click="ignore",
             help="With all images; `memory import` settles it anew somewhere else.",
-        )  # fmt: skip
+        )
         given = st.file_uploader("Open a file of a bank", type=["zip"], key=keys.MEMORY_UPLOAD)
         st.button(
-            "Open it", width="stretch", on_click=_import, args=(given, name),
+            "Open it",
+            width="stretch",
+            on_click=_import,
+            args=(given, name),
             disabled=given is None,
             help="Every radius is recomputed from its votes; all are settled again in order.",
-        )  # fmt: skip
+        )
     problem = st.session_state.pop(keys.MEMORY_ACTION_PROBLEM, None)
     if problem is not None:
         show_error(problem)

@@ -25,7 +25,7 @@ from ddrs_core.dashboard.memory.jobs import (
     certify_what,
     find_job,
     open_tools,
-    outward_slope,
+    outward_gradient,
     start_job,
 )
 from ddrs_core.dashboard.memory.settlement_board import settlement_figures, show_settlement
@@ -56,7 +56,7 @@ from ddrs_core.jobs import Job
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing import Certificate, get_preset
 from ddrs_core.smoothing.memory.rules import Settlement
-from ddrs_core.store import DoubledError
+from ddrs_core.store import AlreadyStoredError
 
 _SMALL = 64  # pixels of a side up to which a picture is enlarged without blur
 _NOISE = 0.25  # standard deviation of the noise at the end of the way
@@ -124,7 +124,7 @@ def make_query(tools: Tools, view: MemoryView) -> Query:
         way = dataset[dataset.check_index(view.target)][0] - start
         title = f"{name}, {view.far} % of the way to image {view.target}"
     elif view.way is Way.GRADIENT:
-        slope = outward_slope(tools, start)
+        slope = outward_gradient(tools, start)
         length = _NOISE * slope.numel() ** 0.5
         way = slope * (length / max(float(slope.norm()), _TINY))
         title = f"{name}, {view.far} % of the way along the gradient"
@@ -181,12 +181,16 @@ def _pick_query(dataset: Dataset) -> None:
         pick_number("Image", "image", dataset)
         with st.popover("Thumbnails", icon=":material/grid_view:", width="stretch"):
             show_gallery(
-                dataset, int(st.session_state[widget("image")]), key="memory_gallery",
+                dataset,
+                int(st.session_state[widget("image")]),
+                key="memory_gallery",
                 on_pick=_pick_image,
-            )  # fmt: skip
+            )
     titles = {
-        Way.IMAGE: "another image", Way.NOISE: "random noise", Way.GRADIENT: "along the gradient",
-    }  # fmt: skip
+        Way.IMAGE: "another image",
+        Way.NOISE: "random noise",
+        Way.GRADIENT: "along the gradient",
+    }
     with middle:
         show_widget(
             st.segmented_control,
@@ -270,14 +274,16 @@ def _show_store(
 ) -> None:
     done = charged is not None and charged.attempt.settled > 0
     if st.button(
-        "Store it in my copy", icon=":material/save:", disabled=certificate is None or done,
+        "Store it in my copy",
+        icon=":material/save:",
+        disabled=certificate is None or done,
         help="Until then it changes no answer. Stored, it decides later settlements.",
-    ):  # fmt: skip
+    ):
         assert certificate is not None
         assert charged is not None
         try:
             context.bank.settle_many([query.x], [certificate], attempt=charged.attempt.key)
-        except DoubledError:
+        except AlreadyStoredError:
             pass  # by another tab, or the first press of a double click
         except DDRSError as error:
             show_error(error)
@@ -314,9 +320,13 @@ def _look(
         claim = claim_text(certificate, names)
         said = f"The certificate: {claim}. {settlement_text(found.settlement, names)}"
     figures = settlement_figures(
-        found.settlement, x, image_of, nearest, names,
+        found.settlement,
+        x,
+        image_of,
+        nearest,
+        names,
         answered="" if certificate is not None else "the memory answers",
-    )  # fmt: skip
+    )
     return _Look(found.settlement, figures, said)
 
 
@@ -328,6 +338,9 @@ def _draw(look: Callable[[Certificate | None], _Look], job: Job | None) -> None:
         st.error(literal(str(error)), icon=":material/error:")
         return
     show_settlement(
-        found.settlement, found.figures, key="memory_query_board", said=found.said,
+        found.settlement,
+        found.figures,
+        key="memory_query_board",
+        said=found.said,
         progress=progress_html(job, "Not certified yet: press Certify."),
-    )  # fmt: skip
+    )

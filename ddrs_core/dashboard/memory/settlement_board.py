@@ -111,7 +111,12 @@ def _ruler(settlement: Settlement, nearest: Sequence[Part], names: Sequence[str]
     if settlement.parts or not nearest:
         return figure
     idle = Settlement(
-        settlement.outcome, settlement.prediction, settlement.radius, settlement.claimed,
-        settlement.claimed_radius, None, tuple(nearest[:6]),
-    )  # fmt: skip
+        settlement.outcome,
+        settlement.prediction,
+        settlement.radius,
+        settlement.claimed,
+        settlement.claimed_radius,
+        None,
+        tuple(nearest[:6]),
+    )
     return ruler_figure(idle, names)

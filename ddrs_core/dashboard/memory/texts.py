@@ -131,9 +131,9 @@ def record_html(record: BankRecord, names: Sequence[str], classes: int, model: s
     """The bank in figures."""
     tallies = record.tallies
     changed = sum(
-        tallies[o.value] for o in (Outcome.TRIMMED, Outcome.ADOPTED, Outcome.ENLARGED,
-                                   Outcome.RESCUED)
-    )  # fmt: skip
+        tallies[o.value]
+        for o in (Outcome.TRIMMED, Outcome.ADOPTED, Outcome.ENLARGED, Outcome.RESCUED)
+    )
     hits = changed / record.settled if record.settled else 0.0
     shape = " x ".join(str(size) for size in record.kind.shape)
     figures = (
@@ -169,7 +169,5 @@ def check_text(check: BankCheck, names: Sequence[str]) -> str:
 
 def grades_html() -> str:
     """The three grades of guarantee, the strongest first."""
-    items = "".join(
-        f"<li><b>{title}.</b> {html.escape(said)}</li>" for _, title, said in GRADES
-    )  # fmt: skip
+    items = "".join(f"<li><b>{title}.</b> {html.escape(said)}</li>" for _, title, said in GRADES)
     return f'<ol class="ddrs-sets">{items}</ol>'

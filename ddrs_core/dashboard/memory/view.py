@@ -68,8 +68,11 @@ class MemoryView:
     def to_query(self) -> dict[str, str]:
         """The view as query parameters: the bank, the section, and what differs there."""
         usual = MemoryView()
-        shown = [name for name in _OF_SECTION[self.section]
-                 if getattr(self, name) != getattr(usual, name)]  # fmt: skip
+        shown = [
+            name
+            for name in _OF_SECTION[self.section]
+            if getattr(self, name) != getattr(usual, name)
+        ]
         return {name: str(getattr(self, name)) for name in ("bank", "section", *shown)}
 
 
@@ -174,4 +177,4 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "points": _one_of(POINT_CHOICES),
     "shuffles": _one_of(SHUFFLE_CHOICES),
     **dict.fromkeys(("image", "target", "noise", "first", "second", "hunted", "arrival"), _count),
-}  # fmt: skip
+}

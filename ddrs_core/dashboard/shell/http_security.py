@@ -25,8 +25,14 @@ if TYPE_CHECKING:
 
 # Nobody can publish a name below these in the public DNS (RFC 6761, 6762, 8375 and common routers).
 _PRIVATE_SUFFIXES = (
-    ".localhost", ".local", ".localdomain", ".lan", ".home", ".home.arpa", ".internal",
-)  # fmt: skip
+    ".localhost",
+    ".local",
+    ".localdomain",
+    ".lan",
+    ".home",
+    ".home.arpa",
+    ".internal",
+)
 _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 

@@ -117,27 +117,38 @@ def show_run_buttons(shown: Shown) -> None:
     stop, resume, delete, _ = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
     try:
         if stop.button(
-            "Stop at once" if run.stopping else "Stop", icon=":material/stop:", width="stretch",
+            "Stop at once" if run.stopping else "Stop",
+            icon=":material/stop:",
+            width="stretch",
             disabled=not run.state.is_moving or run.state is RunState.MEASURING,
-            key="training_stop", help="Save its state and end. It can be resumed.",
-        ):  # fmt: skip
+            key="training_stop",
+            help="Save its state and end. It can be resumed.",
+        ):
             stop_run(run)
             redraw()
         if resume.button(
-            "Resume", icon=":material/play_circle:", width="stretch",
-            disabled=not run.state.can_resume, help="Go on from the last saved state.",
-        ):  # fmt: skip
+            "Resume",
+            icon=":material/play_circle:",
+            width="stretch",
+            disabled=not run.state.can_resume,
+            help="Go on from the last saved state.",
+        ):
             resume_run(run)
             redraw()
         with delete.popover(
             "Delete", icon=":material/delete:", width="stretch", disabled=run.state.is_moving
         ):
-            st.markdown("The run, its log and its model are removed. A model that was added to "
-                        "the pickers stays there.")  # fmt: skip
+            st.markdown(
+                "The run, its log and its model are removed. A model that was added to "
+                "the pickers stays there."
+            )
             st.button(
-                "Delete it for good", key="training_delete", type="primary",
-                on_click=_delete, args=(run,),
-            )  # fmt: skip
+                "Delete it for good",
+                key="training_delete",
+                type="primary",
+                on_click=_delete,
+                args=(run,),
+            )
     except DDRSError as error:
         show_error(error)
 
@@ -160,16 +171,21 @@ def pick_epoch(shown: Shown) -> int | None:
     button, slider = st.columns([1, 4], vertical_alignment="center")
     playing = is_replayed(shown)
     if button.button(
-        "End" if playing else "Play", width="stretch", key="training_play",
+        "End" if playing else "Play",
+        width="stretch",
+        key="training_play",
         icon=":material/stop_circle:" if playing else ":material/play_circle:",
         help="Show all epochs one after another.",
-    ):  # fmt: skip
+    ):
         end_replay() if playing else replay(shown)
         redraw()
     chosen = slider.select_slider(
-        "Look back at epoch", stops, _LATEST, key=keys.TRAINING_EPOCH + shown.key,
+        "Look back at epoch",
+        stops,
+        _LATEST,
+        key=keys.TRAINING_EPOCH + shown.key,
         help="All views follow. At the right end they show the latest epoch.",
-    )  # fmt: skip
+    )
     return None if chosen == _LATEST else int(chosen)
 
 
@@ -224,18 +240,24 @@ def _is_there(name: str) -> bool:
 def _link_to_explorer(shown: Shown, model: str) -> None:
     if _is_there(model):
         st.page_link(
-            explorer_page(), label="**Explore with it**", icon=":material/explore:",
+            explorer_page(),
+            label="**Explore with it**",
+            icon=":material/explore:",
             query_params={"dataset": shown.config["dataset"], "model": model},
-        )  # fmt: skip
+        )
 
 
 def show_take_along(shown: Shown) -> None:
     """The log and the command line behind a fold."""
     with st.expander("Take it along", icon=":material/download:"):
         st.download_button(
-            "Training log (JSON lines)", shown.log.read_bytes() if shown.log.exists() else b"",
-            shown.log.name, "application/jsonl", disabled=not shown.epochs, on_click="ignore",
-        )  # fmt: skip
+            "Training log (JSON lines)",
+            shown.log.read_bytes() if shown.log.exists() else b"",
+            shown.log.name,
+            "application/jsonl",
+            disabled=not shown.epochs,
+            on_click="ignore",
+        )
         st.caption(
             "A line for the settings, then one for every epoch. Every figure has a camera in its "
             "corner that saves it as SVG. The address of this page opens the same view."

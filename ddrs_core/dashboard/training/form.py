@@ -45,9 +45,13 @@ _LABELS = {
     "copies": "Noisy copies",
 }
 _SIGMA_LABELS = {
-    "steps": "Sigma steps K", "samples": "Sigma copies n", "lr": "Sigma step size",
-    "start": "Sigma start", "clamp": "Sigma clamp c", "beta": "Sigma sharpness",
-}  # fmt: skip
+    "steps": "Sigma steps K",
+    "samples": "Sigma copies n",
+    "lr": "Sigma step size",
+    "start": "Sigma start",
+    "clamp": "Sigma clamp c",
+    "beta": "Sigma sharpness",
+}
 _SIGMA_NOTE = (
     "Every training image keeps a sigma of its own. Before each step of the weights, K steps of "
     "gradient ascent move the sigmas of its images."
@@ -92,9 +96,12 @@ def pick_run() -> None:
     left, right = st.columns(2)
     with left:
         _number(
-            keys.TRAINING_SIGMA, float, "Sigma", "Training noise; where each sigma begins.",
+            keys.TRAINING_SIGMA,
+            float,
+            "Sigma",
+            "Training noise; where each sigma begins.",
             _sigma_changed,
-        )  # fmt: skip
+        )
     with right:
         _number(keys.TRAINING_SETTING + "epochs", int, "Epochs", "Passes over the images.")
     _pick_start(info)
@@ -140,11 +147,13 @@ def _config() -> TrainConfig:
         for f in fields(base.method)  # type: ignore[arg-type]
     }
     config = replace(
-        base, sigma=state[keys.TRAINING_SIGMA], seed=state[keys.TRAINING_SEED],
+        base,
+        sigma=state[keys.TRAINING_SIGMA],
+        seed=state[keys.TRAINING_SEED],
         init=state[keys.TRAINING_INIT] or "",
         method=replace(base.method, **method),  # type: ignore[type-var]
         **settings,
-    )  # fmt: skip
+    )
     if config.data_dependent is None:
         return config
     prefix = keys.TRAINING_SIGMA_OPTION
@@ -156,10 +165,12 @@ def _config() -> TrainConfig:
 def _recipe() -> TrainConfig:
     state = st.session_state
     return recipe(
-        state[keys.TRAINING_DATASET], state[keys.TRAINING_ARCHITECTURE] or "",
-        state[keys.TRAINING_METHOD], state[keys.TRAINING_SIGMA] or 0.5,
+        state[keys.TRAINING_DATASET],
+        state[keys.TRAINING_ARCHITECTURE] or "",
+        state[keys.TRAINING_METHOD],
+        state[keys.TRAINING_SIGMA] or 0.5,
         data_dependent=state[keys.TRAINING_DATA_DEPENDENT],
-    )  # fmt: skip
+    )
 
 
 def _enter() -> None:

@@ -28,8 +28,9 @@ def progress_html(shown: Shown) -> str:
         seconds = sum(e.seconds for e in shown.epochs)
         words = [
             f"Example: the training log of the model {shown.name}, which comes with the program",
-            counted(len(shown.epochs), "epoch"), duration(seconds),
-        ]  # fmt: skip
+            counted(len(shown.epochs), "epoch"),
+            duration(seconds),
+        ]
         return f'<div class="ddrs-progress"><span>{html.escape(" · ".join(words))}</span></div>'
     run = shown.run
     failed = "ddrs-failed" if run.state in (RunState.FAILED, RunState.INTERRUPTED) else ""
@@ -64,8 +65,12 @@ def _words(run: TrainingRun) -> str:
     elif run.state is RunState.STOPPED:
         words = ["stopped", place, "Resume goes on where it was"]
     elif run.state is RunState.INTERRUPTED:
-        words = ["interrupted", place, "its process ended unasked, as when a machine restarts",
-                 "Resume goes on from the last saved state"]  # fmt: skip
+        words = [
+            "interrupted",
+            place,
+            "its process ended unasked, as when a machine restarts",
+            "Resume goes on from the last saved state",
+        ]
     elif run.state is RunState.FAILED:
         words = ["failed", run.error]
     else:
@@ -117,10 +122,11 @@ def sigma_texts(shown: Shown, at: EpochSummary | None) -> dict[str, str]:
     )
     if at is None or at.sigma is None:
         return {
-            "sigma-title": "The noise levels of the training images", "sigma-note": note,
+            "sigma-title": "The noise levels of the training images",
+            "sigma-note": note,
             "moved-title": "Images whose sigma moved most",
             "moved-note": "They appear after the first epoch.",
-        }  # fmt: skip
+        }
     low, middle, high = quantiles(at.sigma, (0.1, 0.5, 0.9))
     found = (
         f" Now the mean is {at.sigma.mean:.3f}, the median {middle:.3f}, and eight of ten images "

@@ -38,12 +38,20 @@ INFO = DatasetInfo(
     description="60,000 colour photographs at 32x32 pixels, split 50,000 to 10,000 into train "
     "and test (Krizhevsky, 2009).",
     class_names=(
-        "airplane", "automobile", "bird", "cat", "deer",
-        "dog", "frog", "horse", "ship", "truck",
+        "airplane",
+        "automobile",
+        "bird",
+        "cat",
+        "deer",
+        "dog",
+        "frog",
+        "horse",
+        "ship",
+        "truck",
     ),
     shape=(3, 32, 32),
     origin="https://www.cs.toronto.edu/~kriz/cifar.html",
-)  # fmt: skip
+)
 DOWNLOAD_BYTES = 170_498_071
 _MARKER = "complete.json"  # written last: sizes of the files that were verified
 

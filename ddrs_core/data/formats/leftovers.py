@@ -5,11 +5,18 @@ from __future__ import annotations
 _NAMES = frozenset(
     {
         "__macosx",  # macOS, in zip files
-        "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information",
-        "@eadir", "#recycle", "@recycle",  # network storage
-        "lost+found", "__pycache__",
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "$recycle.bin",
+        "system volume information",
+        "@eadir",
+        "#recycle",
+        "@recycle",  # network storage
+        "lost+found",
+        "__pycache__",
     }
-)  # fmt: skip
+)
 
 
 def is_leftover(name: str) -> bool:

@@ -144,10 +144,22 @@ def propose(
         robustness = _under_noise(raw, card, trials[0].normalization, data)
     sigma, noise = _noise(sigma_in(raw.name), fit, None if near_chance else robustness)
     return Proposal(
-        raw, found, card.architecture, data.info.name if data is not None else None, trials, name,
-        _equals(tried), near_chance, sigma, noise, fit, robustness, card.shape, card.num_classes,
+        raw,
+        found,
+        card.architecture,
+        data.info.name if data is not None else None,
+        trials,
+        name,
+        _equals(tried),
+        near_chance,
+        sigma,
+        noise,
+        fit,
+        robustness,
+        card.shape,
+        card.num_classes,
         card.digest,
-    )  # fmt: skip
+    )
 
 
 def accept(
@@ -176,9 +188,12 @@ def accept(
     if wanted not in known:
         raise unknown_name("normalisation", wanted, known)
     classifier = build_foreign(
-        raw, proposal.architecture, normalization=known[wanted], name=name,
+        raw,
+        proposal.architecture,
+        normalization=known[wanted],
+        name=name,
         dataset=proposal.dataset or "unknown",
-    )  # fmt: skip
+    )
     trial = next((t for t in proposal.trials if t.name == wanted), None)
     found = proposal.sigma if sigma is None else sigma
     measured = {}
@@ -284,8 +299,9 @@ def _rank(
     return (
         trial.accuracy < most_accurate.accuracy - 3 * _spread(most_accurate),
         trial.name != IN_FILE,
-        fit.mismatch if fit is not None else math.inf, trial.loss,
-    )  # fmt: skip
+        fit.mismatch if fit is not None else math.inf,
+        trial.loss,
+    )
 
 
 def _spread(trial: Trial) -> float:

@@ -220,8 +220,9 @@ def _compare(state: dict[str, Tensor], name: str, notes: tuple[str, ...]) -> Com
         channels = get_architecture(name).shape[0]
     reshaped = []
     for key, dims in sizes.items():
-        wanted = [s.base + s.per_class * (classes or 0) + s.per_channel * (channels or 0)
-                  for s in dims]  # fmt: skip
+        wanted = [
+            s.base + s.per_class * (classes or 0) + s.per_channel * (channels or 0) for s in dims
+        ]
         if key in state and list(state[key].shape) != wanted:
             reshaped.append(f"{key} is {list(state[key].shape)}, should be {wanted}")
     return Comparison(

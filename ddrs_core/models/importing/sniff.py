@@ -45,9 +45,15 @@ _MAGIC: Final = (
     (b"SQLite format 3", "a database"),
 )
 _ZIP_ERRORS: Final = (  # what zipfile raises for damaged archives, in spite of BadZipFile
-    zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, LookupError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    LookupError,
     OverflowError,
-)  # fmt: skip
+)
 _WANTED: Final = (
     "Weights are a file written by torch.save(model.state_dict(), ...) (.pt, .pth, .pth.tar) or a "
     ".safetensors file."

@@ -70,17 +70,23 @@ def device_info(name: str) -> DeviceInfo:
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         return DeviceInfo(
-            str(device), properties.name, properties.total_memory / 2**30, True,
+            str(device),
+            properties.name,
+            properties.total_memory / 2**30,
+            True,
             native_bf16=properties.major >= 8,
-        )  # fmt: skip
+        )
     features = torch.cpu.get_capabilities()
     processor = str(features.get("cpu_name") or platform.processor() or platform.machine())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     title = f"{processor} ({torch.get_num_threads()} threads)"
     return DeviceInfo(
-        "cpu", title, memory, False,
+        "cpu",
+        title,
+        memory,
+        False,
         native_bf16=bool(features.get("avx512_bf16") or features.get("amx_bf16")),
-    )  # fmt: skip
+    )
 
 
 def choose_precision(wanted: str, device: torch.device, lowest: Precision = "fp32") -> Precision:

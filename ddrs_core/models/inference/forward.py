@@ -29,7 +29,7 @@ from ddrs_core.models.inference.cpu_pool import CpuPool, cpu_pool
 from ddrs_core.models.inference.device import Precision, choose_precision, device_info, without_tf32
 from ddrs_core.models.inference.device_memory import MemoryLimit, batch_that_fits
 from ddrs_core.models.inference.fuse_batchnorm import PlainFunction, fold_batchnorm
-from ddrs_core.models.inference.gradients import in_parts, side_by_side
+from ddrs_core.models.inference.gradients import checkpointed, data_parallel_cpu
 from ddrs_core.models.inference.noise import NoiseStream
 from ddrs_core.models.inference.pixels import check_pixels
 from ddrs_core.quantities import counted
@@ -192,8 +192,8 @@ class NoisyForward:
             rows = self.gradient_rows(x.shape[1:], len(x))
             pool = self._pool()
             if pool and rows >= len(x):
-                return side_by_side(self._evaluate, x, pool)
-            return in_parts(self._evaluate, x, rows)
+                return data_parallel_cpu(self._evaluate, x, pool)
+            return checkpointed(self._evaluate, x, rows)
         parts = self._limit.parts(len(x), lambda start, stop: self._evaluate(x[start:stop]))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 

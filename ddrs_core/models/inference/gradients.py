@@ -18,7 +18,7 @@ Network = Callable[[Tensor], Tensor]
 _ROWS_MIN = 4  # for each thread; with fewer, calls cost a small network more than threads save
 
 
-def in_parts(network: Network, x: Tensor, rows: int) -> Tensor:
+def checkpointed(network: Network, x: Tensor, rows: int) -> Tensor:
     """Logits [B, K] of ``x`` [B, C, H, W]; the activations of ``rows`` images are kept at a time.
 
     A part is evaluated a second time when its gradient is asked for.
@@ -32,7 +32,7 @@ def in_parts(network: Network, x: Tensor, rows: int) -> Tensor:
     return torch.cat(parts)
 
 
-def side_by_side(network: Network, x: Tensor, pool: CpuPool) -> Tensor:
+def data_parallel_cpu(network: Network, x: Tensor, pool: CpuPool) -> Tensor:
     """Logits [B, K] of ``x`` [B, C, H, W], each thread of the pool taking a part both ways.
 
     No sum runs over the parts, so their order does not matter to the result.

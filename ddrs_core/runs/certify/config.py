@@ -16,7 +16,7 @@ from ddrs_core.smoothing import (
     Bound,
     FixedSamples,
     Grade,
-    Looks,
+    LookSchedule,
     Samples,
     StopRule,
     StrategyConfig,
@@ -90,7 +90,7 @@ class CertifyConfig:
         """How many votes bound the probability of a class."""
         if self.until is None:
             return FixedSamples(self.n)
-        return AdaptiveSamples(Looks(self.n), self.until)
+        return AdaptiveSamples(LookSchedule(self.n), self.until)
 
     @property
     def grade(self) -> Grade:

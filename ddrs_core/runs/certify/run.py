@@ -221,13 +221,26 @@ class CertifyRun:
         """What stands for the certificate of an image that cannot be read."""
         config, forward = self.config, self.smoothed.forward
         return Certificate(
-            dataset=config.dataset, index=index, label=self.dataset.label(index),
-            prediction=ABSTAIN, radius=0.0, sigma=config.sigma, grade=config.grade,
-            counts=(0,) * self.smoothed.num_classes, n0=config.n0, n=0, alpha=config.alpha,
-            bound=config.bound, p_lower=0.0, seed=config.seed, precision=forward.precision,
-            model=forward.digest, seconds=0.0, failure=reason,
+            dataset=config.dataset,
+            index=index,
+            label=self.dataset.label(index),
+            prediction=ABSTAIN,
+            radius=0.0,
+            sigma=config.sigma,
+            grade=config.grade,
+            counts=(0,) * self.smoothed.num_classes,
+            n0=config.n0,
+            n=0,
+            alpha=config.alpha,
+            bound=config.bound,
+            p_lower=0.0,
+            seed=config.seed,
+            precision=forward.precision,
+            model=forward.digest,
+            seconds=0.0,
+            failure=reason,
             execution=forward.execution(self.dataset.info.shape),
-        )  # fmt: skip
+        )
 
 
 def open_runs(configs: Sequence[CertifyConfig]) -> list[CertifyRun]:
@@ -276,6 +289,10 @@ def images_together(samples: Samples, device_type: str) -> int:
 def _things(config: CertifyConfig) -> tuple[object, ...]:
     """What must agree for two runs to share a loaded model and images."""
     return (
-        config.dataset, config.split, config.model, config.device, config.precision,
+        config.dataset,
+        config.split,
+        config.model,
+        config.device,
+        config.precision,
         config.batch_size,
-    )  # fmt: skip
+    )

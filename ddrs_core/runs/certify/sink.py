@@ -16,7 +16,7 @@ from ddrs_core.store import MemoryBank, RunRecord, Store, UnknownEntryError
 Keeper = Callable[[int, int, Certificate], None]  # setting, place, certificate
 
 
-def keeper(
+def certificate_sink(
     store: Store, record: RunRecord, config: CertifyConfig, setting: int, done: int
 ) -> Keeper:
     """What stores the certificates of one setting; with a bank, settlement and certificate are one
@@ -65,9 +65,14 @@ def _open_bank(
 ) -> MemoryBank:
     names = info.class_names if len(info.class_names) == card.num_classes else ()
     return MemoryBank.open(
-        store.url, config.bank, model=card.digest, num_classes=card.num_classes, shape=card.shape,
-        owner=record.owner, class_names=names,
-    )  # fmt: skip
+        store.url,
+        config.bank,
+        model=card.digest,
+        num_classes=card.num_classes,
+        shape=card.shape,
+        owner=record.owner,
+        class_names=names,
+    )
 
 
 def _same_bank(

@@ -20,8 +20,8 @@ from ddrs_core.models import load_model, resolve_device
 from ddrs_core.runs.certify.config import CertifyConfig
 from ddrs_core.runs.certify.run import BLOCK, CertifyRun, RunStep, images_together, open_runs
 from ddrs_core.runs.cluster.connection import check_address, connected, require_ray
-from ddrs_core.runs.cluster.pool import Crew, Task
-from ddrs_core.runs.cluster.worker import Kit, Unit
+from ddrs_core.runs.cluster.pool import Task, WorkerPool
+from ddrs_core.runs.cluster.worker import Unit, WorkerSetup
 
 _SHARED = ("dataset", "split", "model", "device", "precision", "batch_size")
 
@@ -81,11 +81,16 @@ def _steps(
     size = sum(tensor.nbytes for tensor in state.values())
     with connected(address, size) as ray:
         device = _worker_device(configs[0].device, ray.nodes(), address)
-        kit = Kit(
-            model.card, state, runs[0].dataset.info, configs[0].split, device,
-            configs[0].precision, configs[0].batch_size,
-        )  # fmt: skip
-        with Crew(ray, kit, lambda task: _unit(runs[task.setting], task)) as crew:
+        kit = WorkerSetup(
+            model.card,
+            state,
+            runs[0].dataset.info,
+            configs[0].split,
+            device,
+            configs[0].precision,
+            configs[0].batch_size,
+        )
+        with WorkerPool(ray, kit, lambda task: _unit(runs[task.setting], task)) as crew:
             yield from crew.work(deque(_tasks(runs, done, device)))
 
 

@@ -132,9 +132,12 @@ def _join_here(ray: Any, model_bytes: int) -> None:
         _init(ray, f"The Ray cluster at {noted} cannot be joined")
         return
     _init(
-        ray, "Ray cannot be started on this machine", address="local", include_dashboard=False,
+        ray,
+        "Ray cannot be started on this machine",
+        address="local",
+        include_dashboard=False,
         object_store_memory=_STORE_BYTES + 2 * model_bytes,
-    )  # fmt: skip
+    )
 
 
 def _noted_address() -> str:

@@ -14,7 +14,14 @@ from ddrs_core.errors import MismatchError
 from ddrs_core.quantities import counted
 from ddrs_core.runs.certify.run import RunStep
 from ddrs_core.runs.cluster.connection import ClusterError, first_line
-from ddrs_core.runs.cluster.worker import Advance, Kit, Traits, Unit, Worker, cores_per_worker
+from ddrs_core.runs.cluster.worker import (
+    Advance,
+    Traits,
+    Unit,
+    Worker,
+    WorkerSetup,
+    cores_per_worker,
+)
 
 MOST_LOSSES = 3  # workers that one task may end, or that may fail to start in one place
 _SIGN_SECONDS = 0.5
@@ -42,7 +49,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Seat:
+class Slot:
     """Room for one worker on a machine of the cluster."""
 
     node: str  # Ray's name of the machine
@@ -51,11 +58,11 @@ class Seat:
 
 
 @dataclass(eq=False)
-class _Hand:
+class _Worker:
     """A worker as it is seen from here."""
 
     actor: Any
-    seat: Seat
+    slot: Slot
     opening: Any | None  # what will be its traits, until it is ready
     tasks: deque[Task] = field(default_factory=deque)
     calls: deque[Any] = field(default_factory=deque)  # under way, the oldest first
@@ -66,7 +73,7 @@ class _Hand:
         return self.opening or (self.calls[0] if self.calls else None)
 
 
-class Crew:
+class WorkerPool:
     """Workers that share the tasks of a run; a context in which they live.
 
     Args:
@@ -75,12 +82,12 @@ class Crew:
         pack: adds its images to a task.
     """
 
-    def __init__(self, ray: Any, kit: Kit, pack: Callable[[Task], Unit]) -> None:
+    def __init__(self, ray: Any, kit: WorkerSetup, pack: Callable[[Task], Unit]) -> None:
         self._ray, self._kit, self._pack = ray, kit, pack
         self._sent_kit = ray.put(kit)
-        self._hands: list[_Hand] = []
+        self._hands: list[_Worker] = []
         self._traits: Traits | None = None
-        self._failed: Counter[Seat] = Counter()  # starts, in each place
+        self._failed: Counter[Slot] = Counter()  # starts, in each place
         self._reason = ""  # of the last one
         self._looked = self._staffed = float("-inf")
 
@@ -122,32 +129,32 @@ class Crew:
         if not waiting or now - self._looked < _HIRE_SECONDS:
             return
         self._looked = now
-        taken = {hand.seat for hand in self._hands}
-        seats = list(seats_of(self._ray.nodes(), self._kit.device))
-        free = [s for s in seats if s not in taken and self._failed[s] < MOST_LOSSES]
+        taken = {hand.slot for hand in self._hands}
+        slots = list(slots_of(self._ray.nodes(), self._kit.device))
+        free = [s for s in slots if s not in taken and self._failed[s] < MOST_LOSSES]
         spare = sum(not hand.tasks for hand in self._hands)  # not started yet, most of them
-        for seat in free[: max(0, waiting - spare)]:
-            self._hands.append(self._start(seat))
+        for slot in free[: max(0, waiting - spare)]:
+            self._hands.append(self._start(slot))
         if self._hands:
             return
-        if seats:
+        if slots:
             raise ClusterError(f"No worker can be started on the Ray cluster. {self._reason}")
         if self._traits is None:
             raise ClusterError("No machine of the Ray cluster has a core to offer.")
         if now - self._staffed > _PATIENCE_SECONDS:
             raise ClusterError(f"The Ray cluster has had no machine for {_PATIENCE_SECONDS:g} s.")
 
-    def _start(self, seat: Seat) -> _Hand:
+    def _start(self, slot: Slot) -> _Worker:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         on_gpu = self._kit.device == "cuda"
         actor = self._ray.remote(Worker).options(
-            num_cpus=0 if on_gpu else seat.cores,
+            num_cpus=0 if on_gpu else slot.cores,
             num_gpus=1 if on_gpu else 0,
-            scheduling_strategy=NodeAffinitySchedulingStrategy(seat.node, soft=False),
+            scheduling_strategy=NodeAffinitySchedulingStrategy(slot.node, soft=False),
         )
-        hired = actor.remote(self._sent_kit, seat.cores)
-        return _Hand(hired, seat, hired.open.remote())
+        hired = actor.remote(self._sent_kit, slot.cores)
+        return _Worker(hired, slot, hired.open.remote())
 
     def _feed(self, tasks: deque[Task]) -> None:
         """Keep every worker supplied; ahead of time only while there is enough for all."""
@@ -163,7 +170,7 @@ class Crew:
             while hand.tasks and len(hand.calls) < _AHEAD:
                 hand.calls.append(hand.actor.advance.remote())
 
-    def _wait(self) -> list[_Hand]:
+    def _wait(self) -> list[_Worker]:
         """Workers that have answered, as soon as there is one, after half a second at most."""
         of = {hand.waited_for: hand for hand in self._hands if hand.waited_for is not None}
         if not of:
@@ -174,7 +181,7 @@ class Crew:
             answers, _ = self._ray.wait(list(of), num_returns=len(of), timeout=0)
         return [of[answer] for answer in answers]
 
-    def _take(self, hand: _Hand, tasks: deque[Task]) -> Iterator[tuple[int, RunStep]]:
+    def _take(self, hand: _Worker, tasks: deque[Task]) -> Iterator[tuple[int, RunStep]]:
         """What a worker answers; its tasks go back where it is lost."""
         try:
             answer = self._ray.get(hand.waited_for)
@@ -189,7 +196,7 @@ class Crew:
         hand.calls.popleft()
         yield from self._unpack(hand, answer)
 
-    def _unpack(self, hand: _Hand, answer: Advance) -> Iterator[tuple[int, RunStep]]:
+    def _unpack(self, hand: _Worker, answer: Advance) -> Iterator[tuple[int, RunStep]]:
         if not hand.tasks:  # a call too many, made before it was known that all was done
             return
         task = hand.tasks[0]
@@ -200,10 +207,10 @@ class Crew:
             if task.is_new(moved):
                 yield task.setting, moved
 
-    def _welcome(self, hand: _Hand, traits: Traits) -> None:
+    def _welcome(self, hand: _Worker, traits: Traits) -> None:
         """Make sure that a new worker computes as the others do."""
         hand.opening = None
-        self._failed[hand.seat] = 0
+        self._failed[hand.slot] = 0
         if self._traits is None:
             self._traits = replace(traits, program=ddrs_core.__version__)
         if traits != self._traits:
@@ -213,11 +220,11 @@ class Crew:
                 "choose the precision fp32 if it is the number format that differs."
             )
 
-    def _lose(self, hand: _Hand, tasks: deque[Task], reason: str) -> None:
+    def _lose(self, hand: _Worker, tasks: deque[Task], reason: str) -> None:
         self._dismiss(hand)
         self._looked = float("-inf")  # somebody else is needed now
         if hand.opening is not None:
-            self._failed[hand.seat] += 1
+            self._failed[hand.slot] += 1
             self._reason = reason
         for task in reversed(hand.tasks):
             tasks.appendleft(task)
@@ -232,23 +239,23 @@ class Crew:
                     f" for the batches. What came back before is not lost. Ray: {reason}"
                 )
 
-    def _dismiss(self, hand: _Hand) -> None:
+    def _dismiss(self, hand: _Worker) -> None:
         self._hands.remove(hand)
         with suppress(Exception):  # it is gone, or Ray is
             self._ray.kill(hand.actor)
 
 
-def seats_of(nodes: Iterable[dict[str, Any]], device: str) -> Iterator[Seat]:
+def slots_of(nodes: Iterable[dict[str, Any]], device: str) -> Iterator[Slot]:
     """Room for workers on the machines that Ray lists: one for each GPU, or few cores."""
     for node in nodes:
         if not node["Alive"]:
             continue
         cores = int(node["Resources"].get("CPU", 0))
         if device == "cuda":
-            seats = int(node["Resources"].get("GPU", 0))
-            each = max(1, cores // max(1, seats))
+            slots = int(node["Resources"].get("GPU", 0))
+            each = max(1, cores // max(1, slots))
         else:
             each = cores_per_worker(cores) if cores else 0
-            seats = cores // each if each else 0
-        for number in range(seats):
-            yield Seat(node["NodeID"], number, each)
+            slots = cores // each if each else 0
+        for number in range(slots):
+            yield Slot(node["NodeID"], number, each)

@@ -36,7 +36,7 @@ _ADVANCE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
-class Kit:
+class WorkerSetup:
     """What every worker of a run gets once."""
 
     card: ModelCard
@@ -85,7 +85,7 @@ class Advance:
 class Worker:
     """Holds the model, and certifies the units that it was given in their order."""
 
-    def __init__(self, kit: Kit, cores: int) -> None:
+    def __init__(self, kit: WorkerSetup, cores: int) -> None:
         self._kit, self._cores = kit, cores
         self._steps: deque[Iterator[RunStep]] = deque()
 
@@ -137,7 +137,7 @@ def cores_per_worker(cores: int) -> int:
 class _UnitRun(CertifyRun):
     """A run over the images of one unit, with the worker's model."""
 
-    def __init__(self, unit: Unit, kit: Kit, smoothed: SmoothedClassifier) -> None:
+    def __init__(self, unit: Unit, kit: WorkerSetup, smoothed: SmoothedClassifier) -> None:
         self.config, self.smoothed = unit.config.check(), smoothed
         self.plan = list(unit.config.indices or ())
         labels = np.full(max(self.plan) + 1, -1, dtype=np.int64)
@@ -161,7 +161,7 @@ class _Sent:
         return self._images[index]
 
 
-def _classifier(kit: Kit) -> Classifier:
+def _classifier(kit: WorkerSetup) -> Classifier:
     classifier = build_classifier(kit.card)
     classifier.network.load_state_dict(kit.state)
     digest = weights_digest(classifier.network)

@@ -66,9 +66,25 @@ _VOTES = (
 )
 _READ = {*_INDEX, *_SIGMAS, *_VOTES, "label", "predict", "radius", "correct", "time"}
 _NO_RADII = {  # what a log of predictions may hold beside the columns that are read
-    *_READ, *COLUMNS, "basePredict", "N", "N0", "nA", "pA", "pABar", "pB", "prob_lb", "p_value",
-    "image", "path", "file", "filename", "method", "training", "results",
-}  # fmt: skip
+    *_READ,
+    *COLUMNS,
+    "basePredict",
+    "N",
+    "N0",
+    "nA",
+    "pA",
+    "pABar",
+    "pB",
+    "prob_lb",
+    "p_value",
+    "image",
+    "path",
+    "file",
+    "filename",
+    "method",
+    "training",
+    "results",
+}
 _OTHER_NORM = re.compile(r"(^|_)(l_?inf(inity)?|l_?[013-9p]|tv)(_|$)", re.I)
 
 

@@ -19,17 +19,50 @@ from ddrs_core.runs.certify.run import CertifyRun
 from ddrs_core.smoothing import ABSTAIN, Certificate, Grade
 
 COLUMNS = (
-    "idx", "label", "predict", "radius", "correct", "time",
-    "sigma", "count", "n", "p_lower", "grade",
-    "n0", "alpha", "bound", "seed", "precision", "model", "candidate", "counts",
-    "dataset", "split", "sigma_0", "strategy", "device", "schedule", "execution",
-)  # fmt: skip
+    "idx",
+    "label",
+    "predict",
+    "radius",
+    "correct",
+    "time",
+    "sigma",
+    "count",
+    "n",
+    "p_lower",
+    "grade",
+    "n0",
+    "alpha",
+    "bound",
+    "seed",
+    "precision",
+    "model",
+    "candidate",
+    "counts",
+    "dataset",
+    "split",
+    "sigma_0",
+    "strategy",
+    "device",
+    "schedule",
+    "execution",
+)
 OLDER_COLUMNS = COLUMNS[:-2]  # before samples could be drawn adaptively
 SETTINGS = (
-    "dataset", "split", "model", "sigma_0", "strategy", "n0", "n", "alpha", "bound", "seed",
-    "precision", "device", "schedule",
-)  # fmt: skip
-_LOOKS = ("looks", "n_max", "first", "growth", "last")  # words of a schedule, see Looks
+    "dataset",
+    "split",
+    "model",
+    "sigma_0",
+    "strategy",
+    "n0",
+    "n",
+    "alpha",
+    "bound",
+    "seed",
+    "precision",
+    "device",
+    "schedule",
+)
+_LOOKS = ("looks", "n_max", "first", "growth", "last")  # words of a schedule, see LookSchedule
 _MANY_CLASSES = 100
 _MOST_CLASSES = 100_000
 _MOST_SAMPLES = 10**12

@@ -77,8 +77,12 @@ def parse_log(data: bytes, name: str) -> ResultSet:
     if header.dialect is Dialect.OURS:
         made = from_certificates(
             [row.certificate for row in rows if row.certificate is not None],
-            id=key, title=title, settings=settings, source=Source.LOG, notes=notes,
-        )  # fmt: skip
+            id=key,
+            title=title,
+            settings=settings,
+            source=Source.LOG,
+            notes=notes,
+        )
         return replace(made, rows=tuple(rows), dialect=header.dialect)
     sigma, method = _sigma_and_method(rows, header)
     return ResultSet(
@@ -166,8 +170,10 @@ def _is_cut_off(line: str, log: _Lines) -> bool:
 
 def _check_repeated(row: ResultRow, before: ResultRow, number: int, name: str) -> None:
     same = (row.label, row.prediction, row.radius) == (
-        before.label, before.prediction, before.radius,
-    )  # fmt: skip
+        before.label,
+        before.prediction,
+        before.radius,
+    )
     if not same:
         raise LogError(
             f"Line {number} of {name} gives another answer for image {row.index} than a line "

@@ -78,14 +78,26 @@ def read_claim(
     if not counts:
         return Claim(line, row, None, known, n, alpha)
     certificate = Certificate(
-        dataset=None, index=row.index, label=row.label, prediction=prediction,
-        radius=row.radius if known else 0.0, sigma=known or _WITHOUT_SIGMA,
-        grade=_grade(_cell(cells, "grade")), counts=counts, n0=1, n=sum(counts),
+        dataset=None,
+        index=row.index,
+        label=row.label,
+        prediction=prediction,
+        radius=row.radius if known else 0.0,
+        sigma=known or _WITHOUT_SIGMA,
+        grade=_grade(_cell(cells, "grade")),
+        counts=counts,
+        n0=1,
+        n=sum(counts),
         alpha=USUAL_ALPHA if alpha is None else alpha,
         bound=Bound.TWO_SIDED if _cell(cells, "bound") == Bound.TWO_SIDED else Bound.ONE_SIDED,
-        p_lower=0.0, seed=0, precision="", model="", seconds=0.0, candidate=candidate,
+        p_lower=0.0,
+        seed=0,
+        precision="",
+        model="",
+        seconds=0.0,
+        candidate=candidate,
         schedule=looks_text(_cell(cells, "schedule")),
-    )  # fmt: skip
+    )
     return Claim(line, row, certificate, known, certificate.n, alpha)
 
 
@@ -109,9 +121,11 @@ def settle_claims(claims: Sequence[Claim]) -> tuple[list[ResultRow], list[str]]:
             radius = min(c.radius, proved.radius)
             abstains = proved.prediction == ABSTAIN or c.prediction == ABSTAIN
             kept = replace(
-                c, prediction=ABSTAIN if abstains else c.prediction, radius=radius,
+                c,
+                prediction=ABSTAIN if abstains else c.prediction,
+                radius=radius,
                 p_lower=min(c.p_lower, proved.p_lower),
-            )  # fmt: skip
+            )
         else:
             continue
         rows[i] = _lowered(row, kept)
@@ -162,11 +176,25 @@ def sigma_in_name(name: str) -> float | None:
 def _failed(row: ResultRow, failure: str) -> Certificate:
     """An exported row of an image that could not be read."""
     return Certificate(
-        dataset=None, index=row.index, label=row.label, prediction=ABSTAIN, radius=0.0,
-        sigma=row.sigma or _WITHOUT_SIGMA, grade=Grade.CONDITIONAL, counts=(0, 0), n0=1, n=0,
-        alpha=USUAL_ALPHA, bound=Bound.ONE_SIDED, p_lower=0.0, seed=0, precision="", model="",
-        seconds=0.0, failure=failure,
-    )  # fmt: skip
+        dataset=None,
+        index=row.index,
+        label=row.label,
+        prediction=ABSTAIN,
+        radius=0.0,
+        sigma=row.sigma or _WITHOUT_SIGMA,
+        grade=Grade.CONDITIONAL,
+        counts=(0, 0),
+        n0=1,
+        n=0,
+        alpha=USUAL_ALPHA,
+        bound=Bound.ONE_SIDED,
+        p_lower=0.0,
+        seed=0,
+        precision="",
+        model="",
+        seconds=0.0,
+        failure=failure,
+    )
 
 
 def _cell(cells: Mapping[str, str], name: str) -> str:
@@ -214,9 +242,12 @@ def _lowered(row: ResultRow, kept: Certificate) -> ResultRow:
         correct = False
     radius = 0.0 if prediction == ABSTAIN else min(row.radius, kept.radius)
     return replace(
-        row, prediction=prediction, radius=radius, correct=correct,
+        row,
+        prediction=prediction,
+        radius=radius,
+        correct=correct,
         certificate=None if row.certificate is None else kept,
-    )  # fmt: skip
+    )
 
 
 def _about_lowered(lowered: Sequence[str], rows: int) -> list[str]:

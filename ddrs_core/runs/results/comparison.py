@@ -20,7 +20,7 @@ from ddrs_core.quantities import counted
 from ddrs_core.runs.results.results import ResultSet
 from ddrs_core.runs.results.summary import RADII, Summary, summarize_results
 from ddrs_core.smoothing import confidence
-from ddrs_core.smoothing.alpha_spending import Looks
+from ddrs_core.smoothing.alpha_spending import LookSchedule
 
 RHO = 0.001  # probability that the high-probability bound fails
 LEVEL = 0.95  # of intervals over the choice of images
@@ -145,13 +145,13 @@ def envelope(sets: Sequence[ResultSet]) -> Envelope:
 
 def radius_cap(results: ResultSet) -> float | None:
     """The largest radius that N samples could prove; None where sigma differs or is unknown."""
-    slope = cap_slope(results)
+    slope = cap_over_sigma(results)
     if slope is None or results.sigma is None or results.method != "fixed":
         return None
     return slope * results.sigma
 
 
-def cap_slope(results: ResultSet) -> float | None:
+def cap_over_sigma(results: ResultSet) -> float | None:
     """The largest radius for sigma = 1; None where N or alpha is unknown."""
     if results.n is None or results.alpha is None:
         return None
@@ -160,7 +160,7 @@ def cap_slope(results: ResultSet) -> float | None:
     alpha = results.alpha
     if first is not None:
         if first.schedule:
-            alpha = Looks.from_text(first.schedule).spent(results.n, alpha)
+            alpha = LookSchedule.from_text(first.schedule).spent(results.n, alpha)
         alpha /= first.bound.parts
     return float(confidence.radius_cap(1.0, results.n, alpha))
 
@@ -191,9 +191,13 @@ def mismatches(sets: Sequence[ResultSet]) -> tuple[str, ...]:
 
 
 _COMPARED = {
-    "dataset": "The data set", "split": "The split", "n": "N", "alpha": "alpha",
-    "bound": "The bound", "precision": "The precision",
-}  # fmt: skip
+    "dataset": "The data set",
+    "split": "The split",
+    "n": "N",
+    "alpha": "alpha",
+    "bound": "The bound",
+    "precision": "The precision",
+}
 
 
 def _different_images(sets: Sequence[ResultSet]) -> list[str]:

@@ -192,9 +192,18 @@ def radius_difference(pairs: Pairs, radius: float, level: float = LEVEL) -> Radi
     if seen != (verdict != "within the noise"):
         decided_by, verdict = "the interval" if seen else "McNemar's test", "within the noise"
     return RadiusDifference(
-        radius, float(a.mean()), float(b.mean()), gained, lost, (gained - lost) / m, low, high,
-        p_value, verdict, decided_by,
-    )  # fmt: skip
+        radius,
+        float(a.mean()),
+        float(b.mean()),
+        gained,
+        lost,
+        (gained - lost) / m,
+        low,
+        high,
+        p_value,
+        verdict,
+        decided_by,
+    )
 
 
 def acr_difference(
@@ -216,9 +225,14 @@ def acr_difference(
         low, high = bootstrap_interval(values, level, seed=seed, resamples=resamples)
         verdict = _verdict(low, high)
     return AcrDifference(
-        float(pairs.radii_a.mean()), float(pairs.radii_b.mean()), float(values.mean()),
-        low, high, verdict, *floors,
-    )  # fmt: skip
+        float(pairs.radii_a.mean()),
+        float(pairs.radii_b.mean()),
+        float(values.mean()),
+        low,
+        high,
+        verdict,
+        *floors,
+    )
 
 
 def mcnemar(gained: int, lost: int) -> float:

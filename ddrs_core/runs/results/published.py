@@ -84,9 +84,18 @@ def _resnet20(
     training: str, acr: float, abstained: int, accuracy: tuple[float, ...]
 ) -> PublishedResult:
     return _published(
-        "cifar10", "ResNet-20", training, 0.5, accuracy, _LOGS,
-        acr=acr, abstained=abstained, images=10_000, n=100_000, alpha=0.001,
-    )  # fmt: skip
+        "cifar10",
+        "ResNet-20",
+        training,
+        0.5,
+        accuracy,
+        _LOGS,
+        acr=acr,
+        abstained=abstained,
+        images=10_000,
+        n=100_000,
+        alpha=0.001,
+    )
 
 
 def _resnet110(

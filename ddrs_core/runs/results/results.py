@@ -16,7 +16,7 @@ from ddrs_core.errors import require_number
 from ddrs_core.models import list_models
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing import ABSTAIN, Certificate, Grade
-from ddrs_core.smoothing.alpha_spending import Looks
+from ddrs_core.smoothing.alpha_spending import LookSchedule
 
 UNKNOWN = "unknown"
 _TRAINED = re.compile(r"(?:^|[-_])(gaussian|smoothadv|macer)(-ds2)?(?:[-_]|$)")
@@ -26,8 +26,18 @@ _METHOD_OF = {
     Grade.FOR_QUERIES_AFTER: "ds-memory",
 }
 _MOST_NAMED = 5  # images that cannot be read, in one sentence
-_ONE_FOR_ALL = ("dataset", "model", "n0", "alpha", "bound", "seed", "precision", "grade",
-                "schedule", "execution")  # fmt: skip
+_ONE_FOR_ALL = (
+    "dataset",
+    "model",
+    "n0",
+    "alpha",
+    "bound",
+    "seed",
+    "precision",
+    "grade",
+    "schedule",
+    "execution",
+)
 _SAID = {"execution": "batch size, software or device"}
 
 
@@ -254,7 +264,7 @@ def _common(certificates: Sequence[Certificate], name: str) -> Any:
 def _most_samples(certificate: Certificate) -> int:
     """How many samples the image could have got."""
     c = certificate
-    return Looks.from_text(c.schedule).n_max if c.schedule else c.n
+    return LookSchedule.from_text(c.schedule).n_max if c.schedule else c.n
 
 
 def _contradictions(certificates: Sequence[Certificate], adaptive: bool) -> list[str]:

@@ -15,9 +15,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _ROW_COLUMNS = ("idx", "label", "predict", "radius", "correct", "time", "sigma")
-_CERTIFICATE_COLUMNS = ("n", "p_lower", "grade", "n0", "alpha", "bound", "seed", "precision",
-                        "model", "candidate", "counts", "schedule", "failure",
-                        "execution")  # fmt: skip
+_CERTIFICATE_COLUMNS = (
+    "n",
+    "p_lower",
+    "grade",
+    "n0",
+    "alpha",
+    "bound",
+    "seed",
+    "precision",
+    "model",
+    "candidate",
+    "counts",
+    "schedule",
+    "failure",
+    "execution",
+)
 _SET_COLUMNS = ("dataset", "split", "method", "training", "results")
 
 
@@ -64,15 +77,33 @@ def _row_cells(row: ResultRow) -> list[Any]:
     c = row.certificate
     correct = None if row.correct is None else int(row.correct)
     cells: list[Any] = [
-        row.index, row.label, row.prediction, row.radius, correct, row.seconds, row.sigma,
-    ]  # fmt: skip
+        row.index,
+        row.label,
+        row.prediction,
+        row.radius,
+        correct,
+        row.seconds,
+        row.sigma,
+    ]
     if c is None:
         return cells + [None] * len(_CERTIFICATE_COLUMNS)
     return [
-        *cells, c.n, c.p_lower, c.grade.value, c.n0, c.alpha, c.bound.value, c.seed, c.precision,
-        c.model, c.candidate, ",".join(str(v) for v in c.counts), c.schedule, c.failure,
+        *cells,
+        c.n,
+        c.p_lower,
+        c.grade.value,
+        c.n0,
+        c.alpha,
+        c.bound.value,
+        c.seed,
+        c.precision,
+        c.model,
+        c.candidate,
+        ",".join(str(v) for v in c.counts),
+        c.schedule,
+        c.failure,
         c.execution,
-    ]  # fmt: skip
+    ]
 
 
 def _set_cells(results: ResultSet) -> list[Any]:

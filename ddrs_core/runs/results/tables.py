@@ -34,10 +34,16 @@ _THOUSANDS = re.compile(r"(≤ )?[0-9]{1,3}(,[0-9]{3})+")
 # Underscores inside a word are no markup; elsewhere, and all else that Markdown or HTML reads, are.
 _MARKUP = re.compile(r"[\\`*\[\]<>|~$&@]|:(?=//)|(?<=www)\.|(?<![^\W_])_|_(?![^\W_])")
 _ESCAPED = {
-    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-    **{c: f"\\{c}" for c in "&%$#_{}"}, "≥": r"$\geq$", "≤": r"$\leq$", "–": "--",
-    "<": r"\textless{}", ">": r"\textgreater{}",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "–": "--",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+}
 
 
 class TableFormat(StrEnum):
@@ -65,8 +71,17 @@ def comparison_table(sets: Sequence[ResultSet], radii: Sequence[float] = RADII) 
     """A row a set. The best certified accuracy at a radius, and the best ACR, stand out where the
     paired interval to the second best excludes 0."""
     figures = [figures_of(results, radii) for results in sets]
-    head = ("log", "images", "N", *(f"r = {r:g}" for r in radii), "ACR", "clean", "abstained",
-            "s/image", "guarantee")  # fmt: skip
+    head = (
+        "log",
+        "images",
+        "N",
+        *(f"r = {r:g}" for r in radii),
+        "ACR",
+        "clean",
+        "abstained",
+        "s/image",
+        "guarantee",
+    )
     bold = set()
     for column, r in enumerate(radii, start=3):
         values = [f.summary.certified_accuracy[r] for f in figures]
@@ -81,8 +96,19 @@ def comparison_table(sets: Sequence[ResultSet], radii: Sequence[float] = RADII) 
 
 def paired_table(others: Sequence[tuple[ResultSet, PairedComparison]], against: ResultSet) -> Table:
     """A row a set and radius: its difference to ``against`` on the shared images."""
-    head = ("log", f"minus {against.title}", "images", "this", "that", "difference", "interval",
-            "gained", "lost", "McNemar p", "certifies")  # fmt: skip
+    head = (
+        "log",
+        f"minus {against.title}",
+        "images",
+        "this",
+        "that",
+        "difference",
+        "interval",
+        "gained",
+        "lost",
+        "McNemar p",
+        "certifies",
+    )
     rows: list[tuple[str, ...]] = []
     for results, comparison in others:
         shared = f"{comparison.shared:,}"
@@ -141,10 +167,17 @@ def _cells(figures: Figures, radii: Sequence[float]) -> tuple[str, ...]:
 
 def _radius_cells(d: RadiusDifference, shared: str) -> tuple[str, ...]:
     return (
-        f"r = {d.radius:g}", shared, f"{d.accuracy_a:.3f}", f"{d.accuracy_b:.3f}",
-        f"{d.difference:+.4f}", _interval(d.low, d.high), str(d.gained), str(d.lost),
-        f"{d.p_value:.2g}", _verdict(d),
-    )  # fmt: skip
+        f"r = {d.radius:g}",
+        shared,
+        f"{d.accuracy_a:.3f}",
+        f"{d.accuracy_b:.3f}",
+        f"{d.difference:+.4f}",
+        _interval(d.low, d.high),
+        str(d.gained),
+        str(d.lost),
+        f"{d.p_value:.2g}",
+        _verdict(d),
+    )
 
 
 def _verdict(d: RadiusDifference) -> str:
@@ -154,10 +187,17 @@ def _verdict(d: RadiusDifference) -> str:
 
 def _acr_cells(d: AcrDifference, shared: str) -> tuple[str, ...]:
     return (
-        "ACR", shared, _average(d.acr_a, d.a_is_floor), _average(d.acr_b, d.b_is_floor),
+        "ACR",
+        shared,
+        _average(d.acr_a, d.a_is_floor),
+        _average(d.acr_b, d.b_is_floor),
         f"{d.difference:+.4f}",
-        _interval(d.low, d.high), UNKNOWN_CELL, UNKNOWN_CELL, UNKNOWN_CELL, d.verdict,
-    )  # fmt: skip
+        _interval(d.low, d.high),
+        UNKNOWN_CELL,
+        UNKNOWN_CELL,
+        UNKNOWN_CELL,
+        d.verdict,
+    )
 
 
 def _average(radius: float, is_floor: bool) -> str:

@@ -72,10 +72,16 @@ class TrainingLog:
         edges, counts = np.array(sigma.edges), np.array(sigma.counts)
         middles = (edges[1:] + edges[:-1]) / 2
         self._writer.add_histogram_raw(
-            "sigma/images", min=edges[0], max=edges[-1], num=int(counts.sum()),
-            sum=float(counts @ middles), sum_squares=float(counts @ middles**2),
-            bucket_limits=edges[1:].tolist(), bucket_counts=counts.tolist(), global_step=number,
-        )  # fmt: skip
+            "sigma/images",
+            min=edges[0],
+            max=edges[-1],
+            num=int(counts.sum()),
+            sum=float(counts @ middles),
+            sum_squares=float(counts @ middles**2),
+            bucket_limits=edges[1:].tolist(),
+            bucket_counts=counts.tolist(),
+            global_step=number,
+        )
 
 
 def read_training_log(path: Path) -> TrainingRecord:

@@ -106,10 +106,15 @@ class ProgressReporter:
         rate = self._batch_size * (done - before) / (now - since) if now > since else 0.0
         left = self._batch_size * (self._now.epochs * summary.batches - done)
         self._now = replace(
-            self._now, epoch=summary.epoch, batch=summary.batch, batches=summary.batches,
-            loss=summary.loss, accuracy=summary.accuracy, images_per_second=rate,
+            self._now,
+            epoch=summary.epoch,
+            batch=summary.batch,
+            batches=summary.batches,
+            loss=summary.loss,
+            accuracy=summary.accuracy,
+            images_per_second=rate,
             seconds_left=left / rate if rate else None,
-        )  # fmt: skip
+        )
         self._write()
 
     def _write(self) -> None:

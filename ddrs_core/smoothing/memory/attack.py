@@ -15,7 +15,7 @@ from ddrs_core.models import NoisyForward
 _TINY = 1e-12
 
 
-def slope_of_gain(
+def margin_gradient(
     forward: NoisyForward, points: Tensor, levels: Tensor, noise: Tensor, held: int
 ) -> tuple[Tensor, Tensor]:
     """Slope [M, C, H, W] of the gain of the strongest other class k over the held one c,

@@ -18,7 +18,7 @@ from ddrs_core.smoothing.certificate import Bound, Certificate, Grade
 from ddrs_core.smoothing.classifier import SmoothedClassifier, as_batch
 from ddrs_core.smoothing.confidence import check_budget, check_sigma
 from ddrs_core.smoothing.memory.arrival_order import Distances, KnownPointsMemory
-from ddrs_core.smoothing.memory.directed_rounding import Distance, subtract_down
+from ddrs_core.smoothing.memory.directed_rounding import Distance, sub_downward
 from ddrs_core.smoothing.memory.rules import Ball, Settlement, check_claim, overlap
 from ddrs_core.smoothing.sigma.steps import Budget
 from ddrs_core.smoothing.sigma.strategies import StrategyConfig, choose_sigmas
@@ -76,7 +76,7 @@ def find_collisions(
         near[: i + 1] = False
         for j in np.flatnonzero(near).tolist():
             apart = known.of(i, j)
-            gap = subtract_down(subtract_down(apart.low, balls[i].radius), balls[j].radius)
+            gap = sub_downward(sub_downward(apart.low, balls[i].radius), balls[j].radius)
             found.append(Pair(i, j, apart, gap, overlap(balls[i], balls[j], apart)))
     found = [pair for pair in found if pair.overlaps or pair.gap <= within]
     return sorted(found, key=lambda pair: (pair.gap, pair.first, pair.second))
@@ -187,19 +187,30 @@ def _walk(
     sigmas = [config.sigma_0] * total
     if config.strategy is not None:
         for batch in choose_sigmas(
-            smoothed.forward, images, sigmas, config.strategy, seed=config.seed,
+            smoothed.forward,
+            images,
+            sigmas,
+            config.strategy,
+            seed=config.seed,
             budget=Budget(config.samples.n_max, config.alpha),
-        ):  # fmt: skip
+        ):
             if batch.chosen is not None:
                 sigmas = [float(s) for s in batch.chosen]
             yield WalkProgress(0, total)
     memory = KnownPointsMemory(Distances.between(images.numpy()))
     for row in range(total):
         for step in certify_together(
-            smoothed, images[row : row + 1], sigmas=[sigmas[row]], samples=config.samples,
-            n0=config.n0, alpha=config.alpha, seed=config.seed, bound=config.bound,
-            grade=config.grade, indices=[row],
-        ):  # fmt: skip
+            smoothed,
+            images[row : row + 1],
+            sigmas=[sigmas[row]],
+            samples=config.samples,
+            n0=config.n0,
+            alpha=config.alpha,
+            seed=config.seed,
+            bound=config.bound,
+            grade=config.grade,
+            indices=[row],
+        ):
             if not step.certificates:
                 yield WalkProgress(row, total)
                 continue

@@ -19,20 +19,20 @@ from ddrs_core.smoothing.memory.rules import Ball, Settlement, settle
 
 
 @dataclass(frozen=True)
-class HuntConfig:
+class CounterexampleConfig:
     """How hard to look."""
 
     levels: tuple[float, ...] = (0.5, 0.7, 1.0, 1.4, 2.0)  # attacked noise levels, times sigma_0
     targets: int = 4  # nearest images of other classes in whose direction an attack starts
     steps: int = 60  # of gradient ascent
     samples: int = 32  # noisy copies a step
-    within: float = 0.97  # of the radius; fresh noise proves a slightly different one
+    within: float = 0.99  # of the radius of both certificates of x
     step: float = 0.2  # length of the first step, times the radius; the last one is a tenth of it
     votes: int = 500  # to rank candidates
     strategies: int = 12  # candidates that choose their own sigma
     tries: int = 4  # of these, how many are certified at most
 
-    def check(self) -> HuntConfig:
+    def check(self) -> CounterexampleConfig:
         """Raises InvalidParameterError if a parameter makes no sense."""
         if not self.levels:
             raise InvalidParameterError("There must be a noise level to attack.")
@@ -93,10 +93,21 @@ class NotFound:
     unproved: int  # certifications of such points that named no other class
     refuted: int  # whose answer the fresh noise did not confirm
     best_share: float  # largest share of votes for another class at the attacked level
+    confirmed: bool = True  # whether fresh noise gave x its class again; if not, nothing was tried
+
+    @classmethod
+    def unconfirmed(cls) -> NotFound:
+        """Where fresh noise does not give x the class of its certificate."""
+        return cls((), 0, 0, 0, 0, 0, 0, 0.0, confirmed=False)
 
     @property
     def text(self) -> str:
         """The same in a sentence or two."""
+        if not self.confirmed:
+            return (
+                "Nothing was tried: with fresh noise the image itself was not certified as the "
+                "same class again, so there is no ball to search."
+            )
         if not self.attacks:
             return "Nothing was tried: no noise level is far enough from the image's own."
         said = (
@@ -114,10 +125,10 @@ class NotFound:
 
 
 @dataclass(frozen=True)
-class HuntProgress:
+class CounterexampleProgress:
     """A sign of life; the last one carries the result."""
 
-    stage: str  # attack, sigma, certify, confirm
+    stage: str  # own certificate, attack, sigma, certify, confirm
     done: int
     total: int
     best_share: float  # largest mean probability, later share of votes, of another class

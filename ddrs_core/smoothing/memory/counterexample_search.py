@@ -19,11 +19,11 @@ from ddrs_core.smoothing.batch import certify_together
 from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, Grade
 from ddrs_core.smoothing.classifier import SmoothedClassifier, as_batch
 from ddrs_core.smoothing.confidence import check_sigma
-from ddrs_core.smoothing.memory.attack import slope_of_gain
+from ddrs_core.smoothing.memory.attack import margin_gradient
 from ddrs_core.smoothing.memory.counterexample import (
     Counterexample,
-    HuntConfig,
-    HuntProgress,
+    CounterexampleConfig,
+    CounterexampleProgress,
     NotFound,
 )
 from ddrs_core.smoothing.memory.directed_rounding import distance
@@ -42,12 +42,12 @@ def find_counterexample(
     sigma_0: float,
     strategy: StrategyConfig,
     targets: Tensor | None = None,
-    config: HuntConfig | None = None,
+    config: CounterexampleConfig | None = None,
     samples: Samples | None = None,
     bound: Bound | str | None = None,
     seed: int | None = None,
     fresh_seed: int = 1,
-) -> Iterator[HuntProgress]:
+) -> Iterator[CounterexampleProgress]:
     """Look for x' within the certified radius of x whose own sigma certifies another class.
 
     Attacks climb the gradient of the soft smoothed classifier at several noise levels, from x and
@@ -69,12 +69,12 @@ def find_counterexample(
             ones, none of them twice.
 
     Yields:
-        :class:`HuntProgress`; the last one carries a Counterexample or a NotFound.
+        :class:`CounterexampleProgress`; the last one carries a Counterexample or a NotFound.
 
     Raises:
         InvalidParameterError, MismatchError: for arguments that make no sense.
     """
-    config = (config or HuntConfig()).check()
+    config = (config or CounterexampleConfig()).check()
     sigma_0 = check_sigma(sigma_0)
     if certificate.prediction == ABSTAIN or certificate.radius <= 0:
         raise InvalidParameterError("There is no ball to search: this image abstained.")
@@ -86,69 +86,91 @@ def find_counterexample(
     smoothed.forward.check_images(as_batch(x))
     if targets is not None and len(targets):
         smoothed.forward.check_images(targets)
-    hunt = _Hunt(
-        smoothed, x.to("cpu", torch.float32), certificate, sigma_0, strategy, config,
+    hunt = _Search(
+        smoothed,
+        x.to("cpu", torch.float32),
+        certificate,
+        sigma_0,
+        strategy,
+        config,
         (samples or FixedSamples(certificate.n)).check(),
-        Bound(certificate.bound if bound is None else bound), seed, fresh_seed,
-    )  # fmt: skip
+        Bound(certificate.bound if bound is None else bound),
+        seed,
+        fresh_seed,
+    )
     return hunt.run(targets)
 
 
 @dataclass(frozen=True)
-class _Hunt:
+class _Search:
     smoothed: SmoothedClassifier
     x: Tensor
     certificate: Certificate
     sigma_0: float
     strategy: StrategyConfig
-    config: HuntConfig
+    config: CounterexampleConfig
     samples: Samples
     bound: Bound  # of x'
     seed: int
     fresh_seed: int
 
-    def run(self, targets: Tensor | None) -> Iterator[HuntProgress]:
+    def run(self, targets: Tensor | None) -> Iterator[CounterexampleProgress]:
+        yield CounterexampleProgress("own certificate", 0, self.config.steps, 0.0)
+        confirming = _Confirming(self)
+        if confirming.radius == 0:
+            yield CounterexampleProgress(
+                "own certificate", 0, self.config.steps, 0.0, NotFound.unconfirmed()
+            )
+            return
+        radius = self.config.within * confirming.radius
         levels = self._levels()
-        starts = self._starts(targets)
+        starts = self._starts(targets, radius)
         points = starts.repeat(len(levels), *[1] * self.x.ndim)  # [L * S, C, H, W]
         sigmas = np.repeat(levels, len(starts))
         best = 0.0
         ends = points
         for step in range(self.config.steps if len(points) else 0):
-            ends, best = self._climb(ends, sigmas, step)
-            yield HuntProgress("attack", step + 1, self.config.steps, best)
+            ends, best = self._climb(ends, sigmas, step, radius)
+            yield CounterexampleProgress("attack", step + 1, self.config.steps, best)
         attacked = self._votes(ends, sigmas, "rank")
         best, reached = attacked.best_share, attacked.ranked
         chosen_rows = _spread(reached, sigmas, self.config.strategies)
         own: list[float] = []
         for batch in self._choose(ends[chosen_rows]):
-            yield HuntProgress("sigma", batch[0], batch[1], best)
+            yield CounterexampleProgress("sigma", batch[0], batch[1], best)
             own = batch[2]
         kept = self._votes(ends[chosen_rows], np.array(own), "own")
         differ = kept.ranked
         unproved = refuted = 0
-        confirming = _Confirming(self)
         tries = differ[: self.config.tries]
         for number, i in enumerate(tries, start=1):
             row = chosen_rows[i]
             other = ends[row]
-            yield HuntProgress("certify", number, len(tries), float(kept.share[i]))
+            yield CounterexampleProgress("certify", number, len(tries), float(kept.share[i]))
             (*_, (_, _, (sigma,))) = self._choose(other[None])  # alone: company changes rounding
             found = self.certify(other, sigma, self.seed, self.bound)
             if found.prediction in (ABSTAIN, self.certificate.prediction):
                 unproved += 1
                 continue
-            yield HuntProgress("confirm", number, len(tries), float(kept.share[i]))
+            yield CounterexampleProgress("confirm", number, len(tries), float(kept.share[i]))
             result = confirming.attempt(other, found, float(sigmas[row]))
             if result is not None:
-                yield HuntProgress("confirm", number, len(tries), float(kept.share[i]), result)
+                yield CounterexampleProgress(
+                    "confirm", number, len(tries), float(kept.share[i]), result
+                )
                 return
             refuted += 1
         nothing = NotFound(
-            tuple(float(s) for s in levels), len(ends), len(reached), len(chosen_rows),
-            len(differ), unproved, refuted, best,
-        )  # fmt: skip
-        yield HuntProgress("certify", len(tries), len(tries), best, nothing)
+            tuple(float(s) for s in levels),
+            len(ends),
+            len(reached),
+            len(chosen_rows),
+            len(differ),
+            unproved,
+            refuted,
+            best,
+        )
+        yield CounterexampleProgress("certify", len(tries), len(tries), best, nothing)
 
     @property
     def start(self) -> float:
@@ -163,7 +185,7 @@ class _Hunt:
         own = self.certificate.sigma
         return np.array([s for s in tried if abs(math.log(s / own)) > _SAME_LEVEL])
 
-    def _starts(self, targets: Tensor | None) -> Tensor:
+    def _starts(self, targets: Tensor | None, radius: float) -> Tensor:
         """x, and points on the way to images of other classes: [S, C, H, W]."""
         starts = [self.x]
         if targets is not None and len(targets) and self.config.targets:
@@ -171,30 +193,32 @@ class _Hunt:
             lengths = ways.flatten(1).norm(dim=1)
             nearest = lengths.argsort(stable=True)[: self.config.targets]
             starts += [
-                self.x + ways[i] * min(1.0, 0.9 * self.certificate.radius / float(lengths[i]))
-                for i in nearest if lengths[i] > 0
-            ]  # fmt: skip
-        return self._inside(torch.stack(starts))
+                self.x + ways[i] * min(1.0, 0.9 * radius / float(lengths[i]))
+                for i in nearest
+                if lengths[i] > 0
+            ]
+        return self._inside(torch.stack(starts), radius)
 
-    def _climb(self, points: Tensor, sigmas: np.ndarray, step: int) -> tuple[Tensor, float]:
+    def _climb(
+        self, points: Tensor, sigmas: np.ndarray, step: int, radius: float
+    ) -> tuple[Tensor, float]:
         """One normalised step of each point [M, C, H, W]; and the best mean probability so far."""
         forward, config = self.smoothed.forward, self.config
         generator = noise_generator(self.seed, _number(self.certificate), f"attack {step}")
         noise = torch.empty((2, config.samples, *self.x.shape)).normal_(generator=generator)
         levels = torch.from_numpy(np.stack([sigmas, np.full_like(sigmas, self.start)], axis=1))
-        slope, other = slope_of_gain(forward, points, levels, noise, self.certificate.prediction)
+        slope, other = margin_gradient(forward, points, levels, noise, self.certificate.prediction)
         share = 1 - 0.9 * step / max(1, config.steps - 1)
-        length = config.step * self.certificate.radius * share
+        length = config.step * radius * share
         norms = slope.flatten(1).norm(dim=1).clamp_min(_TINY).view(-1, 1, 1, 1)
-        return self._inside(points + length * slope / norms), float(other.max())
+        return self._inside(points + length * slope / norms, radius), float(other.max())
 
-    def _inside(self, points: Tensor) -> Tensor:
+    def _inside(self, points: Tensor, radius: float) -> Tensor:
         """The nearest points inside the ball and the pixel range: clamping pixels to a range that
         holds x brings no point farther from it."""
         ways = points - self.x
         norms = ways.flatten(1).norm(dim=1).clamp_min(_TINY).view(-1, 1, 1, 1)
-        within = self.config.within * self.certificate.radius
-        return (self.x + ways * (within / norms).clamp_max(1.0)).clamp(0.0, 1.0)
+        return (self.x + ways * (radius / norms).clamp_max(1.0)).clamp(0.0, 1.0)
 
     def _votes(self, points: Tensor, sigmas: np.ndarray, stage: str) -> _Votes:
         """Votes at each point; where x's class leads, share and lead are 0."""
@@ -215,10 +239,14 @@ class _Hunt:
             return
         number = _number(self.certificate)
         for batch in choose_sigmas(
-            self.smoothed.forward, points, [self.sigma_0] * len(points), self.strategy,
-            seed=self.seed, indices=[number] * len(points),
+            self.smoothed.forward,
+            points,
+            [self.sigma_0] * len(points),
+            self.strategy,
+            seed=self.seed,
+            indices=[number] * len(points),
             budget=Budget(self.samples.n_max, self.certificate.alpha),
-        ):  # fmt: skip
+        ):
             chosen = [] if batch.chosen is None else [float(s) for s in batch.chosen]
             yield batch.step, batch.steps, chosen
 
@@ -227,40 +255,55 @@ class _Hunt:
         known = self.certificate
         last = None
         for last in certify_together(  # noqa: B007 (the last one is what counts)
-            self.smoothed, as_batch(image), sigmas=[sigma], samples=self.samples, n0=known.n0,
-            alpha=known.alpha, seed=seed, bound=bound, grade=Grade.CONDITIONAL,
+            self.smoothed,
+            as_batch(image),
+            sigmas=[sigma],
+            samples=self.samples,
+            n0=known.n0,
+            alpha=known.alpha,
+            seed=seed,
+            bound=bound,
+            grade=Grade.CONDITIONAL,
             indices=[_number(known)],
-        ):  # fmt: skip
+        ):
             pass
         assert last is not None
         return last.certificates[0]
 
 
 class _Confirming:
-    """Certifies x once and its neighbours one after the other, all with fresh noise."""
+    """Certifies x once, and its neighbours one after the other, all with fresh noise."""
 
-    def __init__(self, hunt: _Hunt) -> None:
+    def __init__(self, hunt: _Search) -> None:
         self._hunt = hunt
-        self._fresh: Certificate | None = None  # of x, once there is something to confirm
         self._neighbours = 0
         used = (hunt.seed, hunt.certificate.seed)
         self._seeds = (seed for seed in count(hunt.fresh_seed) if seed not in used)
+        known = hunt.certificate
+        self._fresh = hunt.certify(hunt.x, known.sigma, hunt.fresh_seed, known.bound)
+        same = self._fresh.prediction == known.prediction
+        self.radius = min(known.radius, self._fresh.radius) if same else 0.0
 
     def attempt(self, other: Tensor, found: Certificate, attacked: float) -> Counterexample | None:
         """A counterexample, if fresh certificates of x and x' contradict each other."""
-        hunt, known = self._hunt, self._hunt.certificate
-        if self._fresh is None:
-            self._fresh = hunt.certify(hunt.x, known.sigma, hunt.fresh_seed, known.bound)
+        hunt = self._hunt
         apart = distance(hunt.x.numpy(), other.numpy())
-        within = apart.high < min(known.radius, self._fresh.radius)
-        if self._fresh.prediction != known.prediction or not within:
+        if apart.high >= self.radius:
             return None  # whatever x' gets
         theirs = hunt.certify(other, found.sigma, next(self._seeds), hunt.bound)
         self._neighbours += 1
         if theirs.prediction != found.prediction:
             return None
         return Counterexample(
-            hunt.x, other, apart, known, found, self._fresh, theirs, attacked, self._neighbours
+            hunt.x,
+            other,
+            apart,
+            hunt.certificate,
+            found,
+            self._fresh,
+            theirs,
+            attacked,
+            self._neighbours,
         )
 
 

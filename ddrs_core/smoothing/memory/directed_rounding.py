@@ -58,13 +58,13 @@ def _gamma(n: int) -> float:
     return (n + 3) * _U / 2 * 1.01 + 8 * _U
 
 
-def add_up(a: float, b: float) -> float:
+def add_upward(a: float, b: float) -> float:
     """a + b, rounded up."""
     total = a + b
     return math.nextafter(total, math.inf) if _error_of_sum(a, b, total) > 0 else total
 
 
-def subtract_down(a: float, b: float) -> float:
+def sub_downward(a: float, b: float) -> float:
     """a - b, rounded down."""
     total = a - b
     return math.nextafter(total, -math.inf) if _error_of_sum(a, -b, total) < 0 else total

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from ddrs_core.errors import InvalidParameterError, unknown_name
 from ddrs_core.smoothing.certificate import ABSTAIN
-from ddrs_core.smoothing.memory.directed_rounding import Distance, add_up, subtract_down
+from ddrs_core.smoothing.memory.directed_rounding import Distance, add_upward, sub_downward
 
 
 class Outcome(StrEnum):
@@ -120,7 +120,7 @@ def settle(prediction: int, radius: float, near: Iterable[tuple[Ball, Distance]]
             outcome, held, answer = Outcome.TRIMMED, first.slack, prediction
         else:
             outcome, answer = Outcome.ADOPTED, by.prediction
-            held = max(0.0, subtract_down(by.radius, first.distance.high))
+            held = max(0.0, sub_downward(by.radius, first.distance.high))
     if prediction != ABSTAIN and answer == prediction:
         wider = _widest([part for part in parts if part.ball.prediction == prediction])
         if wider is not None and _proved(wider) > held:
@@ -144,14 +144,14 @@ def _part(prediction: int, radius: float, ball: Ball, distance: Distance) -> Par
     conflicts = (
         prediction != ABSTAIN
         and ball.prediction != prediction
-        and distance.low < add_up(ball.radius, radius)
+        and distance.low < add_upward(ball.radius, radius)
     )
-    return Part(ball, distance, conflicts, subtract_down(distance.low, ball.radius))
+    return Part(ball, distance, conflicts, sub_downward(distance.low, ball.radius))
 
 
 def _proved(part: Part) -> float:
     """The radius that a ball proves at an input inside it."""
-    return subtract_down(part.ball.radius, part.distance.high)
+    return sub_downward(part.ball.radius, part.distance.high)
 
 
 def _widest(parts: Sequence[Part]) -> Part | None:
@@ -168,4 +168,4 @@ def _rescue(parts: Sequence[Part]) -> tuple[Outcome, float, int, Ball | None]:
 
 def overlap(a: Ball, b: Ball, distance: Distance) -> bool:
     """Whether two balls of different class might overlap; False proves that they do not."""
-    return a.prediction != b.prediction and distance.low < add_up(a.radius, b.radius)
+    return a.prediction != b.prediction and distance.low < add_upward(a.radius, b.radius)

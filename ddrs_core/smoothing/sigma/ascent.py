@@ -25,7 +25,7 @@ from ddrs_core.smoothing.sigma.steps import (
     SigmaBatch,
     SigmaStep,
     check_bounds,
-    guard,
+    select_by_validation,
 )
 
 
@@ -180,9 +180,7 @@ def _ascend(
             chosen, reasons = _settle(forward, images, start, found, config, seed, indices, budget)
         at, radius, slope, p_a, p_b = numbers.cpu().numpy()
         classes = value.prediction.cpu().numpy()
-        yield SigmaBatch(
-            step, config.steps, at, radius, slope, p_a, p_b, classes, chosen, reasons
-        )  # fmt: skip
+        yield SigmaBatch(step, config.steps, at, radius, slope, p_a, p_b, classes, chosen, reasons)
         sigma = moved
 
 
@@ -201,7 +199,9 @@ def _settle(
     start = start.clip(*config.bounds)
     shares = np.array(_GUARD_SHARES)[:, None]
     candidates = (start ** (1 - shares) * found**shares).clip(*config.bounds)
-    return guard(forward, images, start, candidates, config.guard, budget, seed, indices)
+    return select_by_validation(
+        forward, images, start, candidates, config.guard, budget, seed, indices
+    )
 
 
 def _unguarded_reason(sigma: float, config: AscentConfig) -> str:

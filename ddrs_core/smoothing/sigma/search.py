@@ -25,8 +25,8 @@ from ddrs_core.smoothing.sigma.steps import (
     SigmaBatch,
     SigmaStep,
     check_bounds,
-    guard,
-    promised_radius,
+    expected_radius,
+    select_by_validation,
 )
 
 
@@ -62,9 +62,14 @@ def search_sigma(
 ) -> Iterator[SigmaStep]:
     """Bisection for one image ``x`` [C, H, W]; see :func:`search_sigmas`."""
     batches = search_sigmas(
-        f, as_batch(x), [sigma_0], config or SearchConfig(),
-        seed=seed, indices=[index], budget=budget,
-    )  # fmt: skip
+        f,
+        as_batch(x),
+        [sigma_0],
+        config or SearchConfig(),
+        seed=seed,
+        indices=[index],
+        budget=budget,
+    )
     return (batch.one(0) for batch in batches)
 
 
@@ -115,7 +120,7 @@ def _search(
             sigma = np.exp(side).clip(lowest, highest)
             counts = votes(sigma)
             held = counts[rows, held_class].astype(np.float64)
-            radius = promised_radius(held, config.samples, sigma, budget)
+            radius = expected_radius(held, config.samples, sigma, budget)
             radius[counts.argmax(axis=1) != held_class] = 0.0
             sides.append((sigma, radius, held / config.samples))
         (sigma_a, radius_a, share_a), (sigma_b, radius_b, share_b) = sides
@@ -127,7 +132,7 @@ def _search(
         if step == config.steps:
             found = np.exp((low + high) / 2)
             candidates = np.stack([np.sqrt(start * found), found])
-            chosen, reasons = guard(
+            chosen, reasons = select_by_validation(
                 forward, images, start, candidates, config.guard, budget, seed, indices
             )
         share = (share_a + share_b) / 2

@@ -86,7 +86,7 @@ def check_bounds(bounds: tuple[float, float]) -> tuple[float, float]:
     return low, high
 
 
-def promised_radius(votes: Floats, samples: int, sigmas: Floats, budget: Budget) -> Floats:
+def expected_radius(votes: Floats, samples: int, sigmas: Floats, budget: Budget) -> Floats:
     """The radius that ``budget`` would probably certify, from a small number of votes.
 
     The share of votes is shrunk as by Jeffreys' prior, (k + 1/2) / (n + 1), and then bounded as
@@ -97,7 +97,7 @@ def promised_radius(votes: Floats, samples: int, sigmas: Floats, budget: Budget)
     return radius_one_sided(sigmas, lower_bound(share * budget.n, budget.n, budget.alpha))
 
 
-def guard(
+def select_by_validation(
     forward: NoisyForward,
     images: Tensor,
     sigma_0: Floats,
@@ -130,13 +130,13 @@ def guard(
     kept_class = votes[0].argmax(axis=1)
     same = votes.argmax(axis=2) == kept_class
     held = np.take_along_axis(votes, kept_class[None, :, None], axis=2)[..., 0]
-    promised = np.where(same, promised_radius(held.astype(np.float64), samples, tried, budget), 0.0)
+    promised = np.where(same, expected_radius(held.astype(np.float64), samples, tried, budget), 0.0)
     best = promised.argmax(axis=0)  # the first, sigma_0, wins a tie
-    reasons = tuple(_guard_reason(tried[:, i], promised[:, i]) for i in range(m))
+    reasons = tuple(_selection_reason(tried[:, i], promised[:, i]) for i in range(m))
     return np.take_along_axis(tried, best[None], axis=0)[0], reasons
 
 
-def _guard_reason(tried: Floats, promised: Floats) -> str:
+def _selection_reason(tried: Floats, promised: Floats) -> str:
     """Why the guard chose as it did among the levels ``tried`` [J + 1], the start first."""
     levels = sorted({f"{sigma:.4f}" for sigma in tried}, key=float)
     start = f"{tried[0]:.4f}"

@@ -61,8 +61,15 @@ _PRESETS = (
         "guard: sigma moves only if fresh votes promise a larger radius for the same class, and "
         "to 1.5 sigma_0 at most.",
         AscentConfig(
-            lr=0.05, steps=60, samples=16, clamp=0.001, bounds=(0.05, 1.5),
-            final_lr=0.05, average=0.25, beta=3.0, guard=400,
+            lr=0.05,
+            steps=60,
+            samples=16,
+            clamp=0.001,
+            bounds=(0.05, 1.5),
+            final_lr=0.05,
+            average=0.25,
+            beta=3.0,
+            guard=400,
         ),
         rise=_RISE,
     ),
@@ -104,7 +111,7 @@ _PRESETS = (
         SearchConfig(),
         rise=_RISE,
     ),
-)  # fmt: skip
+)
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _PRESETS}
 DEFAULT_PRESET = "guarded"
 

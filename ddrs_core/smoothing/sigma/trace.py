@@ -42,7 +42,7 @@ def watch_sigma(
     budget: Budget | None = None,
 ) -> Iterator[SigmaFrame]:
     """Run a strategy on ``x`` [C, H, W] and probe the votes every few steps; see
-    :func:`plan_looks`.
+    :func:`plan_previews`.
 
     The steps are exactly those of ``choose_sigmas``: probes draw noise of their own.
 
@@ -53,14 +53,14 @@ def watch_sigma(
         forward, as_batch(x), [sigma_0], config, seed=seed, indices=[index], budget=budget
     )
     one = (batch.one(0) for batch in steps)
-    return _watch(forward, x, one, plan_looks(forward, x.shape, config), seed, index)
+    return _watch(forward, x, one, plan_previews(forward, x.shape, config), seed, index)
 
 
 def _watch(
     forward: NoisyForward,
     x: Tensor,
     steps: Iterator[SigmaStep],
-    looks: Looks,
+    looks: PreviewPlan,
     seed: int,
     index: int,
 ) -> Iterator[SigmaFrame]:
@@ -78,7 +78,7 @@ def _watch(
 
 
 @dataclass(frozen=True)
-class Looks:
+class PreviewPlan:
     """How often to look along a trajectory, and at how many votes."""
 
     every: int  # steps
@@ -86,8 +86,10 @@ class Looks:
     final: int
 
 
-def plan_looks(forward: NoisyForward, shape: Sequence[int], config: StrategyConfig) -> Looks:
-    """Looks that a network of this cost affords at images of shape [C, H, W].
+def plan_previews(
+    forward: NoisyForward, shape: Sequence[int], config: StrategyConfig
+) -> PreviewPlan:
+    """The previews that a network of this cost affords at images of shape [C, H, W].
 
     They take some seconds in all, or about as long as the strategy itself where that is longer;
     by an assumed speed, so that every run on a machine looks alike.
@@ -99,7 +101,7 @@ def plan_looks(forward: NoisyForward, shape: Sequence[int], config: StrategyConf
     a_look = (samples + COPIES) * pass_seconds
     number = max(2, int(allowed / a_look)) if a_look else config.steps
     every = max(1, config.steps // _PROBES, math.ceil(config.steps / number))
-    return Looks(every, samples, final)
+    return PreviewPlan(every, samples, final)
 
 
 def _passes(config: StrategyConfig) -> int:

@@ -17,7 +17,7 @@ from sqlalchemy import update as update_rows
 from ddrs_core.errors import InvalidParameterError, require_count
 from ddrs_core.smoothing import Certificate
 from ddrs_core.store.bank.budget import SLACK
-from ddrs_core.store.errors import DoubledError, UnknownEntryError
+from ddrs_core.store.errors import AlreadyStoredError, UnknownEntryError
 from ddrs_core.store.schema import bank_attempts
 
 _LONGEST_KEY = 200  # characters
@@ -50,11 +50,11 @@ class Attempt:
         """Whether these may be settled now for what was charged.
 
         Raises:
-            DoubledError: if as many as were charged have been settled already.
+            AlreadyStoredError: if as many as were charged have been settled already.
             InvalidParameterError: if one spent more alpha than was charged.
         """
         if self.settled + len(certificates) > self.count:
-            raise DoubledError("This certificate has been stored in the bank already.")
+            raise AlreadyStoredError("This certificate has been stored in the bank already.")
         for certificate in certificates:
             if certificate.alpha > self.alpha * SLACK:
                 raise InvalidParameterError(
@@ -78,10 +78,14 @@ def insert_attempt(connection: Connection, bank_id: str, attempt: Attempt, now: 
     """Note an attempt; the bank must be held."""
     connection.execute(
         insert(bank_attempts).values(
-            bank_id=bank_id, key=attempt.key, alpha=attempt.alpha, count=attempt.count,
-            settled=attempt.settled, created=now,
+            bank_id=bank_id,
+            key=attempt.key,
+            alpha=attempt.alpha,
+            count=attempt.count,
+            settled=attempt.settled,
+            created=now,
         )
-    )  # fmt: skip
+    )
 
 
 def settle_attempt(
@@ -91,7 +95,8 @@ def settle_attempt(
 
     Raises:
         UnknownEntryError: if nothing was charged under that key.
-        DoubledError, InvalidParameterError: if these are more, or spent more, than was charged.
+        AlreadyStoredError, InvalidParameterError: if these are more than was charged, or spent
+            more.
     """
     attempt = find_attempt(connection, bank_id, key)
     if attempt is None:

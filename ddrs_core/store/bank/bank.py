@@ -34,7 +34,7 @@ from ddrs_core.store.bank.records import (
     check_certificate,
 )
 from ddrs_core.store.bank.rows import BankStore, new_bank, open_banks
-from ddrs_core.store.bank.settle import Settling, abstention, bank_settlement
+from ddrs_core.store.bank.settle import BankTransaction, abstention, bank_settlement
 from ddrs_core.store.errors import StoreError
 
 
@@ -152,7 +152,7 @@ class MemoryBank:
             attempt: key under which :meth:`charge` has charged them.
 
         Raises:
-            DoubledError: if the certificates of that attempt have been settled already.
+            AlreadyStoredError: if the certificates of that attempt have been settled already.
         """
         with self.transaction() as connection:
             return self.settle_within(connection, images, certificates, attempt=attempt)
@@ -200,7 +200,7 @@ class MemoryBank:
         if attempt is not None:
             settle_attempt(connection, bank.id, attempt, certificates)
         stored = BallsInDatabase(connection, bank.id, bank.kind.shape, bank.fingerprint)
-        settling = Settling(bank, stored, now, charged=attempt is not None)
+        settling = BankTransaction(bank, stored, now, charged=attempt is not None)
         found = [settling.settle(x, c) for x, c in zip(ready, certificates, strict=True)]
         self._store.keep(connection, settling)
         return found

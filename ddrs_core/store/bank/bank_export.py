@@ -56,22 +56,32 @@ def export_bank(store: BankStore, connection: Connection, bank_id: str, path: Pa
 def _header(bank: BankRecord, alpha: float) -> dict[str, Any]:
     abstained = bank.tallies[ABSTAINED]
     return {
-        "format": FORMAT, "version": VERSION, "name": bank.name, "model": bank.kind.model,
-        "num_classes": bank.kind.num_classes, "class_names": list(bank.kind.class_names),
-        "shape": list(bank.kind.shape), "pixels": bank.kind.pixels,
-        "budget": bank.budget.to_dict(), "balls": bank.stored, "fingerprint": bank.fingerprint,
+        "format": FORMAT,
+        "version": VERSION,
+        "name": bank.name,
+        "model": bank.kind.model,
+        "num_classes": bank.kind.num_classes,
+        "class_names": list(bank.kind.class_names),
+        "shape": list(bank.kind.shape),
+        "pixels": bank.kind.pixels,
+        "budget": bank.budget.to_dict(),
+        "balls": bank.stored,
+        "fingerprint": bank.fingerprint,
         # What the abstentions spent of which no ball tells, and what was charged and not settled.
         "abstained": {"count": abstained, "alpha": max(0.0, bank.alpha_sum - alpha)},
         "tried": bank.tried,
-    }  # fmt: skip
+    }
 
 
 def _entry(row: Row[Any]) -> str:
     data = {
-        "outcome": row.outcome, "prediction": row.prediction, "radius": row.radius,
-        "image": "uint8" if row.image[:1] == BYTES else "float32", "digest": row.digest,
+        "outcome": row.outcome,
+        "prediction": row.prediction,
+        "radius": row.radius,
+        "image": "uint8" if row.image[:1] == BYTES else "float32",
+        "digest": row.digest,
         "certificate": json.loads(row.certificate),
-    }  # fmt: skip
+    }
     return json.dumps(data, allow_nan=False, separators=(",", ":"))
 
 

@@ -12,7 +12,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ddrs_core.smoothing.memory.directed_rounding import Distance, add_up, distance, subtract_down
+from ddrs_core.smoothing.memory.directed_rounding import (
+    Distance,
+    add_upward,
+    distance,
+    sub_downward,
+)
 from ddrs_core.smoothing.memory.rules import Ball
 from ddrs_core.store.bank.bank_projection import margin
 from ddrs_core.store.bank.images import Pixels
@@ -150,8 +155,8 @@ class ClosestPairs:
         a, b = self._balls[pair[0]], self._balls[pair[1]]
         x, y = self._image(a.id), self._image(b.id)
         apart = distance(x, y)
-        gap = subtract_down(apart.low, add_up(a.radius, b.radius))
-        surely = subtract_down(a.radius, -b.radius) > apart.high  # rational numbers take long
+        gap = sub_downward(apart.low, add_upward(a.radius, b.radius))
+        surely = sub_downward(a.radius, -b.radius) > apart.high  # rational numbers take long
         if gap < 0 and not surely and not _overlap_exactly(x, y, a.radius, b.radius):
             gap = 0.0
         found = Pair(a, b, apart, gap)

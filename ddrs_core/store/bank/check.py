@@ -102,9 +102,14 @@ def check_bank(store: BankStore, connection: Connection, bank_id: str) -> BankCh
     pairs = ClosestPairs(bank.kind.shape, reading.balls, reading.points, read_image)
     pairs.compare(reading.decided_by)
     return BankCheck(
-        bank, len(reading.balls), pairs.tightest, tuple(pairs.overlaps),
-        tuple(reading.damaged[:_SHOWN]), tuple(reading.unproved[:_SHOWN]), pairs.measured,
-    )  # fmt: skip
+        bank,
+        len(reading.balls),
+        pairs.tightest,
+        tuple(pairs.overlaps),
+        tuple(reading.damaged[:_SHOWN]),
+        tuple(reading.unproved[:_SHOWN]),
+        pairs.measured,
+    )
 
 
 class _Reading:

@@ -14,14 +14,14 @@ from typing import IO, Any
 from ddrs_core.errors import DDRSError, InvalidParameterError, require_count
 from ddrs_core.file_access import open_regular
 from ddrs_core.smoothing import Certificate
-from ddrs_core.smoothing.memory.directed_rounding import add_up
+from ddrs_core.smoothing.memory.directed_rounding import add_upward
 from ddrs_core.store.bank.bank_export import ENTRIES, FORMAT, HEADER, IMAGES, VERSION
 from ddrs_core.store.bank.budget import AlphaBudget
 from ddrs_core.store.bank.certificates import find_unproved, read_certificate
 from ddrs_core.store.bank.images import BYTES, FLOATS, Pixels, raw_pixels, read_images
 from ddrs_core.store.bank.records import ABSTAINED, BankKind, BankRecord, check_name
 from ddrs_core.store.bank.rows import new_bank, open_banks
-from ddrs_core.store.bank.settle import NoBalls, Settling
+from ddrs_core.store.bank.settle import BankTransaction, NoBalls
 from ddrs_core.store.errors import StoreError
 
 MAX_BYTES = 2 * 2**30  # of what the file holds, uncompressed
@@ -71,7 +71,9 @@ def import_bank(
     return replace(imported, bank=store.bank(bank.id))
 
 
-def read_bank_file(path: Path, name: str | None, owner: str) -> tuple[ImportedBank, Settling]:
+def read_bank_file(
+    path: Path, name: str | None, owner: str
+) -> tuple[ImportedBank, BankTransaction]:
     """Settle the entries of a file for a new bank, which is not stored yet.
 
     Raises:
@@ -126,10 +128,12 @@ def _header(archive: zipfile.ZipFile) -> dict[str, Any]:
 def _bank(header: dict[str, Any], name: str | None, owner: str) -> BankRecord:
     try:
         kind = BankKind(
-            _of(header, "model", str), _of(header, "num_classes", int),
-            tuple(_of(header, "shape", list)), tuple(_of(header, "class_names", list)),
+            _of(header, "model", str),
+            _of(header, "num_classes", int),
+            tuple(_of(header, "shape", list)),
+            tuple(_of(header, "class_names", list)),
             _of(header, "pixels", str),
-        )  # fmt: skip
+        )
         if not all(isinstance(word, str) for word in kind.class_names):
             raise _FormatError("its class names are no words")
         budget = AlphaBudget.from_dict(_of(header, "budget", dict))
@@ -138,8 +142,8 @@ def _bank(header: dict[str, Any], name: str | None, owner: str) -> BankRecord:
         raise _FormatError(str(error).rstrip(".")) from None
 
 
-def _settle(archive: zipfile.ZipFile, bank: BankRecord) -> tuple[Settling, int]:
-    settling, differing, place = Settling(bank, NoBalls()), 0, 0
+def _settle(archive: zipfile.ZipFile, bank: BankRecord) -> tuple[BankTransaction, int]:
+    settling, differing, place = BankTransaction(bank, NoBalls()), 0, 0
     with archive.open(ENTRIES) as lines, archive.open(IMAGES) as images:
         entries = _entries(lines, images, bank.kind.shape)
         while together := list(islice(entries, _TOGETHER)):
@@ -159,8 +163,10 @@ def _settle(archive: zipfile.ZipFile, bank: BankRecord) -> tuple[Settling, int]:
                             f"{problem}"
                         )
                     same = (found.outcome, found.prediction, found.radius) == (
-                        data.get("outcome"), data.get("prediction"), data.get("radius"),
-                    )  # fmt: skip
+                        data.get("outcome"),
+                        data.get("prediction"),
+                        data.get("radius"),
+                    )
                     differing += not same
             except DDRSError as error:
                 raise _FormatError(f"at ball {max(place, 1)}, {error}".rstrip(".")) from None
@@ -192,7 +198,7 @@ def _entries(
         yield data, certificate, raw_pixels(raw, kind, shape)
 
 
-def _count_abstentions(settling: Settling, header: dict[str, Any]) -> None:
+def _count_abstentions(settling: BankTransaction, header: dict[str, Any]) -> None:
     """Add what was spent of which no ball tells: by abstentions, and by what was only tried."""
     data = _of(header, "abstained", dict)
     count, alpha = _of(data, "count", int), data.get("alpha")
@@ -209,7 +215,7 @@ def _count_abstentions(settling: Settling, header: dict[str, Any]) -> None:
         bank,
         settled=bank.settled + count,
         tried=tried,
-        alpha_sum=add_up(bank.alpha_sum, float(alpha)),
+        alpha_sum=add_upward(bank.alpha_sum, float(alpha)),
         tallies={**bank.tallies, ABSTAINED: count},
     )
 

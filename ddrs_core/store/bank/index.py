@@ -184,12 +184,16 @@ class LoadedIndex:
             self._serial, self._fingerprint = 0, GENESIS
         chosen = (
             select(
-                balls.c.serial, balls.c.indexed, balls.c.prediction, balls.c.radius,
-                balls.c.projection, balls.c.fingerprint,
+                balls.c.serial,
+                balls.c.indexed,
+                balls.c.prediction,
+                balls.c.radius,
+                balls.c.projection,
+                balls.c.fingerprint,
             )
             .where(balls.c.bank_id == self._bank_id, balls.c.serial > self._serial)
             .order_by(balls.c.serial)
-        )  # fmt: skip
+        )
         rows = connection.execute(chosen.execution_options(yield_per=_ROWS))
         for part in rows.partitions():
             self._index.add([self._point(row) for row in part if row.indexed])

@@ -205,12 +205,23 @@ def tally(settlement: Settlement) -> str:
 def bank_record(row: RowMapping) -> BankRecord:
     """A row of the table as a record."""
     kind = BankKind(
-        row["model"], row["num_classes"], tuple(row["shape"]), tuple(row["class_names"]),
+        row["model"],
+        row["num_classes"],
+        tuple(row["shape"]),
+        tuple(row["class_names"]),
         row["pixels"],
-    )  # fmt: skip
+    )
     return BankRecord(
-        row["id"], row["name"], row["owner"], row["created"], kind,
-        AlphaBudget.from_dict(row["budget"]), row["settled"], row["stored"], row["alpha_sum"],
-        {name: int(row["tallies"].get(name, 0)) for name in TALLIES}, row["fingerprint"],
+        row["id"],
+        row["name"],
+        row["owner"],
+        row["created"],
+        kind,
+        AlphaBudget.from_dict(row["budget"]),
+        row["settled"],
+        row["stored"],
+        row["alpha_sum"],
+        {name: int(row["tallies"].get(name, 0)) for name in TALLIES},
+        row["fingerprint"],
         row["tried"],
-    )  # fmt: skip
+    )

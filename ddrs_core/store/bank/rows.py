@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.smoothing import Certificate
-from ddrs_core.smoothing.memory.directed_rounding import add_up
+from ddrs_core.smoothing.memory.directed_rounding import add_upward
 from ddrs_core.smoothing.memory.rules import Outcome
 from ddrs_core.store.bank.attempts import Attempt, find_attempt, insert_attempt
 from ddrs_core.store.bank.budget import AlphaBudget
@@ -29,7 +29,7 @@ from ddrs_core.store.bank.records import (
     bank_record,
     check_name,
 )
-from ddrs_core.store.bank.settle import Settling
+from ddrs_core.store.bank.settle import BankTransaction
 from ddrs_core.store.database import Database
 from ddrs_core.store.errors import StoreError
 from ddrs_core.store.schema import ball_images, balls, banks
@@ -46,9 +46,18 @@ def new_bank(name: str, owner: str, kind: BankKind, budget: AlphaBudget) -> Bank
     """
     tallies = dict.fromkeys(TALLIES, 0)
     return BankRecord(
-        secrets.token_hex(8), check_name(name), owner, 0.0, kind.check(), budget.check(), 0, 0, 0.0,
-        tallies, GENESIS,
-    )  # fmt: skip
+        secrets.token_hex(8),
+        check_name(name),
+        owner,
+        0.0,
+        kind.check(),
+        budget.check(),
+        0,
+        0,
+        0.0,
+        tallies,
+        GENESIS,
+    )
 
 
 class BankStore(Database):
@@ -127,11 +136,17 @@ class BankStore(Database):
             StoreError: if its owner has another of that name.
         """
         values = {
-            "id": bank.id, "name": bank.name, "owner": bank.owner, "model": bank.kind.model,
-            "num_classes": bank.kind.num_classes, "class_names": list(bank.kind.class_names),
-            "shape": list(bank.kind.shape), "pixels": bank.kind.pixels,
-            "budget": bank.budget.to_dict(), **_standing(bank),
-        }  # fmt: skip
+            "id": bank.id,
+            "name": bank.name,
+            "owner": bank.owner,
+            "model": bank.kind.model,
+            "num_classes": bank.kind.num_classes,
+            "class_names": list(bank.kind.class_names),
+            "shape": list(bank.kind.shape),
+            "pixels": bank.kind.pixels,
+            "budget": bank.budget.to_dict(),
+            **_standing(bank),
+        }
         try:
             connection.execute(insert(banks).values(**values, created=self._now()))
         except IntegrityError:
@@ -147,7 +162,7 @@ class BankStore(Database):
         row = _find(connection, bank_id, chosen)
         return bank_record(row), float(row["now"])
 
-    def keep(self, connection: Connection, settling: Settling) -> None:
+    def keep(self, connection: Connection, settling: BankTransaction) -> None:
         """Store what was settled; the bank must be held. A failure ends the whole transaction."""
         bank = settling.bank
         try:
@@ -184,7 +199,7 @@ class BankStore(Database):
             insert_attempt(connection, bank_id, attempt, now)
             spent = bank.alpha_sum
             for _ in range(attempt.count):
-                spent = add_up(spent, attempt.alpha)
+                spent = add_upward(spent, attempt.alpha)
             charged = replace(bank, alpha_sum=spent, tried=bank.tried + attempt.count)
             connection.execute(
                 update_rows(banks).where(banks.c.id == bank_id).values(_standing(charged))
@@ -292,6 +307,15 @@ def _find(connection: Connection, bank_id: str, query: Select[Any]) -> RowMappin
 def _stored_ball(row: Row[Any]) -> StoredBall:
     certificate = Certificate.from_dict(json.loads(row.certificate))
     return StoredBall(
-        row.serial, Outcome(row.outcome), row.prediction, row.radius, row.claimed,
-        row.claimed_radius, row.decided_by, row.alpha, row.digest, row.created, certificate,
-    )  # fmt: skip
+        row.serial,
+        Outcome(row.outcome),
+        row.prediction,
+        row.radius,
+        row.claimed,
+        row.claimed_radius,
+        row.decided_by,
+        row.alpha,
+        row.digest,
+        row.created,
+        certificate,
+    )

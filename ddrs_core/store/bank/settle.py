@@ -1,4 +1,4 @@
-"""Settling certificates one after the other; what is new is kept apart until it is stored."""
+"""Settles certificates one after the other; what is new is kept apart until it is stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.smoothing import ABSTAIN, Certificate
-from ddrs_core.smoothing.memory.directed_rounding import Distance, add_up, distances
+from ddrs_core.smoothing.memory.directed_rounding import Distance, add_upward, distances
 from ddrs_core.smoothing.memory.rules import Ball, Settlement, settle
 from ddrs_core.store.bank.images import BankImage, unpack_image
 from ddrs_core.store.bank.index import BankIndex, StoredPoint
@@ -50,7 +50,7 @@ class NoBalls:
         raise KeyError(serial)
 
 
-class Settling:
+class BankTransaction:
     """Settles against the balls that are stored, and those that it has settled itself.
 
     Args:
@@ -114,7 +114,7 @@ class Settling:
 
     def _count(self, settlement: Settlement, certificate: Certificate) -> None:
         bank, name = self.bank, tally(settlement)
-        spent = add_up(bank.alpha_sum, certificate.alpha)
+        spent = add_upward(bank.alpha_sum, certificate.alpha)
         self.bank = replace(
             bank,
             settled=bank.settled + 1,
@@ -133,16 +133,21 @@ class Settling:
     ) -> None:
         bank = self.bank
         row: dict[str, Any] = {
-            "bank_id": bank.id, "serial": serial, "indexed": settlement.enters_index,
-            "prediction": settlement.prediction, "radius": settlement.radius,
+            "bank_id": bank.id,
+            "serial": serial,
+            "indexed": settlement.enters_index,
+            "prediction": settlement.prediction,
+            "radius": settlement.radius,
             "projection": image.projection.astype("<f4").tobytes(),
-            "outcome": settlement.outcome.value, "claimed": settlement.claimed,
+            "outcome": settlement.outcome.value,
+            "claimed": settlement.claimed,
             "claimed_radius": settlement.claimed_radius,
             "decided_by": None if settlement.by is None else settlement.by.id,
-            "sigma": float(certificate.sigma), "alpha": float(certificate.alpha),
+            "sigma": float(certificate.sigma),
+            "alpha": float(certificate.alpha),
             "digest": image.digest,
             "created": self._now,
-        }  # fmt: skip
+        }
         row["fingerprint"] = next_fingerprint(bank.fingerprint, row, text)
         self.rows.append(row)
         self.image_rows.append(
@@ -203,7 +208,14 @@ def _plain(number: Any) -> Any:
 def next_fingerprint(before: str, row: Mapping[str, Any], certificate: str) -> str:
     """The fingerprint of a bank after one more ball: what was stored, in which order."""
     parts = (
-        before, row["serial"], row["outcome"], row["prediction"], float(row["radius"]).hex(),
-        row["claimed"], float(row["claimed_radius"]).hex(), row["digest"], certificate,
-    )  # fmt: skip
+        before,
+        row["serial"],
+        row["outcome"],
+        row["prediction"],
+        float(row["radius"]).hex(),
+        row["claimed"],
+        float(row["claimed_radius"]).hex(),
+        row["digest"],
+        certificate,
+    )
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]

@@ -32,8 +32,9 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_many_visitors_at_once_load_a_model_once(loads: list[str]) -> None:
     with ThreadPoolExecutor(12) as visitors:
-        found = list(visitors.map(lambda _: engines.get_forward("digits-gaussian-0.50", "cpu"),
-                                  range(48)))  # fmt: skip
+        found = list(
+            visitors.map(lambda _: engines.get_forward("digits-gaussian-0.50", "cpu"), range(48))
+        )
     assert len({id(forward) for forward in found}) == 1
     assert loads == ["digits-gaussian-0.50"]
 

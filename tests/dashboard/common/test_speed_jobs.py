@@ -15,7 +15,7 @@ from ddrs_core.dashboard.compare import launch as compare_start
 from ddrs_core.dashboard.training import controls as training_controls
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs import JobManager
-from ddrs_core.runs.device_queue import Turn, turns_folder
+from ddrs_core.runs.device_queue import DeviceSlot, queue_folder
 from ddrs_core.runs.speeds import CpuTimes, Speeds
 from ddrs_core.training import Gaussian, TrainConfig
 from tests.dashboard.test_compare import SMALL, config
@@ -135,7 +135,7 @@ def test_a_failed_measurement_is_not_repeated_at_every_look(machine: Machine) ->
 def test_runs_on_the_device_are_said_and_a_gpu_is_measured_again_after_them(
     machine: Machine,
 ) -> None:
-    with Turn(turns_folder(), "cuda:0"):
+    with DeviceSlot(queue_folder(), "cuda:0"):
         found = machine.look("cuda:0")
         assert "while another run used the device" in found.how
         assert found.busy == "The device is busy now, with 1 run ahead."

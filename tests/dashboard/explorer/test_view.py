@@ -142,9 +142,25 @@ def test_the_python_snippet_runs_and_gives_the_certificate(
 
 def certificate(**changes: object) -> Certificate:
     made = Certificate(
-        "digits", 3, 1, 1, 0.54321, 0.5, Grade.CONDITIONAL, (10, 990), 100, 1000, 0.001,
-        Bound.ONE_SIDED, 0.9789, 0, "fp32", "abc", 0.5, 1,
-    )  # fmt: skip
+        "digits",
+        3,
+        1,
+        1,
+        0.54321,
+        0.5,
+        Grade.CONDITIONAL,
+        (10, 990),
+        100,
+        1000,
+        0.001,
+        Bound.ONE_SIDED,
+        0.9789,
+        0,
+        "fp32",
+        "abc",
+        0.5,
+        1,
+    )
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -177,9 +193,15 @@ def test_what_is_said_of_an_abstention_is_what_the_votes_say(
     than the one that was chosen beforehand may have most of the votes."""
     n = sum(counts)
     abstained = certificate(
-        prediction=ABSTAIN, radius=0.0, counts=tuple(counts), candidate=candidate, n=n, n0=100,
-        bound=bound, p_lower=0.0,
-    )  # fmt: skip
+        prediction=ABSTAIN,
+        radius=0.0,
+        counts=tuple(counts),
+        candidate=candidate,
+        n=n,
+        n0=100,
+        bound=bound,
+        p_lower=0.0,
+    )
     said = explain_abstention(abstained, ("a", "b", "c"))
     if "No class has more than half" in said:
         assert max(counts) <= n / 2

@@ -55,9 +55,20 @@ def allowed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost:8501", "127.0.0.1", "192.168.1.7:9000", "[::1]:8501", "box", "box.local:80",
-     "BOX.lan", "app.localhost", "box.uni.example", "lab.example.org.:8501", "box.local."],
-)  # fmt: skip
+    [
+        "localhost:8501",
+        "127.0.0.1",
+        "192.168.1.7:9000",
+        "[::1]:8501",
+        "box",
+        "box.local:80",
+        "BOX.lan",
+        "app.localhost",
+        "box.uni.example",
+        "lab.example.org.:8501",
+        "box.local.",
+    ],
+)
 def test_names_that_nobody_else_can_publish_are_answered(host: str, allowed: list[str]) -> None:
     assert is_known_host(host)
     assert ask(host)[0]["status"] == 200
@@ -66,9 +77,19 @@ def test_names_that_nobody_else_can_publish_are_answered(host: str, allowed: lis
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "127.0.0.1.evil.example", "localhost.evil.example:8501", "1.2.3.4.5",
-     "uni.example", "x@evil.example", "", "[::1", ":8501", "evil.example/.local"],
-)  # fmt: skip
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example:8501",
+        "1.2.3.4.5",
+        "uni.example",
+        "x@evil.example",
+        "",
+        "[::1",
+        ":8501",
+        "evil.example/.local",
+    ],
+)
 def test_a_name_that_may_be_made_to_resolve_here_is_refused(host: str, allowed: list[str]) -> None:
     assert not is_known_host(host)
     start, body = ask(host)

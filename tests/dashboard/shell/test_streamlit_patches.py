@@ -66,9 +66,12 @@ def play(
     def run(scene: Callable[[AppSession], Awaitable[None]]) -> None:
         async def whole() -> None:
             session = AppSession(
-                script_data=ScriptData("main.py", False), uploaded_file_manager=MagicMock(),
-                script_cache=MagicMock(), message_enqueued_callback=None, user_info={},
-            )  # fmt: skip
+                script_data=ScriptData("main.py", False),
+                uploaded_file_manager=MagicMock(),
+                script_cache=MagicMock(),
+                message_enqueued_callback=None,
+                user_info={},
+            )
             session.has_fragment = lambda _: True  # type: ignore[method-assign]
             await scene(session)
 

@@ -63,8 +63,12 @@ def get(path: str, *, scheme: str = "http", **headers: str) -> dict[str, str]:
 
     lines = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
     scope = {
-        "type": "http", "method": "GET", "path": path, "headers": lines, "scheme": scheme,
-    }  # fmt: skip
+        "type": "http",
+        "method": "GET",
+        "path": path,
+        "headers": lines,
+        "scheme": scheme,
+    }
     run_apart(VisitorCookie(site)(scope, receive, send))
     return {k.decode(): v.decode() for k, v in sent[0]["headers"]}
 

@@ -157,15 +157,21 @@ def test_shards_of_two_downloads_are_not_one_split(tmp_path: Path) -> None:
         ("default/train/0000 default/test/0000", "", {"test": [1], "train": [0]}),
         ("default/train/0000 default/train/0001", "", {"test": [0, 1]}),
         ("default/train/0000 other/train/0000", "", {"test": [0]}),
-        ("plain_text/train-00000-of-00001 plain_text/test-00000-of-00001", "",
-         {"test": [1], "train": [0]}),
-        ("default/partial-train/0000 default/validation/0000", "default",
-         {"test": [1], "train": [0]}),
+        (
+            "plain_text/train-00000-of-00001 plain_text/test-00000-of-00001",
+            "",
+            {"test": [1], "train": [0]},
+        ),
+        (
+            "default/partial-train/0000 default/validation/0000",
+            "default",
+            {"test": [1], "train": [0]},
+        ),
         ("a/train/0000 b/test/0000", "a", {"test": [0]}),
         ("training testing", "", {"test": [1], "train": [0]}),
         ("train/part-0 valid/part-0", "", {"test": [1], "train": [0]}),
     ],
-)  # fmt: skip
+)
 def test_layouts_of_hugging_face(
     tmp_path: Path, files: str, inside: str, labels: dict[str, list[int]]
 ) -> None:

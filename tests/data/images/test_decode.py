@@ -286,8 +286,11 @@ read_picture(buffer.getvalue())
 """
     done = subprocess.run(
         [sys.executable, "-W", "always::UserWarning:PIL.Image", "-c", code],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "Warning" not in done.stderr
 

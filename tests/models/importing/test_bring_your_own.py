@@ -109,8 +109,10 @@ def test_an_untrained_network_is_flagged(tmp_path: Path) -> None:
     network = registry.load_model("digits-gaussian-0.25", "cpu").network
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        state = {k: torch.randn_like(v) if v.is_floating_point() and "var" not in k else v
-                 for k, v in network.state_dict().items()}  # fmt: skip
+        state = {
+            k: torch.randn_like(v) if v.is_floating_point() and "var" not in k else v
+            for k, v in network.state_dict().items()
+        }
     torch.save(state, tmp_path / "noise.pth")
     proposal = propose(read_state(tmp_path / "noise.pth"))
     assert proposal.near_chance

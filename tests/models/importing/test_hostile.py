@@ -521,8 +521,9 @@ def test_no_damage_raises_anything_else(tmp_path: Path, good: dict[str, Any], ho
     if how == "safetensors":
         save_file(good, path)
     else:
-        torch.save({"state_dict": good, "epoch": 1}, path,
-                   _use_new_zipfile_serialization=how == "zip")  # fmt: skip
+        torch.save(
+            {"state_dict": good, "epoch": 1}, path, _use_new_zipfile_serialization=how == "zip"
+        )
     content = path.read_bytes()
     chance = random.Random(0)
     refusals = 0

@@ -617,6 +617,15 @@ def test_a_description_names_what_matters(tmp_path: Path) -> None:
     )
     raw = read_state(tmp_path / "a.pth.tar")
     text = "\n".join(describe(raw, recognise(raw)))
-    for part in ("a.pth.tar", "Cohen", "90", "optimizer", "'1.'", "cifar_resnet20_projection",
-                 "3 x 32 x 32", "not in the file", build_foreign(raw).card.digest):  # fmt: skip
+    for part in (
+        "a.pth.tar",
+        "Cohen",
+        "90",
+        "optimizer",
+        "'1.'",
+        "cifar_resnet20_projection",
+        "3 x 32 x 32",
+        "not in the file",
+        build_foreign(raw).card.digest,
+    ):
         assert part in text

@@ -41,8 +41,17 @@ def path(tmp_path: Path) -> Path:
 def test_the_answer_is_that_of_reading_here(path: Path, tmp_path: Path) -> None:
     here, there = read_state(path), read_isolated(path, tmp_path / "out")
     assert here.normalization is not None
-    for name in ("name", "layout", "prefix", "arch_hint", "epoch", "extras", "normalization",
-                 "notes", "size"):  # fmt: skip
+    for name in (
+        "name",
+        "layout",
+        "prefix",
+        "arch_hint",
+        "epoch",
+        "extras",
+        "normalization",
+        "notes",
+        "size",
+    ):
         assert getattr(here, name) == getattr(there, name)
     assert here.state.keys() == there.state.keys()
     assert all(torch.equal(here.state[key], there.state[key]) for key in here.state)

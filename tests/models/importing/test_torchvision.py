@@ -51,8 +51,10 @@ def publish(folder: Path, base: str = "http://localhost") -> PublishedWeights:
 def test_facts_that_torchvision_publishes() -> None:
     resnet = get_published("torchvision-resnet50-imagenet1k_v2")
     assert (resnet.architecture, resnet.weights, resnet.shape) == (
-        "resnet50", "IMAGENET1K_V2", (3, 224, 224),
-    )  # fmt: skip
+        "resnet50",
+        "IMAGENET1K_V2",
+        (3, 224, 224),
+    )
     assert resnet.accuracy == pytest.approx(0.80858)
     assert resnet.num_params == 25_557_032
     assert resnet.sha256_prefix == "11ad3fa6"
@@ -86,8 +88,9 @@ def test_the_input_transformation_is_part_of_the_normalisation(name: str) -> Non
     theirs = models.get_model(name, weights=None, **aux)
     entry = get_published(f"torchvision-{name}-imagenet1k_v1")
     pixels = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406),
-                                                         (0.229, 0.224, 0.225)))  # fmt: skip
+    mean, std = (
+        torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    )
     ours = (pixels - torch.tensor(entry.normalization.mean).view(3, 1, 1)) / torch.tensor(
         entry.normalization.std
     ).view(3, 1, 1)
@@ -100,8 +103,11 @@ def test_loading(hub: Path) -> None:
     classifier = load_published(entry)
     card = classifier.card
     assert (card.name, card.dataset, card.method, card.sigma) == (
-        "torchvision-squeezenet1_1-imagenet1k_v1", "imagenet", "standard", 0.0,
-    )  # fmt: skip
+        "torchvision-squeezenet1_1-imagenet1k_v1",
+        "imagenet",
+        "standard",
+        0.0,
+    )
     assert card.origin == "torchvision, IMAGENET1K_V1"
     assert card.shape == (3, 224, 224)
     state = torch.load(entry.file, weights_only=True)

@@ -23,7 +23,7 @@ from ddrs_core.models.inference.device_memory import (
     free_memory,
     is_out_of_memory,
 )
-from ddrs_core.models.inference.gradients import in_parts, side_by_side
+from ddrs_core.models.inference.gradients import checkpointed, data_parallel_cpu
 from ddrs_core.smoothing.sigma.ascent import soft_radius
 
 CPU_MESSAGE = (
@@ -214,7 +214,7 @@ def test_gradients_in_parts_are_the_whole_gradients(network: nn.Module, images: 
     whole, parts = x.clone().requires_grad_(True), x.clone().requires_grad_(True)
     weight = torch.randn((35, 5), generator=torch.Generator().manual_seed(0))
     (network(whole) * weight).sum().backward()
-    (in_parts(network, parts, 8) * weight).sum().backward()
+    (checkpointed(network, parts, 8) * weight).sum().backward()
     assert whole.grad is not None
     torch.testing.assert_close(parts.grad, whole.grad, rtol=1e-5, atol=1e-6)
 
@@ -230,7 +230,7 @@ def test_one_part_at_a_time_keeps_its_activations(network: nn.Module, images: Te
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
         network(x)
         whole, kept[:] = sum(kept), []
-        in_parts(network, x, 10)
+        checkpointed(network, x, 10)
     assert sum(kept) < whole / 10
 
 
@@ -243,8 +243,8 @@ def test_side_by_side_gives_the_same_gradients(network: nn.Module, images: Tenso
     with ThreadPoolExecutor(3) as executor:
         for evaluate in (
             network,
-            lambda x: side_by_side(network, x, CpuPool(executor, 3)),
-            lambda x: side_by_side(network, x, CpuPool(executor, 3)),
+            lambda x: data_parallel_cpu(network, x, CpuPool(executor, 3)),
+            lambda x: data_parallel_cpu(network, x, CpuPool(executor, 3)),
         ):
             leaf = x.clone().requires_grad_(True)
             (evaluate(leaf) * weight).sum().backward()

@@ -23,10 +23,10 @@ from ddrs_core.smoothing import (
     AscentConfig,
     Certificate,
     FixedSamples,
-    Looks,
+    LookSchedule,
     SearchConfig,
-    UntilNarrow,
-    UntilPlaced,
+    StopAtRadii,
+    StopAtRelativeWidth,
 )
 from tests.data.layouts import digit_folders
 
@@ -36,8 +36,8 @@ CONFIGS = [
     FIXED,
     replace(FIXED, method=Method.DS, strategy=SEARCH),
     replace(FIXED, method=Method.DS, strategy=AscentConfig(steps=2, samples=2), limit=40),
-    replace(FIXED, n=3000, until=UntilPlaced((0.0, 0.5)), limit=40),
-    replace(FIXED, n=3000, until=UntilNarrow(0.2), indices=(5, 3, 400)),
+    replace(FIXED, n=3000, until=StopAtRadii((0.0, 0.5)), limit=40),
+    replace(FIXED, n=3000, until=StopAtRelativeWidth(0.2), indices=(5, 3, 400)),
 ]
 
 
@@ -111,7 +111,7 @@ class _KilledError(BaseException):
         {"method": Method.DS, "strategy": SEARCH},
         {"method": Method.DS, "strategy": AscentConfig(steps=6, samples=2, guard=20, average=0.5)},
         {"n": 600},
-        {"n": 2000, "until": UntilPlaced((0.0, 0.5))},
+        {"n": 2000, "until": StopAtRadii((0.0, 0.5))},
     ],
 )
 def test_a_run_that_is_always_killed_ends_and_asks_the_network_nothing_twice(
@@ -217,9 +217,15 @@ def test_a_configuration_survives_json(config: CertifyConfig) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"method": "fixd"}, {"until": {"radii": []}}, {"n": 3}, {"sigma": -1}, {"surprise": 1},
-     {"strategy": {"bounds": [1, 2], "ratio": 1.1, "what": 2}}],
-)  # fmt: skip
+    [
+        {"method": "fixd"},
+        {"until": {"radii": []}},
+        {"n": 3},
+        {"sigma": -1},
+        {"surprise": 1},
+        {"strategy": {"bounds": [1, 2], "ratio": 1.1, "what": 2}},
+    ],
+)
 def test_a_damaged_configuration_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(DDRSError):
         CertifyConfig.from_dict({**FIXED.to_dict(), **change})
@@ -234,4 +240,4 @@ def test_the_smaller_the_first_look_the_more_images_share_batches(kind: str) -> 
     assert all(BLOCK % size == 0 for size in sizes)
     assert sizes[0] == BLOCK
     assert sizes[-1] == 1
-    assert images_together(AdaptiveSamples(Looks(100_000)), kind) >= 4
+    assert images_together(AdaptiveSamples(LookSchedule(100_000)), kind) >= 4

@@ -26,15 +26,15 @@ from ddrs_core.runs.cluster import connection as cluster_connection
 from ddrs_core.runs.cluster import pool as cluster_crew
 from ddrs_core.runs.cluster.cluster import cluster_steps
 from ddrs_core.runs.cluster.connection import ClusterError, require_ray
-from ddrs_core.runs.cluster.pool import seats_of
+from ddrs_core.runs.cluster.pool import slots_of
 from ddrs_core.runs.cluster.worker import cores_per_worker
-from ddrs_core.smoothing import AscentConfig, Certificate, UntilPlaced
+from ddrs_core.smoothing import AscentConfig, Certificate, StopAtRadii
 from tests.data.layouts import digit_folders
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("one_thread", "own_ray")]
 
 FIXED = CertifyConfig("digits", "digits-gaussian-0.50", Method.FIXED, 0.5, n=500, limit=96)
-ADAPTIVE = replace(FIXED, n=4000, until=UntilPlaced((0.0, 0.5)))
+ADAPTIVE = replace(FIXED, n=4000, until=StopAtRadii((0.0, 0.5)))
 ASCENT = replace(FIXED, method=Method.DS, strategy=AscentConfig(steps=3, samples=2), n=200)
 CONFIGS = [FIXED, ADAPTIVE, ASCENT]
 
@@ -276,6 +276,6 @@ def test_cores_are_shared_out_equally(monkeypatch: pytest.MonkeyPatch) -> None:
         {"NodeID": "c", "Alive": False, "Resources": {"CPU": 6.0, "GPU": 1.0}},
         {"NodeID": "d", "Alive": True, "Resources": {}},
     ]
-    assert [(seat.node, seat.cores) for seat in seats_of(nodes, "cuda")] == [("a", 8)] * 2
-    on_cores = [(seat.node, seat.cores) for seat in seats_of(nodes, "cpu")]
+    assert [(slot.node, slot.cores) for slot in slots_of(nodes, "cuda")] == [("a", 8)] * 2
+    on_cores = [(slot.node, slot.cores) for slot in slots_of(nodes, "cpu")]
     assert on_cores == [("a", 4)] * 4 + [("b", 3)] * 2

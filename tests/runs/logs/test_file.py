@@ -12,16 +12,26 @@ from ddrs_core.runs.logs.file import COLUMNS, HEADER, OLDER_COLUMNS, SETTINGS, L
 from ddrs_core.runs.logs.reading import read_log
 from ddrs_core.runs.logs.writing import LogFile, recorded_execution
 from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, Grade
-from ddrs_core.smoothing.alpha_spending import Looks
+from ddrs_core.smoothing.alpha_spending import LookSchedule
 from ddrs_core.smoothing.certificate import prove_radius
 from tests.disks import files_of_at_most
 
 SETTINGS_TEXT = {
-    "dataset": "digits", "split": "test", "model": "0123456789abcdef", "sigma_0": "0.5",
-    "strategy": "fixed", "n0": "100", "n": "1000", "alpha": "0.001", "bound": "one-sided",
-    "seed": "0", "precision": "fp32", "device": "cpu", "schedule": "",
-}  # fmt: skip
-LOOKS = Looks(n_max=1000, first=128, growth=50)
+    "dataset": "digits",
+    "split": "test",
+    "model": "0123456789abcdef",
+    "sigma_0": "0.5",
+    "strategy": "fixed",
+    "n0": "100",
+    "n": "1000",
+    "alpha": "0.001",
+    "bound": "one-sided",
+    "seed": "0",
+    "precision": "fp32",
+    "device": "cpu",
+    "schedule": "",
+}
+LOOKS = LookSchedule(n_max=1000, first=128, growth=50)
 ADAPTIVE = {**SETTINGS_TEXT, "schedule": f"{LOOKS.to_text()} radii=0,0.25 reach=0.9 doubt=0.01"}
 
 
@@ -30,9 +40,26 @@ def certificate(index: int, schedule: str = "", n: int = 1000) -> Certificate:
     counts = (n - 20, 20)
     proof = prove_radius(counts, 0, 0.5, alpha, Bound.ONE_SIDED)
     return Certificate(
-        "digits", index, 0, 0, proof.radius, 0.5, Grade.UNCONDITIONAL, counts, 100, n, 0.001,
-        Bound.ONE_SIDED, proof.p_lower, 0, "fp32", "0123456789abcdef", 1.5, 0, schedule,
-    )  # fmt: skip
+        "digits",
+        index,
+        0,
+        0,
+        proof.radius,
+        0.5,
+        Grade.UNCONDITIONAL,
+        counts,
+        100,
+        n,
+        0.001,
+        Bound.ONE_SIDED,
+        proof.p_lower,
+        0,
+        "fp32",
+        "0123456789abcdef",
+        1.5,
+        0,
+        schedule,
+    )
 
 
 def write_older(path: Path, count: int) -> str:
@@ -64,9 +91,15 @@ FAILURE = "The picture 'cat/3.png' is damaged\tor incomplete."
 
 def unreadable(index: int) -> Certificate:
     return replace(
-        certificate(index), prediction=ABSTAIN, radius=0.0, counts=(0, 0), n=0, p_lower=0.0,
-        candidate=ABSTAIN, failure=FAILURE,
-    )  # fmt: skip
+        certificate(index),
+        prediction=ABSTAIN,
+        radius=0.0,
+        counts=(0, 0),
+        n=0,
+        p_lower=0.0,
+        candidate=ABSTAIN,
+        failure=FAILURE,
+    )
 
 
 def test_an_image_that_cannot_be_read_is_a_row_that_others_can_read(tmp_path: Path) -> None:
@@ -193,14 +226,22 @@ def test_a_file_goes_on_with_its_own_line_ends(tmp_path: Path, end: str, schedul
 @pytest.mark.parametrize(
     "changes",
     [
-        {"radius": "0.9"}, {"radius": "0.1"}, {"radius": "0.9", "p_lower": "0.97"},
-        {"p_lower": "0.99"}, {"predict": "-1", "radius": "0.0"}, {"predict": "1"},
-        {"candidate": "1"}, {"count": "999"}, {"correct": "0"}, {"counts": "990,10"},
-        {"sigma": "0.6"}, {"grade": "conditional on sigma_x"},
+        {"radius": "0.9"},
+        {"radius": "0.1"},
+        {"radius": "0.9", "p_lower": "0.97"},
+        {"p_lower": "0.99"},
+        {"predict": "-1", "radius": "0.0"},
+        {"predict": "1"},
+        {"candidate": "1"},
+        {"count": "999"},
+        {"correct": "0"},
+        {"counts": "990,10"},
+        {"sigma": "0.6"},
+        {"grade": "conditional on sigma_x"},
         {"radius": "10.3", "sigma": "5.0"},
     ],
     ids=lambda changes: ",".join(changes),
-)  # fmt: skip
+)
 def test_a_row_that_was_edited_stops_a_resumed_run(tmp_path: Path, changes: dict[str, str]) -> None:
     path = tmp_path / "a.tsv"
     lines = [HEADER, *(LogRow(certificate(i), SETTINGS_TEXT).to_line() for i in range(3))]

@@ -16,7 +16,7 @@ from ddrs_core.runs.results.comparison import certified_accuracy
 from ddrs_core.runs.results.rows import RowFormat, rows_bytes
 from ddrs_core.runs.results.summary import summarize_results
 from ddrs_core.smoothing import Bound
-from ddrs_core.smoothing.alpha_spending import Looks
+from ddrs_core.smoothing.alpha_spending import LookSchedule
 from ddrs_core.smoothing.certificate import prove_radius
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -132,17 +132,22 @@ def test_every_kind_of_claim_is_recounted() -> None:
 
 def test_random_claims_never_exceed_what_the_votes_prove() -> None:
     rng = np.random.default_rng(0)
-    looks = Looks(1000, first=128, growth=50)
+    looks = LookSchedule(1000, first=128, growth=50)
     for schedule in ("", looks.to_text()):
         for bound in Bound:
             n = int(rng.choice(looks.places)) if schedule else 1000
             counts = rng.multinomial(n, rng.dirichlet([1, 0.2, 0.2]))
             radius, p_lower = float(rng.uniform(0, 3)), float(rng.uniform(0.5, 1))
             changes = {
-                "counts": ",".join(map(str, counts)), "n": str(n), "candidate": "0",
-                "predict": "0", "radius": repr(radius), "p_lower": repr(p_lower),
-                "bound": bound.value, "schedule": schedule,
-            }  # fmt: skip
+                "counts": ",".join(map(str, counts)),
+                "n": str(n),
+                "candidate": "0",
+                "predict": "0",
+                "radius": repr(radius),
+                "p_lower": repr(p_lower),
+                "bound": bound.value,
+                "schedule": schedule,
+            }
             (row, *_) = parse_log(own_log(1, **changes).encode(), "x").rows
             c = row.certificate
             assert c is not None
@@ -293,38 +298,51 @@ def test_a_sigma_for_each_image_makes_radii_conditional() -> None:
     ("header", "row", "dialect", "expected"),
     [
         (
-            "idx label predict radius correct time", "4 6 6 0.339 1 0:00:14.2",
-            "cohen", (4, 6, 6, 0.339, True, 14.2, None),
+            "idx label predict radius correct time",
+            "4 6 6 0.339 1 0:00:14.2",
+            "cohen",
+            (4, 6, 6, 0.339, True, 14.2, None),
         ),
         (
-            "idx label predict radius correct sigma time", "4 6 2 7.11e-05 0 0.31 0:00:15",
-            "ddrs-authors", (4, 6, 2, 7.11e-05, False, 15.0, 0.31),
+            "idx label predict radius correct sigma time",
+            "4 6 2 7.11e-05 0 0.31 0:00:15",
+            "ddrs-authors",
+            (4, 6, 2, 7.11e-05, False, 15.0, 0.31),
         ),
         (
-            "idx label predict correct time", "4 6 6 1 15.4",
-            "predict", (4, 6, 6, 0.0, True, 15.4, None),
+            "idx label predict correct time",
+            "4 6 6 1 15.4",
+            "predict",
+            (4, 6, 6, 0.0, True, 15.4, None),
         ),
         (
-            "idx label predict basePredict correct time", "4 6 -1 6 0 0:01:00",
-            "base-predict", (4, 6, -1, 0.0, False, 60.0, None),
+            "idx label predict basePredict correct time",
+            "4 6 -1 6 0 0:01:00",
+            "base-predict",
+            (4, 6, -1, 0.0, False, 60.0, None),
         ),
         (
             "idx label predict radius radius_proxy correct min_sigma time",
             "4 6 6 0.5 0.8 1 0.12 1:00:00.5",
-            "ancer", (4, 6, 6, 0.5, True, 3600.5, 0.12),
+            "ancer",
+            (4, 6, 6, 0.5, True, 3600.5, 0.12),
         ),
         (
-            "original_idx label predict radius correct time", "4999 6 6 1.2 1 3",
-            "original-idx", (4999, 6, 6, 1.2, True, 3.0, None),
+            "original_idx label predict radius correct time",
+            "4999 6 6 1.2 1 3",
+            "original-idx",
+            (4999, 6, 6, 1.2, True, 3.0, None),
         ),
         (
-            "idx label predict radius good correct time", "4 6 6 0.1 1 1 2",
-            "relative", (4, 6, 6, 0.1, True, 2.0, None),
+            "idx label predict radius good correct time",
+            "4 6 6 0.1 1 1 2",
+            "relative",
+            (4, 6, 6, 0.1, True, 2.0, None),
         ),
         ("idx predict radius correct", "4 6 .1 1", "relative", (4, None, 6, 0.1, True, None, None)),
         ("idx label predict radius", "4 6 6 0.1", "relative", (4, 6, 6, 0.1, True, None, None)),
     ],
-)  # fmt: skip
+)
 def test_dialects(header: str, row: str, dialect: str, expected: tuple[object, ...]) -> None:
     text = f"{header}\n{row}\n".replace(" ", "\t")
     assert rows_of(text) == [expected]

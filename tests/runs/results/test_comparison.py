@@ -10,7 +10,7 @@ from scipy.stats import binom
 
 from ddrs_core.errors import DDRSError
 from ddrs_core.runs.results.comparison import (
-    cap_slope,
+    cap_over_sigma,
     certified_accuracy,
     certified_curve,
     envelope,
@@ -117,21 +117,29 @@ def test_the_envelope_is_the_best_at_each_radius_and_says_what_it_is() -> None:
 def test_the_cap_is_that_of_the_literature() -> None:
     results = results_of([0.1], n=100_000, method="fixed", sigma=0.5)
     assert radius_cap(results) == pytest.approx(0.5 * 3.811, abs=0.0005)
-    assert cap_slope(replace(results, n=100)) == pytest.approx(1.500, abs=0.0005)
+    assert cap_over_sigma(replace(results, n=100)) == pytest.approx(1.500, abs=0.0005)
     assert radius_cap(replace(results, method="ds")) is None
-    assert cap_slope(replace(results, n=None)) is None
+    assert cap_over_sigma(replace(results, n=None)) is None
 
 
 def test_mismatches_are_said_in_words() -> None:
     assert mismatches((MIXED, MIXED)) == ()
     other = replace(
-        results_of([0.1, 0.2], [True, None]), n=100_000, alpha=0.01, dataset="cifar10",
-        precision="bf16", split="test",
-    )  # fmt: skip
+        results_of([0.1, 0.2], [True, None]),
+        n=100_000,
+        alpha=0.01,
+        dataset="cifar10",
+        precision="bf16",
+        split="test",
+    )
     said = " ".join(mismatches((replace(MIXED, dataset="digits", precision="fp32"), other)))
     for words in (
-        "the sets have 5, 2, of which all share 2", "N differs: 1,000, 100,000",
-        "alpha differs: 0.001, 0.01", "The data set differs: digits, cifar10",
-        "The precision differs", "The split is not recorded", "1 image without a label",
-    ):  # fmt: skip
+        "the sets have 5, 2, of which all share 2",
+        "N differs: 1,000, 100,000",
+        "alpha differs: 0.001, 0.01",
+        "The data set differs: digits, cifar10",
+        "The precision differs",
+        "The split is not recorded",
+        "1 image without a label",
+    ):
         assert words in said

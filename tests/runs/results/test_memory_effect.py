@@ -15,9 +15,25 @@ def claim(votes: int, candidate: int, label: int) -> Certificate:
     """The certificate of an image with so many of 1,000 votes for one of two classes."""
     counts = (votes, 1000 - votes) if candidate == 0 else (1000 - votes, votes)
     made = Certificate(
-        "digits", 0, label, ABSTAIN, 0.0, 0.5, Grade.FOR_QUERIES_AFTER, counts, 100, 1000, 0.001,
-        Bound.ONE_SIDED, 0.5, 0, "fp32", "no such digest", 1.5, candidate,
-    )  # fmt: skip
+        "digits",
+        0,
+        label,
+        ABSTAIN,
+        0.0,
+        0.5,
+        Grade.FOR_QUERIES_AFTER,
+        counts,
+        100,
+        1000,
+        0.001,
+        Bound.ONE_SIDED,
+        0.5,
+        0,
+        "fp32",
+        "no such digest",
+        1.5,
+        candidate,
+    )
     radius = made.recompute_radius()
     return replace(made, radius=radius, prediction=candidate if radius > 0 else ABSTAIN)
 

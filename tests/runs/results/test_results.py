@@ -9,14 +9,30 @@ import pytest
 from ddrs_core.models import get_card
 from ddrs_core.runs.results.results import from_certificates, trained_how
 from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, Grade
-from ddrs_core.smoothing.alpha_spending import Looks
+from ddrs_core.smoothing.alpha_spending import LookSchedule
 
 
 def certificate(index: int = 0, label: int | None = 0, **changes: object) -> Certificate:
     made = Certificate(
-        "digits", index, label, 0, 0.3, 0.5, Grade.UNCONDITIONAL, (990, 10), 100, 1000, 0.001,
-        Bound.ONE_SIDED, 0.97, 0, "fp32", "no such digest", 1.5, 0,
-    )  # fmt: skip
+        "digits",
+        index,
+        label,
+        0,
+        0.3,
+        0.5,
+        Grade.UNCONDITIONAL,
+        (990, 10),
+        100,
+        1000,
+        0.001,
+        Bound.ONE_SIDED,
+        0.97,
+        0,
+        "fp32",
+        "no such digest",
+        1.5,
+        0,
+    )
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
@@ -67,7 +83,7 @@ def test_settings_tell_what_a_certificate_does_not_hold() -> None:
 
 
 def test_adaptive_sampling_makes_the_mean_radius_a_floor_unless_it_aims_at_a_width() -> None:
-    looks = Looks(1000, first=128).to_text()
+    looks = LookSchedule(1000, first=128).to_text()
     found = [certificate(i, n=n, schedule=looks) for i, n in enumerate((128, 1000))]
     assert from_certificates(found, id="a", title="A").n == 1000
     for rule, floor in (("radii=0,0.25 reach=0.9", True), ("width=0.05", False)):

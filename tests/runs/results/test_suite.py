@@ -19,11 +19,15 @@ DIGITS = [
     )
 ]
 CIFAR10 = [
-    "cifar10-resnet20-gaussian-0.12", "cifar10-resnet20-gaussian-0.25",
-    "cifar10-resnet20-gaussian-0.50", "cifar10-resnet20-smoothadv-0.25",
-    "cifar10-resnet20-macer-0.25", "cifar10-resnet20-gaussian-ds2-0.25",
-    "cifar10-resnet20-smoothadv-ds2-0.25", "cifar10-resnet20-macer-ds2-0.25",
-]  # fmt: skip
+    "cifar10-resnet20-gaussian-0.12",
+    "cifar10-resnet20-gaussian-0.25",
+    "cifar10-resnet20-gaussian-0.50",
+    "cifar10-resnet20-smoothadv-0.25",
+    "cifar10-resnet20-macer-0.25",
+    "cifar10-resnet20-gaussian-ds2-0.25",
+    "cifar10-resnet20-smoothadv-ds2-0.25",
+    "cifar10-resnet20-macer-ds2-0.25",
+]
 SUITE = [*DIGITS, *CIFAR10]
 MEGABYTES = 15
 

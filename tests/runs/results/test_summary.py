@@ -13,9 +13,24 @@ from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, Grade
 
 def certificate(label: int, prediction: int, radius: float, counts: tuple[int, ...]) -> Certificate:
     return Certificate(
-        "digits", 0, label, prediction, radius, 0.5, Grade.UNCONDITIONAL, counts, 100, 10, 0.001,
-        Bound.ONE_SIDED, 0.5, 0, "fp32", "digest", 1.5,
-    )  # fmt: skip
+        "digits",
+        0,
+        label,
+        prediction,
+        radius,
+        0.5,
+        Grade.UNCONDITIONAL,
+        counts,
+        100,
+        10,
+        0.001,
+        Bound.ONE_SIDED,
+        0.5,
+        0,
+        "fp32",
+        "digest",
+        1.5,
+    )
 
 
 def test_counts_by_hand():

@@ -51,8 +51,11 @@ def test_every_row_says_what_its_radii_are_worth() -> None:
     sets = [replace(results, method=method) for method in ("fixed", "ds", "ds-memory", "unknown")]
     table = comparison_table(sets, [0.0])
     assert [row[table.head.index("guarantee")] for row in table.rows] == [
-        "unconditional", "conditional on sigma_x", "for queries after x", "not recorded",
-    ]  # fmt: skip
+        "unconditional",
+        "conditional on sigma_x",
+        "for queries after x",
+        "not recorded",
+    ]
 
 
 def test_predictions_enter_no_zero_into_a_table() -> None:
@@ -114,11 +117,20 @@ def test_hostile_titles_stay_in_their_cell(form: TableFormat) -> None:
 @pytest.mark.parametrize(
     "title",
     [
-        "a`code`", "<img src=x onerror=alert(1)>", "**bold**", "_em_ and __strong__", "~~gone~~",
-        "[a](http://elsewhere)", "![x](http://elsewhere/x.png)", "&lt;b&gt;", "$a^2$",
-        "see http://elsewhere and www.elsewhere.org", "a\\", "a\\|b",
+        "a`code`",
+        "<img src=x onerror=alert(1)>",
+        "**bold**",
+        "_em_ and __strong__",
+        "~~gone~~",
+        "[a](http://elsewhere)",
+        "![x](http://elsewhere/x.png)",
+        "&lt;b&gt;",
+        "$a^2$",
+        "see http://elsewhere and www.elsewhere.org",
+        "a\\",
+        "a\\|b",
     ],
-)  # fmt: skip
+)
 def test_names_are_no_markup_in_markdown(title: str) -> None:
     """Whatever is markup in GitHub's Markdown follows a backslash, and the words stay."""
     text = render(
@@ -180,8 +192,13 @@ def test_exported_rows_of_images_that_could_not_be_read_stay_so() -> None:
     first = results.rows[0]
     assert first.certificate is not None
     failed = replace(
-        first.certificate, prediction=-1, radius=0.0, n=0, counts=(0, 0), failure="cut off",
-    )  # fmt: skip
+        first.certificate,
+        prediction=-1,
+        radius=0.0,
+        n=0,
+        counts=(0, 0),
+        failure="cut off",
+    )
     row = replace(first, prediction=-1, radius=0.0, correct=False, certificate=failed)
     made = replace(results, rows=(row, *results.rows[1:]))
     again = parse_log(rows_bytes([made], RowFormat.TSV), "again.tsv")

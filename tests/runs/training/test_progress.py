@@ -9,7 +9,7 @@ import psutil
 import pytest
 import torch
 
-from ddrs_core.runs.device_queue import Turn
+from ddrs_core.runs.device_queue import DeviceSlot
 from ddrs_core.runs.training import progress as training_progress
 from ddrs_core.runs.training.progress import ProgressReporter, TrainingStage, read_progress
 from ddrs_core.runs.training.run import TrainingFiles, TrainingStopped, train_and_save
@@ -99,12 +99,12 @@ def test_a_run_tells_its_stages_and_a_stopped_one_where_it_is(tmp_path: Path) ->
 
 
 def test_turns_are_first_come_first_served(tmp_path: Path) -> None:
-    with Turn(tmp_path, "cpu") as first, Turn(tmp_path, "cpu") as second:
-        with Turn(tmp_path, "cuda:0") as elsewhere:
+    with DeviceSlot(tmp_path, "cpu") as first, DeviceSlot(tmp_path, "cpu") as second:
+        with DeviceSlot(tmp_path, "cuda:0") as elsewhere:
             assert elsewhere.take()
         assert not second.take()
         assert first.take()
-        with Turn(tmp_path, "cpu") as third:
+        with DeviceSlot(tmp_path, "cpu") as third:
             assert (first.ahead(), second.ahead(), third.ahead()) == (0, 1, 2)
             assert not third.take()
             first.__exit__(None, None, None)
@@ -117,9 +117,9 @@ def test_turns_are_first_come_first_served(tmp_path: Path) -> None:
 
 def test_who_asked_first_goes_first_whenever_it_arrives(tmp_path: Path) -> None:
     with (
-        Turn(tmp_path, "cpu", 10.0) as running,
-        Turn(tmp_path, "cpu", 30.0) as late,
-        Turn(tmp_path, "cpu", 20.0) as early,
+        DeviceSlot(tmp_path, "cpu", 10.0) as running,
+        DeviceSlot(tmp_path, "cpu", 30.0) as late,
+        DeviceSlot(tmp_path, "cpu", 20.0) as early,
     ):
         assert running.take()
         assert (running.ahead(), early.ahead(), late.ahead()) == (0, 1, 2)
@@ -128,7 +128,7 @@ def test_who_asked_first_goes_first_whenever_it_arrives(tmp_path: Path) -> None:
 def test_a_dead_runs_ticket_counts_no_more(tmp_path: Path) -> None:
     dead = tmp_path / f"{1:020d}-4194305-cpu.ticket"
     dead.write_text("")
-    with Turn(tmp_path, "cpu") as turn:
+    with DeviceSlot(tmp_path, "cpu") as turn:
         assert turn.ahead() == 0
         assert turn.take()
     assert not dead.exists()

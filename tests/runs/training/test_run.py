@@ -61,9 +61,16 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = TrainConfig(
-    "digits", "digits_cnn", sigma=0.12, data_dependent=SigmaTraining(samples=1), epochs=4,
-    batch_size=432, precision="fp32", ema=0.8, seed=3,
-)  # fmt: skip
+    "digits",
+    "digits_cnn",
+    sigma=0.12,
+    data_dependent=SigmaTraining(samples=1),
+    epochs=4,
+    batch_size=432,
+    precision="fp32",
+    ema=0.8,
+    seed=3,
+)
 NAME = "digits-gaussian-ds2-0.12"
 
 
@@ -101,12 +108,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
 def test_exactly_one_model_with_its_card_and_log(whole: tuple[Path, list[Any]]) -> None:
     folder, steps = whole
     assert [type(s) for s in steps if not isinstance(s, BatchSummary)] == [
-        *[EpochSummary] * 4, ModelSaved,
-    ]  # fmt: skip
+        *[EpochSummary] * 4,
+        ModelSaved,
+    ]
     names = {path.name for path in folder.iterdir()}
-    assert names == {
-        f"{NAME}.safetensors", f"{NAME}.json", f"{NAME}.log.jsonl", f"{NAME}.run"
-    }  # fmt: skip
+    assert names == {f"{NAME}.safetensors", f"{NAME}.json", f"{NAME}.log.jsonl", f"{NAME}.run"}
     assert saved(steps).path == folder / f"{NAME}.safetensors"
     assert not TrainingFiles(folder, NAME).state.exists()
     assert not list(folder.rglob("*.partial"))
@@ -249,9 +255,13 @@ def test_a_polite_kill_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     config = dataclasses.replace(CONFIG, epochs=2000)
     words = [sys.executable, *train_words(config, tmp_path), "--device", "cpu"]
     process = subprocess.Popen(
-        words, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        words,
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     files = TrainingFiles(tmp_path, NAME)
     try:
         wait_for(files.log, '"epoch":2,', process)
@@ -436,9 +446,13 @@ def test_a_damaged_state_is_refused_in_words(tmp_path: Path) -> None:
     torch.save(torch.zeros(3), tmp_path / "tensor.pt")
     pickled = b"cos\nsystem\n(S'touch /tmp/ddrs-was-here'\ntR."
     for content in (
-        b"", b"garbage", data[: len(data) // 2], pickled,
-        (tmp_path / "other.pt").read_bytes(), (tmp_path / "tensor.pt").read_bytes(),
-    ):  # fmt: skip
+        b"",
+        b"garbage",
+        data[: len(data) // 2],
+        pickled,
+        (tmp_path / "other.pt").read_bytes(),
+        (tmp_path / "tensor.pt").read_bytes(),
+    ):
         state.write_bytes(content)
         with pytest.raises(DDRSError, match=r"cannot be read .*--overwrite"):
             run(tmp_path, resume=True)

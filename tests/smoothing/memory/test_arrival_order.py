@@ -64,8 +64,11 @@ def test_a_replay_is_settling_one_by_one(given_: Claims, random: object) -> None
     for arrival, wanted in zip(arrivals, one_by_one(given_, order), strict=True):
         found = arrival.settlement
         assert (found.outcome, found.prediction, found.radius, found.by) == (
-            wanted.outcome, wanted.prediction, wanted.radius, wanted.by
-        )  # fmt: skip
+            wanted.outcome,
+            wanted.prediction,
+            wanted.radius,
+            wanted.by,
+        )
         assert set(found.parts) == set(wanted.parts)
 
 
@@ -156,9 +159,12 @@ def test_many_orders_of_hundreds_of_images_take_seconds() -> None:
 def test_what_makes_no_sense_is_refused() -> None:
     known = Distances.between(np.zeros((2, 1)))
     for predictions, radii, order in (
-        ([0], [0.1, 0.2], None), ([0, 1], [0.1, -0.2], None), ([0, -1], [0.1, 0.1], None),
-        ([0, 1], [0.1, 0.2], [0, 0]), ([0, 1], [0.1, 0.2], [0]),
-    ):  # fmt: skip
+        ([0], [0.1, 0.2], None),
+        ([0, 1], [0.1, -0.2], None),
+        ([0, -1], [0.1, 0.1], None),
+        ([0, 1], [0.1, 0.2], [0, 0]),
+        ([0, 1], [0.1, 0.2], [0]),
+    ):
         with pytest.raises(InvalidParameterError):
             replay(known, predictions, radii, order)
     with pytest.raises(InvalidParameterError):

@@ -84,10 +84,11 @@ def test_all_pairs_are_found_and_sorted(seed: int, m: int) -> None:
         for i, j in itertools.combinations(range(m), 2)
         if ABSTAIN not in (classes[i], classes[j])
         and overlap(
-            Ball(0, int(classes[i]), radii[i]), Ball(1, int(classes[j]), radii[j]),
+            Ball(0, int(classes[i]), radii[i]),
+            Ball(1, int(classes[j]), radii[j]),
             distance(points[i], points[j]),
         )
-    }  # fmt: skip
+    }
     assert {(pair.first, pair.second) for pair in found} == wanted
     gaps = [pair.gap for pair in found]
     assert gaps == sorted(gaps)

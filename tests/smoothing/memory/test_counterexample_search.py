@@ -15,12 +15,16 @@ from ddrs_core.errors import InvalidParameterError
 from ddrs_core.models import NoisyForward
 from ddrs_core.smoothing import AscentConfig, FixedSamples, SearchConfig, SmoothedClassifier
 from ddrs_core.smoothing.certificate import Bound, Certificate, Grade
-from ddrs_core.smoothing.memory.attack import slope_of_gain
-from ddrs_core.smoothing.memory.counterexample import Counterexample, HuntConfig, NotFound
-from ddrs_core.smoothing.memory.counterexample_search import _Confirming, _Hunt, find_counterexample
+from ddrs_core.smoothing.memory.attack import margin_gradient
+from ddrs_core.smoothing.memory.counterexample import Counterexample, CounterexampleConfig, NotFound
+from ddrs_core.smoothing.memory.counterexample_search import (
+    _Confirming,
+    _Search,
+    find_counterexample,
+)
 from ddrs_core.smoothing.memory.rules import Outcome
 
-CONFIG = HuntConfig(steps=25, samples=32, within=0.93)
+CONFIG = CounterexampleConfig(steps=25, samples=32, within=0.93)
 SIGMA_0 = 0.4
 GUARDED = AscentConfig(lr=0.05, steps=20, samples=16, bounds=(0.05, 1.5), beta=3.0, guard=400)
 
@@ -84,10 +88,16 @@ def test_a_counterexample_that_exists_is_found(
     targets = torch.stack([image(0.98), image(0.0)]) if with_targets else None
     steps = list(
         find_counterexample(
-            smoothed, x, certificate, sigma_0=SIGMA_0, strategy=strategy, targets=targets,
-            config=CONFIG, fresh_seed=7,
+            smoothed,
+            x,
+            certificate,
+            sigma_0=SIGMA_0,
+            strategy=strategy,
+            targets=targets,
+            config=CONFIG,
+            fresh_seed=7,
         )
-    )  # fmt: skip
+    )
     found = steps[-1].result
     assert isinstance(found, Counterexample)
     assert all(step.result is None for step in steps[:-1])
@@ -105,6 +115,41 @@ def test_a_counterexample_that_exists_is_found(
     assert (found.fresh.prediction, found.other_fresh.prediction) == (0, 1)
     with_memory = found.with_memory()
     assert (with_memory.outcome, with_memory.prediction) == (Outcome.ADOPTED, 0)
+
+
+def test_a_lucky_certificate_of_x_does_not_hide_a_counterexample() -> None:
+    """Fresh noise may prove a smaller radius than the certificate of x claims; the search stays
+    inside the smaller one, whatever the seed of the fresh noise is."""
+    x = image(0.52)
+    smoothed, certificate = certified(Island(), x, 0.15)
+    lucky = replace(certificate, radius=1.1 * certificate.radius)
+    for fresh_seed in (7, 8):
+        *_, last = find_counterexample(
+            smoothed,
+            x,
+            lucky,
+            sigma_0=SIGMA_0,
+            strategy=SearchConfig(),
+            config=CONFIG,
+            fresh_seed=fresh_seed,
+        )
+        assert isinstance(last.result, Counterexample)
+        assert last.result.distance.high < last.result.fresh.radius < lucky.radius
+
+
+def test_an_image_that_fresh_noise_does_not_certify_is_not_attacked() -> None:
+    x = image(0.52)
+    smoothed, certificate = certified(Island(), x, 0.15)
+    wrong = replace(certificate, prediction=1, candidate=1)
+    steps = list(
+        find_counterexample(
+            smoothed, x, wrong, sigma_0=SIGMA_0, strategy=GUARDED, config=CONFIG, fresh_seed=7
+        )
+    )
+    assert isinstance(steps[-1].result, NotFound)
+    assert not steps[-1].result.confirmed
+    assert "no ball to search" in steps[-1].result.text
+    assert {step.stage for step in steps} == {"own certificate"}
 
 
 class Coin(nn.Module):
@@ -142,10 +187,18 @@ def test_the_probability_that_is_stated_is_kept_however_often_it_is_tried() -> N
     selected = replace(certificate, sigma=far, prediction=1, candidate=1)
     confirmations = []
     for number in range(hunts):
-        hunt = _Hunt(
-            smoothed, x, replace(certificate, index=number), far, GUARDED, CONFIG,
-            FixedSamples(101), Bound.ONE_SIDED, seed=0, fresh_seed=3,
-        )  # fmt: skip
+        hunt = _Search(
+            smoothed,
+            x,
+            replace(certificate, index=number),
+            far,
+            GUARDED,
+            CONFIG,
+            FixedSamples(101),
+            Bound.ONE_SIDED,
+            seed=0,
+            fresh_seed=3,
+        )
         confirming = _Confirming(hunt)
         for i in range(tries):
             found = confirming.attempt(neighbours[i], selected, far)
@@ -166,10 +219,18 @@ def test_no_seed_confirms_that_was_used_before() -> None:
     """The stream of seeds passes over those of the search and of x's certificate."""
     x = image(0.52)
     smoothed, certificate = certified(Island(), x, 0.15)
-    hunt = _Hunt(
-        smoothed, x, replace(certificate, seed=9), SIGMA_0, GUARDED, CONFIG,
-        FixedSamples(100), Bound.ONE_SIDED, seed=8, fresh_seed=7,
-    )  # fmt: skip
+    hunt = _Search(
+        smoothed,
+        x,
+        replace(certificate, seed=9),
+        SIGMA_0,
+        GUARDED,
+        CONFIG,
+        FixedSamples(100),
+        Bound.ONE_SIDED,
+        seed=8,
+        fresh_seed=7,
+    )
     confirming = _Confirming(hunt)
     seeds = []
     for _ in range(3):
@@ -185,9 +246,14 @@ def test_where_no_noise_level_matters_nothing_is_found() -> None:
     smoothed, certificate = certified(Halves(), x, 0.15)
     assert certificate.radius > 0.1
     *_, last = find_counterexample(
-        smoothed, x, certificate, sigma_0=SIGMA_0, strategy=GUARDED,
-        targets=torch.stack([image(0.1), image(0.0)]), config=CONFIG,
-    )  # fmt: skip
+        smoothed,
+        x,
+        certificate,
+        sigma_0=SIGMA_0,
+        strategy=GUARDED,
+        targets=torch.stack([image(0.1), image(0.0)]),
+        config=CONFIG,
+    )
     assert isinstance(last.result, NotFound)
     assert last.result.attacks == 3 * len(last.result.levels)
     assert last.result.best_share < 0.6  # the edge of the ball may come close to a draw
@@ -214,7 +280,7 @@ def test_the_slope_is_that_of_the_closed_form() -> None:
     forward = NoisyForward(Halves(), 2)
     noise = torch.randn((2, 4000, 1, 1, 2), generator=torch.Generator().manual_seed(0))
     levels = torch.tensor([[0.2, 0.4]], dtype=torch.float64)
-    slope, other = slope_of_gain(forward, image(0.6)[None], levels, noise, 0)
+    slope, other = margin_gradient(forward, image(0.6)[None], levels, noise, 0)
     s = 0.2
     wanted = -sum(
         norm.pdf(s / t) / t * (1 / norm.cdf(s / t) + 1 / norm.cdf(-s / t)) for t in (0.2, 0.4)
@@ -232,8 +298,12 @@ def test_what_makes_no_sense_is_refused() -> None:
     for wrong in (
         lambda: find_counterexample(smoothed, x, abstention, **more),
         lambda: find_counterexample(smoothed, x, certificate, fresh_seed=0, **more),
-        lambda: find_counterexample(smoothed, x, certificate, config=HuntConfig(steps=0), **more),
-        lambda: find_counterexample(smoothed, x, certificate, config=HuntConfig(levels=()), **more),
+        lambda: find_counterexample(
+            smoothed, x, certificate, config=CounterexampleConfig(steps=0), **more
+        ),
+        lambda: find_counterexample(
+            smoothed, x, certificate, config=CounterexampleConfig(levels=()), **more
+        ),
         lambda: find_counterexample(smoothed, image(math.nan), certificate, **more),
     ):
         with pytest.raises(InvalidParameterError):
@@ -244,7 +314,12 @@ def test_a_level_of_its_own_leaves_nothing_to_attack() -> None:
     x = image(0.52)
     smoothed, certificate = certified(Island(), x, 0.15)
     *_, last = find_counterexample(
-        smoothed, x, certificate, sigma_0=0.15, strategy=GUARDED, config=HuntConfig(levels=(1.0,))
+        smoothed,
+        x,
+        certificate,
+        sigma_0=0.15,
+        strategy=GUARDED,
+        config=CounterexampleConfig(levels=(1.0,)),
     )
     assert isinstance(last.result, NotFound)
     assert last.result.attacks == 0

@@ -15,7 +15,12 @@ from hypothesis import strategies as st
 
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.smoothing.certificate import ABSTAIN
-from ddrs_core.smoothing.memory.directed_rounding import add_up, distance, distances, subtract_down
+from ddrs_core.smoothing.memory.directed_rounding import (
+    add_upward,
+    distance,
+    distances,
+    sub_downward,
+)
 from ddrs_core.smoothing.memory.rules import Ball, Outcome, Settlement, overlap, settle
 
 Points = list[tuple[np.ndarray, int, float]]  # input, class, certified radius
@@ -260,7 +265,7 @@ def test_a_distance_lies_between_its_bounds(values: list[float], random: object)
 
 @given(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9))
 def test_sums_err_on_their_side_by_one_step_at_most(a: float, b: float) -> None:
-    up, down = add_up(a, b), subtract_down(a, b)
+    up, down = add_upward(a, b), sub_downward(a, b)
     assert Fraction(up) >= Fraction(a) + Fraction(b)
     assert Fraction(math.nextafter(up, -math.inf)) < Fraction(a) + Fraction(b)
     assert Fraction(down) <= Fraction(a) - Fraction(b)

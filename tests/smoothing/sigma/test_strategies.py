@@ -28,7 +28,7 @@ from ddrs_core.smoothing import (
     search_sigmas,
 )
 from ddrs_core.smoothing.sigma.ascent import soft_radius
-from ddrs_core.smoothing.sigma.steps import guard, promised_radius
+from ddrs_core.smoothing.sigma.steps import expected_radius, select_by_validation
 
 # ----------------------------------------------------------------- classifiers on one pixel
 
@@ -290,10 +290,16 @@ def test_the_estimated_soft_radius_is_that_of_quadrature() -> None:
 
 
 def guarded(network: nn.Module, x: Tensor, start: float, *tried: float) -> tuple[float, str]:
-    sigma, reasons = guard(
-        NoisyForward(network, 2), x[None], np.array([start]), np.array(tried)[:, None],
-        1000, Budget(), 0, [0],
-    )  # fmt: skip
+    sigma, reasons = select_by_validation(
+        NoisyForward(network, 2),
+        x[None],
+        np.array([start]),
+        np.array(tried)[:, None],
+        1000,
+        Budget(),
+        0,
+        [0],
+    )
     return float(sigma[0]), reasons[0]
 
 
@@ -362,8 +368,8 @@ def test_the_search_never_trades_the_class_for_radius() -> None:
 
 def test_few_samples_do_not_promise_a_large_sigma_for_being_unanimous() -> None:
     budget = Budget(n=100_000, alpha=0.001)
-    few = promised_radius(np.array([20.0]), 20, np.array([1.0]), budget)
-    many = promised_radius(np.array([2000.0]), 2000, np.array([1.0]), budget)
+    few = expected_radius(np.array([20.0]), 20, np.array([1.0]), budget)
+    many = expected_radius(np.array([2000.0]), 2000, np.array([1.0]), budget)
     assert few < 0.75 * many
 
 
@@ -437,11 +443,19 @@ def test_every_preset_runs(preset, model: Classifier, test_split: Dataset) -> No
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"lr": 0.0}, {"lr": math.nan}, {"steps": 0}, {"samples": 0}, {"clamp": 0.0},
-        {"clamp": 0.5}, {"bounds": (0.5, 0.1)}, {"bounds": (0.0, 1.0)},
-        {"bounds": (0.1, math.inf)}, {"sigma_0": 0.0}, {"sigma_0": math.nan},
+        {"lr": 0.0},
+        {"lr": math.nan},
+        {"steps": 0},
+        {"samples": 0},
+        {"clamp": 0.0},
+        {"clamp": 0.5},
+        {"bounds": (0.5, 0.1)},
+        {"bounds": (0.0, 1.0)},
+        {"bounds": (0.1, math.inf)},
+        {"sigma_0": 0.0},
+        {"sigma_0": math.nan},
     ],
-)  # fmt: skip
+)
 def test_ascent_refuses_nonsense_at_once(network: nn.Module, image: Tensor, wrong: dict) -> None:
     with pytest.raises(InvalidParameterError):
         ascend_sigma(network, image, **{"sigma_0": 0.25, **wrong})

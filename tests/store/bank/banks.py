@@ -38,9 +38,11 @@ def claim(prediction: int, radius: float, **changes: object) -> Certificate:
     counts = [250] * CLASSES if prediction == ABSTAIN else [0] * CLASSES
     counts[voted] = 1000 - sum(counts[:voted] + counts[voted + 1 :])
     proved: dict[str, object] = {
-        "sigma": 9.0, "counts": tuple(counts), "candidate": voted,
+        "sigma": 9.0,
+        "counts": tuple(counts),
+        "candidate": voted,
         "p_lower": 0.0 if prediction == ABSTAIN else 0.9,
-    }  # fmt: skip
+    }
     return certificate(prediction=prediction, radius=radius, **{**proved, **changes})
 
 
@@ -98,9 +100,14 @@ def essence(settlement: Settlement) -> tuple[object, ...]:
     """All that a settlement says."""
     parts = sorted(settlement.parts, key=lambda part: part.ball.id)
     return (
-        settlement.outcome, settlement.prediction, settlement.radius, settlement.claimed,
-        settlement.claimed_radius, settlement.by, parts,
-    )  # fmt: skip
+        settlement.outcome,
+        settlement.prediction,
+        settlement.radius,
+        settlement.claimed,
+        settlement.claimed_radius,
+        settlement.by,
+        parts,
+    )
 
 
 def check_exactly(bank: MemoryBank) -> None:

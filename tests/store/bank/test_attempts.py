@@ -15,8 +15,8 @@ from ddrs_core.errors import InvalidParameterError
 from ddrs_core.smoothing import ABSTAIN
 from ddrs_core.store import (
     AlphaBudget,
+    AlreadyStoredError,
     BudgetKind,
-    DoubledError,
     MemoryBank,
     Store,
     UnknownEntryError,
@@ -52,7 +52,7 @@ def test_the_same_votes_are_charged_once_and_stored_once(bank: MemoryBank) -> No
     assert bank.confidence().failure == pytest.approx(0.001)
     bank.settle_many([GREY], [claim(1, 0.1)], attempt="the same")
     before = bank.record()
-    with pytest.raises(DoubledError, match="stored in the bank already"):
+    with pytest.raises(AlreadyStoredError, match="stored in the bank already"):
         bank.settle_many([GREY], [claim(1, 0.1)], attempt="the same")
     assert bank.record() == before
     attempt = bank.charge("the same", 0.001)
@@ -71,7 +71,7 @@ def test_no_more_is_settled_than_was_charged(bank: MemoryBank) -> None:
     bank.charge("a", 0.001, count=3)
     assert bank.confidence().failure == pytest.approx(0.003)
     for certificates, error in (
-        ([claim(1, 0.1)] * 4, DoubledError),
+        ([claim(1, 0.1)] * 4, AlreadyStoredError),
         ([claim(1, 0.1, alpha=0.002)], InvalidParameterError),
     ):
         with pytest.raises(error):
@@ -95,9 +95,16 @@ def test_a_failure_leaves_the_charge_and_nothing_settled(bank: MemoryBank) -> No
 
 @pytest.mark.parametrize(
     ("key", "alpha", "count"),
-    [("", 0.1, 1), ("x" * 201, 0.1, 1), ("a", 0.0, 1), ("a", 1.0, 1), ("a", float("nan"), 1),
-     ("a", 0.1, 0), ("a", 0.1, 10**6)],
-)  # fmt: skip
+    [
+        ("", 0.1, 1),
+        ("x" * 201, 0.1, 1),
+        ("a", 0.0, 1),
+        ("a", 1.0, 1),
+        ("a", float("nan"), 1),
+        ("a", 0.1, 0),
+        ("a", 0.1, 10**6),
+    ],
+)
 def test_a_charge_that_makes_no_sense_is_refused(
     bank: MemoryBank, key: str, alpha: float, count: int
 ) -> None:
@@ -167,7 +174,7 @@ def test_two_tabs_store_it_once(bank: MemoryBank) -> None:
         barrier.wait()
         try:
             bank.settle_many([GREY], [claim(1, 0.1)], attempt="a")
-        except DoubledError as error:
+        except AlreadyStoredError as error:
             refused.append(error)
 
     threads = [Thread(target=press) for _ in range(2)]

@@ -91,8 +91,13 @@ def test_five_outcomes_by_hand(bank: MemoryBank) -> None:
     record = bank.record()
     assert (record.settled, record.stored, record.indexed) == (6, 5, 2)
     assert record.tallies == {
-        "untouched": 1, "trimmed": 1, "adopted": 1, "enlarged": 1, "rescued": 1, "abstained": 1,
-    }  # fmt: skip
+        "untouched": 1,
+        "trimmed": 1,
+        "adopted": 1,
+        "enlarged": 1,
+        "rescued": 1,
+        "abstained": 1,
+    }
     check_exactly(bank)
 
 
@@ -178,10 +183,13 @@ def test_a_lookup_says_which_ball_contains_the_image(bank: MemoryBank) -> None:
 
 def test_tensors_and_arrays_are_taken(bank: MemoryBank) -> None:
     for image in (
-        torch.full(SHAPE, 0.25), torch.full(SHAPE, 0.25, requires_grad=True),
-        torch.full(SHAPE, 0.25, dtype=torch.float64), torch.full(SHAPE, 0.25).bfloat16(),
-        np.full(SHAPE, 0.25), np.full(SHAPE, 0.25, np.float32)[:, ::-1].tolist(),
-    ):  # fmt: skip
+        torch.full(SHAPE, 0.25),
+        torch.full(SHAPE, 0.25, requires_grad=True),
+        torch.full(SHAPE, 0.25, dtype=torch.float64),
+        torch.full(SHAPE, 0.25).bfloat16(),
+        np.full(SHAPE, 0.25),
+        np.full(SHAPE, 0.25, np.float32)[:, ::-1].tolist(),
+    ):
         bank.settle(image, claim(1, 0.1))
     assert len({ball.digest for ball in bank.balls()}) == 1
 
@@ -236,14 +244,17 @@ def test_a_bank_belongs_to_one_model_one_shape_and_its_classes(store: Store) -> 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"model": ""}, "model"), ({"num_classes": 1}, "classes"), ({"shape": ()}, "shape"),
-        ({"shape": (1, 0, 8)}, "size"), ({"shape": (4000, 4000, 4000)}, "pixels"),
+        ({"model": ""}, "model"),
+        ({"num_classes": 1}, "classes"),
+        ({"shape": ()}, "shape"),
+        ({"shape": (1, 0, 8)}, "size"),
+        ({"shape": (4000, 4000, 4000)}, "pixels"),
         ({"class_names": ("a",)}, "1 name for 4 classes"),
         ({"budget": AlphaBudget(BudgetKind.TOTAL, 0.05)}, "planned"),
         ({"budget": AlphaBudget(BudgetKind.DECAYING, 1.5)}, "total alpha"),
         ({"budget": AlphaBudget(BudgetKind.SUM, 0.5)}, "total alpha"),
     ],
-)  # fmt: skip
+)
 def test_a_bank_that_makes_no_sense_is_refused(
     store: Store, change: dict[str, object], said: str
 ) -> None:
@@ -300,10 +311,16 @@ def test_a_deleted_bank_is_said_to_be_gone(store: Store, tmp_path: Path) -> None
     bank.settle(GREY, claim(1, 0.1))
     bank.delete()
     for use in (
-        bank.record, bank.confidence, bank.check, bank.delete, lambda: bank.copy("x"),
-        lambda: bank.settle(GREY, claim(1, 0.1)), lambda: bank.lookup(GREY),
-        lambda: bank.export(tmp_path / "x.zip"), lambda: bank.image(1),
-    ):  # fmt: skip
+        bank.record,
+        bank.confidence,
+        bank.check,
+        bank.delete,
+        lambda: bank.copy("x"),
+        lambda: bank.settle(GREY, claim(1, 0.1)),
+        lambda: bank.lookup(GREY),
+        lambda: bank.export(tmp_path / "x.zip"),
+        lambda: bank.image(1),
+    ):
         with pytest.raises(UnknownEntryError, match="no memory bank"):
             use()
     assert not list(tmp_path.glob("*.zip"))
@@ -344,16 +361,23 @@ def test_images_that_do_not_fit_are_refused(bank: MemoryBank, image: object, sai
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"radius": -0.1}, "from 0 on"), ({"radius": math.nan}, "finite"),
-        ({"radius": math.inf}, "finite"), ({"radius": None}, "number"),
+        ({"radius": -0.1}, "from 0 on"),
+        ({"radius": math.nan}, "finite"),
+        ({"radius": math.inf}, "finite"),
+        ({"radius": None}, "number"),
         ({"prediction": CLASSES}, "classes of this memory bank are 0 to 3, not 4"),
-        ({"prediction": -2}, "class"), ({"prediction": None}, "number"),
-        ({"prediction": 0.5}, "classes"), ({"prediction": ABSTAIN}, "abstention"),
+        ({"prediction": -2}, "class"),
+        ({"prediction": None}, "number"),
+        ({"prediction": 0.5}, "classes"),
+        ({"prediction": ABSTAIN}, "abstention"),
         ({"model": "dda7fcf0"}, "model dda7fcf0, this memory bank to e3b0c442"),
-        ({"alpha": 0.0}, "alpha"), ({"alpha": 1.0}, "alpha"), ({"alpha": math.nan}, "alpha"),
-        ({"p_lower": math.nan}, "p_lower"), ({"dataset": object()}, "stored"),
+        ({"alpha": 0.0}, "alpha"),
+        ({"alpha": 1.0}, "alpha"),
+        ({"alpha": math.nan}, "alpha"),
+        ({"p_lower": math.nan}, "p_lower"),
+        ({"dataset": object()}, "stored"),
     ],
-)  # fmt: skip
+)
 def test_certificates_that_do_not_fit_are_refused(
     bank: MemoryBank, change: dict[str, object], said: str
 ) -> None:
@@ -462,9 +486,10 @@ def test_a_database_that_was_put_back_is_noticed(tmp_path: Path) -> None:
     open_store(url)
     bank = MemoryBank.open(url, "a", model=MODEL, num_classes=CLASSES, shape=SHAPE)
     bank.settle(GREY, claim(1, 0.1))
-    with sqlite3.connect(tmp_path / "x.sqlite3") as file, sqlite3.connect(
-        tmp_path / "backup"
-    ) as copy:  # fmt: skip
+    with (
+        sqlite3.connect(tmp_path / "x.sqlite3") as file,
+        sqlite3.connect(tmp_path / "backup") as copy,
+    ):
         file.backup(copy)
     bank.settle(moved(0.25), claim(2, 0.1))
     bank._store.engine.dispose()
@@ -528,10 +553,15 @@ def test_a_bank_of_before_has_tried_nothing_and_goes_on(url: str) -> None:
     engine = older_database(url, "0002")
     tallies = {"untouched": 1, "abstained": 1}
     row = {
-        "id": "0" * 16, "name": "old", "owner": "", "model": MODEL, "classes": CLASSES,
-        "shape": json.dumps(SHAPE), "budget": json.dumps(AlphaBudget().to_dict()),
+        "id": "0" * 16,
+        "name": "old",
+        "owner": "",
+        "model": MODEL,
+        "classes": CLASSES,
+        "shape": json.dumps(SHAPE),
+        "budget": json.dumps(AlphaBudget().to_dict()),
         "tallies": json.dumps(tallies),
-    }  # fmt: skip
+    }
     with engines.writing(engine) as connection:
         connection.execute(
             text(

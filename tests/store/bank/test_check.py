@@ -85,9 +85,10 @@ def test_a_radius_that_was_enlarged_is_found(bank: MemoryBank) -> None:
     pair = bank.check().tightest
     assert pair is not None
     change(
-        bank, "UPDATE balls SET radius = radius + 1e-6 WHERE bank_id = :bank AND serial = :serial",
+        bank,
+        "UPDATE balls SET radius = radius + 1e-6 WHERE bank_id = :bank AND serial = :serial",
         serial=pair.a.id,
-    )  # fmt: skip
+    )
     check = bank.check()
     assert not check.holds
     assert check.tightest is not None

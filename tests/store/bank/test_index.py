@@ -179,11 +179,15 @@ def test_queries_that_are_made_to_be_near(store: Store) -> None:
         d = distance(centre, surfaces[-1])
         other = (ball.prediction + 1) % 4
         for image, prediction, radius in (
-            (centre, other, 0.0), (centre, ball.prediction, d.low), (centre, other, d.high),
-            (centre, ABSTAIN, 0.0), (surfaces[-1], ABSTAIN, 0.0), (surfaces[-1], other, 0.0),
+            (centre, other, 0.0),
+            (centre, ball.prediction, d.low),
+            (centre, other, d.high),
+            (centre, ABSTAIN, 0.0),
+            (surfaces[-1], ABSTAIN, 0.0),
+            (surfaces[-1], other, 0.0),
             (surfaces[-1], other, math.nextafter(max(0, d.low - ball.radius), 9)),
             (surfaces[-1], ball.prediction, d.low),
-        ):  # fmt: skip
+        ):
             c = claim(prediction, radius)
             found = bank.lookup(image, c).settlement
             assert essence(found) == essence(memory.look(image, c))
@@ -245,9 +249,10 @@ def test_levels_are_those_of_every_program(k: int) -> None:
 @given(
     st.lists(
         st.floats(0, 1, width=32) | st.sampled_from([float(v) for v in LEVELS]),
-        min_size=6, max_size=6,
+        min_size=6,
+        max_size=6,
     )
-)  # fmt: skip
+)
 def test_images_are_kept_exactly(values: list[float]) -> None:
     image = np.array(values, np.float32).reshape(1, 2, 3) + np.float32(0)
     (ready,) = read_images([image], (1, 2, 3))

@@ -54,8 +54,10 @@ def check_history(bank: MemoryBank) -> None:
     for ball in bank.balls():
         settlement = memory.add(bank.image(ball.serial), ball.certificate)
         assert (ball.outcome, ball.prediction, ball.radius) == (
-            settlement.outcome, settlement.prediction, settlement.radius,
-        )  # fmt: skip
+            settlement.outcome,
+            settlement.prediction,
+            settlement.radius,
+        )
         assert ball.decided_by == (None if settlement.by is None else settlement.by.id)
 
 

@@ -441,13 +441,20 @@ def test_the_defaults_are_the_published_ones() -> None:
 @pytest.mark.parametrize(
     "method",
     [
-        SmoothAdv(epsilon=0.0), SmoothAdv(epsilon=math.nan), SmoothAdv(attack_steps=0),
-        SmoothAdv(copies=0), SmoothAdv(attack_warmup=-1.0), Macer(copies=0), Macer(gamma=0.0),
-        Macer(beta=0.0), Macer(robustness_weight=-1.0), Macer(robustness_weight=math.inf),
+        SmoothAdv(epsilon=0.0),
+        SmoothAdv(epsilon=math.nan),
+        SmoothAdv(attack_steps=0),
+        SmoothAdv(copies=0),
+        SmoothAdv(attack_warmup=-1.0),
+        Macer(copies=0),
+        Macer(gamma=0.0),
+        Macer(beta=0.0),
+        Macer(robustness_weight=-1.0),
+        Macer(robustness_weight=math.inf),
         Macer(copies=1.5),  # type: ignore[arg-type]
     ],
     ids=repr,
-)  # fmt: skip
+)
 def test_hyper_parameters_that_make_no_sense(method: TrainingMethod) -> None:
     with pytest.raises(InvalidParameterError):
         method.check()
