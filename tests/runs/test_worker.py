@@ -225,7 +225,7 @@ def test_what_a_cluster_began_waits_its_turn_on_this_machine(
             queues.append(device)
             super().__init__(folder, device, since)
 
-    monkeypatch.setattr(recorded, "Turn", Watched)
+    monkeypatch.setattr(recorded, "DeviceSlot", Watched)
     run = record_run(store, [replace(FIXED, limit=1)], device="auto")
     list(work_on(store, run.id))
     assert queues == [str(resolve_device("auto"))]
