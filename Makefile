@@ -2,12 +2,13 @@
 # make app     the dashboard, on PORT (8501)
 # make test    all tests
 # make lint    style, types, and which package may import which
+# make screenshots  the pictures in docs/images, from the running dashboard
 # make clean   remove the environment and all caches
 
 PORT ?= 8501
 BIN := .venv/bin
 
-.PHONY: setup dev browser postgres app test lint clean
+.PHONY: setup dev browser postgres app test lint screenshots clean
 
 setup: .venv/.installed
 
@@ -39,6 +40,9 @@ lint: dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+screenshots: dev browser
+	$(BIN)/python -m tests.screenshots
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis build dist *.egg-info

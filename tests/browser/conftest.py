@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,9 @@ expect.set_options(timeout=60_000)
 
 
 def start_server(
-    folder: Path, environment: Mapping[str, str] | None = None
+    folder: Path, environment: Mapping[str, str] | None = None, root: Path = ROOT
 ) -> tuple[subprocess.Popen[bytes], str]:
-    """A fresh server on a free port; its output goes to ``server.log`` in ``folder``."""
+    """A fresh server of a checkout on a free port, which logs to ``server.log`` in ``folder``."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -54,7 +55,7 @@ def start_server(
     ]
     log = (folder / "server.log").open("wb")
     variables = {**os.environ, **(environment or {})}
-    server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=variables)
+    server = subprocess.Popen(command, cwd=root, stdout=log, stderr=log, env=variables)
     url = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + 120
     while True:
@@ -76,8 +77,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.wait(20)
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+@contextmanager
+def open_browser() -> Iterator[Browser]:
     """Chromium: the machine's own, else the one that playwright installed."""
     found = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
     with sync_playwright() as playwright:
@@ -86,6 +87,13 @@ def browser() -> Iterator[Browser]:
         )
         yield made
         made.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, for all tests of a worker."""
+    with open_browser() as opened:
+        yield opened
 
 
 def wait_until(page: Page, script: str, arg: object = None, *, timeout: float = 60_000) -> None:
