@@ -19,9 +19,8 @@ from starlette.routing import Route
 from ddrs_core.dashboard.components.board import PLOTLY_JS, PLOTLY_ROUTE
 from ddrs_core.dashboard.components.thumbnail_routes import ROUTES as THUMBNAIL_ROUTES
 from ddrs_core.dashboard.shell.errors import show_unexpected_error
-from ddrs_core.dashboard.shell.goodbyes import QuietGoodbyes
 from ddrs_core.dashboard.shell.http_security import KnownHosts, SecurityHeaders
-from ddrs_core.dashboard.shell.streamlit_patches import hand_over_well
+from ddrs_core.dashboard.shell.streamlit_patches import QuietDisconnects, hand_over_well
 from ddrs_core.dashboard.shell.visitor import VisitorCookie
 
 
@@ -39,7 +38,7 @@ app = st.App(
         Middleware(SecurityHeaders),
         Middleware(KnownHosts),
         Middleware(VisitorCookie),
-        Middleware(QuietGoodbyes),
+        Middleware(QuietDisconnects),
     ],
     on_script_error=show_unexpected_error,
 )

@@ -10,13 +10,11 @@ import streamlit as st
 
 from ddrs_core.dashboard.navigation import all_pages
 from ddrs_core.dashboard.shell.browser_history import keep_one_entry_a_page
-from ddrs_core.dashboard.shell.first_render import note_page
 from ddrs_core.dashboard.shell.polling import send_heartbeats
 from ddrs_core.dashboard.shell.visitor import NO_COOKIE, has_cookie
 from ddrs_core.dashboard.shell.widget_state import begin_run
-from ddrs_core.dashboard.style import apply_style
 
-_ICON = Path(__file__).resolve().parents[2] / "assets" / "icon.svg"
+_ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 
 @st.cache_resource(show_spinner=False)
@@ -31,16 +29,15 @@ def main() -> None:
     """Draw the frame and the page that was asked for."""
     st.set_page_config(
         page_title="Data-dependent randomized smoothing",
-        page_icon=str(_ICON),
+        page_icon=str(_ASSETS / "icon.svg"),
         layout="wide",
     )
-    apply_style()
+    st.html(_ASSETS / "style.css")
     keep_one_entry_a_page()
     send_heartbeats()
     _freeze_imports()
     page = st.navigation(all_pages())
-    note_page(page.url_path)
-    begin_run()
+    begin_run(page.url_path)
     if not has_cookie():
         st.info(NO_COOKIE, icon=":material/cookie_off:")
     page.run()

@@ -15,6 +15,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ddrs_core.cli.certify_options import add_certify_options, certify_configs
+from ddrs_core.dashboard.common import banks as memory_banks
 from ddrs_core.dashboard.compare import defaults as compare_defaults
 from ddrs_core.dashboard.compare import launch as compare_start
 from ddrs_core.dashboard.compare import runs as compare_runs
@@ -26,7 +27,6 @@ from ddrs_core.dashboard.compare.sources import default_shown, find_set, find_se
 from ddrs_core.dashboard.compare.texts import memory_html, table_html, table_radii, verdict_html
 from ddrs_core.dashboard.compare.view import CompareView, parse_query
 from ddrs_core.dashboard.components.chart import picked_image
-from ddrs_core.dashboard.memory import bank_access as memory_banks
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.jobs.certify_runs import cancel_run

@@ -19,9 +19,9 @@ import pytest
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
-from ddrs_core.dashboard.memory import bank_access as memory_banks
+from ddrs_core.dashboard.common import banks as memory_banks
+from ddrs_core.dashboard.common.banks import DEMO, open_context
 from ddrs_core.dashboard.memory import jobs as memory_jobs
-from ddrs_core.dashboard.memory.bank_access import DEMO, open_context
 from ddrs_core.dashboard.memory.bank_section import search_balls
 from ddrs_core.dashboard.memory.bank_snapshot import read_content
 from ddrs_core.dashboard.memory.order_section import replayed

@@ -21,7 +21,7 @@ from ddrs_core.dashboard.compare.texts import (
 )
 from ddrs_core.dashboard.components.board import Board
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.shell.compare_ticking import draw_each_second
+from ddrs_core.dashboard.shell.polling import draw_each_second
 from ddrs_core.figures import certified_accuracy_figure
 from ddrs_core.runs.results.comparison import envelope
 from ddrs_core.runs.results.published import CAVEAT, PublishedResult, list_published

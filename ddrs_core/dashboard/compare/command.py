@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from ddrs_core.dashboard.explorer.view import config_changes
+from ddrs_core.dashboard.common.strategy_parameters import config_changes
 from ddrs_core.runs.certify.config import CertifyConfig
 from ddrs_core.smoothing import (
     AscentConfig,

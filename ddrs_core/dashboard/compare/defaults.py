@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ddrs_core.dashboard.common import model_choice
 from ddrs_core.dashboard.common.model_cache import get_forward
-from ddrs_core.dashboard.explorer import view as explorer_state
 from ddrs_core.data import get_dataset_info, load_dataset
 from ddrs_core.models import ModelCard, affordable
 from ddrs_core.runs.certify.config import CertifyConfig, Method
@@ -30,7 +30,7 @@ def default_model(dataset: str, judged: Sequence[ModelCard]) -> ModelCard | None
     """The model that a data set is first certified with; None where none knows its classes."""
     if not judged:
         return None
-    card = explorer_state.default_model(get_dataset_info(dataset))
+    card = model_choice.default_model(get_dataset_info(dataset))
     return card if card in judged else judged[0]
 
 

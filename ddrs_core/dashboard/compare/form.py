@@ -8,14 +8,18 @@ from dataclasses import replace
 
 import streamlit as st
 
+from ddrs_core.dashboard.common.banks import banks_of_model, new_bank_name
+from ddrs_core.dashboard.common.model_choice import (
+    default_dataset,
+    describe_model,
+    fitting_models,
+    start_sigma,
+    title_of,
+)
 from ddrs_core.dashboard.compare.defaults import default_model, default_size
 from ddrs_core.dashboard.compare.fields import get, key, number, put
-from ddrs_core.dashboard.explorer.sidebar import describe_model, title_of
-from ddrs_core.dashboard.explorer.view import default_dataset, fitting_models, start_sigma
-from ddrs_core.dashboard.memory.bank_access import banks_of_model, new_bank_name
 from ddrs_core.dashboard.shell.errors import literal
-from ddrs_core.dashboard.shell.first_render import is_first_visit
-from ddrs_core.dashboard.shell.widget_state import show_widget
+from ddrs_core.dashboard.shell.widget_state import fill_once, show_widget
 from ddrs_core.data import get_dataset_info, list_datasets
 from ddrs_core.errors import (
     DDRSError,
@@ -47,7 +51,7 @@ _BUDGET_NOTES = {
 
 def pick_source() -> None:
     """Data set and model."""
-    _enter()
+    fill_once("certification form", _fill_widgets)
     infos = {info.name: info for info in list_datasets()}
     if get("dataset") not in infos:
         put("dataset", next(iter(infos)))
@@ -258,13 +262,6 @@ def _pick_more() -> None:
     show_widget(
         st.selectbox, key("device"), "Device", list(devices), format_func=devices.__getitem__
     )
-
-
-def _enter() -> None:
-    """Fill the widgets on a first visit."""
-    with is_first_visit("certification form") as new:
-        if new:
-            _fill_widgets()
 
 
 def _fill_widgets() -> None:

@@ -12,10 +12,9 @@ from ddrs_core.dashboard.common.speed_jobs import Measurement, measure
 from ddrs_core.dashboard.compare.command import show_commands
 from ddrs_core.dashboard.compare.sources import run_titles
 from ddrs_core.dashboard.compare.view import show_sets
-from ddrs_core.dashboard.shell.compare_ticking import draw_each_second
 from ddrs_core.dashboard.shell.errors import show_error
 from ddrs_core.dashboard.shell.once import once
-from ddrs_core.dashboard.shell.redraw import redraw
+from ddrs_core.dashboard.shell.polling import draw_each_second, redraw
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs.certify_runs import start_run

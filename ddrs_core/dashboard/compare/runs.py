@@ -15,8 +15,8 @@ from ddrs_core.dashboard.compare.view import show_sets
 from ddrs_core.dashboard.components.board import Board
 from ddrs_core.dashboard.navigation import memory_page
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.shell.compare_ticking import draw_each_second
 from ddrs_core.dashboard.shell.errors import literal, show_error
+from ddrs_core.dashboard.shell.polling import draw_each_second
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs.certify_runs import cancel_run, pause_run, resume_run

@@ -9,7 +9,7 @@ import streamlit as st
 
 from ddrs_core.dashboard.compare.sources import MOST_SETS, default_shown, find_set, run_titles
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.shell.first_render import is_first_render
+from ddrs_core.dashboard.shell.widget_state import fill_on_arrival
 from ddrs_core.errors import DDRSError
 from ddrs_core.quantities import counted
 from ddrs_core.store import open_store
@@ -88,9 +88,7 @@ def parse_query(query: Mapping[str, str]) -> tuple[CompareView, list[str]]:
 
 def enter_compare() -> None:
     """Fill the widgets on a first visit or page switch: from the link, else as they were."""
-    with is_first_render("compare") as fresh:
-        if fresh:
-            _fill_widgets()
+    fill_on_arrival("compare", _fill_widgets)
 
 
 def _fill_widgets() -> None:

@@ -13,7 +13,7 @@ from ddrs_core.dashboard.explorer.jobs import adopt, certify_request, forget, re
 from ddrs_core.dashboard.explorer.view import ExplorerView
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import show_error
-from ddrs_core.dashboard.shell.redraw import redraw
+from ddrs_core.dashboard.shell.polling import redraw
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import interval_figure

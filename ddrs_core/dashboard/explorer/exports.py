@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from ddrs_core.dashboard.explorer.view import ExplorerView, config_changes
+from ddrs_core.dashboard.common.strategy_parameters import config_changes
+from ddrs_core.dashboard.explorer.view import ExplorerView
 from ddrs_core.smoothing import Bound, Certificate, Grade, SigmaFrame, get_preset
 
 

@@ -10,7 +10,8 @@ import streamlit as st
 from torch import Tensor
 
 from ddrs_core.dashboard.common.model_cache import get_forward
-from ddrs_core.dashboard.explorer.view import ExplorerView, parameters
+from ddrs_core.dashboard.common.strategy_parameters import parameters
+from ddrs_core.dashboard.explorer.view import ExplorerView
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.data import image_digest

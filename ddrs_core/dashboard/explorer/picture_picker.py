@@ -15,7 +15,6 @@ from ddrs_core.data import EXTENSIONS, get_dataset_info, keep_picture, load_data
 from ddrs_core.errors import DDRSError
 from ddrs_core.models import ModelCard, class_names
 
-PICTURES = "pictures"  # the entry of the data set picker
 _TYPES = [ending.removeprefix(".") for ending in EXTENSIONS]
 _UNKNOWN = "not known"
 _EXAMPLE = "flower.jpg"  # a photograph that scikit-learn ships

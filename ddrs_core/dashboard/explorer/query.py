@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from ddrs_core.dashboard.explorer.picture_picker import PICTURES, example_picture
+from ddrs_core.dashboard.common.model_choice import PICTURES, start_sigma
+from ddrs_core.dashboard.common.strategy_parameters import parameters, with_parameters
+from ddrs_core.dashboard.explorer.picture_picker import example_picture
 from ddrs_core.dashboard.explorer.view import (
     MAX_N,
     MAX_SEED,
@@ -13,10 +15,7 @@ from ddrs_core.dashboard.explorer.view import (
     ExplorerView,
     default_n,
     default_view,
-    parameters,
-    start_sigma,
     started_at,
-    with_parameters,
 )
 from ddrs_core.data import get_dataset_info
 from ddrs_core.errors import DDRSError, InvalidParameterError, unknown_name

@@ -11,7 +11,7 @@ from ddrs_core.dashboard.explorer.jobs import forget, remember, sigma_request
 from ddrs_core.dashboard.explorer.view import PACES, ExplorerView
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import show_error
-from ddrs_core.dashboard.shell.redraw import redraw
+from ddrs_core.dashboard.shell.polling import redraw
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.errors import DDRSError

@@ -7,24 +7,26 @@ import random
 import numpy as np
 import streamlit as st
 
-from ddrs_core.dashboard.components.gallery import show_gallery
-from ddrs_core.dashboard.explorer.picture_picker import PICTURES, pick_picture, picture_of
-from ddrs_core.dashboard.explorer.strategy_form import bounds_follow_start
-from ddrs_core.dashboard.explorer.view import (
+from ddrs_core.dashboard.common.model_choice import (
+    PICTURES,
     default_dataset,
     default_model,
-    default_n,
-    default_view,
+    describe_model,
     fitting_models,
     start_sigma,
+    title_of,
 )
+from ddrs_core.dashboard.components.gallery import show_gallery
+from ddrs_core.dashboard.explorer.picture_picker import pick_picture, picture_of
+from ddrs_core.dashboard.explorer.strategy_form import bounds_follow_start
+from ddrs_core.dashboard.explorer.view import default_n, default_view
 from ddrs_core.dashboard.navigation import library_page
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.data import Dataset, get_dataset_info, list_datasets, load_dataset
 from ddrs_core.errors import DDRSError
-from ddrs_core.models import ModelCard, device_info, get_card, list_devices, resolve_device
+from ddrs_core.models import device_info, get_card, list_devices, resolve_device
 
 _ALL = "all classes"
 _RECOGNISABLE = 32  # pixels of a side at which a photograph can be recognised
@@ -87,29 +89,6 @@ def shown_dataset() -> str:
     """Name of the data set that the widgets show; one picture is a data set of its own."""
     chosen = str(st.session_state[keys.DATASET])
     return picture_of() if chosen == PICTURES else chosen
-
-
-def title_of(card: ModelCard) -> str:
-    """How a picker calls a model: uploads by what they are, others by their name."""
-    if not card.name.startswith("upload-"):
-        return card.name
-    return f"your {card.architecture}" + (f" at {card.sigma:g}" if card.sigma else "")
-
-
-def describe_model(card: ModelCard) -> str:
-    """Architecture, origin and training of a model in one line."""
-    noise = {None: "noise unknown", True: f"sigma {card.sigma or 0:g}", False: "no noise"}
-    size = card.parameters / 1e6
-    parts = [
-        f"{card.architecture}, {size:.2f} M parameters"
-        if size >= 0.1
-        else f"{card.architecture}, {card.parameters / 1000:,.0f} k parameters"
-    ]
-    method = "training unknown" if card.method == "unknown" else f"trained by {card.method}"
-    parts.append(f"{method}, {noise[card.trained_with_noise]}")
-    if card.origin:
-        parts.append(card.origin)
-    return "; ".join(parts) + "."
 
 
 def pick_image() -> None:

@@ -6,17 +6,14 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from ddrs_core.dashboard.explorer.picture_picker import PICTURES, picture_of
-from ddrs_core.dashboard.explorer.view import (
-    MAX_N,
-    MAX_SEED,
-    ExplorerView,
+from ddrs_core.dashboard.common.model_choice import PICTURES, start_sigma
+from ddrs_core.dashboard.common.strategy_parameters import (
     config_changes,
     parameters,
-    start_sigma,
-    started_at,
     with_parameters,
 )
+from ddrs_core.dashboard.explorer.picture_picker import picture_of
+from ddrs_core.dashboard.explorer.view import MAX_N, MAX_SEED, ExplorerView, started_at
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.models import get_card

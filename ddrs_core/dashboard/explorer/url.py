@@ -8,8 +8,8 @@ from ddrs_core.dashboard.explorer.query import parse_query
 from ddrs_core.dashboard.explorer.strategy_form import seed_widgets
 from ddrs_core.dashboard.explorer.view import ExplorerView, default_view
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.shell.first_render import is_first_render
 from ddrs_core.dashboard.shell.my_uploads import remember_upload
+from ddrs_core.dashboard.shell.widget_state import fill_on_arrival
 from ddrs_core.jobs import Job
 from ddrs_core.models import UPLOAD_PREFIX
 
@@ -18,9 +18,7 @@ _KEPT = (keys.JOB, keys.CERTIFY_JOBS)
 
 def enter_explorer() -> None:
     """Fill the widgets on a first visit or page switch: from the URL, else as they were."""
-    with is_first_render("explorer") as fresh:
-        if fresh:
-            _fill_widgets()
+    fill_on_arrival("explorer", _fill_widgets)
 
 
 def _fill_widgets() -> None:

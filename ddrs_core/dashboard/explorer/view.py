@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from ddrs_core.dashboard.common.model_cache import get_forward
-from ddrs_core.dashboard.shell.my_uploads import my_uploads
+from ddrs_core.dashboard.common.model_choice import default_dataset, default_model, start_sigma
+from ddrs_core.dashboard.common.strategy_parameters import config_changes
 from ddrs_core.data import (
     Dataset,
     DatasetInfo,
     get_dataset_info,
     is_picture_name,
-    list_datasets,
 )
-from ddrs_core.errors import DDRSError, InvalidParameterError
+from ddrs_core.errors import InvalidParameterError
 from ddrs_core.models import (
     ModelCard,
     affordable,
     check_shape,
     get_card,
-    list_models,
     open_for_model,
     resolve_device,
-    takes,
 )
 from ddrs_core.smoothing import (
     DEFAULT_PRESET,
@@ -125,52 +120,6 @@ class ExplorerView:
         return query | {k: repr(v) for k, v in changes.items()}
 
 
-def fitting_models(dataset: DatasetInfo) -> list[ModelCard]:
-    """The models that take the images of a data set, the visitor's own last; those that know its
-    classes come first."""
-    cards = [*list_models(), *own_models()]
-    fitting = [card for card in cards if takes(card, dataset)]
-    return sorted(fitting, key=lambda card: card.num_classes != dataset.num_classes)
-
-
-def own_models() -> list[ModelCard]:
-    """The models that this visitor uploaded or opened by a link."""
-    cards = []
-    for name in my_uploads("model"):
-        with suppress(DDRSError):  # an upload that has given way to newer ones
-            cards.append(get_card(name))
-    return cards
-
-
-def default_model(dataset: DatasetInfo) -> ModelCard:
-    """The model that a data set is first shown with: of those that were trained on it with one
-    noise level, by Gaussian augmentation if there are such, the last; for photographs of any
-    kind, one that sees most of them.
-
-    Raises:
-        InvalidParameterError: if no model takes its images.
-    """
-    cards = fitting_models(dataset)
-    if not cards:
-        size = " x ".join(str(v) for v in dataset.shape)
-        raise InvalidParameterError(
-            f"No model here takes the images of {dataset.title} ({size} values) yet. Add one in "
-            "the library: a checkpoint of your own, or one of torchvision's."
-        )
-    trained = [c for c in cards if c.dataset == dataset.name and "-ds" not in c.name]
-    noisy = [c for c in trained or cards if c.trained_with_noise]
-    noisy = [c for c in noisy if c.method == "gaussian"] or noisy
-    if not trained and dataset.resizable:
-        return max(noisy or cards, key=lambda card: math.prod(card.shape))
-    return (noisy or trained or cards)[-1]
-
-
-def default_dataset() -> DatasetInfo:
-    """What pages open on: CIFAR-10 where it is at hand, the digits otherwise."""
-    at_hand = {info.name: info for info in list_datasets()}
-    return at_hand.get("cifar10", next(iter(at_hand.values())))
-
-
 def default_view(dataset: str | None = None, model: str | None = None) -> ExplorerView:
     """Where the explorer opens: the default model of the default data set, or as told.
 
@@ -199,41 +148,6 @@ def default_n(model: str, device: str) -> int:
     assert forward.shape is not None
     fits = affordable(forward, forward.shape, DEFAULT_N, _PATIENCE, DEFAULT_N_SLOW)
     return DEFAULT_N if fits == DEFAULT_N else DEFAULT_N_SLOW
-
-
-def start_sigma(card: ModelCard, preset: str) -> float:
-    """The preset's own sigma_0, else the model's training sigma, else 0.25."""
-    return get_preset(preset).sigma_0 or card.sigma or 0.25
-
-
-def parameters(config: StrategyConfig) -> dict[str, float]:
-    """The configuration as flat numbers, the bounds as ``sigma_min`` and ``sigma_max``."""
-    flat: dict[str, float] = {}
-    for item in fields(config):
-        value = getattr(config, item.name)
-        if item.name == "bounds":
-            flat["sigma_min"], flat["sigma_max"] = value
-        else:
-            flat[item.name] = value
-    return flat
-
-
-def with_parameters(config: StrategyConfig, changes: Mapping[str, float]) -> StrategyConfig:
-    """Change flat numbers of a configuration; whole numbers stay whole."""
-    flat = parameters(config)
-    for name, value in changes.items():
-        if name in flat:
-            whole = isinstance(flat[name], int) and float(value).is_integer()
-            flat[name] = int(value) if whole else float(value)
-    bounds = (flat.pop("sigma_min"), flat.pop("sigma_max"))
-    known: dict[str, Any] = {**flat, "bounds": bounds}
-    return replace(config, **known)
-
-
-def config_changes(preset: str, config: StrategyConfig, sigma_0: float) -> dict[str, float]:
-    """The numbers in which a configuration differs from its preset for that start."""
-    usual = parameters(get_preset(preset).at(sigma_0))
-    return {k: v for k, v in parameters(config).items() if v != usual.get(k)}
 
 
 def started_at(view: ExplorerView, sigma_0: float) -> ExplorerView:

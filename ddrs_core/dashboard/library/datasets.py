@@ -11,7 +11,7 @@ from ddrs_core.dashboard.common.download_jobs import show_transfer, start_transf
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.shell.errors import literal, show_error
 from ddrs_core.dashboard.shell.once import once
-from ddrs_core.dashboard.shell.redraw import redraw
+from ddrs_core.dashboard.shell.polling import redraw
 from ddrs_core.data import (
     DatasetInfo,
     add_dataset,

@@ -15,7 +15,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from ddrs_core.cache import LRU
-from ddrs_core.dashboard.explorer.picture_picker import PICTURES
+from ddrs_core.dashboard.common.model_choice import PICTURES
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal, show_error

@@ -6,9 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from ddrs_core.dashboard.common.download_jobs import show_transfer, start_transfer
-from ddrs_core.dashboard.explorer.picture_picker import PICTURES
-from ddrs_core.dashboard.explorer.sidebar import title_of
-from ddrs_core.dashboard.explorer.view import own_models
+from ddrs_core.dashboard.common.model_choice import PICTURES, own_models, title_of
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.widget_state import show_widget

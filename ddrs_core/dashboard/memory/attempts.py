@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from ddrs_core.dashboard.memory.bank_access import BankContext
+from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.store import Attempt, BankRecord, MemoryBank
 
 ALPHA = 0.001  # of a certificate, where the bank's budget allows as much

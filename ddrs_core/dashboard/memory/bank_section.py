@@ -7,10 +7,10 @@ import html
 import streamlit as st
 import torch
 
+from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.components.board import Board
 from ddrs_core.dashboard.components.chart import show_chart
 from ddrs_core.dashboard.components.data_uri import picture_uri
-from ddrs_core.dashboard.memory.bank_access import BankContext
 from ddrs_core.dashboard.memory.bank_snapshot import MOST_SHOWN, BankContent, read_content
 from ddrs_core.dashboard.memory.jobs import check_request, find_job, start_job
 from ddrs_core.dashboard.memory.texts import check_text, confidence_text, record_html

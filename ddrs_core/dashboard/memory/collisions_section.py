@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
+from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.components.board import Board
 from ddrs_core.dashboard.components.progress import progress_html
-from ddrs_core.dashboard.memory.bank_access import BankContext
 from ddrs_core.dashboard.memory.bank_snapshot import MOST_SHOWN, BankContent, read_content
 from ddrs_core.dashboard.memory.counterexample_section import show_hunt
 from ddrs_core.dashboard.memory.jobs import Tools, find_job, open_tools, start_job, walk_request
@@ -23,8 +23,7 @@ from ddrs_core.dashboard.memory.query_section import (
 )
 from ddrs_core.dashboard.memory.view import POINT_CHOICES, current_view, widget
 from ddrs_core.dashboard.shell.errors import show_error
-from ddrs_core.dashboard.shell.polling import draw_while_moving
-from ddrs_core.dashboard.shell.redraw import redraw
+from ddrs_core.dashboard.shell.polling import draw_while_moving, redraw
 from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import walk_figure

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.components.board import Board
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.memory.attempts import Charged, charge, find_charged, next_alpha
-from ddrs_core.dashboard.memory.bank_access import BankContext
 from ddrs_core.dashboard.memory.bank_snapshot import read_content
 from ddrs_core.dashboard.memory.jobs import (
     HUNT_CERTIFICATES,
@@ -26,8 +26,7 @@ from ddrs_core.dashboard.memory.texts import charge_text, grades_html, settlemen
 from ddrs_core.dashboard.memory.view import current_view
 from ddrs_core.dashboard.shell.errors import literal, show_error
 from ddrs_core.dashboard.shell.once import once
-from ddrs_core.dashboard.shell.polling import draw_while_moving
-from ddrs_core.dashboard.shell.redraw import redraw
+from ddrs_core.dashboard.shell.polling import draw_while_moving, redraw
 from ddrs_core.errors import DDRSError, MismatchError
 from ddrs_core.figures.memory import class_title
 from ddrs_core.jobs import Job

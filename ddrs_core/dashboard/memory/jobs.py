@@ -10,13 +10,13 @@ import streamlit as st
 import torch
 from torch import Tensor
 
+from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.common.model_cache import get_forward
-from ddrs_core.dashboard.explorer.view import start_sigma
+from ddrs_core.dashboard.common.model_choice import start_sigma
 from ddrs_core.dashboard.memory.attempts import Charged, next_alpha
-from ddrs_core.dashboard.memory.bank_access import BankContext
 from ddrs_core.dashboard.memory.bank_snapshot import BankContent
 from ddrs_core.dashboard.memory.view import FIXED, MemoryView
-from ddrs_core.dashboard.shell.redraw import redraw
+from ddrs_core.dashboard.shell.polling import redraw
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.data import Dataset, image_digest
 from ddrs_core.errors import MismatchError

@@ -8,17 +8,16 @@ from dataclasses import replace
 
 import streamlit as st
 
+from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.components.board import Board
 from ddrs_core.dashboard.components.progress import progress_html
-from ddrs_core.dashboard.memory.bank_access import BankContext
 from ddrs_core.dashboard.memory.bank_section import image_name
 from ddrs_core.dashboard.memory.bank_snapshot import BankContent, read_content
 from ddrs_core.dashboard.memory.jobs import find_job, orders_request, start_job
 from ddrs_core.dashboard.memory.settlement_board import settlement_figures, show_settlement
 from ddrs_core.dashboard.memory.texts import settlement_text
 from ddrs_core.dashboard.memory.view import SHUFFLE_CHOICES, current_view, widget
-from ddrs_core.dashboard.shell.polling import draw_while_moving
-from ddrs_core.dashboard.shell.redraw import redraw
+from ddrs_core.dashboard.shell.polling import draw_while_moving, redraw
 from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.figures import (
     bank_growth_figure,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from ddrs_core.dashboard.memory.bank_access import (
+from ddrs_core.dashboard.common.banks import (
     DEMO,
     DEMO_TITLE,
     SHARED,

@@ -13,11 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.components.data_uri import picture_uri
 from ddrs_core.dashboard.components.gallery import show_gallery
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.memory.attempts import Charged, charge, find_charged, next_alpha
-from ddrs_core.dashboard.memory.bank_access import BankContext
 from ddrs_core.dashboard.memory.bank_snapshot import BankContent, read_content
 from ddrs_core.dashboard.memory.jobs import (
     Tools,
@@ -45,8 +45,7 @@ from ddrs_core.dashboard.memory.view import (
     widget,
 )
 from ddrs_core.dashboard.shell.errors import literal, show_error
-from ddrs_core.dashboard.shell.polling import draw_while_moving
-from ddrs_core.dashboard.shell.redraw import redraw
+from ddrs_core.dashboard.shell.polling import draw_while_moving, redraw
 from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.data import Dataset
 from ddrs_core.errors import DDRSError

@@ -9,9 +9,9 @@ from typing import Any
 
 import streamlit as st
 
-from ddrs_core.dashboard.memory.bank_access import DEMO, open_context
+from ddrs_core.dashboard.common.banks import DEMO, open_context
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.shell.first_render import is_first_render, is_first_visit
+from ddrs_core.dashboard.shell.widget_state import fill_on_arrival
 from ddrs_core.errors import DDRSError
 from ddrs_core.smoothing import DEFAULT_PRESET, list_presets
 
@@ -107,13 +107,17 @@ def parse_query(query: Mapping[str, str]) -> tuple[MemoryView, list[str]]:
 
 def enter_memory() -> None:
     """Fill the widgets of all sections on a first visit, and from a link."""
+    fill_on_arrival("memory", _fill_widgets)
+
+
+def _fill_widgets() -> None:
     state = st.session_state
     query = st.query_params.to_dict()
-    with is_first_render("memory") as fresh, is_first_visit("memory") as new:
-        if new or (fresh and query):
-            view, state[keys.MEMORY_PROBLEMS] = parse_query(query)
-            for field in fields(view):
-                state[widget(field.name)] = getattr(view, field.name)
+    if query or keys.MEMORY_PROBLEMS not in state:
+        view, problems = parse_query(query)
+        for field in fields(view):
+            state[widget(field.name)] = getattr(view, field.name)
+        state[keys.MEMORY_PROBLEMS] = problems  # last: the widgets are filled then
 
 
 def widget(name: str) -> str:

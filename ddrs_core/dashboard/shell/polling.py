@@ -1,18 +1,32 @@
-"""Parts of a page that are drawn again while a job runs."""
+"""Polling: parts of a page that are drawn again while a job or a run moves."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 import streamlit as st
 
-from ddrs_core.dashboard.shell.redraw import redraw
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.jobs import Job, get_manager
 
-TICK_SECONDS = 0.1
+_JOB_TICK_SECONDS = 0.1
+_RUN_TICK_SECONDS = 1.0
+_IDLE_SECONDS = 5.0
+_REST_SECONDS = 2.5  # between runs of the whole page, which cost more than a tick
 _HEARTBEAT_SECONDS = 20.0  # a browser slows the timers of hidden tabs to one a minute
 _SHOWN = "ids_of_shown_jobs"
+
+
+def redraw() -> NoReturn:
+    """Draw the page again from its start.
+
+    As ``st.rerun()``, which forgets that the visitor has meanwhile gone to another page: reading
+    the session state first gives way to the waiting request.
+    """
+    _ = "anything" in st.session_state
+    st.rerun()
 
 
 def send_heartbeats() -> None:
@@ -47,4 +61,23 @@ def draw_while_moving(draw: Callable[[], None], jobs: Sequence[Job | None]) -> N
         if now != before:
             redraw()
 
-    st.fragment(tick, run_every=TICK_SECONDS if any(before) else None)()
+    st.fragment(tick, run_every=_JOB_TICK_SECONDS if any(before) else None)()
+
+
+def draw_each_second(draw: Callable[[], bool], *, moving: bool, may_move: bool = False) -> None:
+    """Draw a part now, and again every second while it moves.
+
+    Args:
+        draw: draws it, without widgets, and tells whether the rest of the page has to follow.
+        moving: whether it changes now.
+        may_move: whether somebody else, or another tab, may set it moving again; it is then drawn
+            every few seconds.
+    """
+    drawn = time.monotonic()
+
+    def tick() -> None:
+        if draw() and time.monotonic() - drawn > _REST_SECONDS:
+            redraw()
+
+    pace = _RUN_TICK_SECONDS if moving else _IDLE_SECONDS if may_move else None
+    st.fragment(tick, run_every=pace)()

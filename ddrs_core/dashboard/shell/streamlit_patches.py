@@ -23,13 +23,16 @@ import logging
 from collections import deque
 from collections.abc import Iterator, Mapping
 from inspect import getsource
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import streamlit
 from streamlit.runtime.app_session import AppSession, AppSessionState
 from streamlit.runtime.scriptrunner import ScriptRunner
 from streamlit.runtime.state import SafeSessionState
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.02
@@ -162,3 +165,42 @@ class _State(Mapping[str, Any]):
     def _all(self) -> dict[str, Any]:
         with self._lock:
             return self._state.filtered_state
+
+
+class QuietDisconnects:
+    """ASGI middleware: an error about a connection whose browser has left ends with it.
+
+    Streamlit goes on reading from a connection that it could not send on, takes the error of newer
+    versions of Starlette for a broken protocol, and logs a traceback whenever somebody closes a
+    tab at the wrong moment.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything on."""
+        if scope["type"] != "websocket":
+            await self.app(scope, receive, send)
+            return
+        has_left = False
+
+        async def receive_and_note() -> Message:
+            nonlocal has_left
+            message = await receive()
+            has_left = has_left or message["type"] == "websocket.disconnect"
+            return message
+
+        async def send_and_note(message: Message) -> None:
+            nonlocal has_left
+            try:
+                await send(message)
+            except OSError:
+                has_left = True
+                raise
+
+        try:
+            await self.app(scope, receive_and_note, send_and_note)
+        except RuntimeError:
+            if not has_left:
+                raise

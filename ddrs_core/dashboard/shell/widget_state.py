@@ -34,6 +34,9 @@ import streamlit as st
 
 _VERSIONS = "widget_versions"
 _EDITED = "edited_widgets"
+_PAGE = "page_shown"
+_FILLED_HERE = "parts_filled_on_arrival"
+_FILLED = "parts_filled"
 _MOST_VERSIONS = 16  # of a widget that a request may still name: one a run that it has not heard of
 _DEFAULTS = {  # what Streamlit calls the default of each kind that is known here
     "selectbox": "index",
@@ -109,9 +112,35 @@ def show_widget(
     return value
 
 
-def begin_run() -> None:
-    """At the beginning of a run of the page: the session takes what the visitor has changed."""
+def begin_run(page: str = "") -> None:
+    """At the beginning of every run: the session accepts what the visitor has changed.
+
+    Args:
+        page: path of the page that is drawn.
+    """
+    state = st.session_state
+    if state.get(_PAGE) != page:
+        state[_FILLED_HERE] = set()
+        state[_PAGE] = page
     _take_edits().clear()
+
+
+def fill_on_arrival(part: str, fill: Callable[[], None]) -> None:
+    """Call ``fill``, which reads the link, the first time that a part of a page is drawn after the
+    visitor came to the page. A call that does not end is repeated."""
+    _fill_unless_filled(_FILLED_HERE, part, fill)
+
+
+def fill_once(part: str, fill: Callable[[], None]) -> None:
+    """As :func:`fill_on_arrival`, but once a session: for a form that no link describes."""
+    _fill_unless_filled(_FILLED, part, fill)
+
+
+def _fill_unless_filled(which: str, part: str, fill: Callable[[], None]) -> None:
+    filled: set[str] = st.session_state.setdefault(which, set())
+    if part not in filled:
+        fill()
+        filled.add(part)
 
 
 def _changed(name: str, then: Callable[[], None] | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ddrs_core.dashboard.components.board import Board
-from ddrs_core.dashboard.shell.redraw import redraw
+from ddrs_core.dashboard.shell.polling import redraw
 from ddrs_core.dashboard.training.replay import is_replayed, replayed_epoch
 from ddrs_core.dashboard.training.selected_run import Shown
 from ddrs_core.dashboard.training.texts import outcome_html, progress_html, sigma_texts

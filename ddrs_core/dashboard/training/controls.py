@@ -11,10 +11,9 @@ import streamlit as st
 from ddrs_core.dashboard.common.speed_jobs import Measurement, measure
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.shell.compare_ticking import draw_each_second
 from ddrs_core.dashboard.shell.errors import literal, show_error
 from ddrs_core.dashboard.shell.once import once
-from ddrs_core.dashboard.shell.redraw import redraw
+from ddrs_core.dashboard.shell.polling import draw_each_second, redraw
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.dashboard.training.replay import end_replay, is_replayed, replay

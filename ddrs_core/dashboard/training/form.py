@@ -7,12 +7,10 @@ from dataclasses import fields, replace
 
 import streamlit as st
 
-from ddrs_core.dashboard.explorer.sidebar import title_of
-from ddrs_core.dashboard.explorer.view import own_models
+from ddrs_core.dashboard.common.model_choice import own_models, title_of
 from ddrs_core.dashboard.navigation import library_page
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.shell.first_render import is_first_visit
-from ddrs_core.dashboard.shell.widget_state import show_widget
+from ddrs_core.dashboard.shell.widget_state import fill_once, show_widget
 from ddrs_core.data import DatasetInfo, get_dataset_info, list_datasets, load_dataset
 from ddrs_core.errors import MismatchError, require_count
 from ddrs_core.models import (
@@ -61,7 +59,7 @@ _MAX_SEED = 2**31 - 1
 
 def pick_run() -> None:
     """Data set, architecture, method, sigma and where to start; what depends on them follows."""
-    _enter()
+    fill_once("training form", _fill_widgets)
     state = st.session_state
     infos = {info.name: info for info in list_datasets()}
     if state[keys.TRAINING_DATASET] not in infos:
@@ -171,13 +169,6 @@ def _recipe() -> TrainConfig:
         state[keys.TRAINING_SIGMA] or 0.5,
         data_dependent=state[keys.TRAINING_DATA_DEPENDENT],
     )
-
-
-def _enter() -> None:
-    """Fill the widgets on a first visit with a recipe."""
-    with is_first_visit("training form") as new:
-        if new:
-            _fill_widgets()
 
 
 def _fill_widgets() -> None:

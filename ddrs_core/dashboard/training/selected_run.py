@@ -11,9 +11,8 @@ from typing import Any
 import streamlit as st
 
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.shell.first_render import is_first_render
 from ddrs_core.dashboard.shell.visitor import visitor
-from ddrs_core.dashboard.shell.widget_state import show_widget
+from ddrs_core.dashboard.shell.widget_state import fill_on_arrival, show_widget
 from ddrs_core.errors import DDRSError, unknown_name
 from ddrs_core.jobs.training_runs import TrainingRun, get_run, list_runs
 from ddrs_core.quantities import counted
@@ -76,7 +75,7 @@ def pick_shown() -> Shown | None:
     """The picker of runs and examples; None where there are neither."""
     state = st.session_state
     titles = _titles()
-    _enter(titles)
+    fill_on_arrival("training", lambda: _fill_widgets(titles))
     chosen = state.get(keys.TRAINING_SHOWN)
     if chosen is not None and chosen not in titles and not chosen.startswith(_EXAMPLE):
         titles = _with_linked(titles, chosen)
@@ -137,14 +136,8 @@ def _with_linked(titles: dict[str, str], run_id: str) -> dict[str, str]:
         return titles
 
 
-def _enter(titles: dict[str, str]) -> None:
-    """On a first visit or page switch: what the URL names, else what was shown before."""
-    with is_first_render("training") as fresh:
-        if fresh:
-            _fill_widgets(titles)
-
-
 def _fill_widgets(titles: dict[str, str]) -> None:
+    """Show what the URL names, else what was shown before."""
     state = st.session_state
     state[keys.TRAINING_PROBLEM] = ""
     query = st.query_params

@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
-from ddrs_core.dashboard.explorer.view import own_models
+from ddrs_core.dashboard.common.model_choice import own_models
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.data import Dataset
 from ddrs_core.errors import DDRSError

@@ -9,7 +9,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from ddrs_core.dashboard.shell.goodbyes import QuietGoodbyes
+from ddrs_core.dashboard.shell.streamlit_patches import QuietDisconnects
 from tests.dashboard.apart import run_apart
 
 
@@ -37,7 +37,7 @@ def visit(*, leaves: bool, wrapped: bool) -> None:
 
     async def run() -> None:
         scope: Any = {"type": "websocket", "path": "/", "headers": []}
-        await (QuietGoodbyes(page) if wrapped else page)(scope, receive, send)
+        await (QuietDisconnects(page) if wrapped else page)(scope, receive, send)
 
     run_apart(run())
 
