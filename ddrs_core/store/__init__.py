@@ -5,10 +5,10 @@ SQLite by default, PostgreSQL by ``DDRS_DATABASE_URL``.
 
 from ddrs_core.store.bank.attempts import Attempt
 from ddrs_core.store.bank.bank import MemoryBank
-from ddrs_core.store.bank.bank_pairs import Pair
 from ddrs_core.store.bank.budget import AlphaBudget, BankConfidence, BudgetKind
 from ddrs_core.store.bank.check import BankCheck
 from ddrs_core.store.bank.files import BankFileError, ImportedBank, import_bank
+from ddrs_core.store.bank.pairs import Pair
 from ddrs_core.store.bank.records import BankKind, BankRecord, BankSettlement, Lookup, StoredBall
 from ddrs_core.store.bank.rows import list_banks
 from ddrs_core.store.certificates import Place

@@ -80,7 +80,7 @@ certificates = Table(
     Column("radius", Double, nullable=False),
     Column("sigma", Double, nullable=False),
     Column("grade", SafeText, nullable=False),
-    Column("counts", SafeText, nullable=False),  # see packing.py
+    Column("counts", SafeText, nullable=False),  # see certificate_rows.py
     Column("n0", BigInteger, nullable=False),
     Column("n", BigInteger, nullable=False),
     Column("alpha", Double, nullable=False),
@@ -137,7 +137,7 @@ banks = Table(
     Column("alpha_sum", Double, nullable=False),
     Column("tallies", JSON, nullable=False),  # what became of them
     Column("fingerprint", SafeText, nullable=False),  # of the last ball
-    # Certificates that were charged and are not settled, see bank_attempts.py.
+    # Certificates that were charged and are not settled, see bank/attempts.py.
     Column("tried", Integer, nullable=False, server_default=text("0")),
     Index("banks_by_name", "owner", "name", unique=True),
 )
@@ -150,7 +150,7 @@ balls = Table(
     Column("indexed", Boolean, nullable=False),  # whether later settlements look at it
     Column("prediction", Integer, nullable=False),
     Column("radius", Double, nullable=False),
-    Column("projection", LargeBinary, nullable=False),  # float32, see bank_projection.py
+    Column("projection", LargeBinary, nullable=False),  # float32, see bank/index.py
     Column("fingerprint", SafeText, nullable=False),  # of this ball and all before it
     Column("outcome", SafeText, nullable=False),
     Column("claimed", Integer, nullable=False),  # class of the certificate
@@ -167,7 +167,7 @@ ball_images = Table(  # apart: most look-ups need none of them
     metadata,
     Column("bank_id", SafeText, primary_key=True),
     Column("serial", Integer, primary_key=True, autoincrement=False),
-    Column("image", LargeBinary, nullable=False),  # see bank_images.py
+    Column("image", LargeBinary, nullable=False),  # see bank/images.py
     Column("certificate", SafeText, nullable=False),  # JSON
     ForeignKeyConstraint(
         ["bank_id", "serial"], ["balls.bank_id", "balls.serial"], ondelete="CASCADE"

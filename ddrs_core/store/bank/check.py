@@ -21,11 +21,10 @@ from ddrs_core.errors import InvalidParameterError
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing import Certificate
 from ddrs_core.smoothing.memory.rules import Ball, Outcome
-from ddrs_core.store.bank.bank_pairs import ClosestPairs, Pair
-from ddrs_core.store.bank.bank_projection import margin, project
 from ddrs_core.store.bank.certificates import find_unproved, read_certificate
 from ddrs_core.store.bank.images import Pixels, digest_image, unpack_image
-from ddrs_core.store.bank.index import GENESIS
+from ddrs_core.store.bank.index import GENESIS, margin, project
+from ddrs_core.store.bank.pairs import ClosestPairs, Pair
 from ddrs_core.store.bank.records import BankRecord, bank_record
 from ddrs_core.store.bank.rows import BankStore
 from ddrs_core.store.bank.settle import next_fingerprint
@@ -100,7 +99,7 @@ def check_bank(store: BankStore, connection: Connection, bank_id: str) -> BankCh
         return unpack_image(connection.execute(chosen).scalar_one(), bank.kind.shape)
 
     pairs = ClosestPairs(bank.kind.shape, reading.balls, reading.points, read_image)
-    pairs.compare(reading.decided_by)
+    pairs.compare()
     return BankCheck(
         bank,
         len(reading.balls),
@@ -121,16 +120,14 @@ class _Reading:
     def __init__(self, bank: BankRecord) -> None:
         self.balls: list[Ball] = []
         self.points: list[NDArray[np.float32]] = []
-        self.decided_by: dict[int, int] = {}
         self.damaged: list[str] = []
         self.unproved: list[str] = []
         self._bank = bank
         self._last = 0  # serial
         self._indexed, self._unknown = 0, 0  # by outcome; balls whose outcome nobody knows
         self._alphas: list[float] = []
-        self._before: tuple[str, ...] = (
-            GENESIS,
-        )  # fingerprints that the next ball may go on from; empty: any
+        # Fingerprints that the next ball may continue from; empty: any.
+        self._before: tuple[str, ...] = (GENESIS,)
         self._margin = margin(bank.kind.shape)
 
     def take(self, page: Sequence[Row[Any]]) -> None:
@@ -184,8 +181,6 @@ class _Reading:
         if point is not None and _is_radius(row.radius):
             self.balls.append(Ball(row.serial, row.prediction, row.radius))
             self.points.append(point)
-            if row.decided_by is not None:
-                self.decided_by[row.serial] = row.decided_by
 
     def _about_image(self, row: Row[Any], pixels: Pixels, point: NDArray[np.float32]) -> list[str]:
         wrong = []

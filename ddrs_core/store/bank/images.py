@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddrs_core.errors import InvalidParameterError, MismatchError
-from ddrs_core.store.bank.bank_projection import project
+from ddrs_core.store.bank.index import project
 from ddrs_core.store.errors import StoreError
 
 Pixels = NDArray[np.float32]

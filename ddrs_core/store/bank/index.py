@@ -1,8 +1,13 @@
 """Which stored balls may lie near an image: a filter that never misses one.
 
-For each ball that matters it keeps class, radius and a projection of the centre (see
-:mod:`bank_projection`), 64 float32 numbers whatever the size of the images. What passes it is
-compared exactly, image by image.
+For each ball that matters, the index stores class, radius and a projection of the centre. One
+float32 matrix product gives the distances of all projections; the images of the few balls that
+may be near are then compared exactly.
+
+A projection is the first coefficients of an orthonormal cosine transform (DCT-II) over channels,
+rows and columns: it lengthens no distance, and low frequencies hold most of the distance between
+photographs. (The same product with whole CIFAR-10 images needs 110 ms instead of 1 ms for
+100,000 balls, and 1.2 GB instead of 27 MB.)
 """
 
 from __future__ import annotations
@@ -11,31 +16,75 @@ import math
 import os
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sqlalchemy import Connection, select
 
 from ddrs_core.smoothing.memory.rules import Ball
-from ddrs_core.store.bank.bank_projection import frequencies, margin, reach
 from ddrs_core.store.errors import StoreError, UnknownEntryError
 from ddrs_core.store.schema import balls, banks
 
+COEFFICIENTS = 64
+_CENTRE = 0.5
+_CHANNEL_STEP = 3.0  # a difference of colours weighs as little as the third frequency of brightness
+_STRETCH = 1 + 1e-9  # the computed transform is orthonormal up to some 1e-14
+# Of one coordinate: rounding to float32 (2^-24 / 2 of pixels that are at most 1/2 from the centre)
+# and of the transform (some 1e-14), for both of the points, and room besides.
+_ROUNDING = 1e-7
+# Of a product of two projections, relative to the product of their norms (Higham, section 3.1).
+PRODUCT_ERROR = (COEFFICIENTS + 8) * 2.0**-24
+
 GENESIS = ""  # fingerprint of a bank without balls
-_STAGES = (1, 4, 16)  # after so many coefficients one looks who is left
-_FLOAT32 = 1 + 1e-6  # more than a few roundings to float32
 _ROWS = 4096  # loaded at a time
 _MOST_BYTES = 512 * 2**20  # of all the indices of this process
+_BALL = np.dtype([("id", "i8"), ("prediction", "i8"), ("radius", "f8"), ("norm", "f8")])
 
 
-@dataclass(frozen=True)
-class StoredPoint:
-    """What the index knows of a ball."""
+def project(images: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Project images [M, C, H, W] with pixels in [0, 1] to [M, k]."""
+    shape = images.shape[1:]
+    chosen = frequencies(shape)
+    moved = images.astype(np.float64) - _CENTRE
+    for axis, size in enumerate(shape):  # each contraction puts its axis last, so the order stays
+        most = max(frequency[axis] for frequency in chosen) + 1
+        moved = np.tensordot(moved, _cosines(size, most), axes=([1], [1]))
+    found = moved[(slice(None), *np.array(chosen).T)]
+    return np.ascontiguousarray(found, dtype=np.float32)
 
-    ball: Ball
-    projection: NDArray[np.float32]
+
+def margin(shape: tuple[int, ...]) -> float:
+    """What rounding may add to the distance of two projections of images of that shape."""
+    return _ROUNDING * math.sqrt(math.prod(shape))
+
+
+def reach(radii: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Projections further apart than this belong to images that are further apart than radii."""
+    return radii * _STRETCH + margin(shape)
+
+
+@lru_cache(maxsize=64)
+def frequencies(shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """The frequencies of a projection, by axis, the most telling first."""
+    weights = [_CHANNEL_STEP] * (len(shape) - 2) + [1.0] * min(2, len(shape))
+    counts = [min(size, COEFFICIENTS) for size in shape]
+    if math.prod(counts) > 10**5:  # large images have more than enough low ones
+        counts = [min(size, 16) for size in shape]
+    every = np.array(list(np.ndindex(*counts)))
+    order = np.argsort(((every * weights) ** 2).sum(1), kind="stable")
+    return tuple(tuple(int(n) for n in every[i]) for i in order[:COEFFICIENTS])
+
+
+@lru_cache(maxsize=64)
+def _cosines(size: int, most: int) -> NDArray[np.float64]:
+    """The first ``most`` rows of the orthonormal DCT-II of ``size`` points: [most, size]."""
+    rows, columns = np.arange(most)[:, None], np.arange(size)[None]
+    waves = np.cos(math.pi * (2 * columns + 1) * rows / (2 * size)) * math.sqrt(2 / size)
+    waves[0] /= math.sqrt(2)
+    return waves
 
 
 class BankIndex:
@@ -47,77 +96,53 @@ class BankIndex:
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self._shape = shape
-        self._margin = margin(shape)
         self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
         self.size = 0
-        self._coefficients = np.empty((0, 0), np.float32)  # [k, room]
-        self._radii = np.empty(0)
-        self._reach = np.empty(0, np.float32)  # radii, rounded up
-        self._predictions = np.empty(0, np.int64)
-        self._ids = np.empty(0, np.int64)
+        self._balls = np.empty(0, _BALL)  # with room for more, as the points
+        self._points = np.empty((0, len(frequencies(self._shape))), np.float32)  # [room, k]
 
     @property
     def nbytes(self) -> int:
-        """Memory that it holds."""
-        kept = (self._coefficients, self._radii, self._reach, self._predictions, self._ids)
-        return sum(array.nbytes for array in kept)
+        """Memory that it occupies."""
+        return self._balls.nbytes + self._points.nbytes
 
-    def add(self, points: list[StoredPoint]) -> None:
-        """Add balls."""
-        if not points:
+    def add(self, added: Sequence[Ball], projections: ArrayLike) -> None:
+        """Add balls with the projections [M, k] of their centres."""
+        if not added:
             return
-        first, last = self.size, self.size + len(points)
-        self._make_room(last, len(points[0].projection))
-        self._coefficients[:, first:last] = np.stack([p.projection for p in points], axis=1)
-        radii = np.array([p.ball.radius for p in points])
-        with np.errstate(over="ignore"):
-            self._reach[first:last] = radii * _FLOAT32
-        self._radii[first:last] = radii
-        self._predictions[first:last] = [p.ball.prediction for p in points]
-        self._ids[first:last] = [p.ball.id for p in points]
-        self.size = last
-
-    def near(self, projection: NDArray[np.float32], radius: float) -> list[Ball]:
-        """All balls that a ball of that radius may touch, and some others; by id."""
-        point, m = projection.astype(np.float64), self.size
-        with np.errstate(over="ignore"):
-            # Float32 will do for a first look: its error is far below a millionth of the
-            # coefficients, which are no larger than half the root of the number of pixels.
-            extra = np.float32(radius * _FLOAT32 + 10 * self._margin)
-            far = np.abs(self._coefficients[:1, :m] - projection[:1, None]).ravel()
-            left = np.flatnonzero(far <= self._reach[:m] + extra)
-            bound = reach(self._radii[left] + radius, self._shape) ** 2
-        squares, begin = np.zeros(len(left)), 0
-        for end in (*_STAGES, len(point)):
-            if begin < end <= len(point) and len(left):
-                part = self._coefficients[begin:end, left] - point[begin:end, None]
-                squares += np.einsum("ij,ij->j", part, part)
-                kept = squares <= bound
-                left, squares, bound = left[kept], squares[kept], bound[kept]
-                begin = end
-        return [
-            Ball(int(i), int(c), float(r))
-            for i, c, r in zip(
-                self._ids[left], self._predictions[left], self._radii[left], strict=True
-            )
+        first, self.size = self.size, self.size + len(added)
+        if self.size > len(self._balls):
+            room = max(self.size, len(self._balls) * 3 // 2, 64)
+            self._balls = _enlarged(self._balls, room)
+            self._points = _enlarged(self._points, room)
+        points = np.asarray(projections, np.float64)
+        self._points[first : self.size] = points
+        self._balls[first : self.size] = [
+            (ball.id, ball.prediction, ball.radius, norm)
+            for ball, norm in zip(added, (points**2).sum(1), strict=True)
         ]
 
-    def _make_room(self, needed: int, k: int) -> None:
-        room = len(self._radii)
-        if needed <= room:
-            return
-        room = max(needed, room + room // 2, 64)
-        wider = np.empty((k, room), np.float32)
-        if self.size:
-            wider[:, : self.size] = self._coefficients[:, : self.size]
-        self._coefficients = wider
-        for name in ("_radii", "_reach", "_predictions", "_ids"):
-            longer = np.empty(room, getattr(self, name).dtype)
-            longer[: self.size] = getattr(self, name)[: self.size]
-            setattr(self, name, longer)
+    def near(self, projection: NDArray[np.float32], radius: float) -> list[Ball]:
+        """All balls that a ball of that radius may touch, and perhaps others; by id."""
+        known, points = self._balls[: self.size], self._points[: self.size]
+        point = projection.astype(np.float64)
+        with np.errstate(over="ignore"):
+            furthest = reach(known["radius"] + radius, self._shape) ** 2
+        norms = known["norm"] + point @ point  # at least twice the product of the two
+        squares = norms - 2 * (points @ projection) - PRODUCT_ERROR * norms
+        left = np.flatnonzero(squares <= furthest)
+        squares = ((points[left] - point) ** 2).sum(1)
+        left = left[squares <= furthest[left]]
+        return [Ball(int(b["id"]), int(b["prediction"]), float(b["radius"])) for b in known[left]]
+
+
+def _enlarged(array: NDArray[Any], room: int) -> NDArray[Any]:
+    larger = np.empty((room, *array.shape[1:]), array.dtype)
+    larger[: len(array)] = array
+    return larger
 
 
 class LoadedIndex:
@@ -132,13 +157,8 @@ class LoadedIndex:
 
     @property
     def nbytes(self) -> int:
-        """Memory that it holds."""
+        """Memory that it occupies."""
         return self._index.nbytes
-
-    @property
-    def size(self) -> int:
-        """Number of balls in it."""
-        return self._index.size
 
     def near(
         self,
@@ -156,10 +176,10 @@ class LoadedIndex:
             fingerprint: of the bank, for one who holds it and has read it.
 
         Raises:
-            UnknownEntryError: if the bank is not there (any more).
+            UnknownEntryError: if the bank does not exist.
             StoreError: if its balls have been changed by other means.
         """
-        with self._lock:  # first the lock, then the look: what others have loaded is seen, too
+        with self._lock:  # first the lock, then the query: what others have loaded is seen, too
             expected = self._current(connection) if fingerprint is None else fingerprint
             if expected != self._fingerprint:
                 self._follow(connection)
@@ -179,42 +199,37 @@ class LoadedIndex:
 
     def _follow(self, connection: Connection) -> None:
         """Load what has been added, or everything if it is not the bank that is known."""
-        if self._serial and self._known(connection) != self._fingerprint:
-            self._index.clear()
-            self._serial, self._fingerprint = 0, GENESIS
-        chosen = (
-            select(
-                balls.c.serial,
-                balls.c.indexed,
-                balls.c.prediction,
-                balls.c.radius,
-                balls.c.projection,
-                balls.c.fingerprint,
+        columns = balls.c
+        if self._serial:
+            chosen = select(columns.fingerprint).where(
+                columns.bank_id == self._bank_id, columns.serial == self._serial
             )
-            .where(balls.c.bank_id == self._bank_id, balls.c.serial > self._serial)
-            .order_by(balls.c.serial)
+            if connection.execute(chosen).scalar() != self._fingerprint:
+                self._index.clear()
+                self._serial, self._fingerprint = 0, GENESIS
+        chosen = (
+            select(balls)
+            .where(columns.bank_id == self._bank_id, columns.serial > self._serial)
+            .order_by(columns.serial)
         )
         rows = connection.execute(chosen.execution_options(yield_per=_ROWS))
         for part in rows.partitions():
-            self._index.add([self._point(row) for row in part if row.indexed])
+            indexed = [row for row in part if row.indexed]
+            self._index.add(
+                [Ball(row.serial, row.prediction, row.radius) for row in indexed],
+                [self._point(row) for row in indexed],
+            )
             self._serial, self._fingerprint = part[-1].serial, part[-1].fingerprint
 
-    def _known(self, connection: Connection) -> str | None:
-        last = select(balls.c.fingerprint).where(
-            balls.c.bank_id == self._bank_id, balls.c.serial == self._serial
-        )
-        return connection.execute(last).scalar()
-
-    def _point(self, row: Any) -> StoredPoint:
+    def _point(self, row: Any) -> NDArray[np.float32]:
         sound = math.isfinite(row.radius) and row.radius >= 0
         if not sound or len(row.projection) != 4 * len(frequencies(self._shape)):
             raise StoreError(f"Ball {row.serial} of this memory bank is damaged.")
-        projection = np.frombuffer(row.projection, "<f4").astype(np.float32)
-        return StoredPoint(Ball(row.serial, row.prediction, row.radius), projection)
+        return np.frombuffer(row.projection, "<f4")
 
 
 def unknown_bank(name: str) -> UnknownEntryError:
-    """The error for a memory bank that is not there."""
+    """The error for a memory bank that does not exist."""
     return UnknownEntryError(f"There is no memory bank {str(name)[:60]!r} here (any more).")
 
 

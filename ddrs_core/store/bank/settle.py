@@ -15,7 +15,7 @@ from ddrs_core.smoothing import ABSTAIN, Certificate
 from ddrs_core.smoothing.memory.directed_rounding import Distance, add_upward, distances
 from ddrs_core.smoothing.memory.rules import Ball, Settlement, settle
 from ddrs_core.store.bank.images import BankImage, unpack_image
-from ddrs_core.store.bank.index import BankIndex, StoredPoint
+from ddrs_core.store.bank.index import BankIndex
 from ddrs_core.store.bank.records import (
     BankRecord,
     BankSettlement,
@@ -57,7 +57,7 @@ class BankTransaction:
         bank: as it stands; nobody else may change it meanwhile.
         stored: its balls.
         now: seconds since 1970.
-        charged: whether the alphas were charged to the bank before, see bank_attempts.py.
+        charged: whether the alphas were charged to the bank before, see attempts.py.
 
     Attributes:
         bank: as it stands once ``rows`` and ``image_rows`` are stored.
@@ -155,7 +155,7 @@ class BankTransaction:
         )
         if settlement.enters_index:
             ball = Ball(serial, settlement.prediction, settlement.radius)
-            self._index.add([StoredPoint(ball, image.projection)])
+            self._index.add([ball], [image.projection])
         self.bank = replace(bank, stored=serial, fingerprint=row["fingerprint"])
 
 

@@ -13,16 +13,16 @@ from ddrs_core.smoothing import ABSTAIN
 from ddrs_core.smoothing.memory.directed_rounding import distance, distances
 from ddrs_core.smoothing.memory.rules import Ball, settle
 from ddrs_core.store import MemoryBank, Store
-from ddrs_core.store.bank.bank_projection import (
+from ddrs_core.store.bank.images import LEVELS, pack_image, read_images, unpack_image
+from ddrs_core.store.bank.index import (
     COEFFICIENTS,
+    BankIndex,
     _cosines,
     frequencies,
     margin,
     project,
     reach,
 )
-from ddrs_core.store.bank.images import LEVELS, pack_image, read_images, unpack_image
-from ddrs_core.store.bank.index import BankIndex, StoredPoint
 from ddrs_core.store.errors import StoreError
 from tests.store.bank.banks import (
     SlowMemory,
@@ -92,7 +92,7 @@ def test_the_filter_misses_no_ball(shape: tuple[int, ...], radius: float) -> Non
     index = BankIndex(shape)
     for first in range(0, 300, 7):  # it grows
         part = range(first, min(first + 7, 300))
-        index.add([StoredPoint(Ball(i, i % 5, radii[i]), ready[i].projection) for i in part])
+        index.add([Ball(i, i % 5, radii[i]) for i in part], [ready[i].projection for i in part])
     for x in ready[::10]:
         found = index.near(x.projection, radius)
         assert [ball.id for ball in found] == sorted({ball.id for ball in found})
@@ -109,7 +109,7 @@ def test_the_filter_leaves_few_photographs() -> None:
     images = images[np.arange(600) % 3 != 1]  # without those that are nearly equal
     ready = read_images(images, shape)
     index = BankIndex(shape)
-    index.add([StoredPoint(Ball(i, 0, 0.2), x.projection) for i, x in enumerate(ready)])
+    index.add([Ball(i, 0, 0.2) for i in range(len(ready))], [x.projection for x in ready])
     assert sum(len(index.near(x.projection, 0.2)) for x in ready) < 2 * len(ready)
 
 
@@ -124,7 +124,7 @@ def test_touching_balls_pass_the_filter() -> None:
         a, b = read_images([x, np.clip(y, 0, 1)], shape)
         share = rng.random() * d.high
         index = BankIndex(shape)
-        index.add([StoredPoint(Ball(1, 0, share), a.projection)])
+        index.add([Ball(1, 0, share)], [a.projection])
         assert index.near(b.projection, math.nextafter(d.high - share, math.inf))
 
 
