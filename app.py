@@ -20,7 +20,7 @@ from ddrs_core.dashboard.components.board import PLOTLY_JS, PLOTLY_ROUTE
 from ddrs_core.dashboard.components.thumbnail_routes import ROUTES as THUMBNAIL_ROUTES
 from ddrs_core.dashboard.shell.errors import show_unexpected_error
 from ddrs_core.dashboard.shell.http_security import KnownHosts, SecurityHeaders
-from ddrs_core.dashboard.shell.streamlit_patches import QuietDisconnects, hand_over_well
+from ddrs_core.dashboard.shell.streamlit_patches import QuietDisconnects, patch_streamlit
 from ddrs_core.dashboard.shell.visitor import VisitorCookie
 
 
@@ -30,7 +30,7 @@ async def plotly_js(_: Request) -> FileResponse:
     return FileResponse(PLOTLY_JS, media_type="text/javascript", headers=headers)
 
 
-hand_over_well()
+patch_streamlit()
 app = st.App(
     "ddrs_core/dashboard/main.py",
     routes=[Route(PLOTLY_ROUTE, plotly_js), *THUMBNAIL_ROUTES],

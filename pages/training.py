@@ -1,4 +1,4 @@
-"""Training: choose a run, start it, watch it learn, and add the result to the pickers."""
+"""Training: choose a run, start it, watch it learn, and add the result to the library."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class TrainingRun:
     progress: TrainingProgress | None  # None: its process has not said anything yet
     stopping: bool = False  # it was asked to stop and has not yet
     error: str = ""  # why it failed
-    registered: str = ""  # name under which its model was added to the pickers
+    registered: str = ""  # name under which its model was added to the library
 
     @property
     def command(self) -> str:
@@ -168,7 +168,7 @@ def stop_run(run: TrainingRun) -> None:
 
 
 def delete_run(run: TrainingRun) -> None:
-    """Remove a run and its files; a model that was registered stays in the pickers.
+    """Remove a run and its files; a model that was registered stays in the library.
 
     Raises:
         DDRSError: if it is under way.
@@ -180,7 +180,7 @@ def delete_run(run: TrainingRun) -> None:
 
 
 def note_registered(run: TrainingRun, name: str) -> None:
-    """Remember under which name the run's model was added to the pickers."""
+    """Remember under which name the run's model was added to the library."""
     with _registry():
         write_record(run.folder, {**read_record(run.folder), "registered": name})
 

@@ -130,7 +130,7 @@ def use_good_model(page: Page, name: str) -> None:
     hand_in(page, name, cohen_checkpoint())
     expect(page.get_by_test_id("stCode")).to_contain_text(f"file: {name}")
     page.get_by_role("button", name="Use this model").click()
-    expect(page.get_by_text("The model is in your pickers")).to_be_visible()
+    expect(page.get_by_text("Your pages offer the model now")).to_be_visible()
 
 
 @pytest.fixture(scope="module")

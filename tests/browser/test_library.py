@@ -131,7 +131,7 @@ def test_a_checkpoint_of_others_goes_all_the_way(
     expect(form.get_by_role("combobox", name="Normalisation")).to_have_value("digits")
     expect(form.get_by_label("Trained with noise sigma", exact=True)).to_have_value("0.50")
     page.get_by_role("button", name="Use this model").click()
-    expect(page.get_by_text("The model is in your pickers")).to_be_visible()
+    expect(page.get_by_text("Your pages offer the model now")).to_be_visible()
     page.get_by_role("link", name="Explore with it").click()
     expect(page.locator(".ddrs-progress").first).to_contain_text(_DONE)
     shown = parse_qs(urlparse(page.url).query)

@@ -116,8 +116,10 @@ def test_a_run_from_its_start_to_the_explorer(page: Page, browser: Browser, serv
     name = page.get_by_label("Name of the model")
     expect(name).to_have_value(f"{NAME}-2")  # a model of that name comes with the program
     name.fill("mine-0.25")
-    button(page, "Add to the pickers").click()
-    expect(page.get_by_text("The model is in every picker as mine-0.25")).to_be_visible()
+    button(page, "Add to the library").click()
+    expect(
+        page.get_by_text("The model is in the library, and on every page, as mine-0.25")
+    ).to_be_visible()
     page.get_by_role("link", name="Explore with it").click()
     picker = page.get_by_test_id("stSidebar").get_by_role("combobox", name="Model")
     expect(picker).to_have_value("mine-0.25")

@@ -563,7 +563,7 @@ def test_a_search_that_cannot_be_says_why(app: AppTest) -> None:
         time.sleep(0.05)
     app.run()
     assert not app.exception
-    said = board(app, "memory_hunt_progress")["texts"]["progress"]
+    said = board(app, "memory_search_progress")["texts"]["progress"]
     assert "this image abstained" in said
     assert button(app, "Store x and x'").disabled
 
@@ -574,10 +574,10 @@ def test_a_counterexample_is_stored_as_fresh_noise_certified_it(app: AppTest) ->
     before = open_context(DEMO).record
     button(app, "Search").click().run()
     charged = open_context(DEMO).record
-    most = 1 + memory_jobs.HUNT.tries
+    most = 1 + memory_jobs.SEARCH.tries
     assert charged.tried == most
     assert charged.alpha_sum == pytest.approx(before.alpha_sum + most * 0.001)
-    found = finish("memory-hunt").latest.result
+    found = finish("memory-search").latest.result
     assert isinstance(found, Counterexample)
     assert 1 <= found.confirmations < most
     app.run()

@@ -15,7 +15,7 @@ from ddrs_core.jobs import Job, JobRequest, JobState, get_manager
 _QUEUE = "network"  # its own queue: a download holds up no computation
 
 
-def start_transfer(key: str, title: str, start: Callable[[], Iterator[DownloadProgress]]) -> None:
+def start_download(key: str, title: str, start: Callable[[], Iterator[DownloadProgress]]) -> None:
     """Start a download, or join the one that somebody else has started."""
     manager, me = get_manager(), visitor()
     request = JobRequest(
@@ -36,7 +36,7 @@ def start_transfer(key: str, title: str, start: Callable[[], Iterator[DownloadPr
         manager.drop(old)
 
 
-def show_transfer(key: str) -> Job | None:
+def show_download(key: str) -> Job | None:
     """Progress of this visitor's download under a key, if there is one."""
     job = get_manager().find(key, visitor())
     if job is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.jobs import Job, JobRequest, get_manager
@@ -48,9 +49,8 @@ def measure(
         get_manager().drop(job)
         job = None
     if job is None and _SPEEDS.is_due(key, load):
-        request = JobRequest(
-            key, title, kind, device, lambda: _watched(key, device, start), 1.0, "trial", anew=True
-        )
+        watched = partial(_watched, key, device, start)
+        request = JobRequest(key, title, kind, device, watched, 1.0, "measurement", anew=True)
         job = get_manager().submit(request, visitor())
     speed = _SPEEDS.best(key)
     how = "" if speed is None else _how(speed, device)

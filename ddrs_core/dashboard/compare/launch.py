@@ -13,7 +13,7 @@ from ddrs_core.dashboard.compare.command import show_commands
 from ddrs_core.dashboard.compare.sources import run_titles
 from ddrs_core.dashboard.compare.view import show_sets
 from ddrs_core.dashboard.shell.errors import show_error
-from ddrs_core.dashboard.shell.once import once
+from ddrs_core.dashboard.shell.once import once_per_click
 from ddrs_core.dashboard.shell.polling import draw_each_second, redraw
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.errors import DDRSError
@@ -46,7 +46,7 @@ def show_start(configs: Sequence[CertifyConfig]) -> None:
     if st.button(_CERTIFY, type="primary", icon=_ICON, width="stretch"):
         try:
             start = partial(start_run, configs, visitor(), title=configs[0].model)
-            run = once(f"certify {configs}", start)
+            run = once_per_click(f"certify {configs}", start)
         except DDRSError as error:
             show_error(error)
         else:

@@ -4,13 +4,13 @@ logs, and the references that come with the program."""
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 from ddrs_core.dashboard.compare.live_results import run_set
 from ddrs_core.dashboard.shell.visitor import visitor
+from ddrs_core.dashboard.shell.widget_state import numbered
 from ddrs_core.data import list_datasets
 from ddrs_core.errors import DDRSError, unknown_name
 from ddrs_core.runs.from_database import result_id
@@ -69,13 +69,6 @@ def title_of_set(name: str) -> str:
     if name not in reference_files():
         raise unknown_name("set of results", name, reference_files())
     return _reference_title(name)
-
-
-def told_apart(titles: Mapping[str, str]) -> dict[str, str]:
-    """Titles by name, where equal ones also show the end of the name: a browser knows a choice by
-    its title alone."""
-    count = Counter(titles.values())
-    return {n: t if count[t] == 1 else f"{t} ({n[-8:]})" for n, t in titles.items()}
 
 
 def run_titles(run: RunRecord) -> dict[str, str]:
@@ -138,18 +131,8 @@ def find_sets(names: Sequence[str]) -> tuple[list[ResultSet], list[str]]:
                 found.append(results)
         except DDRSError as error:
             sentences.append(str(error))
-    return with_own_titles(found), sentences
-
-
-def with_own_titles(sets: Sequence[ResultSet]) -> list[ResultSet]:
-    """The sets, numbered where several have the same title."""
-    titles = [results.title for results in sets]
-    made = []
-    for i, results in enumerate(sets):
-        twice = titles.count(results.title) > 1
-        number = titles[: i + 1].count(results.title)
-        made.append(replace(results, title=f"{results.title} #{number}") if twice else results)
-    return made
+    titles = numbered([results.title for results in found])
+    return [replace(r, title=t) for r, t in zip(found, titles, strict=True)], sentences
 
 
 @lru_cache(maxsize=12)

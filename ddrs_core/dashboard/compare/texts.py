@@ -19,14 +19,7 @@ from ddrs_core.runs.results.tables import Table, comparison_table
 
 _STEP, _COARSE, _MOST_RADII = 0.25, 0.5, 13
 _FIRST_RADII = (0.0, 0.25, 0.5, 0.75, 1.0)
-_GRADES = {
-    "fixed": "<b>unconditional</b>: one sigma for every image, so the radius holds for the "
-    "smoothed classifier itself",
-    "ds": "<b>conditional on sigma_x</b>: it says nothing about a classifier that would choose "
-    "another sigma at x + delta",
-    "ds-memory": "<b>for queries after x</b>: the memory answers so on the ball from then on",
-}
-_UNKNOWN_GRADE = "<b>grade unknown</b>: the log does not say where sigma came from"
+_UNKNOWN_GRADE = "Grade unknown: the log does not say where sigma came from."
 
 
 def table_radii(sets: Sequence[ResultSet]) -> tuple[float, ...]:
@@ -113,8 +106,7 @@ def memory_html(sets: Sequence[ResultSet]) -> str:
 def sets_html(sets: Sequence[ResultSet]) -> str:
     """What each set is, its grade of guarantee, and what was found when it was read."""
     items = "".join(
-        f"<li><b>{html.escape(s.title)}</b>. {_origin(s)}. {_noise(s)}; "
-        f"{_GRADES.get(s.method, _UNKNOWN_GRADE)}. {_sure(s)}"
+        f"<li><b>{html.escape(s.title)}</b>. {_origin(s)}. {_noise(s)}. {_grade(s)} {_sure(s)}"
         f"{' '.join(html.escape(note) for note in s.notes)}</li>"
         for s in sets
     )
@@ -181,6 +173,12 @@ def _noise(s: ResultSet) -> str:
     parts = [training, noise.removesuffix(", from"), votes, alpha]
     said = ", ".join(part for part in parts if part)
     return said[:1].upper() + said[1:]
+
+
+def _grade(s: ResultSet) -> str:
+    if s.grade is None:
+        return _UNKNOWN_GRADE
+    return f"<b>{s.grade.capitalize()}</b>. {html.escape(s.grade.meaning)}"
 
 
 def _sure(s: ResultSet) -> str:

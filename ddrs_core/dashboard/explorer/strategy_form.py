@@ -31,12 +31,12 @@ class _Field:
 
 
 _FIELDS: dict[str, _Field] = {
-    "lr": _Field("Step size lr", "sigma moves by lr times the slope of R.", 1e-6, 10.0, 0.01),
+    "lr": _Field("Step size lr", "sigma moves by lr times the gradient of R.", 1e-6, 10.0, 0.01),
     "steps": _Field(
         "Steps K", "How often sigma is moved or the interval halved.", 1, 20_000, 10, "%d"
     ),
     "samples": _Field(
-        "Noisy copies n", "Copies a step; more make the slope steadier.", 1, 10_000, 8, "%d"
+        "Noisy copies n", "Copies a step; more make the gradient steadier.", 1, 10_000, 8, "%d"
     ),
     "clamp": _Field("Clamp c", "Probabilities are kept in [c, 1 - c].", 1e-6, 0.49, 0.001),
     "sigma_min": _Field("Smallest sigma", "sigma is kept above.", 1e-4, 50.0, 0.01),

@@ -7,10 +7,10 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from ddrs_core.dashboard.common.download_jobs import show_transfer, start_transfer
+from ddrs_core.dashboard.common.download_jobs import show_download, start_download
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.shell.errors import literal, show_error
-from ddrs_core.dashboard.shell.once import once
+from ddrs_core.dashboard.shell.once import once_per_click
 from ddrs_core.dashboard.shell.polling import redraw
 from ddrs_core.data import (
     DatasetInfo,
@@ -51,10 +51,10 @@ def show_downloads() -> None:
                 type="primary",
                 width="stretch",
             ):
-                start_transfer(
+                start_download(
                     key, f"download of {info.title}", partial(download_dataset, info.name)
                 )
-            show_transfer(key)
+            show_download(key)
 
 
 def show_add_dataset() -> None:
@@ -95,7 +95,7 @@ def show_add_dataset() -> None:
     try:
         with st.spinner("Looking at it"):
             allowed = check_allowed(path)
-            info = once(
+            info = once_per_click(
                 f"add {allowed} as {name} at {size}",
                 lambda: add_dataset(allowed, name=name or None, size=size),
             )

@@ -52,7 +52,7 @@ _SAFE_TO_READ = (
 
 
 def show_import() -> None:
-    """The whole way from a file to a model in the pickers."""
+    """The whole way from a file to a model that pages offer."""
     left, right = st.columns(2)
     given = left.file_uploader("Upload a file", key="model_upload", help=_SAFE_TO_READ)
     roots = allowed_dirs()
@@ -186,7 +186,7 @@ def _show_proposal(proposal: Proposal) -> None:
         return
     remember_upload("model", card.name)
     st.success(
-        "The model is in your pickers. Only you and those who have your link can use it.",
+        "Your pages offer the model now. Only you and those who have your link can use it.",
         icon=":material/check:",
     )
     query = {"model": card.name, "dataset": proposal.dataset or PICTURES}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from ddrs_core.dashboard.common.download_jobs import show_transfer, start_transfer
+from ddrs_core.dashboard.common.download_jobs import show_download, start_download
 from ddrs_core.dashboard.common.model_choice import PICTURES, own_models, title_of
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.shell import state_keys as keys
@@ -62,8 +62,8 @@ def show_published() -> None:
             query_params={"dataset": PICTURES, "model": chosen.name},
         )
     elif st.button(f"Download {chosen.size_mb:,.0f} MB", icon=":material/download:"):
-        start_transfer(key, f"download of {chosen.name}", lambda: download_published(chosen))
-    show_transfer(key)
+        start_download(key, f"download of {chosen.name}", lambda: download_published(chosen))
+    show_download(key)
 
 
 def _first(names: list[str]) -> str:

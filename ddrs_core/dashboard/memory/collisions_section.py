@@ -13,7 +13,7 @@ from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.components.board import Board
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.memory.bank_snapshot import MOST_SHOWN, BankContent, read_content
-from ddrs_core.dashboard.memory.counterexample_section import show_hunt
+from ddrs_core.dashboard.memory.counterexample_section import show_counterexample
 from ddrs_core.dashboard.memory.jobs import Tools, find_job, open_tools, start_job, walk_request
 from ddrs_core.dashboard.memory.query_section import (
     pick_certification,
@@ -71,7 +71,7 @@ def show_collisions(context: BankContext) -> None:
     pick_certification("walk_n")
     tools = open_tools(context, current_view())
     _show_walk(tools, context.class_names)
-    show_hunt(context, tools, context.class_names)
+    show_counterexample(context, tools, context.class_names)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

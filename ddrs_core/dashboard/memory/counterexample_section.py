@@ -13,11 +13,11 @@ from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.memory.attempts import Charged, charge, find_charged, next_alpha
 from ddrs_core.dashboard.memory.bank_snapshot import read_content
 from ddrs_core.dashboard.memory.jobs import (
-    HUNT_CERTIFICATES,
+    SEARCH_CERTIFICATES,
     Tools,
     find_job,
-    hunt_request,
-    hunt_what,
+    search_identity,
+    search_request,
     start_job,
 )
 from ddrs_core.dashboard.memory.query_section import pick_number, pictures_html, titled
@@ -25,7 +25,7 @@ from ddrs_core.dashboard.memory.settlement_board import settlement_figures, show
 from ddrs_core.dashboard.memory.texts import charge_text, grades_html, settlement_text
 from ddrs_core.dashboard.memory.view import current_view
 from ddrs_core.dashboard.shell.errors import literal, show_error
-from ddrs_core.dashboard.shell.once import once
+from ddrs_core.dashboard.shell.once import once_per_click
 from ddrs_core.dashboard.shell.polling import draw_while_moving, redraw
 from ddrs_core.errors import DDRSError, MismatchError
 from ddrs_core.figures.memory import class_title
@@ -34,7 +34,7 @@ from ddrs_core.smoothing import Certificate, round_down
 from ddrs_core.smoothing.memory.counterexample import Counterexample, NotFound
 
 _PROGRESS = Board(
-    "ddrs_memory_hunt_progress",
+    "ddrs_memory_search_progress",
     '<div data-text="progress"></div><p class="ddrs-note" data-text="stage"></p>',
 )
 _STAGES = {
@@ -46,7 +46,7 @@ _STAGES = {
 }
 
 
-def show_hunt(context: BankContext, tools: Tools, names: Sequence[str]) -> None:
+def show_counterexample(context: BankContext, tools: Tools, names: Sequence[str]) -> None:
     """Search for a counterexample to one image's radius, and show it."""
     st.subheader("Search for a counterexample", divider="gray", anchor=False)
     st.caption(
@@ -58,32 +58,34 @@ def show_hunt(context: BankContext, tools: Tools, names: Sequence[str]) -> None:
         pick_number("Image x", "hunted", tools.dataset)
         view = current_view()
         try:
-            what = hunt_what(tools, view.hunted)
+            what = search_identity(tools, view.hunted)
         except MismatchError as error:
             st.info(literal(str(error)))
             return
         charged = find_charged(context.bank, what)
-        job = find_job(hunt_request(tools, view.hunted, charged)) if charged is not None else None
+        job = find_job(search_request(tools, view.hunted, charged)) if charged is not None else None
         busy = job is not None and not job.state.is_over
         if st.button("Search", type="primary", icon=":material/search:", disabled=busy):
             _search(context, tools, view.hunted, what)
-        if st.button("Cancel", icon=":material/stop:", disabled=not busy, key="memory_hunt_cancel"):
+        if st.button(
+            "Cancel", icon=":material/stop:", disabled=not busy, key="memory_search_cancel"
+        ):
             if job is not None:  # else it has given way meanwhile
                 job.cancel()
             redraw()
         _show_store(context, job, charged)
-    alpha = next_alpha(context.record, HUNT_CERTIFICATES)
-    st.caption(literal(charge_text(context.record.confidence, alpha, HUNT_CERTIFICATES)))
+    alpha = next_alpha(context.record, SEARCH_CERTIFICATES)
+    st.caption(literal(charge_text(context.record.confidence, alpha, SEARCH_CERTIFICATES)))
     draw_while_moving(lambda: _draw(tools, view.hunted, job, names), [job])
 
 
 def _search(context: BankContext, tools: Tools, index: int, what: str) -> None:
     try:
-        charged = charge(context, what, HUNT_CERTIFICATES)
+        charged = charge(context, what, SEARCH_CERTIFICATES)
     except DDRSError as error:
         show_error(error)
         return
-    start_job(hunt_request(tools, index, charged))
+    start_job(search_request(tools, index, charged))
 
 
 def _show_store(context: BankContext, job: Job | None, charged: Charged | None) -> None:
@@ -100,7 +102,7 @@ def _show_store(context: BankContext, job: Job | None, charged: Charged | None) 
         assert charged is not None
         both, attempt = (found.fresh, found.other_fresh), charged.attempt.key
         try:
-            stored = once(
+            stored = once_per_click(
                 f"store {both} in {context.bank.id}", lambda: _store(context, found, attempt)
             )
         except DDRSError as error:
@@ -136,7 +138,7 @@ def _draw(tools: Tools, index: int, job: Job | None, names: Sequence[str]) -> No
 
 def _show_progress(progress: str, said: str = "") -> None:
     texts = {"progress": progress, "stage": html.escape(said)}
-    _PROGRESS.show(key="memory_hunt_progress", name="search", figures={}, texts=texts)
+    _PROGRESS.show(key="memory_search_progress", name="search", figures={}, texts=texts)
 
 
 def _show_found(tools: Tools, index: int, found: Counterexample, names: Sequence[str]) -> None:
@@ -156,7 +158,7 @@ def _show_found(tools: Tools, index: int, found: Counterexample, names: Sequence
     show_settlement(
         settlement,
         settlement_figures(settlement, found.other.numpy(), lambda _: x, names=names),
-        key="memory_hunt_board",
+        key="memory_search_board",
         said="With the memory, x stored first as ball 0, x' is settled instead. "
         + settlement_text(settlement, names),
     )

@@ -42,12 +42,12 @@ from ddrs_core.store import BankCheck, BankRecord, MemoryBank
 
 _DEVICE = "auto"
 _N0 = 100
-_HUNT_N = 10_000
-HUNT = CounterexampleConfig()
+_SEARCH_N = 10_000
+SEARCH = CounterexampleConfig()
 _CLIMBING = ("own certificate", "attack")  # stages that count steps
-HUNT_CERTIFICATES = 1 + HUNT.tries  # of x, and of its neighbours, with fresh noise
+SEARCH_CERTIFICATES = 1 + SEARCH.tries  # of x, and of its neighbours, with fresh noise
 _MOST_TARGETS = 500
-_SLOPE_COPIES = 32
+_GRADIENT_COPIES = 32
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def walk_request(tools: Tools, first: int, second: int, points: int, n: int) -> 
     )
 
 
-def hunt_what(tools: Tools, index: int) -> str:
+def search_identity(tools: Tools, index: int) -> str:
     """What a search for a counterexample depends on, but for its alpha and noise.
 
     Raises:
@@ -181,26 +181,28 @@ def hunt_what(tools: Tools, index: int) -> str:
             "With one sigma for all there is no gap to find: choose a strategy that gives every "
             "image its own."
         )
-    return f"hunt|{tools.identity}|{image_digest(tools.dataset[index][0])}|{_HUNT_N}|{_N0}|{index}"
+    return (
+        f"hunt|{tools.identity}|{image_digest(tools.dataset[index][0])}|{_SEARCH_N}|{_N0}|{index}"
+    )
 
 
-def hunt_request(tools: Tools, index: int, charged: Charged) -> JobRequest:
+def search_request(tools: Tools, index: int, charged: Charged) -> JobRequest:
     """The search for an image inside the ball of another that gets another class; what is
     ``charged`` are the certificates with fresh noise."""
     x = tools.dataset[index][0]
 
     def start() -> Iterator[CounterexampleProgress]:
-        return _hunt(tools, x, index, charged)
+        return _search_steps(tools, x, index, charged)
 
     return JobRequest(
-        f"memory-hunt|{charged.identity}",
+        f"memory-search|{charged.identity}",
         f"counterexample to image {index} on {tools.card.name}",
-        "memory-hunt",
+        "memory-search",
         str(tools.forward.device),
         start,
-        HUNT.steps,
+        SEARCH.steps,
         "attack step",
-        amount=lambda p: float(p.done if p.stage in _CLIMBING else HUNT.steps),
+        amount=lambda p: float(p.done if p.stage in _CLIMBING else SEARCH.steps),
         link="memory",
     )
 
@@ -248,21 +250,21 @@ def check_request(bank: MemoryBank, record: BankRecord) -> JobRequest:
 
 def outward_gradient(tools: Tools, x: Tensor) -> Tensor:
     """The direction [C, H, W] in which the class at an image loses most, at sigma_0."""
-    return _slope(f"{tools.identity}|{image_digest(x)}", tools, x)
+    return _cached_gradient(f"{tools.identity}|{image_digest(x)}", tools, x)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _slope(key: str, _tools: Tools, _x: Tensor) -> Tensor:
+def _cached_gradient(key: str, _tools: Tools, _x: Tensor) -> Tensor:
     forward, sigma = _tools.forward, _tools.sigma_0
     sigmas = torch.tensor([sigma], dtype=torch.float64)
     generator = noise_generator(0, 0, "outward votes", forward.device)
     votes = forward.votes(_x[None], sigmas, _N0, [generator])
-    noise = torch.empty((2, _SLOPE_COPIES, *_x.shape))
+    noise = torch.empty((2, _GRADIENT_COPIES, *_x.shape))
     noise.normal_(generator=noise_generator(0, 0, "outward slope"))
-    slope, _ = margin_gradient(
+    gradient, _ = margin_gradient(
         forward, _x[None], torch.tensor([[sigma, sigma]]), noise, int(votes.argmax())
     )
-    return slope[0]
+    return gradient[0]
 
 
 def find_job(request: JobRequest) -> Job | None:
@@ -311,13 +313,13 @@ def _certify(
         yield CertifyFrame(done, sigma, votes.certificate)
 
 
-def _hunt(
+def _search_steps(
     tools: Tools, x: Tensor, index: int, charged: Charged
 ) -> Iterator[CounterexampleProgress]:
-    assert tools.strategy is not None  # see hunt_what
+    assert tools.strategy is not None  # see search_identity
     certificate = None
-    for frame in _certify(tools, x, _HUNT_N, index, charged.attempt.alpha, seed=0):
-        yield CounterexampleProgress("own certificate", 0, HUNT.steps, 0.0)
+    for frame in _certify(tools, x, _SEARCH_N, index, charged.attempt.alpha, seed=0):
+        yield CounterexampleProgress("own certificate", 0, SEARCH.steps, 0.0)
         certificate = frame.certificate
     assert certificate is not None
     yield from find_counterexample(
@@ -327,7 +329,7 @@ def _hunt(
         sigma_0=tools.sigma_0,
         strategy=tools.strategy,
         targets=_targets(tools.dataset, certificate.prediction),
-        config=HUNT,
+        config=SEARCH,
         fresh_seed=charged.seed,
     )
 

@@ -21,7 +21,7 @@ from ddrs_core.dashboard.memory.texts import grades_html
 from ddrs_core.dashboard.memory.view import Section, widget
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import show_error
-from ddrs_core.dashboard.shell.once import once
+from ddrs_core.dashboard.shell.once import once_per_click
 from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.errors import DDRSError
 from ddrs_core.quantities import counted
@@ -149,7 +149,7 @@ def _show_actions(context: BankContext) -> None:
 
 def _copy(bank: MemoryBank, name: str) -> None:
     try:
-        token = once(f"copy {bank.id} as {name}", lambda: copy_bank(bank, name))
+        token = once_per_click(f"copy {bank.id} as {name}", lambda: copy_bank(bank, name))
         st.session_state[widget("bank")] = token
     except DDRSError as error:
         st.session_state[keys.MEMORY_ACTION_PROBLEM] = error
@@ -167,7 +167,7 @@ def _delete(bank: MemoryBank) -> None:
 def _import(given: UploadedFile, name: str) -> None:
     try:
         asked = f"open {given.file_id} as {name}"
-        token = once(asked, lambda: import_own(given.getvalue(), name))
+        token = once_per_click(asked, lambda: import_own(given.getvalue(), name))
         st.session_state[widget("bank")] = token
     except DDRSError as error:
         st.session_state[keys.MEMORY_ACTION_PROBLEM] = error

@@ -123,9 +123,9 @@ def make_query(tools: Tools, view: MemoryView) -> Query:
         way = dataset[dataset.check_index(view.target)][0] - start
         title = f"{name}, {view.far} % of the way to image {view.target}"
     elif view.way is Way.GRADIENT:
-        slope = outward_gradient(tools, start)
-        length = _NOISE * slope.numel() ** 0.5
-        way = slope * (length / max(float(slope.norm()), _TINY))
+        gradient = outward_gradient(tools, start)
+        length = _NOISE * gradient.numel() ** 0.5
+        way = gradient * (length / max(float(gradient.norm()), _TINY))
         title = f"{name}, {view.far} % of the way along the gradient"
     else:
         rng = np.random.Generator(np.random.PCG64(view.noise))

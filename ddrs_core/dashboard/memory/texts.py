@@ -12,27 +12,6 @@ from ddrs_core.smoothing.memory.rules import Outcome, Part, Settlement
 from ddrs_core.store import BankCheck, BankConfidence, BankRecord
 
 _TOUCHING = 1e-9  # l2 distance
-GRADES = (
-    (
-        Grade.UNCONDITIONAL,
-        "Unconditional",
-        "One sigma for all images: the smoothed classifier itself gives this class to everything "
-        "within the radius.",
-    ),
-    (
-        Grade.FOR_QUERIES_AFTER,
-        "For queries after x",
-        "With the memory: from the moment x is stored, everything within the settled radius is "
-        "answered like x. What was answered before, and the order of arrival, are the price.",
-    ),
-    (
-        Grade.CONDITIONAL,
-        "Conditional on sigma_x",
-        "Every image chooses its own sigma, without a memory: the radius speaks of the classifier "
-        "smoothed with x's sigma. A neighbour that chooses another sigma is not covered, and may "
-        "get another class.",
-    ),
-)
 
 
 def settlement_text(s: Settlement, names: Sequence[str]) -> str:
@@ -169,5 +148,5 @@ def check_text(check: BankCheck, names: Sequence[str]) -> str:
 
 def grades_html() -> str:
     """The three grades of guarantee, the strongest first."""
-    items = "".join(f"<li><b>{title}.</b> {html.escape(said)}</li>" for _, title, said in GRADES)
+    items = "".join(f"<li><b>{g.capitalize()}.</b> {html.escape(g.meaning)}</li>" for g in Grade)
     return f'<ol class="ddrs-sets">{items}</ol>'

@@ -1,7 +1,7 @@
 """The pictures and models that this visitor uploaded, by name.
 
 The files lie in the user's data folder under names that nobody can guess. The database knows who
-used which, so that a visitor's pickers offer their own. Opening a shared link adds what it names.
+used which, so that a visitor is offered their own. Opening a shared link adds what it names.
 """
 
 from __future__ import annotations

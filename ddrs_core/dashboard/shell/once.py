@@ -29,7 +29,7 @@ _LOCK = Lock()  # of the dictionary, never held for long
 _PRESSES: dict[tuple[str, str], _Press] = {}
 
 
-def once(what: str, act: Callable[[], T]) -> T:
+def once_per_click(what: str, act: Callable[[], T]) -> T:
     """Do what a button asks for; the second press of a double click gets what the first one made.
 
     A page is drawn anew at every press, in the midst of what an earlier one started, too, and a

@@ -58,7 +58,7 @@ _BUILT = {
 }
 
 
-def hand_over_well() -> bool:
+def patch_streamlit() -> bool:
     """Let runs wait for each other, callbacks end, and single keys be looked up; for the life of
     this process.
 

@@ -98,7 +98,7 @@ def show_widget(
     offer = args[:2]
     if kind in _CHOOSING:
         offered = tuple(args[0])
-        titles = _told_apart([str(options.get("format_func", str)(o)) for o in offered])
+        titles = numbered([str(options.get("format_func", str)(o)) for o in offered])
         labels = dict(zip(offered, titles, strict=True))
         offer, options["format_func"] = tuple(labels.items()), labels.__getitem__
     value = _fitting(kind, state.get(name), offered, offer)
@@ -192,11 +192,11 @@ def _fitting(kind: str, value: Any, options: Sequence[Any] | None, limits: tuple
     return str(value or "") if kind == "text_input" else bool(value)
 
 
-def _told_apart(labels: list[str]) -> list[str]:
-    """The labels, those that occur before with their number."""
+def numbered(titles: Sequence[str]) -> list[str]:
+    """The titles, those that occurred before with their number, such as ``log (2)``."""
     seen: Counter[str] = Counter()
-    told = []
-    for label in labels:
-        seen[label] += 1
-        told.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
-    return told
+    made = []
+    for title in titles:
+        seen[title] += 1
+        made.append(title if seen[title] == 1 else f"{title} ({seen[title]})")
+    return made

@@ -12,7 +12,7 @@ from ddrs_core.dashboard.common.speed_jobs import Measurement, measure
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal, show_error
-from ddrs_core.dashboard.shell.once import once
+from ddrs_core.dashboard.shell.once import once_per_click
 from ddrs_core.dashboard.shell.polling import draw_each_second, redraw
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.dashboard.shell.widget_state import show_widget
@@ -55,10 +55,10 @@ def show_no_start(error: DDRSError) -> None:
 
 def show_start(config: TrainConfig) -> None:
     """The cost of the chosen run, the button that starts it, and its command line."""
-    moving = _trial(config).moving
+    moving = _speed_of(config).moving
 
     def draw() -> bool:
-        found = _trial(config)
+        found = _speed_of(config)
         _show_cost(config, found)
         return moving and not found.moving
 
@@ -67,7 +67,7 @@ def show_start(config: TrainConfig) -> None:
         try:
             device = st.session_state[keys.TRAINING_DEVICE]
             start = partial(start_run, config, visitor(), device=device)
-            show_run(once(f"train {config} on {device}", start))
+            show_run(once_per_click(f"train {config} on {device}", start))
         except DDRSError as busy:
             show_error(busy)
         else:
@@ -76,7 +76,7 @@ def show_start(config: TrainConfig) -> None:
         st.code(train_command(config, Path("my-models")), language="bash", wrap_lines=True)
 
 
-def _trial(config: TrainConfig) -> Measurement:
+def _speed_of(config: TrainConfig) -> Measurement:
     """Passes of the architecture in a second, timed for all visitors."""
     device = resolve_device(st.session_state[keys.TRAINING_DEVICE])
     info = get_dataset_info(config.dataset)
@@ -139,7 +139,7 @@ def show_run_buttons(shown: Shown) -> None:
         ):
             st.markdown(
                 "The run, its log and its model are removed. A model that was added to "
-                "the pickers stays there."
+                "the library stays there."
             )
             st.button(
                 "Delete it for good",
@@ -189,7 +189,7 @@ def pick_epoch(shown: Shown) -> int | None:
 
 
 def show_registration(shown: Shown) -> None:
-    """Add the finished model to the pickers, or the way to it where it is there."""
+    """Add the finished model to the library, or the link to it where it is there."""
     run = shown.run
     if run is None:
         _link_to_explorer(shown, shown.name)
@@ -198,7 +198,7 @@ def show_registration(shown: Shown) -> None:
         return
     if run.registered and _is_there(run.registered):
         st.success(
-            f"The model is in every picker as **{literal(run.registered)}**.",
+            f"The model is in the library, and on every page, as **{literal(run.registered)}**.",
             icon=":material/check:",
         )
         _link_to_explorer(shown, run.registered)
@@ -213,17 +213,17 @@ def _register(shown: Shown, run: TrainingRun) -> None:
         st.session_state[key] = free_name(run.name)
     name, action = st.columns([3, 2], vertical_alignment="bottom")
     show_widget(name.text_input, key, "Name of the model", max_chars=100)
-    if action.button("Add to the pickers", icon=":material/library_add:", type="primary"):
+    if action.button("Add to the library", icon=":material/library_add:", type="primary"):
         wanted = st.session_state[key].strip()
         try:
-            once(f"add {run.id} as {wanted}", lambda: _add_to_pickers(run, wanted))
+            once_per_click(f"add {run.id} as {wanted}", lambda: _add_to_library(run, wanted))
         except DDRSError as error:
             show_error(error)
         else:
             redraw()
 
 
-def _add_to_pickers(run: TrainingRun, name: str) -> None:
+def _add_to_library(run: TrainingRun, name: str) -> None:
     card = add_model(with_card(load_checkpoint(run.files.model), name=name))
     note_registered(run, card.name)
 

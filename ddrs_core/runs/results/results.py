@@ -106,10 +106,14 @@ class ResultSet:
     notes: tuple[str, ...] = ()  # sentences about what was found
 
     @property
+    def grade(self) -> Grade | None:
+        """What the radii are worth; None where the log does not say."""
+        return next((g for g, method in _METHOD_OF.items() if method == self.method), None)
+
+    @property
     def guarantee(self) -> str:
-        """What the radii are worth, in words."""
-        grade = next((g for g, method in _METHOD_OF.items() if method == self.method), None)
-        return "not recorded" if grade is None else grade.value
+        """The grade as text."""
+        return "not recorded" if self.grade is None else self.grade.value
 
     @cached_property
     def indices(self) -> NDArray[np.int64]:

@@ -19,10 +19,10 @@ def _one_visitor(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_second_press_gets_what_the_first_one_made(monkeypatch: pytest.MonkeyPatch) -> None:
     made = iter(range(9))
-    assert [presses.once("train a", lambda: next(made)) for _ in range(3)] == [0, 0, 0]
-    assert presses.once("train b", lambda: next(made)) == 1
+    assert [presses.once_per_click("train a", lambda: next(made)) for _ in range(3)] == [0, 0, 0]
+    assert presses.once_per_click("train b", lambda: next(made)) == 1
     monkeypatch.setattr(presses, "visitor", lambda: "somebody else")
-    assert presses.once("train a", lambda: next(made)) == 2
+    assert presses.once_per_click("train a", lambda: next(made)) == 2
 
 
 def test_the_second_press_of_a_slow_start_counts_as_one_too(
@@ -37,7 +37,7 @@ def test_the_second_press_of_a_slow_start_counts_as_one_too(
         now += 20.0  # a class that presses together waits for each other
         return next(made)
 
-    assert [presses.once("train a", start) for _ in range(2)] == [0, 0]
+    assert [presses.once_per_click("train a", start) for _ in range(2)] == [0, 0]
 
 
 def test_later_presses_and_those_after_a_failure_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,10 +49,10 @@ def test_later_presses_and_those_after_a_failure_count(monkeypatch: pytest.Monke
         raise DDRSError("no room")
 
     with pytest.raises(DDRSError):
-        presses.once("train a", fail)
-    assert presses.once("train a", lambda: next(made)) == 0
+        presses.once_per_click("train a", fail)
+    assert presses.once_per_click("train a", lambda: next(made)) == 0
     now += 2.5
-    assert presses.once("train a", lambda: next(made)) == 1
+    assert presses.once_per_click("train a", lambda: next(made)) == 1
     assert len(presses._PRESSES) == 1
 
 
@@ -67,7 +67,7 @@ def test_presses_in_two_tabs_at_once_are_one() -> None:
 
     def press() -> int:
         together.wait()
-        return presses.once("train a", start)
+        return presses.once_per_click("train a", start)
 
     with ThreadPoolExecutor(8) as tabs:
         results = [task.result() for task in [tabs.submit(press) for _ in range(8)]]
@@ -83,9 +83,9 @@ def test_a_slow_start_holds_up_nobody_else() -> None:
         return "slow"
 
     with ThreadPoolExecutor(1) as tab:
-        waiting = tab.submit(presses.once, "train a", slow)
+        waiting = tab.submit(presses.once_per_click, "train a", slow)
         assert begun.wait(30)
-        assert presses.once("train b", lambda: "quick") == "quick"
+        assert presses.once_per_click("train b", lambda: "quick") == "quick"
         gate.set()
         assert waiting.result() == "slow"
 
@@ -103,7 +103,7 @@ def test_the_press_that_waited_for_one_that_failed_tries_by_itself() -> None:
     def press() -> str:
         together.wait()
         try:
-            return presses.once("train a", start)
+            return presses.once_per_click("train a", start)
         except DDRSError:
             return "refused"
 

@@ -22,8 +22,8 @@ from streamlit.runtime.scriptrunner import RerunException, ScriptRunnerEvent
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 from streamlit.runtime.state import SafeSessionState, SessionState
 
-from ddrs_core.dashboard.shell import streamlit_patches as handover
-from ddrs_core.dashboard.shell.streamlit_patches import hand_over_well
+from ddrs_core.dashboard.shell import streamlit_patches
+from ddrs_core.dashboard.shell.streamlit_patches import patch_streamlit
 from tests.dashboard.apart import run_apart
 
 
@@ -77,8 +77,8 @@ def play(
 
         run_apart(whole())
 
-    assert hand_over_well(), "the source of this Streamlit differs: adapt handover.py to it"
-    assert hand_over_well()  # twice is as good as once
+    assert patch_streamlit(), "this Streamlit's source differs: adapt streamlit_patches.py"
+    assert patch_streamlit()  # twice is as good as once
     yield run
     AppSession._create_scriptrunner = original[0]  # type: ignore[method-assign]
     SafeSessionState.on_script_will_rerun = original[1]  # type: ignore[method-assign]
@@ -235,13 +235,13 @@ def test_a_widget_looks_up_its_own_key_only(play: Any) -> None:
     assert dict(found) == {"chosen": 3, "empty": None} == state.filtered_state
 
 
-@pytest.mark.parametrize("part", list(handover._BUILT), ids=lambda part: part.__name__)
+@pytest.mark.parametrize("part", list(streamlit_patches._BUILT), ids=lambda part: part.__name__)
 def test_a_streamlit_whose_source_differs_is_left_alone_and_the_log_says_so(
     part: type, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     original = AppSession._create_scriptrunner, SafeSessionState.on_script_will_rerun
-    monkeypatch.setitem(handover._BUILT, part, ("def of_a_later_version",))
-    assert not hand_over_well()
+    monkeypatch.setitem(streamlit_patches._BUILT, part, ("def of_a_later_version",))
+    assert not patch_streamlit()
     assert original == (AppSession._create_scriptrunner, SafeSessionState.on_script_will_rerun)
     (warning,) = caplog.records
     assert warning.levelname == "WARNING"
