@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +134,7 @@ def _measure(
         copy.settle(x, certificate)
         settling.append(time.perf_counter() - started)
     agreeing = sum(
-        all(getattr(a.settlement, f.name) == getattr(b, f.name) for f in fields(Settlement))
+        replace(a.settlement, certificate=None, alpha=0.0) == b
         for a, b in zip(answers[-BRUTE_QUERIES:], brute, strict=True)
     )
     median, slow = float(np.median(times)), float(np.median(brute_times))

@@ -19,7 +19,7 @@ from ddrs_core.runs.training.run import default_architecture
 from ddrs_core.training import BatchSummary, Trainer, recipe
 from ddrs_core.training.learner import TrainedNetwork
 
-_DATASETS = ("digits", "cifar10")  # those at hand are measured
+_DATASETS = ("digits", "cifar10")  # those that are available are measured
 _STEPS = {"digits": 20, "cifar10": 2}  # a round
 
 
@@ -46,7 +46,7 @@ class TrainingBench:
 
 
 def bench_training(device_name: str, *, seconds: float) -> Iterator[TrainingBench]:
-    """Measure training on the data sets at hand, each for about ``seconds``.
+    """Measure training on the available data sets, each for about ``seconds``.
 
     Raises:
         DDRSError: if there is no such device.

@@ -1,4 +1,4 @@
-"""``datasets``: what is at hand, and how to get more."""
+"""``datasets``: what is available, and how to get more."""
 
 from __future__ import annotations
 

@@ -9,12 +9,11 @@ from ddrs_core.quantities import counted
 
 if TYPE_CHECKING:
     from ddrs_core.smoothing import Certificate
-    from ddrs_core.store import BankRecord, BankSettlement
+    from ddrs_core.smoothing.memory.rules import Settlement
+    from ddrs_core.store import BankRecord
 
 
-def settled_line(
-    settled: BankSettlement, certificate: Certificate, inside: int | None = None
-) -> str:
+def settled_line(settled: Settlement, certificate: Certificate, inside: int | None = None) -> str:
     """A settlement on one line; ``inside`` is the number of balls that contain the image."""
     from ddrs_core.smoothing import ABSTAIN, round_down
 
@@ -28,7 +27,7 @@ def settled_line(
     )
 
 
-def settlement_json(settled: BankSettlement) -> dict[str, Any]:
+def settlement_json(settled: Settlement) -> dict[str, Any]:
     """A settlement as plain data."""
     certificate = settled.certificate
     return {

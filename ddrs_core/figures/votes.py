@@ -19,7 +19,7 @@ from ddrs_core.figures.palette import (
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing.confidence import interval
 
-_LONGEST = 22  # letters of a name
+_LONGEST = 22  # characters of a name
 _SHOWN = 10  # classes at most
 _FEW = 3  # where a single class of many has all votes
 _ALPHA = 0.05

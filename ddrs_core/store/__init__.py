@@ -9,7 +9,7 @@ from ddrs_core.store.bank.budget import AlphaBudget, BankConfidence, BudgetKind
 from ddrs_core.store.bank.check import BankCheck
 from ddrs_core.store.bank.files import BankFileError, ImportedBank, import_bank
 from ddrs_core.store.bank.pairs import Pair
-from ddrs_core.store.bank.records import BankKind, BankRecord, BankSettlement, Lookup, StoredBall
+from ddrs_core.store.bank.records import BankKind, BankRecord, Lookup, StoredBall
 from ddrs_core.store.bank.rows import list_banks
 from ddrs_core.store.certificates import Place
 from ddrs_core.store.errors import (
@@ -45,7 +45,6 @@ __all__ = [
     "BankFileError",
     "BankKind",
     "BankRecord",
-    "BankSettlement",
     "BudgetKind",
     "ImportedBank",
     "LogRecord",

@@ -58,7 +58,7 @@ def check_intact(engine: Engine) -> None:
 
 
 def _create(url: URL) -> Engine:
-    serializer = partial(json.dumps, allow_nan=False)  # NaN is no JSON
+    serializer = partial(json.dumps, allow_nan=False)  # NaN is not JSON
     if database_file(url) is None:
         milliseconds = int(BUSY_SECONDS * 1000)
         return create_engine(

@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from ddrs_core.errors import DDRSError
 
 BUSY_SECONDS = 30.0  # how long one waits for others who write
-_LONGEST_REASON = 300  # letters of what the database itself says
+_LONGEST_REASON = 300  # characters of what the database itself says
 
 
 class StoreError(DDRSError):
@@ -29,7 +29,7 @@ class NewerDatabaseError(StoreError):
 
 
 class UnknownEntryError(StoreError):
-    """There is no such run or log (any more)."""
+    """There is no such run or log."""
 
 
 class RunClaimedError(StoreError):
@@ -69,7 +69,7 @@ _BUSY = (
 )
 _FULL = "cannot grow: its disk is full. Make room; what was stored before is safe."
 DAMAGED = (
-    "is damaged, or is no database. Move it away, and a new one is made; put a copy of yours back "
+    "is damaged, or is not a database. Move it away, and a new one is made; put a copy of yours back "
     "if you have one."
 )
 _UNREACHABLE = (

@@ -24,7 +24,7 @@ def database_url() -> str:
     """The address of the database that this process uses, password included.
 
     Raises:
-        InvalidParameterError: if ``DDRS_DATABASE_URL`` is no address of a database.
+        InvalidParameterError: if ``DDRS_DATABASE_URL`` is not the address of a database.
     """
     return default_address().render_as_string(hide_password=False)
 
@@ -69,7 +69,7 @@ def shown_address(url: URL) -> str:
 
 def _not_an_address() -> InvalidParameterError:  # does not repeat it: there may be a password in it
     return InvalidParameterError(
-        "That is no address of a database that can be used here. Expected "
+        "That is not the address of a database that can be used here. Expected "
         "sqlite:////folder/file.sqlite3 or postgresql://user:password@host/name "
         f"(from {DATABASE_VARIABLE} if it is set)."
     )

@@ -218,7 +218,7 @@ def test_an_empty_file_is_a_new_database(tmp_path: Path) -> None:
 def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path) -> None:
     content = b"not a database, but somebody's notes. " * 200
     (tmp_path / "x.sqlite3").write_bytes(content)
-    with pytest.raises(UnavailableError, match=r"x\.sqlite3 is damaged, or is no database"):
+    with pytest.raises(UnavailableError, match=r"x\.sqlite3 is damaged, or is not a database"):
         open_store(f"sqlite:///{tmp_path}/x.sqlite3")
     assert (tmp_path / "x.sqlite3").read_bytes() == content
 

@@ -148,7 +148,7 @@ def read_header(line: str, name: str, findings: Findings) -> Header:
     """The columns that the first line of a log names.
 
     Raises:
-        LogError: in words, if it is no log, or if it does not say which column holds l2 radii.
+        LogError: if it is not a log, or if it does not say which column holds l2 radii.
     """
     cells = line.split("\t")
     names = tuple(cell.strip() for cell in cells)

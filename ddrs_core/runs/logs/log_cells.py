@@ -17,7 +17,7 @@ def read_whole(text: str, name: str, *, least: int) -> int:
     """A whole number of at least ``least``, also as ``3.0``.
 
     Raises:
-        ValueError: in words, if it is something else.
+        ValueError: if it is something else.
     """
     cell = text.strip()
     if not _WHOLE.fullmatch(cell):
@@ -32,7 +32,7 @@ def read_number(text: str, name: str) -> float:
     """A number, possibly NaN, such as ``0.635`` or ``7.11e-05``.
 
     Raises:
-        ValueError: in words, if it is something else, infinite, or beyond all reason.
+        ValueError: if it is something else, infinite, or beyond all reason.
     """
     cell = text.strip()
     if len(cell) > _LONGEST or not _NUMBER.fullmatch(cell):
@@ -47,7 +47,7 @@ def read_seconds(text: str) -> float:
     """A time such as ``0:00:14.2``, ``1 day, 0:00:15`` or ``15.4``, in seconds.
 
     Raises:
-        ValueError: in words, if it is something else or negative.
+        ValueError: if it is something else or negative.
     """
     cell = text.strip()
     found = _TIME.fullmatch(cell)
@@ -67,7 +67,7 @@ def read_flag(text: str) -> bool:
     """``0``/``1`` or ``False``/``True``.
 
     Raises:
-        ValueError: in words, if it is something else.
+        ValueError: if it is something else.
     """
     cell = text.strip().lower()
     if cell not in ("0", "1", "0.0", "1.0", "true", "false"):

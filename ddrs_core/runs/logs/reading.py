@@ -47,7 +47,7 @@ def read_log(path: Path) -> ResultSet:
     """Read a log of any known dialect; a header without rows gives a set without rows.
 
     Raises:
-        LogError: in words, if the file cannot be read, is too large or is something else.
+        LogError: if the file cannot be read, is too large or is something else.
     """
     try:
         with open_regular(path, LogError) as file:
@@ -187,7 +187,7 @@ def _read_row(
     """One row; of our own logs also with all that it holds.
 
     Raises:
-        ValueError: in words, if it cannot be read.
+        ValueError: if it cannot be read.
     """
     header, parts = log.header, line.split("\t")
     if len(parts) != len(header.names):

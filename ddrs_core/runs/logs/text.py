@@ -42,7 +42,7 @@ def decode_log(data: bytes, name: str, findings: Findings) -> str:
             f"{name} is larger than {MOST_BYTES >> 20} MB; a log of 10,000 images has 1 to 10 MB."
         )
     if b"\0" in data:
-        raise LogError(f"{name} is not a certification log: it is no text (UTF-8).")
+        raise LogError(f"{name} is not a certification log: it is not text (UTF-8).")
     if max(data.count(b"\n"), data.count(b"\r")) > MOST_ROWS + 1:
         raise LogError(f"{name} has more than {MOST_ROWS:,} lines, too many for a log.")
     try:
@@ -51,7 +51,7 @@ def decode_log(data: bytes, name: str, findings: Findings) -> str:
         if error.end >= len(data) > 3 and error.reason == "unexpected end of data":
             text = data[: error.start].decode("utf-8")  # cut within a character
         else:
-            raise LogError(f"{name} is not a certification log: it is no text (UTF-8).") from None
+            raise LogError(f"{name} is not a certification log: it is not text (UTF-8).") from None
     if text.startswith(_BOM):
         findings.add("The file starts with a byte order mark, which was skipped.")
         text = text.removeprefix(_BOM)

@@ -58,7 +58,7 @@ def read_claim(
         sigma: of the name of the file, for a row that does not say its own.
 
     Raises:
-        ValueError: in words, if votes, N or alpha cannot be read.
+        ValueError: if votes, N or alpha cannot be read.
     """
     if own is not None:
         c = own.certificate

@@ -108,7 +108,7 @@ def image_interval(count: int, m: int, level: float = LEVEL) -> tuple[float, flo
     """
     require_number("level", level, above=0.0, below=1.0)
     if not 0 <= count <= m or m == 0:
-        raise InvalidParameterError(f"{count} of {counted(m, 'image')} is no share.")
+        raise InvalidParameterError(f"{count} of {counted(m, 'image')} is not a share.")
     low, high = confidence.interval(count, m, 1.0 - level)
     return float(low), float(high)
 

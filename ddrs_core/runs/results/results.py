@@ -246,7 +246,7 @@ def failure_notes(rows: Sequence[ResultRow]) -> list[str]:
 def trained_how(model: str | None) -> tuple[str | None, str, bool | None]:
     """Name, training method, and whether training was data-dependent.
 
-    A model at hand with this name or digest tells all; otherwise a name is believed that follows
+    An available model with this name or digest tells all; otherwise a name is believed that follows
     the pattern of ours, such as ``digits-gaussian-ds2-0.50``.
     """
     if model is None:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import NoReturn
 
 from ddrs_core.errors import InvalidParameterError, unknown_name
-from ddrs_core.smoothing.certificate import ABSTAIN
+from ddrs_core.smoothing.certificate import ABSTAIN, Certificate
 from ddrs_core.smoothing.memory.directed_rounding import Distance, add_upward, sub_downward
 
 
@@ -70,7 +70,7 @@ class Settlement:
     """The answer of the memory-enhanced classifier, and how it came about.
 
     ``by`` is the ball that decided, None when untouched. ``parts`` are all stored balls that touch
-    the certificate's ball or contain the input.
+    the certificate's ball or contain the input. The last three fields are set by a bank.
     """
 
     outcome: Outcome
@@ -80,6 +80,9 @@ class Settlement:
     claimed_radius: float
     by: Ball | None
     parts: tuple[Part, ...]
+    serial: int | None = None  # of the new ball; None: none was stored
+    certificate: Certificate | None = None  # with the settled class and radius, if there was one
+    alpha: float = 0.0  # sum over the certificates that the answer rests on
 
     @property
     def is_stored(self) -> bool:

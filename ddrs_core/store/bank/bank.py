@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +18,24 @@ from sqlalchemy import Connection
 from ddrs_core.errors import InvalidParameterError, MismatchError
 from ddrs_core.file_access import writing
 from ddrs_core.quantities import counted
-from ddrs_core.smoothing import Certificate
-from ddrs_core.smoothing.memory.rules import settle
+from ddrs_core.smoothing import ABSTAIN, Certificate
+from ddrs_core.smoothing.memory.rules import Settlement, settle
 from ddrs_core.store.bank.attempts import Attempt, settle_attempt
-from ddrs_core.store.bank.bank_export import export_bank
 from ddrs_core.store.bank.budget import AlphaBudget, BankConfidence
 from ddrs_core.store.bank.check import BankCheck, check_bank
+from ddrs_core.store.bank.files import export_bank
 from ddrs_core.store.bank.images import BankImage, Pixels, read_images
 from ddrs_core.store.bank.near import BallsInDatabase, index_of
 from ddrs_core.store.bank.records import (
     BankKind,
     BankRecord,
-    BankSettlement,
     Lookup,
     StoredBall,
     check_certificate,
+    settled_certificate,
 )
 from ddrs_core.store.bank.rows import BankStore, new_bank, open_banks
-from ddrs_core.store.bank.settle import BankTransaction, abstention, bank_settlement
+from ddrs_core.store.bank.settle import BankTransaction
 from ddrs_core.store.errors import StoreError
 
 
@@ -109,7 +110,7 @@ class MemoryBank:
         """The bank as it stands, with its statistics.
 
         Raises:
-            UnknownEntryError: if it is not there any more; so do all other methods.
+            UnknownEntryError: if it was deleted; so do all other methods.
         """
         return self._store.bank(self.id)
 
@@ -117,7 +118,7 @@ class MemoryBank:
         """Sum of alphas, expected number of wrong balls, and what the next one may spend."""
         return self.record().confidence
 
-    def settle(self, x: Any, certificate: Certificate) -> BankSettlement:
+    def settle(self, x: Any, certificate: Certificate) -> Settlement:
         """Settle the certificate of an image and store the result, in one transaction.
 
         Args:
@@ -143,7 +144,7 @@ class MemoryBank:
         certificates: Sequence[Certificate],
         *,
         attempt: str | None = None,
-    ) -> list[BankSettlement]:
+    ) -> list[Settlement]:
         """The same for many, one after the other, in one transaction: all are stored, or none.
 
         Args:
@@ -184,7 +185,7 @@ class MemoryBank:
         certificates: Sequence[Certificate],
         *,
         attempt: str | None = None,
-    ) -> list[BankSettlement]:
+    ) -> list[Settlement]:
         """The same as part of a larger transaction, such as one that stores a run's certificates.
 
         The bank is held until that ends; take it before anything else that others may hold.
@@ -255,7 +256,7 @@ class MemoryBank:
         return index_of(self._store.engine, self.id, self.kind.shape).nbytes
 
     def copy(self, name: str, *, owner: str = "") -> MemoryBank:
-        """A copy, which from then on goes its own way.
+        """A copy, which is independent from then on.
 
         Raises:
             StoreError: if the owner has a bank of that name already.
@@ -289,13 +290,15 @@ class MemoryBank:
         with self._store.reading() as connection:
             stored = BallsInDatabase(connection, self.id, self.kind.shape)
             near = stored.near(image, radius)
-            inside = abstention(near)
-            settlement, alpha = inside, 0.0
+            inside = settlement = settle(ABSTAIN, 0.0, near)
+            alpha = 0.0
             if certificate is not None:
                 settlement = settle(int(certificate.prediction), radius, near)
                 alpha = certificate.alpha
             if settlement.by is not None:
                 alpha += stored.alpha(settlement.by.id)
+        if certificate is not None:
+            graded = settled_certificate(certificate, settlement)
+            settlement = replace(settlement, certificate=graded)
         containing = sorted(inside.parts, key=lambda part: (part.slack, part.ball.id))
-        answer = bank_settlement(settlement, certificate, alpha)
-        return Lookup(tuple(containing), answer, len(near))
+        return Lookup(tuple(containing), replace(settlement, alpha=alpha), len(near))

@@ -84,7 +84,7 @@ class AlphaBudget:
             )
         raise InvalidParameterError(
             f"Certificate {turn:,} of this memory bank may spend an alpha of at most {allowed!r}, "
-            f"not {alpha:g}. Certify it anew with that alpha."
+            f"not {alpha:g}. Certify it again with that alpha."
         )
 
     def to_dict(self) -> dict[str, Any]:

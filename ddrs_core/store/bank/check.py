@@ -54,7 +54,7 @@ class BankCheck:
         return not self.overlaps and not self.damaged and not self.unproved
 
     def require(self) -> None:
-        """Raises StoreError, in words, unless the bank is sound."""
+        """Raises StoreError unless the bank is sound."""
         if self.overlaps:
             pair = self.overlaps[0]
             others = len(self.overlaps) - 1
@@ -83,7 +83,7 @@ def check_bank(store: BankStore, connection: Connection, bank_id: str) -> BankCh
     """Read all balls of a bank and compare them.
 
     Raises:
-        UnknownEntryError: if the bank is not there (any more).
+        UnknownEntryError: if the bank does not exist.
     """
     row = connection.execute(select(banks).where(banks.c.id == bank_id)).mappings().first()
     bank = store.bank(bank_id) if row is None else bank_record(row)

@@ -1,8 +1,15 @@
-"""Reading the file of a bank, whoever wrote it: its entries are settled anew, in their order."""
+"""A bank as one file: a zip of a header, one line of JSON for each ball, and their pixels.
+
+Nothing in a file is trusted: reading it proves each certificate by its votes and settles the
+entries again, in their order.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+import os
+import secrets
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -11,19 +18,23 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
+from sqlalchemy import Connection, Row
+
 from ddrs_core.errors import DDRSError, InvalidParameterError, require_count
 from ddrs_core.file_access import open_regular
 from ddrs_core.smoothing import Certificate
 from ddrs_core.smoothing.memory.directed_rounding import add_upward
-from ddrs_core.store.bank.bank_export import ENTRIES, FORMAT, HEADER, IMAGES, VERSION
 from ddrs_core.store.bank.budget import AlphaBudget
 from ddrs_core.store.bank.certificates import find_unproved, read_certificate
-from ddrs_core.store.bank.images import BYTES, FLOATS, Pixels, raw_pixels, read_images
+from ddrs_core.store.bank.images import BYTES, FLOATS, Pixels, raw_pixels, read_images, unpack_image
 from ddrs_core.store.bank.records import ABSTAINED, BankKind, BankRecord, check_name
-from ddrs_core.store.bank.rows import new_bank, open_banks
+from ddrs_core.store.bank.rows import BankStore, new_bank, open_banks
 from ddrs_core.store.bank.settle import BankTransaction, NoBalls
 from ddrs_core.store.errors import StoreError
 
+FORMAT = "ddrs memory bank"
+VERSION = 1
+HEADER, ENTRIES, IMAGES = "bank.json", "balls.jsonl", "images.bin"
 MAX_BYTES = 2 * 2**30  # of what the file holds, uncompressed
 _LONGEST_HEADER = 16 * 2**20
 _LONGEST_ENTRY = 2 * 2**20
@@ -33,7 +44,7 @@ _KINDS = {"uint8": (BYTES, 1), "float32": (FLOATS, 4)}
 
 
 class BankFileError(StoreError):
-    """A file is not that of a memory bank, or is damaged."""
+    """A file is not a bank file, or is damaged."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,81 @@ class ImportedBank:
     bank: BankRecord
     balls: int
     differing: int  # balls that were settled otherwise than the file says
+
+
+def export_bank(store: BankStore, connection: Connection, bank_id: str, path: Path) -> BankRecord:
+    """Write a bank to a file, which is replaced once the new one is complete.
+
+    Raises:
+        UnknownEntryError: if the bank does not exist.
+        StoreError: if a stored image is damaged.
+    """
+    bank = store.bank(bank_id)
+    # An ordinary file, so that the umask applies; nobody can ask for it without changing it.
+    unfinished = path.with_name(f".bank-{secrets.token_hex(8)}")
+    try:
+        with (
+            unfinished.open("xb") as file,
+            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive,
+        ):
+            with archive.open(ENTRIES, "w", force_zip64=True) as lines:
+                alpha = 0.0
+                for page in store.pages(connection, bank):
+                    for row in page:
+                        lines.write(_entry(row).encode() + b"\n")
+                        alpha += row.alpha
+            with archive.open(IMAGES, "w", force_zip64=True) as images:
+                for page in store.pages(connection, bank):
+                    for row in page:
+                        images.write(_raw(row, bank))
+            archive.writestr(HEADER, json.dumps(_header_of(bank, alpha), indent=2))
+        os.replace(unfinished, path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    return bank
+
+
+def _header_of(bank: BankRecord, alpha: float) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "name": bank.name,
+        "model": bank.kind.model,
+        "num_classes": bank.kind.num_classes,
+        "class_names": list(bank.kind.class_names),
+        "shape": list(bank.kind.shape),
+        "pixels": bank.kind.pixels,
+        "budget": bank.budget.to_dict(),
+        "balls": bank.stored,
+        "fingerprint": bank.fingerprint,
+        # What the abstentions spent of which no ball tells, and what was charged and not settled.
+        "abstained": {
+            "count": bank.tallies[ABSTAINED],
+            "alpha": max(0.0, bank.alpha_sum - alpha),
+        },
+        "tried": bank.tried,
+    }
+
+
+def _entry(row: Row[Any]) -> str:
+    data = {
+        "outcome": row.outcome,
+        "prediction": row.prediction,
+        "radius": row.radius,
+        "image": "uint8" if row.image[:1] == BYTES else "float32",
+        "digest": row.digest,
+        "certificate": json.loads(row.certificate),
+    }
+    return json.dumps(data, allow_nan=False, separators=(",", ":"))
+
+
+def _raw(row: Row[Any], bank: BankRecord) -> bytes:
+    """The bytes of an image, uncompressed: the file compresses them."""
+    pixels = unpack_image(row.image, bank.kind.shape)
+    if row.image[:1] == BYTES:
+        return (pixels * 255).round().astype("u1").tobytes()
+    return pixels.astype("<f4").tobytes()
 
 
 def import_bank(
@@ -57,7 +143,7 @@ def import_bank(
         owner: of the new bank.
 
     Raises:
-        BankFileError: if it is no such file, damaged, too large or of a newer version.
+        BankFileError: if it is not a bank file, damaged, too large or of a newer version.
         StoreError: if the owner has a bank of that name already.
     """
     store = open_banks(url)
@@ -77,7 +163,7 @@ def read_bank_file(
     """Settle the entries of a file for a new bank, which is not stored yet.
 
     Raises:
-        BankFileError: if it is no file of a bank, damaged, too large or of a newer version.
+        BankFileError: if it is not a bank file, damaged, too large or of a newer version.
     """
     try:
         with open_regular(path, BankFileError) as file, zipfile.ZipFile(file) as archive:
@@ -89,9 +175,9 @@ def read_bank_file(
     except OSError as error:
         raise BankFileError(f"{path.name[:80]} cannot be read: {error.strerror}.") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
-        raise BankFileError(f"{path.name[:80]} is damaged, or is no file of a bank.") from None
+        raise BankFileError(f"{path.name[:80]} is damaged, or is not a bank file.") from None
     except _FormatError as error:
-        raise BankFileError(f"{path.name[:80]} is no sound file of a bank: {error}.") from None
+        raise BankFileError(f"{path.name[:80]} is not a sound bank file: {error}.") from None
     return ImportedBank(bank, len(settling.rows), differing), settling
 
 
@@ -135,7 +221,7 @@ def _bank(header: dict[str, Any], name: str | None, owner: str) -> BankRecord:
             _of(header, "pixels", str),
         )
         if not all(isinstance(word, str) for word in kind.class_names):
-            raise _FormatError("its class names are no words")
+            raise _FormatError("its class names are not text")
         budget = AlphaBudget.from_dict(_of(header, "budget", dict))
         return new_bank(name if name is not None else _of(header, "name", str), owner, kind, budget)
     except DDRSError as error:
@@ -143,7 +229,7 @@ def _bank(header: dict[str, Any], name: str | None, owner: str) -> BankRecord:
 
 
 def _settle(archive: zipfile.ZipFile, bank: BankRecord) -> tuple[BankTransaction, int]:
-    settling, differing, place = BankTransaction(bank, NoBalls()), 0, 0
+    settling, differing, number = BankTransaction(bank, NoBalls()), 0, 0
     with archive.open(ENTRIES) as lines, archive.open(IMAGES) as images:
         entries = _entries(lines, images, bank.kind.shape)
         while together := list(islice(entries, _TOGETHER)):
@@ -153,13 +239,13 @@ def _settle(archive: zipfile.ZipFile, bank: BankRecord) -> tuple[BankTransaction
                 for image, problem, (data, certificate, _) in zip(
                     ready, unproved, together, strict=True
                 ):
-                    place += 1
+                    number += 1
                     if data.get("digest") != image.digest:
-                        raise _FormatError(f"the image of ball {place} is not the one it tells of")
+                        raise _FormatError(f"the image of ball {number} is not the one it tells of")
                     found = settling.settle(image, certificate)
                     if problem:  # nothing is stored yet, and nothing of this file will be
                         raise _FormatError(
-                            f"the certificate of ball {place} is not proved by its own votes: "
+                            f"the certificate of ball {number} is not proved by its own votes: "
                             f"{problem}"
                         )
                     same = (found.outcome, found.prediction, found.radius) == (
@@ -169,7 +255,7 @@ def _settle(archive: zipfile.ZipFile, bank: BankRecord) -> tuple[BankTransaction
                     )
                     differing += not same
             except DDRSError as error:
-                raise _FormatError(f"at ball {max(place, 1)}, {error}".rstrip(".")) from None
+                raise _FormatError(f"at ball {max(number, 1)}, {error}".rstrip(".")) from None
         if images.read(1):
             raise _FormatError("it holds more images than balls")
     return settling, differing
@@ -178,10 +264,7 @@ def _settle(archive: zipfile.ZipFile, bank: BankRecord) -> tuple[BankTransaction
 def _entries(
     lines: IO[bytes], images: IO[bytes], shape: tuple[int, ...]
 ) -> Iterator[tuple[dict[str, Any], Certificate, Pixels]]:
-    pixels = 1
-    for size in shape:
-        pixels *= size
-    number = 0
+    pixels, number = math.prod(shape), 0
     while line := lines.readline(_LONGEST_ENTRY):
         number += 1
         if not line.endswith(b"\n"):
@@ -202,7 +285,7 @@ def _count_abstentions(settling: BankTransaction, header: dict[str, Any]) -> Non
     """Add what was spent of which no ball tells: by abstentions, and by what was only tried."""
     data = _of(header, "abstained", dict)
     count, alpha = _of(data, "count", int), data.get("alpha")
-    tried = _of({"tried": 0, **header}, "tried", int)  # files of before do not have it
+    tried = _of({"tried": 0, **header}, "tried", int)  # older files do not have it
     try:
         require_count("The number of abstentions", count, at_least=0, at_most=_MOST_COUNT)
         require_count("The number of attempts", tried, at_least=0, at_most=_MOST_COUNT)

@@ -38,7 +38,7 @@ def read_images(images: Iterable[Any], shape: tuple[int, ...]) -> list[BankImage
 
     Raises:
         MismatchError: if an image has another shape than the bank's, or another scale of pixels.
-        InvalidParameterError: if a pixel is no number, or no float32.
+        InvalidParameterError: if a pixel is not a number, or not a float32.
     """
     checked = [check_image(image, shape) for image in images]
     if not checked:
@@ -58,7 +58,7 @@ def check_image(image: Any, shape: tuple[int, ...]) -> Pixels:
     try:
         found = np.asarray(image)
     except (TypeError, ValueError):
-        raise InvalidParameterError("That is no image: expected an array of pixels.") from None
+        raise InvalidParameterError("That is not an image: expected an array of pixels.") from None
     if found.shape != tuple(shape):
         raise MismatchError(
             f"The images of this memory bank have the shape {shape_text(shape)}, not "
@@ -77,7 +77,7 @@ def check_image(image: Any, shape: tuple[int, ...]) -> Pixels:
     pixels = np.ascontiguousarray(found, dtype=np.float32)
     if (pixels != found).any():
         raise InvalidParameterError(
-            "The image has pixels that are no float32 numbers. Round them before they are "
+            "The image has pixels that are not float32 numbers. Round them before they are "
             "certified, so that the certificate is about the image that is stored."
         )
     return pixels + np.float32(0)  # -0 becomes 0
@@ -123,5 +123,5 @@ def digest_image(pixels: Pixels) -> str:
 
 
 def shape_text(shape: Iterable[int]) -> str:
-    """A shape in words."""
+    """A shape as text, such as 3x32x32."""
     return "x".join(str(n) for n in shape) or "of a single number"

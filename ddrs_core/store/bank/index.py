@@ -230,7 +230,7 @@ class LoadedIndex:
 
 def unknown_bank(name: str) -> UnknownEntryError:
     """The error for a memory bank that does not exist."""
-    return UnknownEntryError(f"There is no memory bank {str(name)[:60]!r} here (any more).")
+    return UnknownEntryError(f"There is no memory bank {str(name)[:60]!r} here.")
 
 
 _loaded: OrderedDict[tuple[str, str], LoadedIndex] = OrderedDict()  # the last used at the end

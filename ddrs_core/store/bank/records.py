@@ -15,7 +15,7 @@ from ddrs_core.store.bank.images import PIXEL_SCALE, shape_text
 
 ABSTAINED = "abstained"  # among the tallies: abstentions that no ball rescued
 TALLIES = (*(outcome.value for outcome in Outcome), ABSTAINED)
-_LONGEST_NAME = 100  # letters
+_LONGEST_NAME = 100  # characters
 _MOST_CLASSES, _MOST_PIXELS = 100_000, 10_000_000
 
 
@@ -52,7 +52,7 @@ class BankKind:
         return self
 
     def require(self, wanted: BankKind, name: str) -> None:
-        """Raises MismatchError, in words, if somebody wanted another kind of bank."""
+        """Raises MismatchError if somebody wanted another kind of bank."""
         differences = []
         if wanted.model != self.model:
             differences.append(f"the model {self.model[:16]}, not {wanted.model[:16]}")
@@ -114,20 +114,11 @@ class BankRecord:
 
 
 @dataclass(frozen=True)
-class BankSettlement(Settlement):
-    """A settlement, with what is or would be stored."""
-
-    serial: int | None  # of the new ball; None: none was stored
-    certificate: Certificate | None  # with the settled class and radius; None: nothing was claimed
-    alpha: float  # sum over the certificates that the answer rests on
-
-
-@dataclass(frozen=True)
 class Lookup:
     """Where an image lies, and what the bank answers there; nothing was stored."""
 
     containing: tuple[Part, ...]  # the balls that contain it, the deepest first
-    settlement: BankSettlement  # of its certificate, or as though it had abstained
+    settlement: Settlement  # of its certificate, or as though it had abstained
     measured: int  # stored images that it was compared with exactly
 
 
@@ -156,10 +147,10 @@ class StoredBall:
 def check_name(name: str) -> str:
     """Raises InvalidParameterError if a bank cannot be called so."""
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
-        raise InvalidParameterError("Give the memory bank a name of printable letters.")
+        raise InvalidParameterError("Give the memory bank a name of printable characters.")
     if len(name) > _LONGEST_NAME:
         raise InvalidParameterError(
-            f"The name of a memory bank has at most {_LONGEST_NAME} letters, not {len(name)}."
+            f"The name of a memory bank has at most {_LONGEST_NAME} characters, not {len(name)}."
         )
     return name
 
@@ -169,7 +160,7 @@ def check_certificate(certificate: Certificate, kind: BankKind) -> None:
 
     Raises:
         MismatchError: if it belongs to another model.
-        InvalidParameterError: if its class is not one of the bank's, or its radius is no radius.
+        InvalidParameterError: if its class is not one of the bank's, or its radius cannot be one.
     """
     if certificate.model != kind.model:
         raise MismatchError(
@@ -180,7 +171,7 @@ def check_certificate(certificate: Certificate, kind: BankKind) -> None:
     try:
         check_claim(prediction, radius)
     except TypeError:
-        raise InvalidParameterError("The certificate's class or radius is no number.") from None
+        raise InvalidParameterError("The certificate's class or radius is not a number.") from None
     if prediction != int(prediction) or prediction >= kind.num_classes:
         raise InvalidParameterError(
             f"The classes of this memory bank are 0 to {kind.num_classes - 1}, not {prediction}."

@@ -83,7 +83,7 @@ class BankStore(Database):
         """The bank of that id.
 
         Raises:
-            UnknownEntryError: if there is none (any more).
+            UnknownEntryError: if there is none.
         """
         with self.reading() as connection:
             return bank_record(_find(connection, bank_id, select(banks)))
@@ -156,7 +156,7 @@ class BankStore(Database):
         """The bank, which nobody else changes until the transaction ends; and the time.
 
         Raises:
-            UnknownEntryError: if there is none (any more).
+            UnknownEntryError: if there is none.
         """
         chosen = select(banks, self._now().label("now")).with_for_update(of=banks)
         row = _find(connection, bank_id, chosen)
@@ -188,7 +188,7 @@ class BankStore(Database):
 
         Raises:
             InvalidParameterError: if the bank's budget does not allow it.
-            UnknownEntryError: if there is no such bank (any more).
+            UnknownEntryError: if there is no such bank.
         """
         with self.writing() as connection:
             bank, now = self.held(connection, bank_id)
@@ -210,17 +210,17 @@ class BankStore(Database):
         """Remove a bank and its balls.
 
         Raises:
-            UnknownEntryError: if there is none (any more).
+            UnknownEntryError: if there is none.
         """
         with self.writing() as connection:
             if not connection.execute(delete(banks).where(banks.c.id == bank_id)).rowcount:
                 raise unknown_bank(bank_id)
 
     def copy(self, bank_id: str, name: str, owner: str) -> BankRecord:
-        """A copy of a bank, which from then on goes its own way.
+        """A copy of a bank, which is independent from then on.
 
         Raises:
-            UnknownEntryError: if there is none (any more).
+            UnknownEntryError: if there is none.
             StoreError: if the owner has another of that name.
         """
         with self.writing() as connection:
@@ -252,7 +252,7 @@ class BankStore(Database):
         """The image [C, H, W] at the centre of a ball.
 
         Raises:
-            UnknownEntryError: if there is no such ball (any more).
+            UnknownEntryError: if there is no such ball.
         """
         with self.reading() as connection:
             row = connection.execute(images_of(bank_id, [serial])).first()

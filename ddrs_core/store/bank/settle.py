@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from ddrs_core.errors import InvalidParameterError
-from ddrs_core.smoothing import ABSTAIN, Certificate
+from ddrs_core.smoothing import Certificate
 from ddrs_core.smoothing.memory.directed_rounding import Distance, add_upward, distances
 from ddrs_core.smoothing.memory.rules import Ball, Settlement, settle
 from ddrs_core.store.bank.images import BankImage, unpack_image
 from ddrs_core.store.bank.index import BankIndex
 from ddrs_core.store.bank.records import (
     BankRecord,
-    BankSettlement,
     check_certificate,
     settled_certificate,
     tally,
@@ -73,7 +72,7 @@ class BankTransaction:
         self._index = BankIndex(bank.kind.shape)
         self._first = bank.stored + 1  # serial of the first new ball
 
-    def settle(self, image: BankImage, certificate: Certificate) -> BankSettlement:
+    def settle(self, image: BankImage, certificate: Certificate) -> Settlement:
         """Settle one more.
 
         Raises:
@@ -88,8 +87,11 @@ class BankTransaction:
         prediction, radius = int(certificate.prediction), float(certificate.radius)
         settlement = settle(prediction, radius, self._near(image, radius))
         serial = bank.stored + 1 if settlement.is_stored else None
-        result = bank_settlement(
-            settlement, certificate, certificate.alpha + self._alpha_of(settlement.by), serial
+        result = replace(
+            settlement,
+            serial=serial,
+            certificate=settled_certificate(certificate, settlement),
+            alpha=certificate.alpha + self._alpha_of(settlement.by),
         )
         self._count(settlement, certificate)
         if serial is not None:
@@ -166,28 +168,11 @@ def measured(balls: Sequence[Ball], centres: Sequence[Any], image: BankImage) ->
     return list(zip(balls, distances(centres, image.pixels), strict=True))
 
 
-def bank_settlement(
-    settlement: Settlement,
-    certificate: Certificate | None,
-    alpha: float,
-    serial: int | None = None,
-) -> BankSettlement:
-    """A settlement with what is stored along with it."""
-    plain = {field.name: getattr(settlement, field.name) for field in fields(Settlement)}
-    graded = None if certificate is None else settled_certificate(certificate, settlement)
-    return BankSettlement(**plain, serial=serial, certificate=graded, alpha=alpha)
-
-
-def abstention(near: Iterable[tuple[Ball, Distance]]) -> Settlement:
-    """What the stored balls prove about an image that has no certificate."""
-    return settle(ABSTAIN, 0.0, near)
-
-
 def certificate_text(certificate: Certificate) -> str:
     """A certificate as JSON, complete.
 
     Raises:
-        InvalidParameterError: if it holds numbers that are none.
+        InvalidParameterError: if it holds numbers that cannot be stored.
     """
     to_row(certificate)  # for its complaints
     try:
@@ -202,7 +187,7 @@ def _plain(number: Any) -> Any:
     """A number of NumPy as one of Python."""
     if isinstance(number, np.generic):
         return number.item()
-    raise TypeError(f"{type(number).__name__} is no number")
+    raise TypeError(f"{type(number).__name__} is not a number")
 
 
 def next_fingerprint(before: str, row: Mapping[str, Any], certificate: str) -> str:

@@ -101,7 +101,7 @@ def test_a_name_that_is_taken_is_not_taken_twice(
 def test_a_file_is_replaced_only_by_a_whole_one(
     bank: MemoryBank, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ddrs_core.store.bank import bank_export
+    from ddrs_core.store.bank import files
 
     before = path.read_bytes()
 
@@ -109,7 +109,7 @@ def test_a_file_is_replaced_only_by_a_whole_one(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(bank_export, "_raw", fail)
+        patch.setattr(files, "_raw", fail)
         with pytest.raises(KeyboardInterrupt):
             bank.export(path)
     assert path.read_bytes() == before
@@ -184,7 +184,7 @@ HOSTILE = [
     (header(shape=[[1], 4, 4]), "size"),
     (header(shape=[10**6] * 3), "pixels"),
     (header(shape=[]), "shape"),
-    (header(class_names=[1, 2, 3, 4]), "words"),
+    (header(class_names=[1, 2, 3, 4]), "not text"),
     (header(pixels="[0, 255]"), "Pixels"),
     (header(budget={}), "budget"),
     (header(budget={"kind": "total", "total": 0.1, "planned": 3}), "may spend|settled"),
@@ -292,7 +292,7 @@ def test_other_files_are_refused(store: Store, path: Path, tmp_path: Path) -> No
     damaged[200:260] = bytes(60)
     for content in (b"", b"PK\x03\x04", b"no zip at all" * 100, whole[: len(whole) // 2], damaged):
         path.write_bytes(content)
-        with pytest.raises(BankFileError, match=r"damaged|is no sound file"):
+        with pytest.raises(BankFileError, match=r"damaged|is not a sound bank file"):
             import_bank(address(store), path, owner="mallory")
     for nothing in (tmp_path, tmp_path / "nothing.zip"):
         with pytest.raises(BankFileError, match=r"cannot be read|is a folder"):
