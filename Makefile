@@ -1,14 +1,17 @@
-# make setup   the environment in .venv: everything that the app and the command line need
-# make app     the dashboard, on PORT (8501)
-# make test    all tests
-# make lint    style, types, and which package may import which
+# make setup        the environment in .venv: everything that the app and the command line need
+# make app          the dashboard, on PORT (8501)
+# make test         all tests
+# make test-fast    the tests without a browser, a server or much work
+# make lint         style, types, and which package may import which
 # make screenshots  the pictures in docs/images, from the running dashboard
-# make clean   remove the environment and all caches
+# make clean        remove the environment and all caches
 
 PORT ?= 8501
 BIN := .venv/bin
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadgroup --no-loadscope-reorder
+unexport PYTHONDONTWRITEBYTECODE # else every process of the tests compiles them once more
 
-.PHONY: setup dev browser postgres app test lint screenshots clean
+.PHONY: setup dev browser postgres app test test-fast lint screenshots clean
 
 setup: .venv/.installed
 
@@ -33,7 +36,10 @@ app: setup
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT) --server.showEmailPrompt false
 
 test: dev browser postgres
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	@$(PYTEST) --durations=25
+
+test-fast: dev
+	@$(PYTEST) -m "not browser and not cluster and not postgres and not slow"
 
 lint: dev
 	$(BIN)/ruff check .

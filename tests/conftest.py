@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ddrs_core.data import Dataset, load_dataset
 from ddrs_core.models import Classifier, load_model
 
-pytest_plugins = ["tests.databases"]  # server, url
+pytest_plugins = ["tests.databases", "tests.scheduling"]
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"  # there on some machines
 
@@ -31,9 +31,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what they need, and put the files with slow ones first."""
     for item in items:
+        fixtures = getattr(item, "fixturenames", ())
         if "browser" in item.path.parts:
             item.add_marker("browser")
+        if "cluster" in fixtures:
+            item.add_marker("cluster")
+        if "postgres" in fixtures or "postgresql" in item.name:
+            item.add_marker("postgres")
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 class Line(nn.Module):

@@ -22,9 +22,9 @@ def prepared_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def prepared_url(server: Path) -> str:
+def prepared_url(postgres: Path) -> str:
     """A database on the server for all tests that do not care how it was made."""
-    return new_database(server)
+    return new_database(postgres)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -359,10 +359,10 @@ def test_who_waits_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_lock_on_a_server_is_not_waited_for_forever(
-    server: Path, monkeypatch: pytest.MonkeyPatch
+    postgres: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines, "BUSY_SECONDS", 0.2)
-    store = open_store(new_database(server))
+    store = open_store(new_database(postgres))
     run_id = new_run(store)
     with store._engine.begin() as other:
         other.execute(text("SELECT * FROM runs FOR UPDATE"))
@@ -388,16 +388,16 @@ def test_a_server_that_is_not_there_is_said_so(address: str) -> None:
     assert "secret" not in str(refused.value)
 
 
-def test_a_database_that_is_not_on_the_server_is_said_so(server: Path) -> None:
+def test_a_database_that_is_not_on_the_server_is_said_so(postgres: Path) -> None:
     with pytest.raises(UnavailableError, match=r"cannot be reached.*nothing_here"):
-        open_store(f"postgresql://ddrs@/nothing_here?host={server}")
+        open_store(f"postgresql://ddrs@/nothing_here?host={postgres}")
 
 
-def test_a_lost_connection_is_made_again(server: Path) -> None:
-    store = open_store(new_database(server))
+def test_a_lost_connection_is_made_again(postgres: Path) -> None:
+    store = open_store(new_database(postgres))
     run_id = new_run(store)
     store.claim(run_id, WorkerProcess.current())
-    with open_store(new_database(server))._engine.connect() as other:
+    with open_store(new_database(postgres))._engine.connect() as other:
         other.execute(
             text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"),
             {"name": store._engine.url.database},
