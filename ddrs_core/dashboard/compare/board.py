@@ -28,34 +28,7 @@ from ddrs_core.runs.results.published import CAVEAT, PublishedResult, list_publi
 from ddrs_core.runs.results.results import ResultSet
 
 _GROWTH = 1.25  # of the certificates, after which the parts that do not tick are drawn again
-_BOARD = Board(
-    "ddrs_compare_board",
-    """
-<div class="ddrs-board">
-  <div class="ddrs-wide" data-text="warnings"></div>
-  <section class="ddrs-wide">
-    <h2>Certified accuracy</h2>
-    <p>Share of images that are right and proved so for every change of the image up to l2 norm r.
-      Colour: training method. Dashed: one sigma for all; solid: an own sigma for every image;
-      dots and dashes: the same with a memory.
-      Shaded: what the noise of the votes may have added; below it all is sure with probability
-      99.9 %, for these images.</p>
-    <div data-figure="accuracy" style="height:440px" role="group"
-      aria-label="Certified accuracy against the radius"></div>
-    <p class="ddrs-note" data-text="floor"></p>
-    <p class="ddrs-note" data-text="published"></p>
-  </section>
-  <section class="ddrs-wide">
-    <h2>In figures</h2>
-    <p>Columns r = ... hold the share of all images that are right with a radius of at least r.</p>
-    <div data-text="table"></div>
-    <p class="ddrs-note" data-text="note"></p>
-    <div data-text="memory"></div>
-    <div data-text="sets"></div>
-  </section>
-</div>
-""",
-)
+_BOARD = Board("compare/board.html")
 
 
 def show_live_comparison(names: Sequence[str]) -> list[ResultSet]:

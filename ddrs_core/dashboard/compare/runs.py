@@ -12,7 +12,7 @@ import streamlit as st
 from ddrs_core.dashboard.compare.command import show_commands
 from ddrs_core.dashboard.compare.sources import MOST_SETS, RUN, find_setting, run_title, run_titles
 from ddrs_core.dashboard.compare.view import show_sets
-from ddrs_core.dashboard.components.board import Board
+from ddrs_core.dashboard.components.board import PROGRESS_BOARD
 from ddrs_core.dashboard.navigation import memory_page
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal, show_error
@@ -26,7 +26,6 @@ from ddrs_core.runs.worker import recorded_configs, setting_title
 from ddrs_core.store import MemoryBank, RunRecord, RunState, Wanted, open_store
 
 _MOST_EARLIER = 20
-_BOARD = Board("ddrs_certify_run", '<div data-text="progress"></div>')
 
 
 def show_runs() -> None:
@@ -131,7 +130,7 @@ def _watch(run: RunRecord) -> None:
             now = open_store().run(run.id)
         except DDRSError:  # deleted, in another tab
             return True
-        _BOARD.show(
+        PROGRESS_BOARD.show(
             key=f"certify_progress_{run.id}",
             name=run.id,
             figures={},

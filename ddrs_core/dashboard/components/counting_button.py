@@ -11,40 +11,9 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-_CSS = """
-.ddrs-button { width: 100%; min-height: 2.5rem; padding: .25rem .75rem; font: inherit;
-  font-size: .875rem;
-  cursor: pointer; display: flex; gap: .5rem; align-items: center; justify-content: center;
-  color: var(--st-text-color); background: var(--st-background-color);
-  border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius); }
-.ddrs-button i { font: normal 1.25rem/1 'Material Symbols Rounded'; }
-.ddrs-button:hover:enabled { border-color: var(--st-primary-color);
-  color: var(--st-primary-color); }
-.ddrs-button:focus-visible { outline: 3px solid color-mix(in srgb, var(--st-primary-color) 50%,
-  transparent); }
-.ddrs-button:disabled { cursor: not-allowed;
-  color: color-mix(in srgb, var(--st-text-color) 40%, transparent); }
-"""
-_JS = """
-export default function ({ data, parentElement, setStateValue }) {
-  const button = parentElement.querySelector('button'), [icon, label] = button.children;
-  icon.textContent = data.icon; label.textContent = data.label;
-  button.title = data.help; button.disabled = data.disabled;
-  if (button.__token !== data.token) { button.__token = data.token; button.__count = data.seen; }
-  button.onclick = () => {
-    button.__count += 1;
-    setStateValue('pressed', [data.token, button.__count]);
-  };
-}
-"""
-_mount = st.components.v2.component(
-    "ddrs_counting_button",
-    html='<button type="button" class="ddrs-button"><i aria-hidden="true"></i><span></span>'
-    "</button>",
-    css=_CSS,
-    js=_JS,
-    isolate_styles=False,
-)
+from ddrs_core.dashboard.components.render import component
+
+_mount = component("counting_button")
 
 
 @dataclass

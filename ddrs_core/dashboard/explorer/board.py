@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from markupsafe import Markup
+
 from ddrs_core.dashboard.components.board import Board
 from ddrs_core.dashboard.components.data_uri import picture_uri
 from ddrs_core.dashboard.components.progress import progress_html
+from ddrs_core.dashboard.components.render import render
 from ddrs_core.dashboard.explorer.jobs import curve_range
 from ddrs_core.dashboard.explorer.view import ExplorerView
 from ddrs_core.figures import Figure, curve_figure, trajectory_figure, votes_figure
@@ -24,42 +26,7 @@ from ddrs_core.smoothing import (
     shown_noise,
 )
 
-_BOARD = Board(
-    "ddrs_explorer_board",
-    """
-<div class="ddrs-board">
-  <div class="ddrs-wide">
-    <div data-text="progress"></div><div class="ddrs-outcome" data-text="outcome"></div>
-  </div>
-  <section>
-    <h2>Trajectory</h2>
-    <p>The noise level at each step, and the radius that the optimiser believes in. The estimate
-      steers the search; it is not a certificate.</p>
-    <div data-figure="trajectory" style="height:380px" role="group"
-      aria-label="Noise level and radius estimate against the optimiser's step"></div>
-  </section>
-  <section>
-    <h2>Why it moves: the radius as a function of sigma</h2>
-    <p>Counted votes on a grid of noise levels, with a 95 % band. The strategy looks for the top of
-      this hill without seeing it. Dashed: the most that N samples can prove.</p>
-    <div data-figure="curve" style="height:380px" role="group"
-      aria-label="Radius against noise level, with the current noise level marked"></div>
-  </section>
-  <section>
-    <h2 data-text="copies-title"></h2>
-    <p>Eight noisy copies, the class that the network gives to each, and its softmax confidence.
-      Green agrees with the label, orange does not.</p>
-    <div data-text="copies"></div>
-  </section>
-  <section>
-    <h2>Votes of the noisy copies</h2>
-    <p data-text="votes-note"></p>
-    <div data-figure="votes" style="height:310px" role="group"
-      aria-label="Share of votes for each class with intervals"></div>
-  </section>
-</div>
-""",
-)
+_BOARD = Board("explorer/board.html")
 
 
 _NEEDED = {  # to certify a class
@@ -128,17 +95,17 @@ def show_board(
     _BOARD.show(key="explorer_board", name=name, figures=figures, texts=texts)
 
 
-def outcome_html(view: ExplorerView, moment: Moment, curve: RadiusCurve | None = None) -> str:
+def outcome_html(view: ExplorerView, moment: Moment, curve: RadiusCurve | None = None) -> Markup:
     """Where the strategy ended and why, once it has, and what the finished curve says of it."""
     if moment.chosen is None:
-        return ""
-    moved = f"sigma went from {view.sigma_0:.4f} to <b>{moment.chosen:.4f}</b>."
-    if moment.chosen == view.sigma_0:
-        moved = f"sigma stays at <b>{view.sigma_0:.4f}</b>."
-    said = f"{moved} {html.escape(moment.frames[-1].step.reason)}"
-    if curve is None or curve.n < curve.target:
-        return said
-    return f"{said} {curve_text(curve, moment.chosen)}".rstrip()
+        return Markup()
+    return render(
+        "explorer/outcome.html",
+        start=view.sigma_0,
+        chosen=moment.chosen,
+        reason=moment.frames[-1].step.reason,
+        curve=curve_text(curve, moment.chosen) if curve and curve.n >= curve.target else "",
+    )
 
 
 def curve_text(curve: RadiusCurve, sigma: float) -> str:
@@ -156,30 +123,18 @@ def curve_text(curve: RadiusCurve, sigma: float) -> str:
     )
 
 
-def copies_html(view: ExplorerView, moment: Moment) -> str:
+def copies_html(view: ExplorerView, moment: Moment) -> Markup:
     """The image and its noisy copies, each with the class that the network gives to it."""
-    names = [html.escape(n) for n in view.info.class_names]
-    label = view.true_label
-    small = "ddrs-pixelated" if view.info.shape[1] <= 64 else ""
     sigma = round(moment.probe.sigma if moment.probe else moment.sigma, 4)
-    original, *copies = _pictures(view.dataset, view.model, view.index, view.seed, sigma)
-    parts = [
-        f'<figure class="ddrs-original"><img class="{small}" src="{original}" '
-        f'alt="the image itself"><figcaption>'
-        f"{'your picture' if view.is_picture else f'image {view.index}'}<br>"
-        f"{'no label' if label is None else f'label {names[label]}'}</figcaption></figure>"
-    ]
-    for i, source in enumerate(copies):
-        caption, style = "", ""
-        if moment.probe is not None:
-            said = moment.probe.copies[i]
-            style = "" if label is None else "ddrs-agrees" if said == label else "ddrs-differs"
-            caption = f"says {names[said]}<br>{moment.probe.confidence[i]:.0%}"
-        parts.append(
-            f'<figure class="{style}"><img class="{small}" src="{source}" '
-            f'alt="noisy copy {i + 1}"><figcaption>{caption}</figcaption></figure>'
-        )
-    return f'<div class="ddrs-copies">{"".join(parts)}</div>'
+    return render(
+        "explorer/copies.html",
+        pictures=_pictures(view.dataset, view.model, view.index, view.seed, sigma),
+        small=view.info.shape[1] <= 64,
+        title="your picture" if view.is_picture else f"image {view.index}",
+        names=view.info.class_names,
+        label=view.true_label,
+        probe=moment.probe,
+    )
 
 
 @lru_cache(maxsize=512)

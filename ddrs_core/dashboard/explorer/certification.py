@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
 import streamlit as st
+from markupsafe import Markup, escape
 
 from ddrs_core.dashboard.components.board import Board
 from ddrs_core.dashboard.components.progress import progress_html
+from ddrs_core.dashboard.components.render import render
 from ddrs_core.dashboard.explorer.jobs import adopt, certify_request, forget, remember
 from ddrs_core.dashboard.explorer.view import ExplorerView
 from ddrs_core.dashboard.shell import state_keys as keys
@@ -21,27 +22,7 @@ from ddrs_core.jobs import Job, JobRequest, get_manager
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing import Bound, Certificate, Grade, round_down
 
-_BOARD = Board(
-    "ddrs_certify_board",
-    """
-<div class="ddrs-board">
-  <section>
-    <div data-figure="interval" style="height:330px" role="group"
-      aria-label="Confidence interval on the class probability against samples counted"></div>
-  </section>
-  <section class="ddrs-stack">
-    <div data-text="progress-0"></div>
-    <div data-text="progress-1"></div>
-    <p class="ddrs-note">The intervals are for watching. Only the last look, at N samples, proves
-      the radius, so that each certificate spends its alpha once. Each card holds by itself; to
-      claim both at once, or to pick the best of what you tried here, count alpha for each.</p>
-  </section>
-  <div data-text="card-0"></div>
-  <div data-text="card-1"></div>
-  <div class="ddrs-outcome ddrs-wide" data-text="compare"></div>
-</div>
-""",
-)
+_BOARD = Board("explorer/certification.html")
 
 
 def find_certify_jobs(view: ExplorerView, chosen: float | None) -> list[Job]:
@@ -91,16 +72,13 @@ def show_certification(view: ExplorerView, jobs: Sequence[Job]) -> None:
     titles = ("At the start, sigma_0", "At the answer, sigma*")
     certificates = find_certificates(jobs)
     histories = {name: job.history for name, job in zip(names, jobs, strict=True)}
-    texts = {
-        f"progress-{i}": f"<small>at {name}</small>" + progress_html(job)
-        for i, (name, job) in enumerate(zip(names, jobs, strict=True))
-    }
+    texts: dict[str, str] = {f"progress-{i}": progress_html(job) for i, job in enumerate(jobs)}
     for i, (certificate, title) in enumerate(zip(certificates, titles, strict=True)):
         if certificate is not None:
             texts[f"card-{i}"] = certificate_card(certificate, title, view.info.class_names)
     first, second = certificates
     if first is not None and second is not None:
-        texts["compare"] = html.escape(compare(first, second))
+        texts["compare"] = escape(compare(first, second))
     _BOARD.show(
         key="certify_board",
         name=f"{view.dataset}-{view.index}",
@@ -114,7 +92,7 @@ def find_certificates(jobs: Sequence[Job | None]) -> list[Certificate | None]:
     return [job.latest.certificate if job is not None and job.latest else None for job in jobs]
 
 
-def certificate_card(certificate: Certificate, title: str, names: tuple[str, ...]) -> str:
+def certificate_card(certificate: Certificate, title: str, names: tuple[str, ...]) -> Markup:
     """A certificate as HTML, the radius rounded down, an abstention explained."""
     label = "" if certificate.label is None else names[certificate.label]
     if certificate.abstained:
@@ -128,7 +106,7 @@ def certificate_card(certificate: Certificate, title: str, names: tuple[str, ...
         note = certificate.grade.meaning
     votes = certificate.counts[certificate.candidate]
     rate = (certificate.n0 + certificate.n) / max(certificate.seconds, 1e-9)
-    rows = {
+    facts = {
         "noise level": f"{certificate.sigma:.4f}",
         "votes": f"{votes:,} of {certificate.n:,} for {names[certificate.candidate]}",
         "p_A at least": round_down(certificate.p_lower, 5),
@@ -138,12 +116,14 @@ def certificate_card(certificate: Certificate, title: str, names: tuple[str, ...
         f"{certificate.precision}",
         "guarantee": certificate.grade.value,
     }
-    table = "".join(f"<dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd>" for k, v in rows.items())
-    return (
-        f'<div class="ddrs-card" data-radius="{certificate.radius!r}"><h3>{html.escape(title)}</h3>'
-        f'<div class="ddrs-radius">R = {round_down(certificate.radius)}</div>'
-        f'<div class="ddrs-answer {style}">{html.escape(answer)}</div>'
-        f"<dl>{table}</dl><p>{html.escape(note)}</p></div>"
+    return render(
+        "explorer/card.html",
+        certificate=certificate,
+        title=title,
+        answer=answer,
+        style=style,
+        facts=facts,
+        note=note,
     )
 
 

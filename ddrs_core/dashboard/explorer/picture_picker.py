@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from ddrs_core.dashboard.components.data_uri import picture_uri
+from ddrs_core.dashboard.components.render import show_html
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import show_error
 from ddrs_core.dashboard.shell.my_uploads import my_uploads, remember_upload
@@ -78,14 +79,7 @@ def _show_result(name: str, card: ModelCard) -> None:
     except DDRSError as error:
         show_error(error)
         return
-    channels, height, width = card.shape
-    kind = "grey values" if channels == 1 else "colours"
-    st.html(
-        f'<figure class="ddrs-given"><img class="{"ddrs-pixelated" if width <= 64 else ""}" '
-        f'src="{picture_uri(image)}" alt="the picture as the network gets it">'
-        f"<figcaption>What the network gets: {width} x {height} pixels, {kind}.</figcaption>"
-        "</figure>"
-    )
+    show_html("explorer/picture.html", src=picture_uri(image), shape=card.shape)
     st.caption(info.description)
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import html
-
-import streamlit as st
-
 from ddrs_core.dashboard.common.model_cache import get_forward
+from ddrs_core.dashboard.components.render import show_html
 from ddrs_core.dashboard.explorer.view import ExplorerView
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.data import Dataset, get_dataset_info, list_datasets
@@ -14,13 +11,11 @@ from ddrs_core.errors import DDRSError
 from ddrs_core.jobs import Job, JobRequest, get_manager
 from ddrs_core.models import (
     NOISE_LEVELS,
-    ModelCard,
     Robustness,
     find_robustness,
     measure_robustness,
     open_for_model,
 )
-from ddrs_core.quantities import counted
 
 
 def robustness_job(view: ExplorerView) -> Job | None:
@@ -46,16 +41,21 @@ def show_robustness(view: ExplorerView, job: Job | None) -> None:
     """Accuracy clean and under noise as bars, and what it means for certification."""
     data = judged_by(view)
     if data is None:
-        st.html(
-            '<p class="ddrs-note">No labelled images of this model\'s classes are at hand, so it '
-            "was not measured under noise.</p>"
-        )
+        text = "There are no labelled images of this model's classes to measure it under noise."
+        show_html("note.html", text=text)
         return
     found = _known(view, data.info.name) or (job.latest if job is not None else None)
     if found is None and job is not None and job.error:
-        st.html(f'<p class="ddrs-note">{html.escape(job.error)}</p>')
+        show_html("note.html", text=job.error)
         return
-    st.html(robustness_html(found, view.card, data.info.title))
+    accuracy = found.accuracy if found is not None else {}
+    show_html(
+        "explorer/robustness.html",
+        title=data.info.title,
+        images=found.images if found is not None else None,
+        bars={f"{s:g}" if s else "clean": accuracy.get(s) for s in NOISE_LEVELS},
+        warning=found.explain(view.card.num_classes) if found is not None else "",
+    )
 
 
 def judged_by(view: ExplorerView) -> Dataset | None:
@@ -71,28 +71,6 @@ def judged_by(view: ExplorerView) -> Dataset | None:
             if (data.labels >= 0).any():
                 return data
     return None
-
-
-def robustness_html(found: Robustness | None, card: ModelCard, title: str) -> str:
-    """Bars for each noise level and, where it matters, a warning."""
-    bars = ""
-    for sigma in NOISE_LEVELS:
-        share = found.accuracy.get(sigma) if found else None
-        name = f"{sigma:g}" if sigma else "clean"
-        text = "…" if share is None else f"{share:.0%}"
-        bars += (
-            f"<div><span>{name}</span><i><b style='width:{100 * (share or 0):.0f}%'></b></i>"
-            f"<span>{text}</span></div>"
-        )
-    warning = found.explain(card.num_classes) if found else ""
-    count = f", {counted(found.images, 'image')}" if found and found.images else ""
-    note = ""
-    if warning:
-        note = f'<div class="ddrs-warning" role="alert">{html.escape(warning)}</div>'
-    return (
-        '<div class="ddrs-robust" role="group" aria-label="Accuracy under noise">'
-        f"<p>Right under noise sigma ({html.escape(title)}{count})</p>{bars}</div>{note}"
-    )
 
 
 def _known(view: ExplorerView, dataset: str) -> Robustness | None:

@@ -32,36 +32,7 @@ from ddrs_core.store import BankCheck, StoredBall
 
 _MOST_ROWS = 300
 _FEW = 3  # balls from which on a map says something
-_BOARD = Board(
-    "ddrs_memory_bank",
-    """
-<div class="ddrs-board">
-  <section class="ddrs-wide">
-    <div data-text="record"></div>
-    <p data-text="confidence"></p>
-  </section>
-  <section>
-    <h2>Radii</h2>
-    <p>What the certificates claimed (dashed), and what the memory let stand.</p>
-    <div data-figure="radii" style="height:280px" role="group"
-      aria-label="Number of balls by radius"></div>
-  </section>
-  <section>
-    <h2>Noise levels</h2>
-    <p>The sigma that each image chose. A fixed-sigma bank has one bar; balls conflict there
-      only if a certificate is wrong.</p>
-    <div data-figure="sigmas" style="height:280px" role="group"
-      aria-label="Number of balls by noise level"></div>
-  </section>
-  <section class="ddrs-wide">
-    <h2>Growth</h2>
-    <p>What became of the balls as they arrived: the fuller the bank, the likelier a meeting.</p>
-    <div data-figure="growth" style="height:280px" role="group"
-      aria-label="Number of balls by outcome, as they arrived"></div>
-  </section>
-</div>
-""",
-)
+_BOARD = Board("memory/bank.html")
 
 
 def show_bank(context: BankContext) -> None:

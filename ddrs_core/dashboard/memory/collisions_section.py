@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 
 from ddrs_core.dashboard.common.banks import BankContext
-from ddrs_core.dashboard.components.board import Board
+from ddrs_core.dashboard.components.board import PROGRESS_BOARD, Board
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.memory.bank_snapshot import MOST_SHOWN, BankContent, read_content
 from ddrs_core.dashboard.memory.counterexample_section import show_counterexample
@@ -35,21 +35,7 @@ from ddrs_core.smoothing.memory.collisions import Pair, WalkPoint, find_collisio
 from ddrs_core.smoothing.memory.rules import Outcome
 
 _MOST_PAIRS = 5
-_PROGRESS = Board("ddrs_memory_walk_progress", '<div data-text="progress"></div>')
-_BOARD = Board(
-    "ddrs_memory_walk",
-    """
-<div class="ddrs-board">
-  <section class="ddrs-wide">
-    <div data-text="progress"></div>
-    <div class="ddrs-outcome" data-text="said"></div>
-    <div data-figure="walk" style="height:400px" role="group"
-      aria-label="Balls along the way between two images"></div>
-    <div data-text="points"></div>
-  </section>
-</div>
-""",
-)
+_BOARD = Board("memory/walk.html")
 
 
 def show_collisions(context: BankContext) -> None:
@@ -188,7 +174,7 @@ def _draw(job: Job | None, length: float, names: Sequence[str]) -> None:
     progress = progress_html(job, "Not walked yet: press Walk.")
     if not points:
         texts = {"progress": progress}
-        _PROGRESS.show(key="memory_walk_progress", name="walk", figures={}, texts=texts)
+        PROGRESS_BOARD.show(key="memory_walk_progress", name="walk", figures={}, texts=texts)
         return
     said = walk_text(points, names)
     _BOARD.show(

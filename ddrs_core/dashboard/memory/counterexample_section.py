@@ -33,10 +33,7 @@ from ddrs_core.jobs import Job
 from ddrs_core.smoothing import Certificate, round_down
 from ddrs_core.smoothing.memory.counterexample import Counterexample, NotFound
 
-_PROGRESS = Board(
-    "ddrs_memory_search_progress",
-    '<div data-text="progress"></div><p class="ddrs-note" data-text="stage"></p>',
-)
+_PROGRESS = Board("memory/search_board.html")
 _STAGES = {
     "own certificate": "certifying the image itself",
     "attack": "attacking: climbing towards other classes inside the ball",

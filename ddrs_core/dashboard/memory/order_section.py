@@ -9,7 +9,7 @@ from dataclasses import replace
 import streamlit as st
 
 from ddrs_core.dashboard.common.banks import BankContext
-from ddrs_core.dashboard.components.board import Board
+from ddrs_core.dashboard.components.board import PROGRESS_BOARD, Board
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.memory.bank_section import image_name
 from ddrs_core.dashboard.memory.bank_snapshot import BankContent, read_content
@@ -30,44 +30,8 @@ from ddrs_core.smoothing.memory.arrival_order import OrderStudy, replay, summari
 from ddrs_core.smoothing.memory.rules import Ball, Outcome, Settlement
 
 _NEAREST = 12
-_GROWTH = Board(
-    "ddrs_memory_growth",
-    """
-<div class="ddrs-board">
-  <section class="ddrs-wide">
-    <h2>Outcomes up to here</h2>
-    <p>One step a certificate, in the order of the replay.</p>
-    <div data-figure="growth" style="height:260px" role="group"
-      aria-label="Outcomes as the replay goes on"></div>
-  </section>
-</div>
-""",
-)
-_STUDY_PROGRESS = Board("ddrs_memory_orders_progress", '<div data-text="progress"></div>')
-_STUDY = Board(
-    "ddrs_memory_orders",
-    """
-<div class="ddrs-board">
-  <section class="ddrs-wide">
-    <div data-text="progress"></div>
-    <div class="ddrs-outcome" data-text="said"></div>
-  </section>
-  <section>
-    <h2>A point an order of arrival</h2>
-    <p>The same certificates, shuffled: how many classes differ from the first order, and what
-      radius is left on average.</p>
-    <div data-figure="orders" style="height:360px" role="group"
-      aria-label="Changed classes against mean radius, a point an order"></div>
-  </section>
-  <section>
-    <h2>Images whose class depends on the order</h2>
-    <p data-text="changing">How often each answer came out.</p>
-    <div data-figure="changing" style="height:360px" role="group"
-      aria-label="Answers of the images that change"></div>
-  </section>
-</div>
-""",
-)
+_GROWTH = Board("memory/growth.html")
+_STUDY = Board("memory/orders.html")
 
 
 def show_order(context: BankContext) -> None:
@@ -177,7 +141,7 @@ def _draw(job: Job | None, content: BankContent, names: Sequence[str]) -> None:
     results = list(job.history) if job is not None else []
     progress = progress_html(job, "Not shuffled yet: press Shuffle.")
     if len(results) < 2:
-        _STUDY_PROGRESS.show(
+        PROGRESS_BOARD.show(
             key="memory_orders_progress", name="orders", figures={}, texts={"progress": progress}
         )
         return

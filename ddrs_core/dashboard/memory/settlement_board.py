@@ -14,33 +14,7 @@ from ddrs_core.smoothing.memory.geometry import Section, deciding_parts, plane_t
 from ddrs_core.smoothing.memory.rules import Ball, Part, Settlement
 
 _MOST_DIMMED = 30
-_BOARD = Board(
-    "ddrs_memory_settlement",
-    """
-<div class="ddrs-board">
-  <section class="ddrs-wide">
-    <div data-text="progress"></div>
-    <div class="ddrs-outcome" data-text="said"></div>
-  </section>
-  <section>
-    <h2>True to scale: the plane through the query and the two balls that matter most</h2>
-    <p>Distances between their three centres are exact here. Dashed: as claimed. Solid: as
-      settled. Bold line: to the surface that decided. Faint: where the plane cuts further
-      balls.</p>
-    <div data-figure="plane" style="height:440px" role="group"
-      aria-label="The query and the deciding balls in their plane"></div>
-  </section>
-  <section>
-    <h2>Every ball that was considered, by its distance from the query</h2>
-    <p>A bar is a ball, from its nearest to its farthest point. Shaded: the claimed ball of the
-      query; upright lines: the settled one. A ball of another class must stay outside of it.</p>
-    <div data-figure="ruler" style="height:440px" role="group"
-      aria-label="Distances of the balls that were considered"></div>
-    <p class="ddrs-note" data-text="note"></p>
-  </section>
-</div>
-""",
-)
+_BOARD = Board("memory/settlement.html")
 
 
 def show_settlement(

@@ -17,53 +17,8 @@ from ddrs_core.training import EpochSummary
 _TICK_SECONDS = 0.5
 _IDLE_SECONDS = 5.0  # while somebody else, or another tab, may resume it
 _REPLAY_TICK = 0.15
-_CURVES = """
-  <section class="{}">
-    <h2>Loss and accuracy</h2>
-    <p>After each epoch, on the noisy training images: what training minimises, and the share of
-      noisy copies that the network gets right. The votes of a smoothed classifier come from such
-      copies. A ring is the epoch under way.</p>
-    <div data-figure="curves" style="height:470px" role="group"
-      aria-label="Loss and accuracy on noisy training images against the epoch"></div>
-  </section>
-"""
-_PLAIN = Board(
-    "ddrs_training_board",
-    f"""
-<div class="ddrs-board">
-  <div class="ddrs-wide">
-    <div data-text="progress"></div><div class="ddrs-outcome" data-text="outcome"></div>
-  </div>
-  {_CURVES.format("ddrs-wide")}
-  <section class="ddrs-wide">
-    <h2>The noise levels of the training images</h2>
-    <p data-text="sigma-note"></p>
-  </section>
-</div>
-""",
-)
-_WITH_SIGMAS = Board(
-    "ddrs_training_sigma_board",
-    f"""
-<div class="ddrs-board">
-  <div class="ddrs-wide">
-    <div data-text="progress"></div><div class="ddrs-outcome" data-text="outcome"></div>
-  </div>
-  {_CURVES.format("")}
-  <section>
-    <h2 data-text="sigma-title"></h2>
-    <p data-text="sigma-note"></p>
-    <div data-figure="sigmas" style="height:470px" role="group"
-      aria-label="Histogram of the noise levels of the training images, and how it moved"></div>
-  </section>
-  <section class="ddrs-wide">
-    <h2 data-text="moved-title"></h2>
-    <p data-text="moved-note"></p>
-    <div data-text="moved"></div>
-  </section>
-</div>
-""",
-)
+_PLAIN = Board("training/board.html")
+_WITH_SIGMAS = Board("training/sigma_board.html")
 
 
 def watch(shown: Shown, chosen: int | None) -> None:
