@@ -1,7 +1,7 @@
 """The command line: the same jobs as on the pages, without a browser.
 
 A new command is one module with ``add_parser(commands)`` and one entry in ``_COMMANDS``. Modules
-import torch only once a command runs, so that ``--help`` answers at once.
+import torch only once a command is chosen, so that ``--help`` answers at once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
+from ddrs_core.cli.options import LazyParser
 from ddrs_core.errors import DDRSError, unknown_name
 
 OK, FAILED, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -70,7 +71,7 @@ def _report(message: str, code: int) -> int:
     return code
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(LazyParser):
     """An ArgumentParser whose complaints are one line, as all others."""
 
     def error(self, message: str) -> NoReturn:

@@ -27,13 +27,7 @@ _UNFINISHED = ".unfinished"  # beside a log while it grows: what the network has
 
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
-    parser = add_command(commands, "certify", "certify images of a data set")
-    add_certify_options(parser)
-    parser.add_argument(
-        "--bank",
-        metavar="NAME",
-        help="ds-memory: the memory bank that certificates are settled against; new or your own",
-    )
+    parser = add_command(commands, "certify", "certify images of a data set", add_certify_options)
     parser.set_defaults(run=_run)
 
 

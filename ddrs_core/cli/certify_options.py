@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddrs_core.cli.options import add_device, add_json, add_quiet, add_seed
+from ddrs_core.cli.options import (
+    add_device,
+    add_json,
+    add_parameters,
+    add_quiet,
+    add_seed,
+    given,
+)
 from ddrs_core.cli.resolve_inputs import (
     add_foreign_options,
     find_dataset,
@@ -15,38 +21,29 @@ from ddrs_core.cli.resolve_inputs import (
     warn_of_noise,
 )
 from ddrs_core.errors import InvalidParameterError
+from ddrs_core.parameters import (
+    Parameter,
+    joined_parameters,
+    option,
+    parameters_of,
+    with_values,
+)
 
 if TYPE_CHECKING:
     from ddrs_core.models import ModelCard
     from ddrs_core.runs.certify.config import CertifyConfig, Method
     from ddrs_core.smoothing import Preset, StopRule, StrategyConfig
 
-_STRATEGY_OPTIONS: dict[str, tuple[type, str]] = {  # field of a strategy's configuration -> kind
-    "lr": (float, "step size"),
-    "steps": (int, "number of steps K"),
-    "samples": (int, "noisy copies a step"),
-    "clamp": (float, "probabilities are kept in [c, 1 - c]"),
-    "beta": (float, "logits are multiplied by it before the softmax"),
-    "final_lr": (float, "share of lr that the last step has"),
-    "average": (float, "share of the last iterates that is averaged"),
-    "guard": (int, "votes for each candidate of the guard"),
-    "ratio": (float, "half the distance of the two points of a bisection step, as a factor"),
-}
-_BOUND_OPTIONS = {
-    "sigma_min": "smallest sigma; default: preset",
-    "sigma_max": "largest sigma; default: preset (guarded and qcrs: 1.5 times --sigma)",
-}
-_SELECTION = {"skip": 1, "start": 0}
+_SAMPLES = ("n0", "n", "alpha", "bound", "precision", "batch_size")
+_IMAGES = ("split", "start", "skip", "limit", "indices")
 
 
-def add_certify_options(parser: argparse.ArgumentParser) -> None:
-    """Everything that may follow ``certify``."""
-    parser.add_argument(
-        "--dataset",
-        metavar="D",
-        help="see: datasets; or the path of a folder, a parquet file or a picture",
-    )
-    parser.add_argument("--model", metavar="M", help="see: models; or the path of a checkpoint")
+def add_certify_options(parser: argparse.ArgumentParser, bank: bool = True) -> None:
+    """Everything that may follow ``certify``; without ``--bank`` where a command has its own."""
+    from ddrs_core.runs.certify.config import CertifyConfig
+
+    fields = parameters_of(CertifyConfig)
+    add_parameters(parser, {name: fields[name] for name in ("dataset", "model")})
     add_foreign_options(parser)
     parser.add_argument(
         "--method",
@@ -62,8 +59,11 @@ def add_certify_options(parser: argparse.ArgumentParser) -> None:
         help="noise level, where ds starts, or several; default: the preset's or the model's",
     )
     _add_strategy(parser.add_argument_group("data-dependent sigma (--method ds)"))
-    _add_samples(parser.add_argument_group("certification"))
-    _add_selection(parser.add_argument_group("images"))
+    group = parser.add_argument_group("certification")
+    add_parameters(group, {name: fields[name] for name in _SAMPLES}, defaults=True)
+    _add_adaptive(group)
+    group = parser.add_argument_group("images")
+    add_parameters(group, {name: fields[name] for name in _IMAGES})
     parser.add_argument(
         "--out",
         type=Path,
@@ -94,6 +94,8 @@ def add_certify_options(parser: argparse.ArgumentParser) -> None:
         help="let the workers of a Ray cluster do it: HOST:PORT, ray://HOST:PORT, or auto for the "
         "one that this machine belongs to, else for all of this machine; with --record or --run",
     )
+    if bank:
+        add_parameters(parser, {"bank": fields["bank"]}, defaults=True)
     add_seed(parser)
     add_device(parser)
     add_json(parser)
@@ -103,15 +105,16 @@ def add_certify_options(parser: argparse.ArgumentParser) -> None:
 def _add_strategy(group: Any) -> None:
     group.add_argument("--strategy", metavar="S", help="ascent or search; default: the preset's")
     group.add_argument("--preset", metavar="P", help="default: the strategy's first")
-    for name, (kind, meaning) in _STRATEGY_OPTIONS.items():
-        group.add_argument(_flag(name), type=kind, metavar="X", help=f"{meaning}; default: preset")
-    for name, meaning in _BOUND_OPTIONS.items():
-        group.add_argument(_flag(name), type=float, metavar="X", help=meaning)
+    add_parameters(group, _strategy_fields(), note="; default: preset")
 
 
-def _add_samples(group: Any) -> None:
-    group.add_argument("--n0", type=int, default=100, metavar="N", help="samples for the class")
-    group.add_argument("--n", type=int, default=100_000, metavar="N", help="samples for the bound")
+def _strategy_fields() -> dict[str, Parameter]:
+    from ddrs_core.smoothing import list_presets
+
+    return joined_parameters({preset.strategy: preset.config for preset in list_presets()})
+
+
+def _add_adaptive(group: Any) -> None:
     group.add_argument(
         "--adaptive",
         nargs="?",
@@ -121,27 +124,6 @@ def _add_samples(group: Any) -> None:
         "0.25, ... are certified (table, the default), which of others (such as 0.5 or 0,0.3,0.6), "
         "or the radius to a relative width (such as width=0.05)",
     )
-    group.add_argument(
-        "--alpha", type=float, default=0.001, metavar="A", help="failure probability"
-    )
-    group.add_argument("--bound", default="one-sided", metavar="B", help="one-sided or two-sided")
-    group.add_argument("--precision", default="auto", metavar="P", help="auto, fp32 or bf16")
-    group.add_argument(
-        "--batch-size",
-        type=int,
-        metavar="B",
-        help="samples a batch; default: by image and free memory. A row records it, and --resume "
-        "keeps it: the same seed, machine, software and batch size give the same counts, others "
-        "may count single votes differently",
-    )
-
-
-def _add_selection(group: Any) -> None:
-    group.add_argument("--split", default="test", metavar="S", help="test or train")
-    group.add_argument("--start", type=int, metavar="I", help="first image; default: 0")
-    group.add_argument("--skip", type=int, metavar="K", help="every K-th image; default: 1")
-    group.add_argument("--limit", type=int, metavar="L", help="at most L images; default: all")
-    group.add_argument("--index", type=int, nargs="+", metavar="I", help="these images instead")
 
 
 def certify_configs(options: argparse.Namespace) -> list[CertifyConfig]:
@@ -189,14 +171,11 @@ def _config(
         known = "was trained without noise" if sigma == 0 else "does not tell its noise level"
         raise InvalidParameterError(f"Model {card.name!r} {known}: add --sigma.")
     strategy = None if preset is None else _strategy(options, preset, sigma)
-    if options.index is not None and any(
-        getattr(options, name) is not None for name in (*_SELECTION, "limit")
-    ):
-        raise InvalidParameterError("--index does not go with --start, --skip or --limit.")
-    selection: dict[str, Any] = {
-        name: default if getattr(options, name) is None else getattr(options, name)
-        for name, default in _SELECTION.items()
-    }
+    plain = given(options, (*_SAMPLES, *_IMAGES, "device", "seed"))
+    if "indices" in plain:
+        if plain.keys() & {"start", "skip", "limit"}:
+            raise InvalidParameterError("--index does not go with --start, --skip or --limit.")
+        plain["indices"] = tuple(plain["indices"])
     return CertifyConfig(
         dataset=dataset,
         model=card.name,
@@ -204,19 +183,8 @@ def _config(
         sigma=sigma,
         strategy=strategy,
         bank=options.bank if method is Method.DS_MEMORY else "",
-        n0=options.n0,
-        n=options.n,
         until=_until(options.adaptive),
-        alpha=options.alpha,
-        bound=Bound(options.bound),
-        split=options.split,
-        limit=options.limit,
-        indices=None if options.index is None else tuple(options.index),
-        precision=options.precision,
-        device=options.device,
-        seed=options.seed,
-        batch_size=options.batch_size,
-        **selection,
+        **{**plain, "bound": Bound(plain["bound"])},
     )
 
 
@@ -254,35 +222,21 @@ def _until(rule: str | None) -> StopRule | None:
 
 
 def _refuse_strategy(options: argparse.Namespace) -> None:
-    for name in ("strategy", "preset", *_STRATEGY_OPTIONS, *_BOUND_OPTIONS):
+    for name in ("strategy", "preset", *_strategy_fields()):
         if getattr(options, name) is not None:
-            raise InvalidParameterError(f"{_flag(name)} goes with --method ds only.")
+            raise InvalidParameterError(f"{option(name)} goes with --method ds only.")
 
 
 def _strategy(options: argparse.Namespace, preset: Preset, sigma_0: float) -> StrategyConfig:
-    given = {
-        name: getattr(options, name)
-        for name in (*_STRATEGY_OPTIONS, *_BOUND_OPTIONS)
-        if getattr(options, name) is not None
-    }
-    usual = preset.at(sigma_0)
-    low, high = usual.bounds
+    changes = given(options, _strategy_fields())
     for name, side, sign in (("sigma_min", "above", 1), ("sigma_max", "below", -1)):
-        if sign * (given.get(name, sigma_0) - sigma_0) > 0:
+        if sign * (changes.get(name, sigma_0) - sigma_0) > 0:
             raise InvalidParameterError(
-                f"{_flag(name)} {given[name]:g} is {side} --sigma {sigma_0:g}, where every image "
-                "starts."
+                f"{option(name)} {changes[name]:g} is {side} --sigma {sigma_0:g}, where every "
+                "image starts."
             )
-    bounds = (given.pop("sigma_min", low), given.pop("sigma_max", high))
-    changes = {name: value for name, value in given.items() if name in _STRATEGY_OPTIONS}
-    known = {field.name for field in fields(preset.config)}
-    for name in changes:
-        if name not in known:
-            raise InvalidParameterError(
-                f"{_flag(name)} means nothing to strategy {preset.strategy!r}."
-            )
-    return replace(usual, bounds=bounds, **changes)
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    for name in changes.keys() - parameters_of(preset.config).keys():
+        raise InvalidParameterError(
+            f"{option(name)} means nothing to strategy {preset.strategy!r}."
+        )
+    return with_values(preset.at(sigma_0), changes)

@@ -81,10 +81,12 @@ def _on_bank(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
 
 
 def _certifying(actions: Any, name: str, summary: str) -> argparse.ArgumentParser:
-    parser = add_command(actions, name, summary)
+    def fill(parser: argparse.ArgumentParser) -> None:
+        add_certify_options(parser, bank=False)
+        parser.set_defaults(alpha=None, method=["fixed"])
+
+    parser = add_command(actions, name, summary, fill)
     parser.add_argument("--bank", required=True, metavar="NAME", help="see: memory list; or its id")
-    add_certify_options(parser)
-    parser.set_defaults(alpha=None, method=["fixed"])
     return parser
 
 

@@ -8,27 +8,37 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddrs_core.cli.options import add_command, add_device, add_json, add_quiet, add_seed, print_json
+from ddrs_core.cli.options import (
+    add_command,
+    add_device,
+    add_json,
+    add_parameters,
+    add_quiet,
+    given,
+    print_json,
+)
 from ddrs_core.cli.progress import progress_bar
 from ddrs_core.errors import InvalidParameterError
-from ddrs_core.runs.training.argv import (
-    METHOD_OPTIONS,
-    SETTINGS,
-    SIGMA_BOUNDS,
-    SIGMA_OPTIONS,
-    flag,
-    train_command,
+from ddrs_core.parameters import (
+    Parameter,
+    joined_parameters,
+    option,
+    parameters_of,
+    prefixed,
+    with_values,
 )
 
 if TYPE_CHECKING:
     import torch
 
-    from ddrs_core.training import Group, SigmaTraining, TrainConfig, TrainingMethod
+    from ddrs_core.training import Group, TrainConfig
 
+_GENERAL = ("architecture", "name", "compile", "seed")
+_SIGMA = "sigma_"  # prefix of the options of SigmaTraining
 _LOOK_SECONDS = 0.5  # between two looks at the queue
 
 
@@ -37,56 +47,56 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         commands,
         "train",
         "train a base classifier under noise",
+        _add_options,
         epilog="Several GPUs or processes: torchrun --nproc-per-node 4 -m ddrs_core train ...",
     )
-    parser.add_argument("--dataset", required=True, metavar="D", help="see: datasets")
-    parser.add_argument("--method", required=True, metavar="M", help="gaussian, smoothadv or macer")
+    parser.set_defaults(run=_run)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    from ddrs_core.training import METHODS, SigmaTraining, TrainConfig
+
+    fields = parameters_of(TrainConfig)
+    add_parameters(parser, {"dataset": fields["dataset"]}, required=True)
+    parser.add_argument("--method", required=True, metavar="M", help=", ".join(METHODS))
     parser.add_argument(
         "--data-dependent", action="store_true", help="a sigma for every training image"
     )
-    parser.add_argument(
-        "--sigma",
-        required=True,
-        type=float,
-        metavar="S",
-        help="training noise, where each image's own begins if data-dependent",
-    )
+    add_parameters(parser, {"sigma": fields["sigma"]}, required=True)
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where it goes")
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on with the run in DIR")
     again.add_argument("--overwrite", action="store_true", help="replace the run in DIR")
-    parser.add_argument("--architecture", metavar="A", help="default: what suits the data set")
+    add_parameters(parser, {name: fields[name] for name in _GENERAL})
     parser.add_argument(
         "--queue",
         type=Path,
         metavar="DIR",
         help="take turns with the other runs that name this folder: one at a time on a device",
     )
-    parser.add_argument("--name", default="", help="default: such as digits-gaussian-0.25")
-    parser.add_argument(
-        "--compile", action="store_true", help="compile the network first (needs a C++ compiler)"
-    )
     recipe = "default: what suits data set and method"
-    _add(parser.add_argument_group("training", recipe), SETTINGS)
-    _add(parser.add_argument_group("the method", recipe), METHOD_OPTIONS)
+    group = parser.add_argument_group("training", recipe)
+    add_parameters(group, _settings())
+    group = parser.add_argument_group("the method", recipe)
+    add_parameters(group, joined_parameters(METHODS))
     group = parser.add_argument_group("data-dependent sigma (--data-dependent)", recipe)
-    _add(group, SIGMA_OPTIONS, "sigma_")
-    for name, meaning in SIGMA_BOUNDS.items():
-        group.add_argument(flag(name), type=float, metavar="X", help=meaning)
-    add_seed(parser)
+    add_parameters(group, parameters_of(SigmaTraining), prefix=_SIGMA)
     add_device(parser)
     add_json(parser)
     add_quiet(parser)
-    parser.set_defaults(run=_run)
 
 
-def _add(group: Any, options: dict[str, tuple[type, str]], prefix: str = "") -> None:
-    for name, (kind, meaning) in options.items():
-        group.add_argument(flag(prefix + name), type=kind, metavar="X", help=meaning)
+def _settings() -> dict[str, Parameter]:
+    """The fields of the configuration that a recipe fills in."""
+    from ddrs_core.training import TrainConfig
+
+    apart = {"dataset", "sigma", *_GENERAL}
+    return {n: field for n, field in parameters_of(TrainConfig).items() if n not in apart}
 
 
 def _run(options: argparse.Namespace) -> None:
     from ddrs_core.models import resolve_device
+    from ddrs_core.runs.argv import command_lines
     from ddrs_core.runs.training.run import TrainingStopped, check_run, train_and_save
     from ddrs_core.training import BatchSummary, EpochSummary, join_group, leave_group
 
@@ -99,7 +109,7 @@ def _run(options: argparse.Namespace) -> None:
             config,
             device,
             options.out,
-            command=train_command(config, options.out),
+            command=command_lines([config], "--out", str(options.out)),
             resume=options.resume,
             overwrite=options.overwrite,
             group=group,
@@ -199,7 +209,7 @@ def train_config(options: argparse.Namespace) -> TrainConfig:
         DDRSError: if a name is unknown or options contradict each other.
     """
     from ddrs_core.runs.training.run import default_architecture
-    from ddrs_core.training import recipe
+    from ddrs_core.training import METHODS, SigmaTraining, recipe
 
     config = recipe(
         options.dataset,
@@ -207,40 +217,20 @@ def train_config(options: argparse.Namespace) -> TrainConfig:
         options.method,
         options.sigma,
         data_dependent=options.data_dependent,
-        seed=options.seed,
-        name=options.name,
-        compile=options.compile,
-        **_given(options, SETTINGS),
+        **given(options, [*_settings(), "name", "compile", "seed"]),
     )
+    own = given(options, joined_parameters(METHODS))
+    for name in own.keys() - parameters_of(config.method).keys():
+        raise InvalidParameterError(f"{option(name)} means nothing to method {options.method!r}.")
+    sigmas = given(options, parameters_of(SigmaTraining), _SIGMA)
+    if config.data_dependent is None:
+        for name in sigmas:
+            raise InvalidParameterError(
+                f"{option(prefixed(name, _SIGMA))} goes with --data-dependent only."
+            )
+        return replace(config, method=with_values(config.method, own))
     return replace(
         config,
-        method=_method(config.method, _given(options, METHOD_OPTIONS)),
-        data_dependent=_sigma_training(config.data_dependent, options),
+        method=with_values(config.method, own),
+        data_dependent=with_values(config.data_dependent, sigmas),
     )
-
-
-def _method(method: TrainingMethod, given: dict[str, Any]) -> TrainingMethod:
-    known = {field.name for field in fields(method)}  # type: ignore[arg-type]
-    for name in given:
-        if name not in known:
-            raise InvalidParameterError(f"{flag(name)} means nothing to method {method.name!r}.")
-    return replace(method, **given)  # type: ignore[type-var]
-
-
-def _sigma_training(
-    config: SigmaTraining | None, options: argparse.Namespace
-) -> SigmaTraining | None:
-    given = _given(options, SIGMA_OPTIONS, "sigma_")
-    edges = _given(options, SIGMA_BOUNDS)
-    if config is None:
-        for name in (*(f"sigma_{n}" for n in given), *edges):
-            raise InvalidParameterError(f"{flag(name)} goes with --data-dependent only.")
-        return None
-    low, high = config.bounds
-    bounds = (edges.get("sigma_min", low), edges.get("sigma_max", high))
-    return replace(config, bounds=bounds, **given)
-
-
-def _given(options: argparse.Namespace, names: Any, prefix: str = "") -> dict[str, Any]:
-    values = {name: getattr(options, prefix + name) for name in names}
-    return {name: value for name, value in values.items() if value is not None}

@@ -34,8 +34,8 @@ from ddrs_core.jobs.training_process import (
 )
 from ddrs_core.paths import home
 from ddrs_core.quantities import counted
+from ddrs_core.runs.argv import to_argv
 from ddrs_core.runs.device_queue import queue_folder
-from ddrs_core.runs.training.argv import train_words
 from ddrs_core.runs.training.progress import TrainingProgress, TrainingStage, read_progress
 from ddrs_core.runs.training.run import TrainingFiles
 from ddrs_core.training import TrainConfig
@@ -128,7 +128,7 @@ def start_run(config: TrainConfig, owner: str = "", *, device: str = "auto") -> 
         "created": time.time(),
         "name": config.model_name,
         "config": config.to_dict(),
-        "words": _words_without_out(config),
+        "words": ["-m", "ddrs_core", *to_argv(config)],
         "device": device,
     }
     with _registry():
@@ -288,8 +288,3 @@ def _registry() -> Iterator[None]:
             f"The folder of training runs, {runs_folder()}, cannot be used: "
             f"{error.strerror or error}."
         ) from None
-
-
-def _words_without_out(config: TrainConfig) -> list[str]:
-    """The command's words but for its folder, which may be moved."""
-    return train_words(config, Path())[: -len(["--out", "DIR"])]

@@ -7,7 +7,8 @@ from typing import Any
 
 from ddrs_core.errors import require_count, require_number, unknown_name
 from ddrs_core.models import Classifier
-from ddrs_core.models.inference.device import choose_precision, resolve_device
+from ddrs_core.models.inference.device import PRECISIONS, choose_precision, resolve_device
+from ddrs_core.parameters import described, parameter
 from ddrs_core.training.augmentation import AUGMENTATIONS
 from ddrs_core.training.image_sigmas import SigmaSummary, SigmaTraining
 from ddrs_core.training.methods.base import TrainingMethod
@@ -19,26 +20,32 @@ from ddrs_core.training.schedules import SCHEDULES
 class TrainConfig:
     """One training run; see :func:`~ddrs_core.training.recipes.recipe` for good settings."""
 
-    dataset: str
-    architecture: str
+    dataset: str = field(metadata=described("see: datasets"))
+    architecture: str = field(metadata=described("default: what suits the data set"))
     method: TrainingMethod = field(default_factory=Gaussian)
-    sigma: float = 0.25  # noise level; where every image's own one starts, if data-dependent
+    sigma: float = parameter(
+        0.25, "training noise, where each image's own begins if data-dependent"
+    )
     data_dependent: SigmaTraining | None = None
-    epochs: int = 90
-    batch_size: int = 256  # in all, whatever the number of processes
-    lr: float = 0.1
-    schedule: str = "cosine"
-    warmup: float = 0.0  # epochs over which the learning rate grows from 0
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    clip: float = 0.0  # largest norm of the gradient; 0: not clipped
-    ema: float = 0.0  # decay of the moving average of the weights that is kept; 0: the last ones
-    augmentation: str = "none"
-    init: str = ""  # a model, or the path of one, whose weights are the start; empty: random ones
-    precision: str = "auto"  # bf16 where it is native
-    compile: bool = False  # torch.compile, which needs a C++ compiler
-    seed: int = 0
-    name: str = ""  # of the model; made from the other fields when empty
+    epochs: int = parameter(90, "passes over the training images")
+    batch_size: int = parameter(256, "images a step, over all processes")
+    lr: float = parameter(0.1, "learning rate", "Learning rate")
+    schedule: str = parameter("cosine", "of the learning rate", choices=tuple(SCHEDULES))
+    warmup: float = parameter(0.0, "epochs over which the learning rate grows from 0", "Warm-up")
+    momentum: float = parameter(0.9, "of SGD")
+    weight_decay: float = parameter(1e-4, "of SGD")
+    clip: float = parameter(0.0, "largest norm of the gradient; 0: any")
+    ema: float = parameter(
+        0.0, "decay of a moving average of the weights, which is kept; 0: none", "Moving average"
+    )
+    augmentation: str = parameter("none", "of the images", choices=tuple(AUGMENTATIONS))
+    init: str = parameter("", "model, or path of a .safetensors file, to start from")
+    precision: str = parameter(
+        "auto", "of the network", "Number format", choices=("auto", *PRECISIONS)
+    )
+    compile: bool = parameter(False, "compile the network first (needs a C++ compiler)")
+    seed: int = parameter(0, "run seed")
+    name: str = parameter("", "of the model; default: such as digits-gaussian-0.25")
 
     @property
     def model_name(self) -> str:

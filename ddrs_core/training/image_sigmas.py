@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from ddrs_core.errors import require_count, require_number
+from ddrs_core.parameters import parameter
 from ddrs_core.smoothing.sigma.ascent import soft_radius_of
-from ddrs_core.smoothing.sigma.steps import check_bounds
+from ddrs_core.smoothing.sigma.steps import BETA, check_bounds, sigma_bounds
 from ddrs_core.training.methods.base import Batch, Learner
 
 
@@ -22,13 +23,13 @@ from ddrs_core.training.methods.base import Batch, Learner
 class SigmaTraining:
     """How the sigmas of the training images move."""
 
-    steps: int = 1  # K, at each visit of an image
-    samples: int = 4  # n, noisy copies a step
-    lr: float = 0.02  # step size on sigma
-    start: float = 0.0  # epochs before the sigmas begin to move, E_s
-    clamp: float = 0.02  # class probabilities are kept in [clamp, 1 - clamp]
-    beta: float = 1.0  # inverse temperature of the softmax; a large one counts votes
-    bounds: tuple[float, float] = (0.1, 1.0)
+    steps: int = parameter(1, "steps K at each visit of an image", "Sigma steps K")
+    samples: int = parameter(4, "noisy copies n a step", "Sigma copies n")
+    lr: float = parameter(0.02, "step size on sigma", "Sigma step size")
+    start: float = parameter(0.0, "epochs E_s before the sigmas begin to move", "Sigma start")
+    clamp: float = parameter(0.02, "probabilities are kept in [c, 1 - c]", "Sigma clamp c")
+    beta: float = parameter(1.0, BETA, "Sigma sharpness")
+    bounds: tuple[float, float] = sigma_bounds(0.1, 1.0)
 
     @property
     def passes(self) -> int:

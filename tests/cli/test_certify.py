@@ -304,16 +304,6 @@ def test_an_unwritable_file_is_noticed_before_the_work(command, tmp_path):
         assert len(outcome.err.splitlines()) == 1
 
 
-def test_every_parameter_of_every_strategy_has_an_option():
-    from dataclasses import fields
-
-    from ddrs_core.cli.certify_options import _STRATEGY_OPTIONS
-    from ddrs_core.smoothing import list_presets
-
-    known = {f.name for preset in list_presets() for f in fields(preset.config)}
-    assert known - {"bounds"} == set(_STRATEGY_OPTIONS)
-
-
 def test_several_methods_and_sigmas_fill_a_folder(command, tmp_path):
     out = tmp_path / "logs"
     both = ("--method", "fixed", "ds", "--sigma", 0.25, 0.5, "--limit", 2, "--out", out)

@@ -5,26 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
-import subprocess
-import sys
-from dataclasses import fields
-from pathlib import Path
 
 import pytest
 
 from ddrs_core.cli import _parser
 from ddrs_core.cli.train import train_config
 from ddrs_core.models import load_checkpoint
-from ddrs_core.runs.training.argv import (
-    METHOD_OPTIONS,
-    SETTINGS,
-    SIGMA_BOUNDS,
-    SIGMA_OPTIONS,
-    flag,
-    train_command,
-)
+from ddrs_core.parameters import option, prefixed, values_of
+from ddrs_core.runs.argv import command_lines
 from ddrs_core.runs.training.log import log_digest
-from ddrs_core.training import METHODS, SigmaTraining, TrainConfig
+from ddrs_core.training import METHODS, SigmaTraining, SmoothAdv, TrainConfig
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -166,43 +156,14 @@ def test_overwriting_with_wrong_input_loses_nothing(command, tmp_path):
 # --- Options --------------------------------------------------------------------------------
 
 
-def test_help_names_every_option_without_torch():
-    code = (
-        "import sys; from ddrs_core.cli import main\n"
-        "try: main(['train', '--help'])\n"
-        "except SystemExit: pass\n"
-        "assert 'torch' not in sys.modules and 'numpy' not in sys.modules"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    words = set(done.stdout.replace(",", " ").split())
-    for name in (*SETTINGS, *METHOD_OPTIONS, *(f"sigma_{n}" for n in SIGMA_OPTIONS), *SIGMA_BOUNDS):
-        assert flag(name) in words
-    for name in (
-        "--dataset",
-        "--method",
-        "--data-dependent",
-        "--sigma",
-        "--out",
-        "--resume",
-        "--overwrite",
-        "--architecture",
-        "--name",
-        "--compile",
-        "--seed",
-        "--device",
-        "--json",
-        "--quiet",
-    ):
-        assert name in words
-
-
-def test_every_field_has_an_option():
-    apart = {"dataset", "architecture", "method", "sigma", "data_dependent", "compile", "seed"}
-    assert {f.name for f in fields(TrainConfig)} == set(SETTINGS) | apart | {"name"}
-    hyper = {f.name for method in METHODS.values() for f in fields(method)}
-    assert hyper == set(METHOD_OPTIONS)
-    assert {f.name for f in fields(SigmaTraining)} == set(SIGMA_OPTIONS) | {"bounds"}
+def test_help_names_every_field(command):
+    words = set(command("train", "--help").out.replace(",", " ").split())
+    config = config_of(*BASE, "--method", "macer", "--sigma", 0.4, *DS)
+    names = [*values_of(config), "method", "data_dependent", *values_of(config.method)]
+    names += values_of(SmoothAdv())
+    names += [prefixed(name, "sigma_") for name in values_of(config.data_dependent)]
+    for name in (*names, "out", "resume", "overwrite", "device", "json", "quiet"):
+        assert option(name) in words
 
 
 VALUES = {
@@ -228,13 +189,11 @@ SIGMA_VALUES = {"steps": 3, "samples": 4, "lr": 0.01, "start": 2.0, "clamp": 0.0
 
 
 def words_of(values: dict[str, object], prefix: str = "") -> list[object]:
-    return [word for name, value in values.items() for word in (flag(prefix + name), value)]
+    return [word for name, value in values.items() for word in (option(prefix + name), value)]
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_options_reach_the_run_and_come_back_on_the_card_s_command(method):
-    assert set(VALUES) == set(SETTINGS)
-    assert set(SIGMA_VALUES) == set(SIGMA_OPTIONS)
     config = config_of(
         *BASE,
         "--method",
@@ -260,7 +219,7 @@ def test_options_reach_the_run_and_come_back_on_the_card_s_command(method):
     assert config.data_dependent == SigmaTraining(**SIGMA_VALUES, bounds=(0.2, 0.9))
     assert (config.sigma, config.seed, config.name, config.compile) == (0.4, 11, "mine", True)
     for run in (config, config_of(*BASE, "--method", method, "--sigma", 0.1 + 0.2, *DS)):
-        words = shlex.split(train_command(run, Path("/tmp/a folder")))
+        words = shlex.split(command_lines([run], "--out", "/tmp/a folder"))
         assert words[-1] == "/tmp/a folder"
         assert config_of(*words[3:-2]) == run
 

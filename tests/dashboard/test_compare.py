@@ -21,7 +21,6 @@ from ddrs_core.dashboard.compare import launch as compare_start
 from ddrs_core.dashboard.compare import runs as compare_runs
 from ddrs_core.dashboard.compare import sources as compare_sets
 from ddrs_core.dashboard.compare import uploads as compare_uploads
-from ddrs_core.dashboard.compare.command import certify_commands
 from ddrs_core.dashboard.compare.form import read_sigmas
 from ddrs_core.dashboard.compare.sources import default_shown, find_set, find_sets
 from ddrs_core.dashboard.compare.texts import memory_html, table_html, table_radii, verdict_html
@@ -30,6 +29,7 @@ from ddrs_core.dashboard.components.chart import picked_image
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.jobs.certify_runs import cancel_run
+from ddrs_core.runs.argv import command_lines
 from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.runs.results.memory_effect import memory_effect
 from ddrs_core.runs.results.paired import compare
@@ -88,7 +88,6 @@ def html_of(app: AppTest) -> str:
 def config(*words: str) -> list[CertifyConfig]:
     parser = argparse.ArgumentParser()
     add_certify_options(parser)
-    parser.add_argument("--bank")
     start = ["--dataset", "digits", "--model", "digits-gaussian-0.50"]
     return certify_configs(parser.parse_args([*start, *words]))
 
@@ -256,9 +255,8 @@ def test_the_command_lines_give_the_same_settings_back() -> None:
     for configs in cases:
         parser = argparse.ArgumentParser()
         add_certify_options(parser)
-        parser.add_argument("--bank")
         made: list[CertifyConfig] = []
-        for line in certify_commands(configs).splitlines():
+        for line in command_lines(configs, "--record").splitlines():
             assert line.startswith(FIRST)
             made += certify_configs(parser.parse_args(shlex.split(line.removeprefix(FIRST))))
         assert sorted(made, key=repr) == sorted(configs, key=repr)

@@ -76,7 +76,7 @@ def test_another_sigma_moves_the_bounds_of_the_images_sigmas(app: AppTest) -> No
     widget_of(app.number_input, keys.TRAINING_SIGMA).set_value(0.25).run()
     low, high = (
         widget_of(app.number_input, keys.TRAINING_SIGMA_OPTION + end).value
-        for end in ("min", "max")
+        for end in ("sigma_min", "sigma_max")
     )
     wanted = recipe("digits", "digits_cnn", "gaussian", 0.25, data_dependent=True)
     assert wanted.data_dependent is not None
@@ -115,7 +115,7 @@ def test_the_recipe_follows_method_and_toggle(app: AppTest) -> None:
         (keys.TRAINING_SETTING + "batch_size", 5000, "at most 1,297"),
         (keys.TRAINING_SETTING + "lr", -1.0, "above 0"),
         (keys.TRAINING_SETTING + "warmup", 1e6, "warm-up"),
-        (keys.TRAINING_SIGMA_OPTION + "min", 7.0, "sigma"),
+        (keys.TRAINING_SIGMA_OPTION + "sigma_min", 7.0, "sigma"),
         (keys.TRAINING_SIGMA_OPTION + "clamp", 0.9, "clamp"),
         (keys.TRAINING_SEED, -1, "seed"),
     ],

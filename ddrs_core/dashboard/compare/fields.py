@@ -7,10 +7,8 @@ from typing import Any
 
 import streamlit as st
 
+from ddrs_core.dashboard.common.parameter_input import show_number
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.shell.widget_state import show_widget
-
-_LARGEST = 2**31 - 1
 
 
 def key(name: str) -> str:
@@ -31,18 +29,5 @@ def put(name: str, value: Any) -> None:
 def number(
     name: str, kind: type, label: str, meaning: str, changed: Callable[[], None] | None = None
 ) -> None:
-    """A number without limits: what makes no sense is answered in words, not cut off."""
-    least, most, step, form = (-_LARGEST, _LARGEST, 1, "%d")
-    if kind is float:
-        least, most, step, form = (-1e9, 1e9, 0.01, "%.4g")  # type: ignore[assignment]
-    show_widget(
-        st.number_input,
-        key(name),
-        label,
-        least,
-        most,
-        step=step,
-        format=form,
-        help=meaning,
-        on_change=changed,
-    )
+    """The widget of a field that is a number."""
+    show_number(key(name), kind, label, meaning, changed)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
-from ddrs_core.dashboard.common.strategy_parameters import config_changes
 from ddrs_core.dashboard.explorer.view import ExplorerView
+from ddrs_core.runs.argv import command_lines
+from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.smoothing import Bound, Certificate, Grade, SigmaFrame, get_preset
 
 
@@ -65,40 +66,26 @@ def trajectory_csv(frames: Sequence[SigmaFrame]) -> str:
 
 def command_line(view: ExplorerView) -> str:
     """The ``certify`` commands whose rows equal the two cards."""
-    common = [
-        "--dataset",
-        view.dataset,
-        "--model",
-        view.model,
-        "--index",
-        str(view.index),
-        "--sigma",
-        repr(view.sigma_0),
-        "--n0",
-        str(view.n0),
-        "--n",
-        str(view.n),
-        "--alpha",
-        repr(view.alpha),
-        "--bound",
-        view.bound.value,
-        "--seed",
-        str(view.seed),
-        "--device",
-        view.device,
-    ]
-    preset = get_preset(view.preset)
-    chosen = ["--strategy", preset.strategy, "--preset", preset.name]
-    for key, value in config_changes(view.preset, view.config, view.sigma_0).items():
-        chosen += [f"--{key.replace('_', '-')}", repr(value)]
-    start = ["python", "-m", "ddrs_core", "certify"]
-    fixed = shlex.join([*start, *common, "--method", "fixed"])
-    return f"{fixed}\n{shlex.join([*start, *common, '--method', 'ds', *chosen])}"
+    fixed = CertifyConfig(
+        dataset=view.dataset,
+        model=view.model,
+        method=Method.FIXED,
+        sigma=view.sigma_0,
+        n0=view.n0,
+        n=view.n,
+        alpha=view.alpha,
+        bound=view.bound,
+        indices=(view.index,),
+        device=view.device,
+        seed=view.seed,
+    )
+    chosen = replace(fixed, method=Method.DS, strategy=view.config)
+    return "\n".join(command_lines([config]) for config in (fixed, chosen))
 
 
 def python_snippet(view: ExplorerView) -> str:
     """Python that chooses sigma and certifies, with the same numbers."""
-    changed = config_changes(view.preset, view.config, view.sigma_0)
+    changed = get_preset(view.preset).changes(view.config, view.sigma_0)
     bounds = {"sigma_min", "sigma_max"}
     changes = "".join(f", {k}={v!r}" for k, v in changed.items() if k not in bounds)
     if bounds & set(changed):

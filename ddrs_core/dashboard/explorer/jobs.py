@@ -10,13 +10,13 @@ import streamlit as st
 from torch import Tensor
 
 from ddrs_core.dashboard.common.model_cache import get_forward
-from ddrs_core.dashboard.common.strategy_parameters import parameters
 from ddrs_core.dashboard.explorer.view import ExplorerView
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.data import image_digest
 from ddrs_core.jobs import Job, JobRequest, get_manager
 from ddrs_core.models import NoisyForward
+from ddrs_core.parameters import values_of
 from ddrs_core.smoothing import (
     Budget,
     Grade,
@@ -50,7 +50,7 @@ def sigma_request(view: ExplorerView) -> JobRequest:
             budget=budget,
         )
 
-    guarded = bool(parameters(config).get("guard"))
+    guarded = bool(values_of(config).get("guard"))
     key = f"sigma|{identity}|{view.sigma_0!r}|{config}|{budget if guarded else ''}"
     return JobRequest(
         key,

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ddrs_core.dashboard.common.model_choice import PICTURES, start_sigma
-from ddrs_core.dashboard.common.strategy_parameters import parameters, with_parameters
 from ddrs_core.dashboard.explorer.picture_picker import example_picture
 from ddrs_core.dashboard.explorer.view import (
     MAX_N,
@@ -16,10 +15,12 @@ from ddrs_core.dashboard.explorer.view import (
     default_n,
     default_view,
     started_at,
+    with_parameters,
 )
 from ddrs_core.data import get_dataset_info
 from ddrs_core.errors import DDRSError, InvalidParameterError, unknown_name
 from ddrs_core.models import check_shape, get_card
+from ddrs_core.parameters import values_of
 from ddrs_core.smoothing import Bound, get_preset
 
 Reader = Callable[[ExplorerView, str], ExplorerView]
@@ -38,7 +39,7 @@ def parse_query(query: Mapping[str, str]) -> tuple[ExplorerView, list[str]]:
     for name, read in _READERS.items():
         if name in query:
             view = _try(view, {name: read}, query, problems)
-    known = {name: _parameter_reader(name) for name in parameters(view.config) if name in query}
+    known = {name: _parameter_reader(name) for name in values_of(view.config) if name in query}
     together: list[str] = []
     changed = _try(view, known, query, together)  # bounds make sense as a pair only
     if not together:

@@ -2,68 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import streamlit as st
 
 from ddrs_core.dashboard.common.model_choice import PICTURES, start_sigma
-from ddrs_core.dashboard.common.strategy_parameters import (
-    config_changes,
-    parameters,
+from ddrs_core.dashboard.common.parameter_input import show_parameter
+from ddrs_core.dashboard.explorer.picture_picker import picture_of
+from ddrs_core.dashboard.explorer.view import (
+    MAX_N,
+    MAX_SEED,
+    ExplorerView,
+    started_at,
     with_parameters,
 )
-from ddrs_core.dashboard.explorer.picture_picker import picture_of
-from ddrs_core.dashboard.explorer.view import MAX_N, MAX_SEED, ExplorerView, started_at
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.models import get_card
+from ddrs_core.parameters import parameters_of, values_of
 from ddrs_core.smoothing import STRATEGIES, Bound, get_preset, list_presets
-
-
-@dataclass(frozen=True)
-class _Field:
-    label: str
-    help: str
-    low: float
-    high: float
-    step: float
-    format: str = "%.4g"
-
-
-_FIELDS: dict[str, _Field] = {
-    "lr": _Field("Step size lr", "sigma moves by lr times the gradient of R.", 1e-6, 10.0, 0.01),
-    "steps": _Field(
-        "Steps K", "How often sigma is moved or the interval halved.", 1, 20_000, 10, "%d"
-    ),
-    "samples": _Field(
-        "Noisy copies n", "Copies a step; more make the gradient steadier.", 1, 10_000, 8, "%d"
-    ),
-    "clamp": _Field("Clamp c", "Probabilities are kept in [c, 1 - c].", 1e-6, 0.49, 0.001),
-    "sigma_min": _Field("Smallest sigma", "sigma is kept above.", 1e-4, 50.0, 0.01),
-    "sigma_max": _Field("Largest sigma", "sigma is kept below.", 1e-3, 100.0, 0.1),
-    "final_lr": _Field(
-        "Final step size", "Share of lr that is left at the last step.", 1e-3, 1.0, 0.05
-    ),
-    "average": _Field("Average", "Share of the last iterates averaged.", 0.0, 1.0, 0.05),
-    "beta": _Field(
-        "Sharpness beta",
-        "Inverse temperature of the softmax; a large one counts votes.",
-        0.1,
-        100.0,
-        1.0,
-    ),
-    "guard": _Field(
-        "Guard votes",
-        "Fresh votes for each candidate of the guard; 0 switches it off.",
-        0,
-        100_000,
-        100,
-        "%d",
-    ),
-    "ratio": _Field(
-        "Ratio", "The two points of a step are sigma / ratio and sigma * ratio.", 1.01, 3.9, 0.01
-    ),
-}
 
 
 def seed_widgets(view: ExplorerView) -> None:
@@ -85,7 +42,7 @@ def seed_widgets(view: ExplorerView) -> None:
         keys.LABEL: view.label,
         keys.PACE: view.pace,
     }
-    values |= {keys.PARAMETER + k: v for k, v in parameters(view.config).items()}
+    values |= {keys.PARAMETER + k: v for k, v in values_of(view.config).items()}
     for key, value in values.items():
         st.session_state[key] = value
 
@@ -96,7 +53,7 @@ def read_widgets() -> ExplorerView:
     preset, sigma_0 = get_preset(state[keys.PRESET]), float(state[keys.SIGMA_0])
     numbers = {
         name: state[keys.PARAMETER + name]
-        for name in parameters(preset.config)
+        for name in values_of(preset.config)
         if keys.PARAMETER + name in state
     }
     own = state[keys.DATASET] == PICTURES
@@ -157,8 +114,9 @@ def pick_strategy() -> None:
         _budget_form()
     preset = presets[state[keys.PRESET]]
     view = state[keys.DRAWN_START] = read_widgets()
-    changed = config_changes(preset.name, view.config, view.sigma_0)
-    note = ", ".join(f"{_FIELDS[name].label} = {value:g}" for name, value in changed.items())
+    labels = {name: field.label for name, field in parameters_of(preset.config).items()}
+    changed = preset.changes(view.config, view.sigma_0)
+    note = ", ".join(f"{labels[name]} = {value:g}" for name, value in changed.items())
     st.caption(preset.description + (f" Changed: {note}." if note else ""))
 
 
@@ -213,19 +171,8 @@ def _budget_form() -> None:
 
 
 def _parameter_form() -> None:
-    for name in parameters(get_preset(st.session_state[keys.PRESET]).config):
-        field = _FIELDS[name]
-        kind = int if field.format == "%d" else float
-        show_widget(
-            st.number_input,
-            keys.PARAMETER + name,
-            field.label,
-            kind(field.low),
-            kind(field.high),
-            step=kind(field.step),
-            format=field.format,
-            help=field.help,
-        )
+    for name, described in parameters_of(get_preset(st.session_state[keys.PRESET]).config).items():
+        show_parameter(keys.PARAMETER + name, described)
     st.button("Back to the preset", on_click=_preset_changed, width="stretch")
 
 
@@ -239,7 +186,7 @@ def _preset_changed() -> None:
     preset = get_preset(state[keys.PRESET])
     sigma_0 = start_sigma(get_card(state[keys.MODEL]), preset.name)
     state[keys.SIGMA_0] = sigma_0
-    for name, value in parameters(preset.at(sigma_0)).items():
+    for name, value in values_of(preset.at(sigma_0)).items():
         state[keys.PARAMETER + name] = value
 
 

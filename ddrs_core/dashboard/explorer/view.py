@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ddrs_core.dashboard.common.model_cache import get_forward
 from ddrs_core.dashboard.common.model_choice import default_dataset, default_model, start_sigma
-from ddrs_core.dashboard.common.strategy_parameters import config_changes
 from ddrs_core.data import (
     Dataset,
     DatasetInfo,
@@ -23,6 +23,7 @@ from ddrs_core.models import (
     open_for_model,
     resolve_device,
 )
+from ddrs_core.parameters import values_of, with_values
 from ddrs_core.smoothing import (
     DEFAULT_PRESET,
     Bound,
@@ -116,7 +117,7 @@ class ExplorerView:
         }
         if self.is_picture and self.label is not None:
             query["label"] = str(self.label)
-        changes = config_changes(self.preset, self.config, self.sigma_0)
+        changes = get_preset(self.preset).changes(self.config, self.sigma_0)
         return query | {k: repr(v) for k, v in changes.items()}
 
 
@@ -148,6 +149,17 @@ def default_n(model: str, device: str) -> int:
     assert forward.shape is not None
     fits = affordable(forward, forward.shape, DEFAULT_N, _PATIENCE, DEFAULT_N_SLOW)
     return DEFAULT_N if fits == DEFAULT_N else DEFAULT_N_SLOW
+
+
+def with_parameters(config: StrategyConfig, changes: Mapping[str, float]) -> StrategyConfig:
+    """Change numbers of a configuration, those that it has; whole numbers stay whole."""
+    usual = values_of(config)
+    numbers: dict[str, float] = {}
+    for name, value in changes.items():
+        if name in usual:
+            whole = isinstance(usual[name], int) and float(value).is_integer()
+            numbers[name] = int(value) if whole else float(value)
+    return with_values(config, numbers)
 
 
 def started_at(view: ExplorerView, sigma_0: float) -> ExplorerView:

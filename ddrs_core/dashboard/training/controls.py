@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import streamlit as st
 
@@ -38,7 +37,7 @@ from ddrs_core.models import (
     with_card,
 )
 from ddrs_core.quantities import counted, duration
-from ddrs_core.runs.training.argv import train_command
+from ddrs_core.runs.argv import command_lines
 from ddrs_core.runs.training.cost import passes_per_image, time_passes
 from ddrs_core.training import TrainConfig
 
@@ -73,7 +72,7 @@ def show_start(config: TrainConfig) -> None:
         else:
             redraw()
     with st.expander("Command line", icon=":material/terminal:"):
-        st.code(train_command(config, Path("my-models")), language="bash", wrap_lines=True)
+        st.code(command_lines([config], "--out", "my-models"), language="bash", wrap_lines=True)
 
 
 def _speed_of(config: TrainConfig) -> Measurement:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import fields, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
 import streamlit as st
 
 from ddrs_core.dashboard.common.model_choice import own_models, title_of
+from ddrs_core.dashboard.common.parameter_input import show_number, show_parameter
 from ddrs_core.dashboard.navigation import library_page
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.widget_state import fill_once, show_widget
@@ -21,40 +22,24 @@ from ddrs_core.models import (
     list_torchvision_architectures,
     resolve_device,
 )
-from ddrs_core.runs.training.argv import METHOD_OPTIONS, SETTINGS, SIGMA_OPTIONS
-from ddrs_core.training import METHODS, TrainConfig, recipe
-from ddrs_core.training.augmentation import AUGMENTATIONS
-from ddrs_core.training.schedules import SCHEDULES
+from ddrs_core.parameters import Config, Parameter, parameters_of, values_of, with_values
+from ddrs_core.training import METHODS, SigmaTraining, TrainConfig, recipe
 
-_CHOICES: dict[str, list[str]] = {
-    "schedule": list(SCHEDULES),
-    "augmentation": list(AUGMENTATIONS),
-    "precision": ["auto", "fp32", "bf16"],
-}
-_LABELS = {
-    "lr": "Learning rate",
-    "ema": "Moving average",
-    "warmup": "Warm-up",
-    "precision": "Number format",
-    "epsilon": "Attack radius epsilon",
-    "attack_steps": "Attack steps T",
-    "attack_warmup": "Attack warm-up",
-    "robustness_weight": "Weight lambda",
-    "copies": "Noisy copies",
-}
-_SIGMA_LABELS = {
-    "steps": "Sigma steps K",
-    "samples": "Sigma copies n",
-    "lr": "Sigma step size",
-    "start": "Sigma start",
-    "clamp": "Sigma clamp c",
-    "beta": "Sigma sharpness",
+_APART = {  # fields that have widgets of their own, or none
+    "dataset",
+    "architecture",
+    "sigma",
+    "epochs",
+    "init",
+    "compile",
+    "seed",
+    "name",
 }
 _SIGMA_NOTE = (
     "Every training image keeps a sigma of its own. Before each step of the weights, K steps of "
     "gradient ascent move the sigmas of its images."
 )
-_MAX_SEED = 2**31 - 1
+_SETTINGS = {n: field for n, field in parameters_of(TrainConfig).items() if n not in _APART}
 
 
 def pick_run() -> None:
@@ -93,7 +78,7 @@ def pick_run() -> None:
         st.caption(_SIGMA_NOTE)
     left, right = st.columns(2)
     with left:
-        _number(
+        show_number(
             keys.TRAINING_SIGMA,
             float,
             "Sigma",
@@ -101,7 +86,7 @@ def pick_run() -> None:
             _sigma_changed,
         )
     with right:
-        _number(keys.TRAINING_SETTING + "epochs", int, "Epochs", "Passes over the images.")
+        show_number(keys.TRAINING_SETTING + "epochs", int, "Epochs", "Passes over the images.")
     _pick_start(info)
 
 
@@ -137,27 +122,31 @@ def _config() -> TrainConfig:
     base = _recipe()
     settings = {
         name: state[keys.TRAINING_SETTING + name]
-        for name in SETTINGS
+        for name in ("epochs", *_SETTINGS)
         if keys.TRAINING_SETTING + name in state
-    }
-    method = {
-        f.name: state[keys.TRAINING_OPTION + f.name]
-        for f in fields(base.method)  # type: ignore[arg-type]
     }
     config = replace(
         base,
         sigma=state[keys.TRAINING_SIGMA],
         seed=state[keys.TRAINING_SEED],
         init=state[keys.TRAINING_INIT] or "",
-        method=replace(base.method, **method),  # type: ignore[type-var]
+        method=_with_widgets(base.method, keys.TRAINING_OPTION),
         **settings,
     )
     if config.data_dependent is None:
         return config
-    prefix = keys.TRAINING_SIGMA_OPTION
-    sigmas = {name: state[prefix + name] for name in SIGMA_OPTIONS}
-    bounds = (state[prefix + "min"], state[prefix + "max"])
-    return replace(config, data_dependent=replace(config.data_dependent, bounds=bounds, **sigmas))
+    sigmas = _with_widgets(config.data_dependent, keys.TRAINING_SIGMA_OPTION)
+    return replace(config, data_dependent=sigmas)
+
+
+def _with_widgets(config: Config, prefix: str) -> Config:
+    """The configuration with the values of its widgets."""
+    return with_values(config, {n: st.session_state[prefix + n] for n in values_of(config)})
+
+
+def _fill(prefix: str, values: Mapping[str, object]) -> None:
+    for name, value in values.items():
+        st.session_state[prefix + name] = value
 
 
 def _recipe() -> TrainConfig:
@@ -197,25 +186,19 @@ def _dataset_changed() -> None:
 def _refill() -> None:
     """Put the recipe of data set and method into the other widgets."""
     config = _recipe()
-    for name in SETTINGS:
-        if name != "init":
-            st.session_state[keys.TRAINING_SETTING + name] = getattr(config, name)
-    for field in fields(config.method):  # type: ignore[arg-type]
-        st.session_state[keys.TRAINING_OPTION + field.name] = getattr(config.method, field.name)
+    values = values_of(config)
+    _fill(keys.TRAINING_SETTING, {name: values[name] for name in ("epochs", *_SETTINGS)})
+    _fill(keys.TRAINING_OPTION, values_of(config.method))
     if config.data_dependent is not None:
-        for name in SIGMA_OPTIONS:
-            st.session_state[keys.TRAINING_SIGMA_OPTION + name] = getattr(
-                config.data_dependent, name
-            )
-    _sigma_changed()
+        _fill(keys.TRAINING_SIGMA_OPTION, values_of(config.data_dependent))
 
 
 def _sigma_changed() -> None:
     """The sigmas of the images stay within bounds around the new one."""
     config = _recipe()
     if config.data_dependent is not None:
-        for name, value in zip(("min", "max"), config.data_dependent.bounds, strict=True):
-            st.session_state[keys.TRAINING_SIGMA_OPTION + name] = value
+        low, high = config.data_dependent.bounds
+        _fill(keys.TRAINING_SIGMA_OPTION, {"sigma_min": low, "sigma_max": high})
 
 
 def _pick_start(info: DatasetInfo) -> None:
@@ -231,22 +214,16 @@ def _pick_start(info: DatasetInfo) -> None:
         help="A trained model of the same architecture and classes, or random weights.",
     )
     with right:
-        _number(keys.TRAINING_SEED, int, "Seed", "Same seed, same machine: same model.")
+        show_number(keys.TRAINING_SEED, int, "Seed", "Same seed, same machine: same model.")
 
 
 def _pick_settings() -> None:
     st.caption("Filled with what suits the data set and the method.")
-    for name, (kind, meaning) in SETTINGS.items():
-        if name not in ("init", "epochs"):
-            _field(keys.TRAINING_SETTING + name, kind, _label(name), meaning, _CHOICES.get(name))
-    for field in fields(METHODS[st.session_state[keys.TRAINING_METHOD]]):  # type: ignore[arg-type]
-        kind, meaning = METHOD_OPTIONS.get(field.name, (float, ""))
-        _field(keys.TRAINING_OPTION + field.name, kind, _label(field.name), meaning)
+    _show(_SETTINGS, keys.TRAINING_SETTING)
+    method = METHODS[st.session_state[keys.TRAINING_METHOD]]
+    _show(parameters_of(method), keys.TRAINING_OPTION)
     if st.session_state[keys.TRAINING_DATA_DEPENDENT]:
-        for name, (kind, meaning) in SIGMA_OPTIONS.items():
-            _field(keys.TRAINING_SIGMA_OPTION + name, kind, _sigma_label(name), meaning)
-        for name, label in (("min", "Smallest sigma"), ("max", "Largest sigma")):
-            _field(keys.TRAINING_SIGMA_OPTION + name, float, label, "Sigmas are kept within.")
+        _show(parameters_of(SigmaTraining), keys.TRAINING_SIGMA_OPTION)
     devices = {"auto": f"automatic ({resolve_device('auto')})"}
     devices |= {d.name: f"{d.name}: {d.title}" for d in list_devices()}
     show_widget(
@@ -254,58 +231,15 @@ def _pick_settings() -> None:
     )
 
 
-def _field(
-    key: str, kind: type, label: str, meaning: str, choices: list[str] | None = None
-) -> None:
-    meaning = meaning[:1].upper() + meaning[1:]
-    if choices is not None:
-        show_widget(st.selectbox, key, label, choices, help=f"{meaning}.")
-    else:
-        _number(key, kind, label, f"{meaning}.")
-
-
-def _number(
-    key: str, kind: type, label: str, meaning: str, changed: Callable[[], None] | None = None
-) -> None:
-    """A number without limits: what makes no sense is answered in words, not cut off."""
-    if kind is int:
-        show_widget(
-            st.number_input,
-            key,
-            label,
-            -_MAX_SEED,
-            _MAX_SEED,
-            step=1,
-            format="%d",
-            help=meaning,
-            on_change=changed,
-        )
-    else:
-        show_widget(
-            st.number_input,
-            key,
-            label,
-            -1e9,
-            1e9,
-            step=0.01,
-            format="%.4g",
-            help=meaning,
-            on_change=changed,
-        )
+def _show(described: Mapping[str, Parameter], prefix: str) -> None:
+    for name, field in described.items():
+        show_parameter(prefix + name, field)
 
 
 def _title(name: str) -> tuple[str, str]:
     """A method's name, and whose it is."""
     title, _, source = METHODS[name].title.partition(" (")
     return title, f"({source}" if source else ""
-
-
-def _sigma_label(name: str) -> str:
-    return _SIGMA_LABELS.get(name, f"Sigma {name.replace('_', ' ')}")
-
-
-def _label(name: str) -> str:
-    return _LABELS.get(name, name.replace("_", " ").capitalize())
 
 
 def _architectures(info: DatasetInfo) -> dict[str, str]:

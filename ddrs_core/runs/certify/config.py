@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NoReturn
 
 from ddrs_core.data import Dataset, get_dataset_info, image_digest
 from ddrs_core.errors import InvalidParameterError, require_count, unknown_name
 from ddrs_core.models import check_fit, get_card, open_for_model
+from ddrs_core.models.inference.device import PRECISIONS
+from ddrs_core.parameters import described, parameter
 from ddrs_core.smoothing import (
     AdaptiveSamples,
     Bound,
@@ -25,6 +27,7 @@ from ddrs_core.smoothing.confidence import check_budget, check_sigma
 from ddrs_core.smoothing.sigma.strategies import config_from_dict
 from ddrs_core.smoothing.stopping import rule_from_dict
 
+BOUNDS = tuple(bound.value for bound in Bound)
 _LOOKED_AT = 8  # images, about, whose pixels tell whether a plan is still the same
 
 
@@ -44,26 +47,35 @@ class Method(StrEnum):
 class CertifyConfig:
     """One certification run."""
 
-    dataset: str
-    model: str
+    dataset: str = field(
+        metadata=described("see: datasets; or the path of a folder, a parquet file or a picture")
+    )
+    model: str = field(metadata=described("see: models; or the path of a checkpoint"))
     method: Method
     sigma: float  # sigma_0 for a data-dependent method
     strategy: StrategyConfig | None = None  # data-dependent methods only
-    bank: str = ""  # name of the memory bank, with that method only
-    n0: int = 100
-    n: int = 100_000  # samples that bound the probability; the most of them with ``until``
+    bank: str = parameter(
+        "", "ds-memory: the memory bank that certificates are settled against; new or your own"
+    )
+    n0: int = parameter(100, "samples for the class")
+    n: int = parameter(100_000, "samples for the bound; the most of them with --adaptive")
     until: StopRule | None = None  # stop voting as soon as this is settled
-    alpha: float = 0.001
-    bound: Bound = Bound.ONE_SIDED
-    split: str = "test"
-    skip: int = 1  # every skip-th image, as in Cohen's code
-    start: int = 0  # the first image
-    limit: int | None = None  # at most so many images
-    indices: tuple[int, ...] | None = None  # these images instead
-    precision: str = "auto"
-    device: str = "auto"
-    seed: int = 0
-    batch_size: int | None = None
+    alpha: float = parameter(0.001, "failure probability")
+    bound: Bound = parameter(Bound.ONE_SIDED, "on the probability", choices=BOUNDS, brief=True)
+    split: str = parameter("test", "part of the data set", choices=("test", "train"), brief=True)
+    skip: int = parameter(1, "every K-th image, as in Cohen's code", brief=True)
+    start: int = parameter(0, "first image", brief=True)
+    limit: int | None = parameter(None, "at most so many images; default: all")
+    indices: tuple[int, ...] | None = parameter(None, "these images instead", flag="index")
+    precision: str = parameter("auto", "of the network", choices=("auto", *PRECISIONS), brief=True)
+    device: str = parameter("auto", "auto, cpu or cuda[:i]", brief=True)
+    seed: int = parameter(0, "run seed")
+    batch_size: int | None = parameter(
+        None,
+        "samples a batch; default: by image and free memory. A row records it, and --resume keeps "
+        "it: the same seed, machine, software and batch size give the same counts, others may "
+        "count single votes differently",
+    )
 
     def check(self) -> CertifyConfig:
         """Raises InvalidParameterError if a number makes no sense, whatever the data set."""

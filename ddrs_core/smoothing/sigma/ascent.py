@@ -17,15 +17,19 @@ from torch import Tensor, nn
 
 from ddrs_core.errors import InvalidParameterError, require_count, require_number
 from ddrs_core.models import NoisyForward, noise_generator
+from ddrs_core.parameters import parameter
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing.classifier import as_batch, as_forward
 from ddrs_core.smoothing.confidence import Floats, check_sigma
 from ddrs_core.smoothing.sigma.steps import (
+    BETA,
+    GUARD,
     Budget,
     SigmaBatch,
     SigmaStep,
     check_bounds,
     select_by_validation,
+    sigma_bounds,
 )
 
 
@@ -33,15 +37,45 @@ from ddrs_core.smoothing.sigma.steps import (
 class AscentConfig:
     """Parameters of Algorithm 1 and of what we add to it (neutral by default)."""
 
-    lr: float = 0.02
-    steps: int = 100
-    samples: int = 8  # noisy copies a step
-    clamp: float = 0.001  # class probabilities are kept in [clamp, 1 - clamp]
-    bounds: tuple[float, float] = (0.01, 2.0)
-    final_lr: float = 1.0  # the step size falls to this share of lr, along a cosine
-    average: float = 0.0  # share of the last iterates that is averaged; 0: the last one alone
-    beta: float = 1.0  # inverse temperature of the softmax; a large one counts votes
-    guard: int = 0  # votes for each candidate of the guard; 0: no guard
+    lr: float = parameter(
+        0.02,
+        "step size: sigma moves by lr times the gradient of R",
+        "Step size lr",
+        low=1e-6,
+        high=10.0,
+        step=0.01,
+    )
+    steps: int = parameter(100, "number of steps K", "Steps K", low=1, high=20_000, step=10)
+    samples: int = parameter(
+        8,
+        "noisy copies a step; more make the gradient steadier",
+        "Noisy copies n",
+        low=1,
+        high=10_000,
+        step=8,
+    )
+    clamp: float = parameter(
+        0.001, "probabilities are kept in [c, 1 - c]", "Clamp c", low=1e-6, high=0.49, step=0.001
+    )
+    bounds: tuple[float, float] = sigma_bounds(0.01, 2.0)
+    final_lr: float = parameter(
+        1.0,
+        "the step size falls to this share of lr, along a cosine",
+        "Final step size",
+        low=1e-3,
+        high=1.0,
+        step=0.05,
+    )
+    average: float = parameter(
+        0.0,
+        "share of the last iterates that is averaged; 0: the last one alone",
+        "Average",
+        low=0.0,
+        high=1.0,
+        step=0.05,
+    )
+    beta: float = parameter(1.0, BETA, "Sharpness beta", low=0.1, high=100.0, step=1.0)
+    guard: int = parameter(0, GUARD, "Guard votes", low=0, high=100_000, step=100)
 
     @property
     def averaged(self) -> int:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ddrs_core.errors import require_count, require_number
 from ddrs_core.models import NoisyForward, noise_generator
+from ddrs_core.parameters import parameter
 from ddrs_core.smoothing.classifier import as_batch, as_forward
 from ddrs_core.smoothing.confidence import Floats
 from ddrs_core.smoothing.sigma.ascent import check_batch
@@ -27,6 +28,7 @@ from ddrs_core.smoothing.sigma.steps import (
     check_bounds,
     expected_radius,
     select_by_validation,
+    sigma_bounds,
 )
 
 
@@ -34,11 +36,27 @@ from ddrs_core.smoothing.sigma.steps import (
 class SearchConfig:
     """Parameters of the bisection."""
 
-    steps: int = 6
-    samples: int = 200  # votes at each of the two points of a step
-    ratio: float = 1.12  # the two points are sigma / ratio and sigma * ratio
-    bounds: tuple[float, float] = (0.05, 1.5)
-    guard: int = 500  # votes for each candidate of the guard
+    steps: int = parameter(6, "number of steps K", "Steps K", low=1, high=60, step=1)
+    samples: int = parameter(
+        200, "votes at both points of a step", "Noisy copies n", low=1, high=100_000, step=8
+    )
+    ratio: float = parameter(
+        1.12,
+        "the two points of a step are sigma / ratio and sigma * ratio",
+        "Ratio",
+        low=1.01,
+        high=3.9,
+        step=0.01,
+    )
+    bounds: tuple[float, float] = sigma_bounds(0.05, 1.5)
+    guard: int = parameter(
+        500,
+        "fresh votes for each candidate of the guard",
+        "Guard votes",
+        low=1,
+        high=100_000,
+        step=100,
+    )
 
     def check(self) -> SearchConfig:
         """Raises InvalidParameterError if a parameter makes no sense."""

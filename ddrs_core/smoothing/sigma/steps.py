@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.models import NoisyForward, noise_generator
+from ddrs_core.parameters import Parameter, parameter
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing.confidence import Floats, lower_bound, radius_one_sided
 
@@ -74,6 +76,18 @@ class Budget:
 
     n: int = 10_000
     alpha: float = 0.001
+
+
+BETA = "sharpness (inverse temperature) of the softmax; a large one counts votes"
+GUARD = "fresh votes for each candidate of the guard; 0: no guard"
+
+
+def sigma_bounds(low: float, high: float) -> Any:
+    """The field of a configuration that holds the smallest and the largest sigma."""
+    smallest = Parameter("smallest sigma", "Smallest sigma", low=1e-4, high=50.0, step=0.01)
+    largest = Parameter("largest sigma", "Largest sigma", low=1e-3, high=100.0, step=0.1)
+    parts = {"sigma_min": smallest, "sigma_max": largest}
+    return parameter((low, high), "smallest and largest sigma", parts=parts)
 
 
 def check_bounds(bounds: tuple[float, float]) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ddrs_core.errors import unknown_name
 from ddrs_core.models import NoisyForward
+from ddrs_core.parameters import values_of
 from ddrs_core.smoothing.sigma.ascent import AscentConfig, ascend_sigmas
 from ddrs_core.smoothing.sigma.search import SearchConfig, search_sigmas
 from ddrs_core.smoothing.sigma.steps import Budget, SigmaBatch
@@ -49,6 +50,11 @@ class Preset:
         largest = round(self.rise * sigma_0, 6)
         smallest = min(self.config.bounds[0], largest / 2)
         return replace(self.config, bounds=(smallest, largest))
+
+    def changes(self, config: StrategyConfig, sigma_0: float) -> dict[str, float]:
+        """The values in which a configuration differs from this preset for that start."""
+        usual = values_of(self.at(sigma_0))
+        return {name: v for name, v in values_of(config).items() if v != usual.get(name)}
 
 
 _RISE = 1.5

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ddrs_core.errors import require_count, require_number
+from ddrs_core.parameters import parameter
 from ddrs_core.training.methods.base import Batch, Learner, Loss
 
 _FLOOR = 1e-10  # probabilities are kept this far from 0 and 1; the hinge is shut long before
@@ -25,10 +26,10 @@ class Macer:
         "Raises the radius itself: learns from k noisy copies of each image, without attack."
     )
 
-    copies: int = 16  # k, noisy copies of an image
-    robustness_weight: float = 12.0  # lambda, of the robustness loss
-    gamma: float = 8.0  # of the hinge, on the gap Phi^-1(E_A) - Phi^-1(E_B), not on the radius
-    beta: float = 16.0  # inverse temperature of the softmax in the robustness loss
+    copies: int = parameter(16, "noisy copies k of an image", "Noisy copies")
+    robustness_weight: float = parameter(12.0, "lambda, of the robustness loss", "Weight lambda")
+    gamma: float = parameter(8.0, "of the hinge, on the gap Phi^-1(E_A) - Phi^-1(E_B)")
+    beta: float = parameter(16.0, "sharpness of the softmax in the robustness loss")
 
     @property
     def passes(self) -> int:

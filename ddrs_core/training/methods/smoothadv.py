@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ddrs_core.errors import require_count, require_number
+from ddrs_core.parameters import parameter
 from ddrs_core.training.methods.base import Batch, Learner, Loss
 
 
@@ -29,10 +30,10 @@ class SmoothAdv:
         "the attacked copies."
     )
 
-    epsilon: float = 64 / 255  # l2 radius of the attack, pixels in [0, 1]
-    attack_steps: int = 10  # T
-    copies: int = 2  # m, noise vectors of an image, shared by attack and loss
-    attack_warmup: float = 10.0  # epochs over which epsilon grows from 0, linearly
+    epsilon: float = parameter(64 / 255, "l2 radius of the attack", "Attack radius epsilon")
+    attack_steps: int = parameter(10, "steps T of the attack", "Attack steps T")
+    copies: int = parameter(2, "noisy copies m of an image", "Noisy copies")
+    attack_warmup: float = parameter(10.0, "epochs over which epsilon grows", "Attack warm-up")
 
     @property
     def passes(self) -> int:

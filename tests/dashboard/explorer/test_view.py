@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ddrs_core.cli import main
-from ddrs_core.dashboard.common.strategy_parameters import config_changes, with_parameters
 from ddrs_core.dashboard.compare.image import _answer_html
 from ddrs_core.dashboard.compare.texts import sets_html, table_html, table_note
 from ddrs_core.dashboard.explorer import picture_picker
@@ -19,7 +18,12 @@ from ddrs_core.dashboard.explorer.certification import certificate_card, compare
 from ddrs_core.dashboard.explorer.exports import command_line, python_snippet
 from ddrs_core.dashboard.explorer.jobs import certify_request, sigma_request
 from ddrs_core.dashboard.explorer.query import parse_query
-from ddrs_core.dashboard.explorer.view import ExplorerView, default_view, started_at
+from ddrs_core.dashboard.explorer.view import (
+    ExplorerView,
+    default_view,
+    started_at,
+    with_parameters,
+)
 from ddrs_core.data import EXTENSIONS
 from ddrs_core.runs.results.results import from_certificates
 from ddrs_core.runs.results.tables import comparison_table
@@ -115,7 +119,7 @@ def test_the_command_line_names_what_differs_from_the_preset() -> None:
     assert fixed[:4] == chosen[:4] == ["python", "-m", "ddrs_core", "certify"]
     assert "--lr" not in fixed
     assert chosen[chosen.index("--lr") + 1] == "0.5"
-    assert config_changes(view.preset, view.config, view.sigma_0) == {"lr": 0.5}
+    assert get_preset(view.preset).changes(view.config, view.sigma_0) == {"lr": 0.5}
     assert get_preset(view.preset).config != view.config
 
 

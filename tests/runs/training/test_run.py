@@ -35,8 +35,8 @@ from ddrs_core.models import (
     with_card,
 )
 from ddrs_core.models.rounding import round_weights
+from ddrs_core.runs.argv import command_lines, to_argv
 from ddrs_core.runs.training import run as training
-from ddrs_core.runs.training.argv import train_command, train_words
 from ddrs_core.runs.training.log import log_digest, read_training_log
 from ddrs_core.runs.training.run import (
     ModelSaved,
@@ -58,6 +58,8 @@ from ddrs_core.training import (
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+PROGRAM = (sys.executable, "-m", "ddrs_core")
+
 CPU = torch.device("cpu")
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = TrainConfig(
@@ -75,7 +77,7 @@ NAME = "digits-gaussian-ds2-0.12"
 
 
 def run(folder: Path, config: TrainConfig = CONFIG, **options: Any) -> list[Any]:
-    command = train_command(config, folder)
+    command = command_lines([config], "--out", str(folder))
     return list(train_and_save(config, CPU, folder, command=command, **options))
 
 
@@ -211,7 +213,7 @@ def test_the_command_on_the_card_makes_the_same_model(
 
 
 def start(folder: Path, *more: str) -> subprocess.Popen[str]:
-    words = [sys.executable, *train_words(CONFIG, folder), "--device", "cpu", *more]
+    words = [*PROGRAM, *to_argv(CONFIG), "--out", str(folder), "--device", "cpu", *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         words, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -253,7 +255,7 @@ def test_a_killed_process_goes_on_to_the_same_model(
 
 def test_a_polite_kill_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     config = dataclasses.replace(CONFIG, epochs=2000)
-    words = [sys.executable, *train_words(config, tmp_path), "--device", "cpu"]
+    words = [*PROGRAM, *to_argv(config), "--out", str(tmp_path), "--device", "cpu"]
     process = subprocess.Popen(
         words,
         cwd=ROOT,
