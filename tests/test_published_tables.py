@@ -34,6 +34,16 @@ def promised(path: Path) -> set[tuple[str, str]]:
         return {(row["grade"], row["bound"]) for row in csv.DictReader(file, delimiter="\t")}
 
 
+def certified(path: Path, radius: float) -> float:
+    """The share of images that are right with at least this radius."""
+    with path.open(encoding="utf-8", newline="") as file:
+        held = [
+            row["correct"] == "1" and float(row["radius"]) >= radius
+            for row in csv.DictReader(file, delimiter="\t")
+        ]
+    return sum(held) / len(held)
+
+
 def rows(path: Path, first: str) -> list[dict[str, str]]:
     return [
         row for table in tables(path.read_text(encoding="utf-8")) for row in table if first in row
@@ -63,11 +73,21 @@ def test_differences_say_what_they_compare(first: str) -> None:
         assert row["guarantees"] == (f"both {grades[0]}" if same else " minus ".join(grades))
 
 
-def test_the_methods_in_the_readme_have_their_guarantee_and_bound() -> None:
-    found = rows(ROOT / "README.md", "certified at 0")
+def test_the_methods_in_the_docs_have_the_figures_of_their_logs() -> None:
+    found = rows(ROOT / "docs" / "results.md", "method")
     assert len(found) == 9
     for row in found:
         training, _, own = row["method"].lower().partition("-")
         stem = f"digits-{training}-{own}-0.50" if own == "ds2" else f"digits-{training}-0.50"
         log = RESULTS / f"study/{stem}-{'ds' if own else 'fixed'}-0.5.tsv"
         assert promised(log) == {(row["guarantee"], row["bound"])}
+        for name, radius in (("certified at 0", 0.0), ("0.25", 0.25), ("0.5", 0.5), ("1", 1.0)):
+            assert float(row[name]) == pytest.approx(certified(log, radius))
+
+
+def test_the_tuned_sigma_has_the_figures_of_its_log() -> None:
+    (row,) = [r for r in rows(ROOT / "docs" / "results.md", "sigma") if "tuned" in r["sigma"]]
+    log = RESULTS / "digits-gaussian-0.50-tuned-0.3.tsv"
+    assert promised(log) == {(row["guarantee"], "one-sided")}
+    for name, radius in (("certified at 0", 0.0), ("0.25", 0.25), ("0.5", 0.5), ("1", 1.0)):
+        assert float(row[name]) == pytest.approx(certified(log, radius))
