@@ -23,6 +23,13 @@ from ddrs_core.dashboard.shell.http_security import KnownHosts, SecurityHeaders
 from ddrs_core.dashboard.shell.streamlit_patches import QuietDisconnects, patch_streamlit
 from ddrs_core.dashboard.shell.visitor import VisitorCookie
 
+MIDDLEWARE = [
+    Middleware(SecurityHeaders),
+    Middleware(KnownHosts),
+    Middleware(VisitorCookie),
+    Middleware(QuietDisconnects),
+]
+
 
 async def plotly_js(_: Request) -> FileResponse:
     """The plotly.js that draws the boards."""
@@ -34,11 +41,6 @@ patch_streamlit()
 app = st.App(
     "ddrs_core/dashboard/main.py",
     routes=[Route(PLOTLY_ROUTE, plotly_js), *THUMBNAIL_ROUTES],
-    middleware=[
-        Middleware(SecurityHeaders),
-        Middleware(KnownHosts),
-        Middleware(VisitorCookie),
-        Middleware(QuietDisconnects),
-    ],
+    middleware=MIDDLEWARE,
     on_script_error=show_unexpected_error,
 )

@@ -15,18 +15,15 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ddrs_core.cli.certify_options import add_certify_options, certify_configs
-from ddrs_core.dashboard.common import banks as memory_banks
 from ddrs_core.dashboard.compare import defaults as compare_defaults
-from ddrs_core.dashboard.compare import launch as compare_start
-from ddrs_core.dashboard.compare import runs as compare_runs
 from ddrs_core.dashboard.compare import sources as compare_sets
-from ddrs_core.dashboard.compare import uploads as compare_uploads
 from ddrs_core.dashboard.compare.form import read_sigmas
 from ddrs_core.dashboard.compare.sources import default_shown, find_set, find_sets
 from ddrs_core.dashboard.compare.texts import memory_html, table_html, table_radii, verdict_html
 from ddrs_core.dashboard.compare.view import CompareView, parse_query
 from ddrs_core.dashboard.components.chart import picked_image
 from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.jobs.certify_runs import cancel_run
 from ddrs_core.runs.argv import command_lines
@@ -37,7 +34,7 @@ from ddrs_core.runs.results.references import reference_files, reference_results
 from ddrs_core.runs.results.tables import Table
 from ddrs_core.runs.worker import record_run, recorded_configs, work_on
 from ddrs_core.store import MAX_LOG_BYTES, MemoryBank, RunRecord, open_store
-from tests.dashboard.widgets import widget_of
+from tests.dashboard.widgets import open_page, widget_of
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = "reference.study.digits-gaussian-0.50"
@@ -50,24 +47,14 @@ FIRST = "python -m ddrs_core certify "
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("DDRS_HOME", str(tmp_path))
-    for module in (compare_sets, compare_start, compare_runs, compare_uploads, memory_banks):
-        monkeypatch.setattr(module, "visitor", lambda: "me")  # an AppTest's cookie changes
     yield
     for run in open_store().runs():
         if run.state.is_moving:
             cancel_run(run.id)
 
 
-@pytest.fixture
-def app() -> AppTest:
-    return AppTest.from_file(str(ROOT / "ddrs_core/dashboard/main.py"), default_timeout=60)
-
-
-def open_page(app: AppTest, **query: str) -> AppTest:
-    app.run()
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.switch_page(str(ROOT / "pages/compare.py")).run()
+def open_compare(app: AppTest, **query: str) -> AppTest:
+    open_page(app, "compare", **query)
     assert not app.exception
     return app
 
@@ -130,7 +117,7 @@ def finished_run(owner: str) -> str:
 def test_it_opens_on_the_study_each_training_method_with_fixed_and_own_sigmas(
     app: AppTest,
 ) -> None:
-    open_page(app)
+    open_compare(app)
     sets = [reference_results(name) for name in default_shown()]
     assert [s.training for s in sets[::2]] == ["gaussian", "smoothadv", "macer"]
     for fixed, own in zip(sets[::2], sets[1::2], strict=True):
@@ -145,7 +132,7 @@ def test_it_opens_on_the_study_each_training_method_with_fixed_and_own_sigmas(
 
 
 def test_the_paired_differences_of_the_page_are_those_of_the_comparison(app: AppTest) -> None:
-    open_page(app, show=f"{FIXED},{DS}")
+    open_compare(app, show=f"{FIXED},{DS}")
     a, b = reference_results(DS), reference_results(FIXED)
     at = next(d for d in compare(a, b).radii if d.radius == 0.5)
     assert (at.gained, at.lost) == (  # counted by hand, from the rows
@@ -162,7 +149,7 @@ def test_the_paired_differences_of_the_page_are_those_of_the_comparison(app: App
 
 
 def test_a_link_restores_the_view(app: AppTest) -> None:
-    open_page(app, show=f"{DS},{FIXED}", pair="2-1", image="5", envelope="1", published="1")
+    open_compare(app, show=f"{DS},{FIXED}", pair="2-1", image="5", envelope="1", published="1")
     assert widget_of(app.multiselect, keys.COMPARE_SHOWN).value == [DS, FIXED]
     assert widget_of(app.selectbox, keys.COMPARE_A).value == FIXED
     assert widget_of(app.number_input, keys.COMPARE_IMAGE).value == 5
@@ -173,7 +160,7 @@ def test_a_link_restores_the_view(app: AppTest) -> None:
 
 
 def test_the_view_and_the_form_outlive_a_page_switch(app: AppTest) -> None:
-    open_page(app)
+    open_compare(app)
     widget_of(app.multiselect, keys.COMPARE_SHOWN).set_value([DS]).run()
     widget_of(app.number_input, FORM + "n").set_value(4321)
     widget_of(app.checkbox, FORM + "fixed").set_value(False).run()
@@ -199,7 +186,7 @@ def test_the_view_and_the_form_outlive_a_page_switch(app: AppTest) -> None:
 def test_a_hostile_link_gets_a_sentence_and_a_working_page(
     link: dict[str, str], app: AppTest
 ) -> None:
-    open_page(app, **link)
+    open_compare(app, **link)
     shown = widget_of(app.multiselect, keys.COMPARE_SHOWN).value
     assert set(shown) <= {*default_shown(), FIXED, DS}
     if "pair" not in link:
@@ -226,7 +213,7 @@ def test_a_hostile_link_gets_a_sentence_and_a_working_page(
 def test_choices_that_make_no_sense_are_refused_in_words(
     name: str, value: object, said: str, app: AppTest
 ) -> None:
-    open_page(app)
+    open_compare(app)
     kind = app.text_input if name == "sigmas" else app.number_input
     widget_of(kind, FORM + name).set_value(value).run()
     assert not app.exception
@@ -263,12 +250,12 @@ def test_the_command_lines_give_the_same_settings_back() -> None:
 
 
 def test_a_run_is_started_shown_and_named_in_the_link(app: AppTest) -> None:
-    open_page(app)
+    open_compare(app)
     widget_of(app.number_input, FORM + "limit").set_value(4)
     widget_of(app.number_input, FORM + "n").set_value(200).run()
     button(app, "Certify").click().run()  # type: ignore[attr-defined]
     assert not app.exception
-    (run,) = open_store().runs("me")
+    (run,) = open_store().runs(visitor())
     names = [f"run.{run.id}.0", f"run.{run.id}.1"]
     assert query(app, "show") == ",".join(names)
     assert [c.method for c in recorded_configs(run)] == ["fixed", "ds"]
@@ -283,7 +270,7 @@ def test_a_run_is_started_shown_and_named_in_the_link(app: AppTest) -> None:
 
 
 def test_a_memory_is_the_third_setting_of_a_run_and_its_effect_is_told(app: AppTest) -> None:
-    open_page(app)
+    open_compare(app)
     widget_of(app.checkbox, FORM + "memory").set_value(True)
     widget_of(app.number_input, FORM + "limit").set_value(4)
     widget_of(app.number_input, FORM + "n").set_value(200).run()
@@ -297,7 +284,7 @@ def test_a_memory_is_the_third_setting_of_a_run_and_its_effect_is_told(app: AppT
     assert widget_of(app.selectbox, FORM + "bank").options == ["A new one for this run"]
     button(app, "Certify").click().run()  # type: ignore[attr-defined]
     assert not app.exception
-    (run,) = open_store().runs("me")
+    (run,) = open_store().runs(visitor())
     _, own, memory = recorded_configs(run)
     assert memory == replace(own, method=Method.DS_MEMORY, bank="digits-gaussian-0.50, run 1")
     wait_for(run, app)
@@ -305,7 +292,7 @@ def test_a_memory_is_the_third_setting_of_a_run_and_its_effect_is_told(app: AppT
     assert [len(s.rows) for s in sets] == [4, 4, 4]
     assert missing == []
     assert str(memory_effect(sets[2])) in memory_html(sets)
-    bank = MemoryBank.find(None, memory.bank, owner="me")
+    bank = MemoryBank.find(None, memory.bank, owner=visitor())
     assert bank.record().settled == 4
     widget_of(app.selectbox, FORM + "bank").select(memory.bank).run()
     assert memory.bank in app.sidebar.code[0].value  # the next run would go on with it
@@ -314,7 +301,7 @@ def test_a_memory_is_the_third_setting_of_a_run_and_its_effect_is_told(app: AppT
 
 
 def test_boxes_that_are_ticked_again_have_their_fields_as_they_were(app: AppTest) -> None:
-    open_page(app)
+    open_compare(app)
     widget_of(app.text_input, FORM + "sigmas").set_value("0.3, 0.6")
     widget_of(app.number_input, FORM + "sigma_max").set_value(0.9)
     widget_of(app.selectbox, FORM + "preset").select("qcrs").run()
@@ -333,7 +320,7 @@ def test_boxes_that_are_ticked_again_have_their_fields_as_they_were(app: AppTest
 
 def test_a_run_of_somebody_else_can_be_watched_but_not_steered(app: AppTest) -> None:
     run_id = finished_run("somebody")
-    open_page(app, run=run_id)
+    open_compare(app, run=run_id)
     assert widget_of(app.multiselect, keys.COMPARE_SHOWN).value == [
         f"run.{run_id}.0",
         f"run.{run_id}.1",
@@ -344,7 +331,7 @@ def test_a_run_of_somebody_else_can_be_watched_but_not_steered(app: AppTest) -> 
 
 def test_certificates_are_followed_as_they_come_in() -> None:
     store = open_store()
-    run = record_run(store, config(*SMALL), owner="me")
+    run = record_run(store, config(*SMALL), owner=visitor())
     name = f"run.{run.id}.0"
     assert find_set(name) is None
     seen = set()
@@ -361,10 +348,10 @@ def test_certificates_are_followed_as_they_come_in() -> None:
 
 def test_a_log_is_kept_and_compared(app: AppTest) -> None:
     rows = "".join(f"{i}\t{i % 10}\t{i % 10}\t0.3\t1\t0:00:14.2\n" for i in range(20))
-    open_page(app)
+    open_compare(app)
     app.file_uploader[0].upload("theirs.tsv", (COHEN + rows).encode()).run()
     assert not app.exception
-    (log,) = open_store().logs("me")
+    (log,) = open_store().logs(visitor())
     assert widget_of(app.multiselect, keys.COMPARE_SHOWN).value[-1] == f"log.{log.id}"
     assert "Cohen" in app.success[0].value
     assert "compared below" in app.success[0].value
@@ -380,7 +367,7 @@ def test_a_log_is_kept_and_compared(app: AppTest) -> None:
     "content", [b"", b"\0\1\2" * 999, b"hello\nworld\n", COHEN.encode(), b"x" * (MAX_LOG_BYTES + 1)]
 )
 def test_what_is_no_log_gets_a_sentence_and_nothing_is_lost(content: bytes, app: AppTest) -> None:
-    open_page(app)
+    open_compare(app)
     app.file_uploader[0].upload("it.tsv", content).run()
     assert not app.exception
     assert "it.tsv" in app.error[0].value
@@ -416,28 +403,28 @@ OTHERS = {
 
 def test_logs_of_others_are_read_as_on_the_command_line(app: AppTest) -> None:
     """Names keep their dots, claims are recounted, and no other norm is taken for l2."""
-    open_page(app)
+    open_compare(app)
     for name, (content, taken, said) in OTHERS.items():
         app.file_uploader[0].upload(name, content.encode()).run()
         assert not app.exception
         answers = app.success if taken else app.error
         assert any(said in answer.value for answer in answers), name
-    titles = {log.title for log in open_store().logs("me")}
+    titles = {log.title for log in open_store().logs(visitor())}
     assert titles == {"sigma_0.25", "named", "own", "votes"}
-    (votes,) = [log for log in open_store().logs("me") if log.title == "votes"]
+    (votes,) = [log for log in open_store().logs(visitor()) if log.title == "votes"]
     found = find_set(f"log.{votes.id}")
     assert found is not None
     assert found.radii == pytest.approx([2.463 * 0.25], abs=1e-4)
 
 
 def test_published_figures_are_off_until_asked_for(app: AppTest) -> None:
-    open_page(app)
+    open_compare(app)
     assert not widget_of(app.toggle, keys.COMPARE_PUBLISHED).value
     assert not widget_of(app.toggle, keys.COMPARE_ENVELOPE).value
 
 
 def test_a_chosen_image_leads_to_the_explorer(app: AppTest) -> None:
-    open_page(app, show=f"{FIXED},{DS}", image="10")
+    open_compare(app, show=f"{FIXED},{DS}", image="10")
     (link,) = [part for part in app.get("page_link") if "image 10" in part.proto.label]
     text = link.proto.query_string
     assert "dataset=digits" in text
@@ -452,7 +439,7 @@ def test_a_click_on_a_point_chooses_its_image() -> None:
 
 
 def test_points_carry_the_numbers_of_their_images(app: AppTest) -> None:
-    open_page(app, show=f"{FIXED},{DS}")
+    open_compare(app, show=f"{FIXED},{DS}")
     traces = [json.loads(c.proto.spec)["data"] for c in app.get("plotly_chart")]
     scatter = next(t for t in traces if t[0].get("name") == "both right")
     assert all("customdata" in trace for trace in scatter)
@@ -479,9 +466,9 @@ def test_sets_of_the_same_title_are_compared_under_different_ones() -> None:
     names = []
     for image in range(2):
         row = f"{image}\t1\t1\t0.5\t1\t2\n"
-        log = store.add_log((COHEN + row).encode(), title="same", owner="me")
+        log = store.add_log((COHEN + row).encode(), title="same", owner=visitor())
         names.append(f"log.{log.id}")
-    finished_run("me")
+    finished_run(visitor())
     assert len(compare_sets.offered_sets()) == len(reference_files()) + 4
     found, _ = compare_sets.find_sets(names)
     assert [results.title for results in found] == ["same", "same (2)"]

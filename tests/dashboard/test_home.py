@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from ddrs_core.dashboard import home_jobs
+from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.jobs import JobManager, JobRequest
 from ddrs_core.jobs.training_runs import RunState as TrainingState
 from ddrs_core.runs.worker import record_run
@@ -24,11 +25,10 @@ _LET_GO = threading.Event()  # what runs waits for it
 
 @pytest.fixture
 def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobManager]:
-    """A visitor "me" on a server of its own, where nothing runs yet."""
+    """A visitor on a server of its own, where nothing runs yet."""
     monkeypatch.setenv("DDRS_HOME", str(tmp_path))
     own = JobManager()
     _LET_GO.clear()
-    monkeypatch.setattr(home_jobs, "visitor", lambda: "me")
     monkeypatch.setattr(home_jobs, "get_manager", lambda: own)
     st.cache_data.clear()
     yield own
@@ -75,7 +75,7 @@ def _training(owner: str, state: TrainingState) -> SimpleNamespace:
 
 def test_a_moving_certification_run_is_listed_with_a_link(manager: JobManager) -> None:
     assert NOTHING in _said()
-    run = _certification("me")
+    run = _certification(visitor())
     said = _said()
     assert f"compare?run={run.id}" in said
     assert NOTHING not in said
@@ -85,7 +85,7 @@ def test_a_moving_certification_run_is_listed_with_a_link(manager: JobManager) -
 def test_a_training_run_is_listed_with_the_time_left(
     manager: JobManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs = [_training("me", TrainingState.RUNNING)]
+    runs = [_training(visitor(), TrainingState.RUNNING)]
     monkeypatch.setattr(home_jobs, "list_runs", lambda owner=None: runs)
     said = _said()
     assert "training of net\\_a: running, 1 h 00 min left" in said
@@ -95,16 +95,16 @@ def test_a_training_run_is_listed_with_the_time_left(
 
 @pytest.mark.parametrize("kind", ["sigma", "certify", "curve", "votes", "robustness", "new kind"])
 def test_whatever_moves_is_something(manager: JobManager, kind: str) -> None:
-    manager.submit(_request(kind), "me")
+    manager.submit(_request(kind), visitor())
     said = _said()
     assert NOTHING not in said
     assert "a job: queued" in said
 
 
 def test_what_a_page_started_by_itself_is_not_kept_in_the_list(manager: JobManager) -> None:
-    manager.submit(_request("curve"), "me").cancel()
+    manager.submit(_request("curve"), visitor()).cancel()
     assert NOTHING in _said()
-    manager.submit(_request("sigma"), "me").cancel()
+    manager.submit(_request("sigma"), visitor()).cancel()
     said = _said()
     assert NOTHING not in said
     assert "a job: cancelled" in said

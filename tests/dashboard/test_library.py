@@ -14,19 +14,17 @@ from ddrs_core.cache import LRU
 from ddrs_core.dashboard.library import import_checkpoint as model_import
 from ddrs_core.models import load_model
 from ddrs_core.models.importing import build as foreign
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.dashboard.widgets import open_page
 
 
 def test_a_foreign_model_is_built_when_it_is_read_and_not_at_every_run_of_the_page(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    app: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DDRS_HOME", str(tmp_path))
     network = load_model("digits-gaussian-0.25", "cpu").network
     content = io.BytesIO()
     torch.save(network.state_dict(), content)
-    app = AppTest.from_file(str(ROOT / "ddrs_core/dashboard/main.py"), default_timeout=120).run()
-    app.switch_page(str(ROOT / "pages/library.py")).run()
+    open_page(app, "library")
     app.file_uploader(key="model_upload").upload("theirs.pth", content.getvalue()).run()
     assert not app.exception
     (description,) = [code.value for code in app.code if "architecture: digits_cnn" in code.value]
@@ -40,7 +38,7 @@ def test_a_foreign_model_is_built_when_it_is_read_and_not_at_every_run_of_the_pa
 
 
 def test_a_file_on_the_server_is_read_again_only_when_it_has_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    app: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Reading a file changes when it was read last."""
     path = tmp_path / "theirs.pth"

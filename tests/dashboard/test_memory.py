@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from ddrs_core.dashboard.memory.texts import place_text, settlement_text
 from ddrs_core.dashboard.memory.view import MemoryView, Section, Way, parse_query, widget
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal
+from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.data import load_dataset
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs import JobState
@@ -40,36 +40,24 @@ from ddrs_core.smoothing.memory.rules import Ball, Outcome, settle
 from ddrs_core.store import AlphaBudget, BudgetKind, MemoryBank, UnknownEntryError, list_banks
 from ddrs_core.store.bank.rows import open_banks
 from ddrs_core.store.schema import balls
-from tests.dashboard.widgets import widget_of
+from tests.dashboard.conftest import Browsers
+from tests.dashboard.widgets import open_page, widget_of
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = tuple(f"class {i}" for i in range(10))
 
 
 @pytest.fixture(autouse=True)
-def me(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
-    """Who is at the page; an AppTest's own cookie changes."""
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("DDRS_HOME", str(tmp_path))
-    who = SimpleNamespace(name="me")
-    for module in (memory_banks, memory_jobs):
-        monkeypatch.setattr(module, "visitor", lambda: who.name)
-    yield who
+    yield
     manager = memory_jobs.get_manager()
     for job in manager.jobs():
-        if job.owner in ("me", "you"):
-            manager.drop(job)
+        manager.drop(job)
 
 
-@pytest.fixture
-def app() -> AppTest:
-    return AppTest.from_file(str(ROOT / "ddrs_core/dashboard/main.py"), default_timeout=120)
-
-
-def open_page(app: AppTest, **query: str) -> AppTest:
-    app.run()
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.switch_page(str(ROOT / "pages/memory.py")).run()
+def open_memory(app: AppTest, **query: str) -> AppTest:
+    open_page(app, "memory", **query)
     assert not app.exception
     return app
 
@@ -97,12 +85,12 @@ def finish(kind: str) -> Any:
     """Wait for this visitor's job of a kind."""
     deadline = time.monotonic() + 120
     while True:
-        job = next(j for j in memory_jobs.get_manager().jobs("me") if j.request.kind == kind)
+        job = next(j for j in memory_jobs.get_manager().jobs(visitor()) if j.request.kind == kind)
         if job.state.is_over:
             assert job.state is JobState.DONE, job.error
             return job
         assert time.monotonic() < deadline, "the job did not end"
-        memory_jobs.get_manager().note_presence("me")  # as an open page does
+        memory_jobs.get_manager().note_presence(visitor())  # as an open page does
         time.sleep(0.05)
 
 
@@ -134,20 +122,20 @@ def test_two_servers_may_open_the_demo_bank_at_once() -> None:
     assert len(found) == len(list_banks(owner="the dashboard")) == 1
 
 
-def test_everybody_works_on_a_copy(me: SimpleNamespace) -> None:
+def test_everybody_works_on_a_copy(browsers: Browsers) -> None:
     demo = open_context(DEMO)
-    assert list_banks(owner="me") == []  # looking makes no copy
+    assert list_banks(owner=visitor()) == []  # looking makes no copy
     demo.own_bank().settle(demo.bank.image(1), demo.bank.balls(limit=1)[0].certificate)
     mine = open_context(DEMO)
-    assert mine.bank.owner == "me"
+    assert mine.bank.owner == visitor()
     assert mine.own_bank().id == mine.bank.id
     assert mine.record.stored == demo.record.stored + 1
     assert demo.bank.record() == demo.record
-    me.name = "you"
+    browsers.used = "yours"
     yours = open_context(DEMO)
     assert yours.record == demo.record
     copied = open_context(mine.bank.id)  # somebody else's link
-    assert copied.bank.owner == "you"
+    assert copied.bank.owner == visitor()
     assert copied.record.stored == mine.record.stored
     assert open_context(mine.bank.id).bank.id == copied.bank.id  # once is enough
     with pytest.raises(UnknownEntryError):  # by name one would learn of others
@@ -155,23 +143,23 @@ def test_everybody_works_on_a_copy(me: SimpleNamespace) -> None:
     copied.bank.delete()
     assert MemoryBank.find(None, mine.bank.id).record() == mine.record
     memory_banks.start_over()
-    me.name = "me"
+    browsers.used = "mine"
     assert open_context(DEMO).bank.id == mine.bank.id
     memory_banks.start_over()
     assert open_context(DEMO).record == demo.record
 
 
-def test_a_visitor_cannot_fill_the_database_with_copies(me: SimpleNamespace) -> None:
+def test_a_visitor_cannot_fill_the_database_with_copies(browsers: Browsers) -> None:
     bank = open_context(DEMO).bank
     for number in range(20):
         memory_banks.copy_bank(bank, f"copy {number}")
     with pytest.raises(Exception, match="delete one first"):
         memory_banks.copy_bank(bank, "one more")
-    assert len(list_banks(owner="me")) == 20
+    assert len(list_banks(owner=visitor())) == 20
 
 
 def test_the_bank_in_figures_and_words(app: AppTest) -> None:
-    open_page(app)
+    open_memory(app)
     record = open_context(DEMO).record
     shown = board(app, "memory_bank_board")
     assert f"<b>{record.stored}</b>" in shown["texts"]["record"]
@@ -191,7 +179,7 @@ def test_the_bank_in_figures_and_words(app: AppTest) -> None:
 
 
 def test_every_press_of_check_reads_the_bank(app: AppTest) -> None:
-    open_page(app)
+    open_memory(app)
     button(app, "Check").click().run()
     finish("memory-check")
     assert "no two of 481 balls" in app.run().success[0].value
@@ -229,7 +217,7 @@ def test_searching_balls() -> None:
 
 def test_a_query_is_charged_when_it_is_certified_and_stored_on_demand(app: AppTest) -> None:
     usual = MemoryView()
-    open_page(app, section="query", n="100")
+    open_memory(app, section="query", n="100")
     before = open_context(DEMO).record
     shown = board(app, "memory_query_board")
     said = shown["texts"]["said"]
@@ -251,7 +239,7 @@ def test_a_query_is_charged_when_it_is_certified_and_stored_on_demand(app: AppTe
 
     button(app, "Certify").click().run()
     charged = open_context(DEMO).record  # a copy of the visitor's, whatever becomes of the job
-    assert (charged.owner, charged.tried) == ("me", 1)
+    assert (charged.owner, charged.tried) == (visitor(), 1)
     assert charged.alpha_sum == pytest.approx(before.alpha_sum + 0.001)
     certificate = finish("memory-certify").latest.certificate
     app.run()
@@ -271,7 +259,7 @@ def test_a_query_is_charged_when_it_is_certified_and_stored_on_demand(app: AppTe
 
 def test_whoever_stores_the_best_of_several_certificates_is_charged_for_all(app: AppTest) -> None:
     """Other numbers of votes, and another sigma: the bank counts each, and says so."""
-    open_page(app, section="query", n="100", image="0", far="0")
+    open_memory(app, section="query", n="100", image="0", far="0")
     before = open_context(DEMO).record.alpha_sum
     for number, (field, value) in enumerate([("n", 100), ("n", 1000), ("strategy", "fixed")], 1):
         widget_of(app.selectbox, widget(field)).set_value(value).run()
@@ -296,7 +284,7 @@ def test_whoever_stores_the_best_of_several_certificates_is_charged_for_all(app:
 
 def test_a_copy_that_is_given_up_tells_nothing_of_the_next_ones_noise(app: AppTest) -> None:
     """Else one could try with one copy, and store what was best in another."""
-    open_page(app, section="query", n="1000", image="364", far="30")
+    open_memory(app, section="query", n="1000", image="364", far="30")
     votes = []
     for _ in range(2):
         button(app, "Certify").click().run()
@@ -312,7 +300,7 @@ def test_a_copy_that_is_given_up_tells_nothing_of_the_next_ones_noise(app: AppTe
 
 @pytest.mark.parametrize("way", list(Way))
 def test_every_way_leads_from_the_image(way: Way, app: AppTest) -> None:
-    open_page(app, section="query", way=way.value, far="0")
+    open_memory(app, section="query", way=way.value, far="0")
     assert "not moved" in html_of(app)
     widget_of(app.slider, widget("far")).set_value(50).run()
     assert not app.exception
@@ -359,7 +347,7 @@ def test_a_replay_leads_to_what_is_stored() -> None:
 
 
 def test_replay_and_shuffles(app: AppTest) -> None:
-    open_page(app, section="order", shuffles="5", arrival="1")
+    open_memory(app, section="order", shuffles="5", arrival="1")
     assert "Arrival 1 of 481: image 0." in board(app, "memory_replay_board")["texts"]["said"]
     button(app, "Next that changed").click().run()
     at = widget_of(app.slider, widget("arrival")).value
@@ -375,7 +363,7 @@ def test_replay_and_shuffles(app: AppTest) -> None:
 
 
 def test_a_walk_meets_in_the_middle(app: AppTest) -> None:
-    open_page(app, section="collisions", points="5", walk_n="100")
+    open_memory(app, section="collisions", points="5", walk_n="100")
     captions = " ".join(c.value for c in app.caption)
     assert "331 pairs" in captions  # counted on its own
     assert "seldom" not in captions
@@ -429,7 +417,7 @@ def test_outcomes_in_words() -> None:
 )
 def test_a_link_restores_the_view(view: MemoryView, app: AppTest) -> None:
     assert parse_query(view.to_query()) == (view, [])
-    open_page(app, **view.to_query())
+    open_memory(app, **view.to_query())
     assert {k: v for k, v in query(app).items() if k != "arrival"} == {
         k: v for k, v in view.to_query().items() if k != "arrival"
     }
@@ -450,7 +438,7 @@ def test_a_link_restores_the_view(view: MemoryView, app: AppTest) -> None:
 def test_a_hostile_link_gets_a_sentence_and_a_working_page(
     link: dict[str, str], app: AppTest
 ) -> None:
-    open_page(app, **link)
+    open_memory(app, **link)
     assert not app.error
     view, problems = parse_query(link)
     assert [w.value for w in app.warning] == [literal(p) for p in problems]
@@ -459,7 +447,7 @@ def test_a_hostile_link_gets_a_sentence_and_a_working_page(
 
 
 def test_choices_outlive_other_sections_and_pages(app: AppTest) -> None:
-    open_page(app, section="query", far="70", image="3")
+    open_memory(app, section="query", far="70", image="3")
     widget_of(app.button_group, widget("section")).set_value(Section.ORDER).run()
     assert query(app)["section"] == "order"
     app.switch_page(str(ROOT / "pages/home.py")).run()
@@ -472,7 +460,7 @@ def test_choices_outlive_other_sections_and_pages(app: AppTest) -> None:
 
 
 def test_copying_deleting_and_starting_over(app: AppTest) -> None:
-    open_page(app)
+    open_memory(app)
     widget_of(app.text_input, keys.MEMORY_NAME).set_value("mine").run()
     button(app, "Make a copy").click().run()
     copied = widget_of(app.selectbox, widget("bank")).value
@@ -484,27 +472,27 @@ def test_copying_deleting_and_starting_over(app: AppTest) -> None:
     button(app, "Delete").click().run()
     assert not app.exception
     assert widget_of(app.selectbox, widget("bank")).value == DEMO
-    assert "mine" not in {b.name for b in list_banks(owner="me")}
+    assert "mine" not in {b.name for b in list_banks(owner=visitor())}
 
 
 def test_a_bank_whose_model_is_not_here_can_still_be_looked_into(app: AppTest) -> None:
     other = MemoryBank.open(
-        None, "foreign", model="e3b0c442", num_classes=4, shape=(1, 4, 4), owner="me"
+        None, "foreign", model="e3b0c442", num_classes=4, shape=(1, 4, 4), owner=visitor()
     )
     for section in Section:
-        open_page(app, bank=other.id, section=section.value)
+        open_memory(app, bank=other.id, section=section.value)
         assert not app.exception
         if section in (Section.QUERY, Section.COLLISIONS):
             assert "is not here" in app.error[0].value
         app.switch_page(str(ROOT / "pages/home.py")).run()
 
 
-def test_a_bank_file_makes_the_same_bank_again(me: SimpleNamespace) -> None:
+def test_a_bank_file_makes_the_same_bank_again(browsers: Browsers) -> None:
     context = open_context(DEMO)
     content = memory_banks.export_bytes(context.bank)
-    me.name = "you"
+    browsers.used = "yours"
     again = open_context(memory_banks.import_own(content, "theirs"))
-    assert (again.record.name, again.bank.owner) == ("theirs", "you")
+    assert (again.record.name, again.bank.owner) == ("theirs", visitor())
     assert again.record.stored == context.record.stored
     for one, other in zip(context.bank.balls(), again.bank.balls(), strict=True):
         assert (one.prediction, one.radius, one.outcome) == (
@@ -514,12 +502,12 @@ def test_a_bank_file_makes_the_same_bank_again(me: SimpleNamespace) -> None:
         )
     with pytest.raises(DDRSError):
         memory_banks.import_own(content[:1000], "broken")
-    assert len(list_banks(owner="you")) == 1
+    assert len(list_banks(owner=visitor())) == 1
 
 
 def test_a_bank_that_vanishes_gets_a_sentence_and_the_demo_bank(app: AppTest) -> None:
     copied = memory_banks.copy_bank(open_context(DEMO).bank, "mine")
-    open_page(app, bank=copied)
+    open_memory(app, bank=copied)
     MemoryBank.find(None, copied).delete()
     app.run()
     assert not app.exception
@@ -530,14 +518,14 @@ def test_a_bank_that_vanishes_gets_a_sentence_and_the_demo_bank(app: AppTest) ->
 def test_an_empty_bank_is_shown_and_takes_its_first_ball(app: AppTest) -> None:
     kind = open_context(DEMO).record.kind
     empty = MemoryBank.open(
-        None, "empty", model=kind.model, num_classes=10, shape=kind.shape, owner="me"
+        None, "empty", model=kind.model, num_classes=10, shape=kind.shape, owner=visitor()
     )
     for section in Section:
-        open_page(app, bank=empty.id, section=section.value, n="100")
+        open_memory(app, bank=empty.id, section=section.value, n="100")
         assert not app.exception
         assert not app.error
         app.switch_page(str(ROOT / "pages/home.py")).run()
-    open_page(app, bank=empty.id, section="query", n="100", image="0", far="0")
+    open_memory(app, bank=empty.id, section="query", n="100", image="0", far="0")
     assert "The bank is empty" in board(app, "memory_query_board")["texts"]["said"]
     button(app, "Certify").click().run()
     finish("memory-certify")
@@ -547,19 +535,19 @@ def test_an_empty_bank_is_shown_and_takes_its_first_ball(app: AppTest) -> None:
 
 
 def test_a_search_without_a_gap_is_not_offered(app: AppTest) -> None:
-    open_page(app, section="collisions", strategy="fixed", hunted="45")
+    open_memory(app, section="collisions", strategy="fixed", hunted="45")
     assert any("there is no gap to find" in i.value for i in app.info)
     assert "Search" not in {b.label for b in app.button}
     assert open_context(DEMO).record.tried == 0
 
 
 def test_a_search_that_cannot_be_says_why(app: AppTest) -> None:
-    open_page(app, section="collisions", hunted="15")  # it abstains, as in the shipped log
+    open_memory(app, section="collisions", hunted="15")  # it abstains, as in the shipped log
     button(app, "Search").click().run()
     deadline = time.monotonic() + 120
-    while not any(j.state.is_over for j in memory_jobs.get_manager().jobs("me")):
+    while not any(j.state.is_over for j in memory_jobs.get_manager().jobs(visitor())):
         assert time.monotonic() < deadline
-        memory_jobs.get_manager().note_presence("me")
+        memory_jobs.get_manager().note_presence(visitor())
         time.sleep(0.05)
     app.run()
     assert not app.exception
@@ -570,7 +558,7 @@ def test_a_search_that_cannot_be_says_why(app: AppTest) -> None:
 
 def test_a_counterexample_is_stored_as_fresh_noise_certified_it(app: AppTest) -> None:
     """Not as it was selected; and every certificate with fresh noise is charged."""
-    open_page(app, section="collisions", hunted="45")
+    open_memory(app, section="collisions", hunted="45")
     before = open_context(DEMO).record
     button(app, "Search").click().run()
     charged = open_context(DEMO).record
@@ -604,10 +592,10 @@ def test_certificates_keep_to_the_budget_of_their_bank(app: AppTest) -> None:
         model=kind.model,
         num_classes=10,
         shape=kind.shape,
-        owner="me",
+        owner=visitor(),
         budget=AlphaBudget(BudgetKind.DECAYING, 0.001),
     )
-    open_page(app, bank=bank.id, section="query", n="100", image="0", far="0")
+    open_memory(app, bank=bank.id, section="query", n="100", image="0", far="0")
     button(app, "Certify").click().run()
     certificate = finish("memory-certify").latest.certificate
     assert certificate.alpha == pytest.approx(0.006 / math.pi**2)

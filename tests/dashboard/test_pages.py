@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.jobs import Job, JobState, get_manager
-from tests.dashboard.widgets import send, widget_of
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def app() -> AppTest:
-    return AppTest.from_file(str(ROOT / "ddrs_core/dashboard/main.py"), default_timeout=60)
+from tests.dashboard.widgets import open_page, send, widget_of
 
 
 def first(value: str | list[str]) -> str:
     return value if isinstance(value, str) else value[0]
-
-
-def explorer(app: AppTest, **query: str) -> AppTest:
-    app.run()
-    for name, value in query.items():
-        app.query_params[name] = value
-    return app.switch_page(str(ROOT / "pages/explorer.py")).run()
 
 
 def finished_job(app: AppTest) -> Job:
@@ -52,7 +37,7 @@ def test_home_shows_models_data_and_machine(app: AppTest) -> None:
 
 
 def test_the_explorer_opens_with_a_run_of_its_own(app: AppTest) -> None:
-    explorer(app, image="5", n="500")
+    open_page(app, "explorer", image="5", n="500")
     assert not app.exception
     assert not app.error
     job = finished_job(app)
@@ -64,7 +49,7 @@ def test_the_explorer_opens_with_a_run_of_its_own(app: AppTest) -> None:
 def test_an_id_leaves_the_address_with_its_view_and_comes_back_with_it(
     app: AppTest,
 ) -> None:
-    explorer(app, image="8", n="500")
+    open_page(app, "explorer", image="8", n="500")
     job = finished_job(app)
     widget_of(app.number_input, keys.INDEX).set_value(9).run()
     assert "job" not in app.query_params
@@ -78,13 +63,13 @@ def test_an_id_leaves_the_address_with_its_view_and_comes_back_with_it(
 
 
 def test_a_link_whose_job_is_gone_computes_it_once_more(app: AppTest) -> None:
-    explorer(app, image="11", n="500", job="gone")
+    open_page(app, "explorer", image="11", n="500", job="gone")
     assert first(app.query_params["job"]) != "gone"
     assert finished_job(app).request.title.startswith("sigma of digits 11")
 
 
 def test_choosing_a_preset_sets_its_parameters(app: AppTest) -> None:
-    explorer(app, image="6")
+    open_page(app, "explorer", image="6")
     widget_of(app.selectbox, keys.PRESET).select("authors-repository").run()
     assert not app.exception
     assert widget_of(app.number_input, keys.SIGMA_0).value == pytest.approx(0.12)
@@ -98,7 +83,7 @@ def test_choosing_a_preset_sets_its_parameters(app: AppTest) -> None:
 
 def test_a_label_of_former_options_is_no_preset(app: AppTest) -> None:
     """A browser that has not heard of the new strategy still names the old one's preset."""
-    explorer(app, image="6")
+    open_page(app, "explorer", image="6")
     widget_of(app.selectbox, keys.MODEL).select("digits-gaussian-0.25").run()
     old = widget_of(app.selectbox, keys.PRESET)
     assert old.options[0] == "Guarded ascent"
@@ -110,7 +95,7 @@ def test_a_label_of_former_options_is_no_preset(app: AppTest) -> None:
 
 
 def test_choosing_a_model_sets_its_sigma(app: AppTest) -> None:
-    explorer(app, image="6")
+    open_page(app, "explorer", image="6")
     widget_of(app.selectbox, keys.MODEL).select("digits-gaussian-0.25").run()
     assert widget_of(app.number_input, keys.SIGMA_0).value == pytest.approx(0.25)
     assert widget_of(app.number_input, keys.PARAMETER + "sigma_max").value == pytest.approx(0.375)
@@ -123,7 +108,7 @@ def test_choosing_a_model_sets_its_sigma(app: AppTest) -> None:
 
 
 def test_bounds_follow_any_start_that_can_be_given(app: AppTest) -> None:
-    explorer(app, image="6")
+    open_page(app, "explorer", image="6")
     for sigma_0 in (0.001, 50.0, 0.4):
         widget_of(app.number_input, keys.SIGMA_0).set_value(sigma_0).run()
         assert not app.exception
@@ -137,7 +122,7 @@ def test_bounds_follow_any_start_that_can_be_given(app: AppTest) -> None:
 
 
 def test_a_budget_that_cannot_prove_anything_is_refused_in_words(app: AppTest) -> None:
-    explorer(app, image="6")
+    open_page(app, "explorer", image="6")
     widget_of(app.number_input, keys.ALPHA).set_value(1e-6)
     widget_of(app.number_input, keys.N).set_value(10).run()
     assert any("too small" in e.value for e in app.error)
@@ -146,6 +131,6 @@ def test_a_budget_that_cannot_prove_anything_is_refused_in_words(app: AppTest) -
 
 
 def test_a_hostile_link_is_answered_in_words(app: AppTest) -> None:
-    explorer(app, image="1e9", model="nope", job="'; drop table", certify="," * 50)
+    open_page(app, "explorer", image="1e9", model="nope", job="'; drop table", certify="," * 50)
     assert not app.exception
     assert len(app.warning) == 2

@@ -13,16 +13,12 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.training import controls as training_controls
-from ddrs_core.dashboard.training import selected_run as training_shown
 from ddrs_core.jobs.training_process import read_record
 from ddrs_core.jobs.training_runs import list_runs
 from ddrs_core.models import registry
 from ddrs_core.runs.training.run import train_and_save
 from ddrs_core.training import recipe
-from tests.dashboard.widgets import widget_of
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.dashboard.widgets import open_page, widget_of
 
 
 @pytest.fixture(scope="module")
@@ -40,22 +36,15 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def app(logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AppTest]:
+def app(
+    app: AppTest, logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[AppTest]:
     monkeypatch.setenv("DDRS_HOME", str(tmp_path))
     monkeypatch.setattr(registry, "ASSETS", logs)
-    for module in (training_controls, training_shown):  # cookies of an AppTest change every run
-        monkeypatch.setattr(module, "visitor", lambda: "me")
-    yield AppTest.from_file(str(ROOT / "ddrs_core/dashboard/main.py"), default_timeout=60)
+    yield app
     for run in list_runs():
         if run.state.is_moving:
             psutil.Process(read_record(run.folder)["pid"]).kill()
-
-
-def training(app: AppTest, **query: str) -> AppTest:
-    app.run()
-    for name, value in query.items():
-        app.query_params[name] = value
-    return app.switch_page(str(ROOT / "pages/training.py")).run()
 
 
 def button(app: AppTest, label: str) -> object:
@@ -63,7 +52,7 @@ def button(app: AppTest, label: str) -> object:
 
 
 def test_it_opens_with_an_example_that_has_a_sigma_for_every_image(app: AppTest) -> None:
-    training(app)
+    open_page(app, "training")
     assert not app.exception
     assert not app.error
     assert widget_of(app.selectbox, keys.TRAINING_SHOWN).value == "log:digits-gaussian-ds2-0.25"
@@ -72,7 +61,7 @@ def test_it_opens_with_an_example_that_has_a_sigma_for_every_image(app: AppTest)
 
 
 def test_another_sigma_moves_the_bounds_of_the_images_sigmas(app: AppTest) -> None:
-    training(app)
+    open_page(app, "training")
     widget_of(app.number_input, keys.TRAINING_SIGMA).set_value(0.25).run()
     low, high = (
         widget_of(app.number_input, keys.TRAINING_SIGMA_OPTION + end).value
@@ -87,13 +76,13 @@ def test_without_any_log_it_says_what_to_do(
     app: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry, "ASSETS", tmp_path)
-    training(app)
+    open_page(app, "training")
     assert not app.exception
     assert any("Press Train" in info.value for info in app.info)
 
 
 def test_the_recipe_follows_method_and_toggle(app: AppTest) -> None:
-    training(app)
+    open_page(app, "training")
     wanted = recipe("digits", "digits_cnn", "macer", 0.5)
     widget_of(app.selectbox, keys.TRAINING_METHOD).select("macer").run()
     assert not app.exception
@@ -123,7 +112,7 @@ def test_the_recipe_follows_method_and_toggle(app: AppTest) -> None:
 def test_numbers_that_make_no_sense_are_refused_in_words(
     key: str, value: float, said: str, app: AppTest
 ) -> None:
-    training(app)
+    open_page(app, "training")
     good = widget_of(app.number_input, key).value
     widget_of(app.number_input, key).set_value(value).run()
     assert not app.exception
@@ -135,7 +124,7 @@ def test_numbers_that_make_no_sense_are_refused_in_words(
 
 
 def test_the_command_line_says_all_choices(app: AppTest) -> None:
-    training(app)
+    open_page(app, "training")
     widget_of(app.number_input, keys.TRAINING_SETTING + "epochs").set_value(7)
     widget_of(app.number_input, keys.TRAINING_SIGMA).set_value(0.3).run()
     command = app.sidebar.code[0].value
@@ -145,14 +134,14 @@ def test_the_command_line_says_all_choices(app: AppTest) -> None:
 
 @pytest.mark.parametrize("query", [{"run": "../../etc"}, {"run": "x"}, {"log": "<b>"}])
 def test_a_hostile_link_is_answered_in_words(query: dict[str, str], app: AppTest) -> None:
-    training(app, **query)
+    open_page(app, "training", **query)
     assert not app.exception
     assert "There is no training" in app.warning[0].value.replace("\\", "")
     assert widget_of(app.selectbox, keys.TRAINING_SHOWN).value == "log:digits-gaussian-ds2-0.25"
 
 
 def test_a_run_that_is_started_is_shown_and_named_in_the_link(app: AppTest) -> None:
-    training(app)
+    open_page(app, "training")
     widget_of(app.number_input, keys.TRAINING_SETTING + "epochs").set_value(500).run()
     button(app, "Train").click().run()  # type: ignore[attr-defined]
     assert not app.exception

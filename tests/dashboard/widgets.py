@@ -1,11 +1,22 @@
-"""Finding a widget by the name of its value, and playing a browser that is late."""
+"""Opening a page, finding a widget by the name of its value, and playing a browser that is late."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from streamlit.proto.WidgetStates_pb2 import WidgetStates
 from streamlit.testing.v1 import AppTest
+
+_PAGES = Path(__file__).resolve().parents[2] / "pages"
+
+
+def open_page(app: AppTest, page: str, **query: str) -> AppTest:
+    """Follow a link to a page, as from another page."""
+    app.run()
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app.switch_page(str(_PAGES / f"{page}.py")).run()
 
 
 def widget_of(kind: Any, name: str) -> Any:

@@ -59,8 +59,6 @@ def play(
     """Play a scene in a session of Streamlit's, with runners whose end the scene decides."""
     monkeypatch.setattr(app_session, "ScriptRunner", Runner)
     monkeypatch.setattr(app_session.runtime, "get_instance", MagicMock())
-    original = AppSession._create_scriptrunner, SafeSessionState.on_script_will_rerun
-    whole_state = SafeSessionState.filtered_state
     Runner.made = []
 
     def run(scene: Callable[[AppSession], Awaitable[None]]) -> None:
@@ -79,10 +77,7 @@ def play(
 
     assert patch_streamlit(), "this Streamlit's source differs: adapt streamlit_patches.py"
     assert patch_streamlit()  # twice is as good as once
-    yield run
-    AppSession._create_scriptrunner = original[0]  # type: ignore[method-assign]
-    SafeSessionState.on_script_will_rerun = original[1]  # type: ignore[method-assign]
-    SafeSessionState.filtered_state = whole_state  # type: ignore[method-assign]
+    return run
 
 
 def said(session: AppSession) -> list[ForwardMsg]:
@@ -239,6 +234,7 @@ def test_a_widget_looks_up_its_own_key_only(play: Any) -> None:
 def test_a_streamlit_whose_source_differs_is_left_alone_and_the_log_says_so(
     part: type, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(AppSession, "_create_scriptrunner", lambda *_: None)  # not patched
     original = AppSession._create_scriptrunner, SafeSessionState.on_script_will_rerun
     monkeypatch.setitem(streamlit_patches._BUILT, part, ("def of_a_later_version",))
     assert not patch_streamlit()
