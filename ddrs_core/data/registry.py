@@ -70,6 +70,10 @@ def load_dataset(name: str, split: str = "test", shape: Shape | None = None) -> 
         NotAtHandError: if it has to be downloaded first.
         MismatchError: if the images have another shape and cannot be resized.
         DDRSError: if its files are gone or damaged.
+
+    >>> image, label = load_dataset("digits")[58]
+    >>> image.shape, label
+    (torch.Size([1, 8, 8]), 8)
     """
     entry = _find(name)
     info = with_shape(entry.info, shape)

@@ -54,6 +54,9 @@ def list_models() -> list[ModelCard]:
     others, torchvision's last.
 
     Damaged models are left out, with a warning in the log.
+
+    >>> "digits-gaussian-0.50" in [card.name for card in list_models()]
+    True
     """
     cards = [entry for entry in _entries().values() if isinstance(entry, ModelCard)]
     cards += [model.card for model in _ATTACHED.values()]
@@ -170,6 +173,10 @@ def load_model(name: str, device: str = "auto") -> Classifier:
         UnknownNameError: if there is no such model.
         DeviceError: if there is no such device.
         CheckpointError: if its file is damaged.
+
+    >>> model = load_model("digits-gaussian-0.50", "cpu")
+    >>> model.card.sigma, model.card.shape
+    (0.5, (1, 8, 8))
     """
     card = get_card(name)
     key = (card.name, card.digest, str(resolve_device(device)))

@@ -28,7 +28,14 @@ _GRAIN = 128  # looks stand at multiples of it, which suits batches
 
 @dataclass(frozen=True)
 class LookSchedule:
-    """Places of the looks, and the division of alpha among them."""
+    """Places of the looks, and the division of alpha among them.
+
+    >>> schedule = LookSchedule(n_max=10_000)
+    >>> schedule.places[0], schedule.places[-1], schedule.spent(10_000, alpha=0.001)
+    (512, 10000, 0.0005)
+    >>> round(sum(schedule.spent(n, 0.001) for n in schedule.places), 12)
+    0.001
+    """
 
     n_max: int  # samples at the last look
     first: int = 512  # samples at the first one, about

@@ -165,6 +165,10 @@ def prove_radius(
     With two-sided bounds, p_B is bounded for the most frequent class other than the candidate.
     The upper bound grows with the count, so it is the largest over all other classes and needs no
     union bound.
+
+    >>> proof = prove_radius([3, 997], candidate=1, sigma=0.25, alpha=0.001, bound=Bound.ONE_SIDED)
+    >>> round_down(proof.radius)
+    '0.556'
     """
     other = max((c for i, c in enumerate(counts) if i != candidate), default=0)
     found = prove_radii(counts[candidate], other, sum(counts), sigma, alpha, bound)
@@ -203,5 +207,9 @@ def prove_radii(
 
 
 def round_down(value: float, digits: int = 3) -> str:
-    """Print a radius rounded *down*, so that the printed number is proved as well."""
+    """Print a radius rounded *down*, so that the printed number is proved as well.
+
+    >>> round_down(0.4999), round_down(0.3)
+    ('0.499', '0.300')
+    """
     return str(Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-digits), ROUND_FLOOR))

@@ -19,6 +19,9 @@ def lower_bound(count: ArrayLike, n: ArrayLike, alpha: ArrayLike) -> Floats:
     """One-sided Clopper-Pearson lower bound: below p with probability at least 1 - alpha.
 
     Exactly 0 at count 0 and alpha^(1/n) at count n.
+
+    >>> round(float(lower_bound(1_000, 1_000, 0.001)), 4)  # 0.001 ** (1 / 1_000)
+    0.9931
     """
     k, total, level = (np.asarray(value, dtype=np.float64) for value in (count, n, alpha))
     inner = beta.ppf(level, np.maximum(k, 1.0), total - k + 1.0)
@@ -58,7 +61,11 @@ def radius_two_sided(sigma: ArrayLike, p_lower: ArrayLike, p_other: ArrayLike) -
 
 
 def radius_cap(sigma: ArrayLike, n: ArrayLike, alpha: ArrayLike) -> Floats:
-    """The largest radius that n samples can prove: sigma * Phi^-1(alpha^(1/n))."""
+    """The largest radius that n samples can prove: sigma * Phi^-1(alpha^(1/n)).
+
+    >>> radius_cap(1.0, [100, 1_000, 10_000, 100_000], 0.001).round(3)
+    array([1.5  , 2.463, 3.199, 3.811])
+    """
     level = np.asarray(alpha, dtype=np.float64)
     return radius_one_sided(sigma, level ** (1.0 / np.asarray(n, dtype=np.float64)))
 

@@ -63,6 +63,12 @@ def parse_log(data: bytes, name: str) -> ResultSet:
     Args:
         data: what stands in the file.
         name: of the file, for messages and the title.
+
+    >>> rows = "idx label predict radius correct time", "0 3 3 0.25 1 0:00:14.2"
+    >>> log = "".join(row.replace(" ", "\\t") + "\\n" for row in rows)
+    >>> results = parse_log(log.encode(), "theirs.tsv")
+    >>> results.rows[0].index, float(results.radii[0])
+    (0, 0.25)
     """
     findings = Findings()
     text = decode_log(data, name, findings)

@@ -159,6 +159,15 @@ def compare(
     Raises:
         MismatchError: if their images cannot be matched.
         InvalidParameterError: if the level is not in (0, 1).
+
+    >>> from ddrs_core.runs.results.references import reference_results
+    >>> ds, fixed = (
+    ...     reference_results(f"reference.study.digits-gaussian-0.50-{name}-0.5")
+    ...     for name in ("ds", "fixed")
+    ... )
+    >>> found = compare(ds, fixed, radii=(0.5,)).radii[0]
+    >>> round(found.difference, 3), found.verdict
+    (0.26, 'more')
     """
     require_number("level", level, above=0.0, below=1.0)
     pairs = pair(a, b)
@@ -236,7 +245,11 @@ def acr_difference(
 
 
 def mcnemar(gained: int, lost: int) -> float:
-    """Exact two-sided p-value of "gains and losses are equally likely" (McNemar 1947)."""
+    """Exact two-sided p-value of "gains and losses are equally likely" (McNemar 1947).
+
+    >>> round(mcnemar(13, 3), 3)
+    0.021
+    """
     return float(binomtest(gained, gained + lost, 0.5).pvalue) if gained + lost else 1.0
 
 
@@ -245,6 +258,10 @@ def paired_interval(gained: int, lost: int, m: int, level: float = LEVEL) -> tup
     confidence interval for the difference in proportions for the paired-sample design").
 
     Only the images that differ count, and none differing gives an interval of positive width.
+
+    >>> low, high = paired_interval(13, 3, m=500)
+    >>> round(low, 4), round(high, 4)
+    (0.0049, 0.0387)
     """
     require_count("number of images", m)
     z = float(norm.isf((1 - level) / 2))

@@ -91,7 +91,13 @@ def summarize(certificates: Sequence[Certificate], radii: Sequence[float] = RADI
 
 
 def summarize_results(results: ResultSet, radii: Sequence[float] = RADII) -> Summary:
-    """Summarize results from anywhere, also none at all."""
+    """Summarize results from anywhere, also none at all.
+
+    >>> from ddrs_core.runs.results.references import reference_results
+    >>> fixed = reference_results("reference.study.digits-gaussian-0.50-fixed-0.5")
+    >>> summarize_results(fixed, radii=(0.0, 0.5)).certified_accuracy
+    {0.0: 0.938, 0.5: 0.53}
+    """
     seconds = [row.seconds for row in results.rows if row.seconds is not None]
     timed = bool(seconds) and len(seconds) == len(results.rows)
     found = [row.certificate for row in results.rows if row.certificate is not None]

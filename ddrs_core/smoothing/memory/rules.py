@@ -107,6 +107,14 @@ def settle(prediction: int, radius: float, near: Iterable[tuple[Ball, Distance]]
     Raises:
         InvalidParameterError: if the radius is negative or no number, or class and radius
             contradict each other.
+
+    >>> stored = Ball(0, prediction=3, radius=1.0)
+    >>> outside = settle(7, 0.8, [(stored, Distance(1.5, 1.5))])  # its ball would overlap
+    >>> outside.outcome.value, outside.prediction, round(outside.radius, 6)
+    ('trimmed', 7, 0.5)
+    >>> inside = settle(7, 0.8, [(stored, Distance(0.75, 0.75))])
+    >>> inside.outcome.value, inside.prediction, round(inside.radius, 6)
+    ('adopted', 3, 0.25)
     """
     check_claim(prediction, radius)
     parts = [_part(prediction, radius, ball, distance) for ball, distance in near]

@@ -134,6 +134,19 @@ class MemoryBank:
                 leaves the bank as it was.
             InvalidParameterError: if a number makes no sense, or too much alpha was spent.
             UnavailableError: if the database is busy, full or out of reach.
+
+        >>> import tempfile, torch
+        >>> from ddrs_core.smoothing import SmoothedClassifier
+        >>> url = f"sqlite:///{tempfile.mkdtemp()}/banks.sqlite3"
+        >>> f = lambda x: torch.stack([2 - x.sum((1, 2, 3)), x.sum((1, 2, 3)) - 2], dim=1)
+        >>> x = torch.full((1, 2, 2), 0.75)
+        >>> certificate = SmoothedClassifier(f, num_classes=2).certify(x, sigma=0.25, n=1_000)
+        >>> bank = MemoryBank.open(
+        ...     url, "mine", model=certificate.model, num_classes=2, shape=(1, 2, 2)
+        ... )
+        >>> settlement = bank.settle(x, certificate)
+        >>> settlement.outcome.value, settlement.prediction, settlement.certificate.grade.value
+        ('untouched', 1, 'for queries after x')
         """
         (settlement,) = self.settle_many([x], [certificate])
         return settlement
