@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_IRREGULAR = {"radius": "radii"}
+_IRREGULAR = {"epoch": "epochs", "radius": "radii"}
 _HISSING = ("s", "sh", "ch", "x")
 
 

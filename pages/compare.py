@@ -15,6 +15,7 @@ from ddrs_core.dashboard.compare.picker import pick_extras, pick_sets
 from ddrs_core.dashboard.compare.runs import show_runs
 from ddrs_core.dashboard.compare.sigma_plots import show_sigmas
 from ddrs_core.dashboard.compare.view import enter_compare, write_url
+from ddrs_core.dashboard.components.render import show_lead
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.errors import DDRSError
@@ -29,9 +30,9 @@ def main() -> None:
     with st.sidebar:
         show_form()
     st.title("Certify & compare", anchor=False)
-    st.html(
-        '<p class="ddrs-lead">Certify many images, and see side by side what fixed and '
-        "data-dependent noise can prove. Bring logs of other programs; a link shares the view.</p>"
+    show_lead(
+        "Certify many images, and see side by side what fixed and data-dependent noise can "
+        "prove. Bring logs of other programs; a link shares the view."
     )
     show_comparison()
 

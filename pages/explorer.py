@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ddrs_core.dashboard.common.model_cache import get_forward
+from ddrs_core.dashboard.components.render import show_lead
 from ddrs_core.dashboard.explorer.board import moment_of, show_board
 from ddrs_core.dashboard.explorer.certification import (
     find_certificates,
@@ -44,9 +45,9 @@ def show_explorer() -> None:
         pick_image()
         pick_device()
     st.title("Explorer", anchor=False)
-    st.html(
-        '<p class="ddrs-lead">Watch the noise level of one image being optimised, see why it '
-        "moves, then certify the result.</p>"
+    show_lead(
+        "Watch the noise level of one image being optimised, see why it moves, then certify the "
+        "result."
     )
     for problem in st.session_state.get(keys.PROBLEMS, []):
         st.warning(literal(problem), icon=":material/link_off:")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from ddrs_core.dashboard.components.render import show_lead
 from ddrs_core.dashboard.home_jobs import show_jobs
 from ddrs_core.dashboard.navigation import (
     compare_page,
@@ -47,11 +48,11 @@ _USES = (
 def main() -> None:
     """Draw the page."""
     st.title("Data-dependent randomized smoothing", anchor=False)
-    st.html(
-        '<p class="ddrs-lead">A classifier that votes over Gaussian noise keeps its answer within '
-        "a radius that can be certified. Choosing the noise for each image can make that radius "
-        "larger, and makes what it guarantees weaker, unless a memory of certified balls is kept. "
-        "Watch it happen.</p>"
+    show_lead(
+        "A classifier that votes over Gaussian noise keeps its answer within a radius that can "
+        "be certified. Choosing the noise for each image can make that radius larger, and makes "
+        "what it guarantees weaker, unless a memory of certified balls is kept. Watch it "
+        "happen."
     )
     for column, (title, icon, text) in zip(st.columns(len(_USES)), _USES, strict=True):
         with column.container(border=True, height="stretch"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ddrs_core.dashboard.components.render import show_lead
 from ddrs_core.dashboard.library.datasets import show_add_dataset, show_datasets, show_downloads
 from ddrs_core.dashboard.library.import_checkpoint import show_import
 from ddrs_core.dashboard.library.models import show_models, show_published
@@ -12,10 +13,10 @@ from ddrs_core.dashboard.library.models import show_models, show_published
 def main() -> None:
     """Draw the page."""
     st.title("Library", anchor=False)
-    st.html(
-        '<p class="ddrs-lead">The data sets and models at hand. Bring your own: checkpoints of '
-        "Cohen et al., SmoothAdv, MACER, the paper's authors or plain ones, folders of pictures, "
-        "parquet files.</p>"
+    show_lead(
+        "The data sets and models at hand. Bring your own: checkpoints of Cohen et al., "
+        "SmoothAdv, MACER, the paper's authors or plain ones, folders of pictures, parquet "
+        "files."
     )
     added = st.session_state.pop("library_added", "")
     if added:

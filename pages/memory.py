@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from ddrs_core.dashboard.components.render import show_lead
 from ddrs_core.dashboard.memory.bank_section import show_bank
 from ddrs_core.dashboard.memory.collisions_section import show_collisions
 from ddrs_core.dashboard.memory.order_section import show_order
@@ -23,9 +24,9 @@ def main() -> None:
     """Draw the page; what ticks lives in fragments without any widget."""
     st.html(_STYLE)
     st.title("Memory", anchor=False)
-    st.html(
-        '<p class="ddrs-lead">The paper\'s classifier is sound because it remembers: stored '
-        "balls never overlap a ball of another class. Look into a bank, and watch balls meet.</p>"
+    show_lead(
+        "The paper's classifier is sound because it remembers: stored balls never overlap a "
+        "ball of another class. Look into a bank, and watch balls meet."
     )
     try:
         enter_memory()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ddrs_core.dashboard.components.render import show_lead
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal, show_error
 from ddrs_core.dashboard.training.board import watch
@@ -43,10 +44,10 @@ def show_form() -> None:
 def show_training() -> None:
     """The run or example that is shown."""
     st.title("Training", anchor=False)
-    st.html(
-        '<p class="ddrs-lead">Smoothing needs a network that was trained under noise. Choose how '
-        "in the sidebar, watch it learn, see every image find a noise level of its own, and use "
-        "the result in the explorer.</p>"
+    show_lead(
+        "Smoothing needs a network that was trained under noise. Choose how in the sidebar, "
+        "watch it learn, see every image find a noise level of its own, and use the result in "
+        "the explorer."
     )
     try:
         shown = pick_shown()

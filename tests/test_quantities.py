@@ -70,8 +70,12 @@ def test_a_noun_follows_its_count() -> None:
     assert counted(1, "image") == "1 image"
     assert counted(0, "image") == "0 images"
     assert counted(12_000, "forward pass") == "12,000 forward passes"
-    assert [noun(2, word) for word in ("radius", "noisy copy", "class", "day")] == [
+    assert [
+        noun(2, word) for word in ("radius", "epoch", "batch", "noisy copy", "class", "day")
+    ] == [
         "radii",
+        "epochs",
+        "batches",
         "noisy copies",
         "classes",
         "days",

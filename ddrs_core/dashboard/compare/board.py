@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
 import streamlit as st
@@ -93,7 +92,7 @@ def _show(sets: Sequence[ResultSet], sentences: Sequence[str]) -> None:
 def _published_note(published: Sequence[PublishedResult]) -> str:
     if published:
         sources = "; ".join(dict.fromkeys(p.source for p in published))
-        return html.escape(f"{CAVEAT} Sources: {sources}.")
+        return f"{CAVEAT} Sources: {sources}."
     if st.session_state.get(keys.COMPARE_PUBLISHED):
         return "There are no published figures for this data set."
     return ""

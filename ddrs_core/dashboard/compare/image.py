@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import html
+from typing import Any
 
 import streamlit as st
 
+from ddrs_core.dashboard.components.render import show_html
 from ddrs_core.dashboard.components.thumbnail_routes import thumbnail_url
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.shell.errors import literal
@@ -13,10 +14,8 @@ from ddrs_core.data import Dataset, load_dataset
 from ddrs_core.errors import DDRSError
 from ddrs_core.models import get_card
 from ddrs_core.runs.results.results import ResultRow, ResultSet
-from ddrs_core.smoothing import round_down
 
 _EXPLORED_SPLIT = "test"
-_SMALL = 64  # pixels of a side up to which a picture is enlarged without blur
 
 
 def show_image(image: int | None, a: ResultSet, b: ResultSet) -> None:
@@ -26,10 +25,15 @@ def show_image(image: int | None, a: ResultSet, b: ResultSet) -> None:
         return
     rows = [(name, s, row_of_image(s, image)) for name, s in (("A", a), ("B", b))]
     dataset = _dataset(a, b)
-    parts = [_picture_html(dataset, image, rows[0][2] or rows[1][2])]
     names = dataset.info.class_names if dataset is not None else ()
-    parts += [_answer_html(name, row, names) for name, _, row in rows]
-    st.html(f'<div class="ddrs-image">{"".join(parts)}</div>')
+    show_html(
+        "compare/image.html",
+        **_picture(dataset, image, rows[0][2] or rows[1][2]),
+        answers=[
+            {"name": name, "row": row, "said": answer_text(row, names) if row else ""}
+            for name, _, row in rows
+        ],
+    )
     if all(row is not None for _, _, row in rows):
         st.caption(
             "Each answer holds by itself, but for its own alpha; to rely on the better one, count "
@@ -90,35 +94,23 @@ def _dataset(a: ResultSet, b: ResultSet) -> Dataset | None:
         return None
 
 
-def _picture_html(dataset: Dataset | None, image: int, row: ResultRow | None) -> str:
-    label = None if row is None or row.label is None else row.label
-    said = f"image {image}"
-    if label is not None:
-        said += f", class {_class(label, dataset.info.class_names if dataset else ())}"
+def _picture(dataset: Dataset | None, image: int, row: ResultRow | None) -> dict[str, Any]:
+    title = f"image {image}"
+    if row is not None and row.label is not None:
+        title += f", class {_class(row.label, dataset.info.class_names if dataset else ())}"
     if dataset is None or not 0 <= image < len(dataset):
-        return f"<figure><figcaption>{html.escape(said)}</figcaption></figure>"
-    small = "ddrs-pixelated" if max(dataset.info.shape[1:]) <= _SMALL else ""
-    return (
-        f'<figure><img class="{small}" src="{html.escape(thumbnail_url(dataset, image))}" '
-        f'alt="{html.escape(said)}"><figcaption>{html.escape(said)}</figcaption></figure>'
-    )
+        return {"title": title, "src": "", "shape": ()}
+    return {"title": title, "src": thumbnail_url(dataset, image), "shape": dataset.info.shape}
 
 
-def _answer_html(name: str, row: ResultRow | None, classes: tuple[str, ...]) -> str:
-    if row is None:
-        return f"<div><h3>{name}</h3><p>It has no such image.</p></div>"
+def answer_text(row: ResultRow, classes: tuple[str, ...]) -> str:
+    """What a set says of an image."""
     if row.failure:
-        said = f"could not be read, and counts as not certified: {html.escape(row.failure)}"
-    elif row.abstained:
-        said = "abstains: no class has a clear majority of the votes"
-    else:
-        right = {True: "right", False: "wrong", None: "label unknown"}[row.correct]
-        said = f"{html.escape(_class(row.prediction, classes))}, {right}"
-    sigma = "" if row.sigma is None else f"<p>sigma {row.sigma:.4g}</p>"
-    return (
-        f'<div><h3>{name}</h3><div class="ddrs-radius">{round_down(row.radius)}</div>'
-        f"<p>certified radius (l2)</p><p>{said}</p>{sigma}</div>"
-    )
+        return f"could not be read, and counts as not certified: {row.failure}"
+    if row.abstained:
+        return "abstains: no class has a clear majority of the votes"
+    right = {True: "right", False: "wrong", None: "label unknown"}[row.correct]
+    return f"{_class(row.prediction, classes)}, {right}"
 
 
 def _class(number: int, names: tuple[str, ...]) -> str:

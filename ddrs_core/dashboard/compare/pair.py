@@ -10,6 +10,7 @@ import streamlit as st
 from ddrs_core.dashboard.compare.image import show_image
 from ddrs_core.dashboard.compare.texts import table_html, table_radii, verdict_html, version_of
 from ddrs_core.dashboard.components.chart import show_chart
+from ddrs_core.dashboard.components.render import show_html
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal, show_error
 from ddrs_core.dashboard.shell.widget_state import show_widget
@@ -52,9 +53,9 @@ def show_pair(sets: Sequence[ResultSet]) -> None:
         st.warning(literal(text), icon=":material/warning:")
     if not found.shared:
         return
-    st.html(f'<div class="ddrs-outcome">{verdict_html(a, b, found)}</div>')
+    show_html("outcome.html", text=verdict_html(a, b, found))
     st.html(table_html(_short(paired_table([(a, found)], b)), "Paired differences"))
-    st.html(f'<p class="ddrs-note">{_EXPLAINED}</p>')
+    show_html("note.html", text=_EXPLAINED)
     _show_points(pairs, a, b)
 
 

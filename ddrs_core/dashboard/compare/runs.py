@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
 import streamlit as st
+from markupsafe import Markup
 
 from ddrs_core.dashboard.compare.command import show_commands
 from ddrs_core.dashboard.compare.sources import MOST_SETS, RUN, find_setting, run_title, run_titles
 from ddrs_core.dashboard.compare.view import show_sets
 from ddrs_core.dashboard.components.board import PROGRESS_BOARD
+from ddrs_core.dashboard.components.progress import progress_bar
 from ddrs_core.dashboard.navigation import memory_page
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal, show_error
@@ -50,40 +51,40 @@ def compared_runs(names: Sequence[str]) -> list[RunRecord]:
     return list(_compared(names).values())
 
 
-def progress_html(run: RunRecord) -> str:
-    """Where a run stands, as HTML."""
-    failed = "ddrs-failed" if run.state in (RunState.FAILED, RunState.INTERRUPTED) else ""
-    percent = 100 * run.stored / run.total
-    return (
-        f'<div class="ddrs-progress {failed}"><span><b>{html.escape(run_title(run))}</b> · '
-        f"{html.escape(_words(run))}</span>"
-        f'<div role="progressbar" aria-label="Progress of {html.escape(run_title(run))}" '
-        f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent:.0f}">'
-        f'<i style="width:{percent:.1f}%"></i></div></div>'
+def progress_html(run: RunRecord) -> Markup:
+    """Where a run stands."""
+    return progress_bar(
+        _state_of(run),
+        run.stored / run.total,
+        label=f"Progress of {run_title(run)}",
+        title=run_title(run),
+        failed=run.state in (RunState.FAILED, RunState.INTERRUPTED),
     )
 
 
-def _words(run: RunRecord) -> str:
+def _state_of(run: RunRecord) -> list[str]:
+    """Where a run stands, in the parts of a line."""
     settings = ", ".join(f"{s['method']} {s['sigma']:g}" for s in run.settings)
-    words = [settings, f"{run.stored:,} of {counted(run.total, 'certificate')}"]
+    parts = [settings, f"{run.stored:,} of {counted(run.total, 'certificate')}"]
     progress = run.progress
     if run.state is RunState.RUNNING:
         stage = "choosing sigma" if progress and progress.stage == "sigma" else "certifying"
         asked = {Wanted.PAUSE: "pausing", Wanted.CANCEL: "cancelling", None: stage}
-        words.insert(0, asked[run.wanted])
+        parts.insert(0, asked[run.wanted])
         if progress is not None and progress.rate > 0:
-            words.append(f"{progress.rate:,.2g} a second")
+            parts.append(f"{progress.rate:,.2g} a second")
         if progress is not None and progress.seconds_left is not None:
-            words.append(f"{duration(progress.seconds_left)} left")
+            parts.append(f"{duration(progress.seconds_left)} left")
     elif run.state is RunState.WAITING:
-        words.insert(0, f"waiting for its turn on {run.device}" if progress else "starting")
+        parts.insert(0, f"waiting for its turn on {run.device}" if progress else "starting")
     elif run.state is RunState.INTERRUPTED:
-        words = ["interrupted", *words, "its process ended unasked; Resume goes on where it was"]
+        ended = "its process ended unexpectedly; Resume continues where it was"
+        parts = ["interrupted", *parts, ended]
     elif run.state is RunState.FAILED:
-        words = ["failed", *words, run.error]
+        parts = ["failed", *parts, run.error]
     else:
-        words.insert(0, run.state.value)
-    return " · ".join(word for word in words if word)
+        parts.insert(0, run.state.value)
+    return parts
 
 
 def _is_unfinished(run: RunRecord) -> bool:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
+from markupsafe import Markup
 
-from ddrs_core.quantities import counted
+from ddrs_core.dashboard.components.render import render
 from ddrs_core.runs.logs.dialect import Dialect
 from ddrs_core.runs.results.comparison import high_probability_loss, mismatches
 from ddrs_core.runs.results.memory_effect import MemoryEffect, memory_effect
-from ddrs_core.runs.results.paired import PairedComparison, RadiusDifference
+from ddrs_core.runs.results.paired import PairedComparison
 from ddrs_core.runs.results.results import ResultSet, Source
 from ddrs_core.runs.results.tables import Table, comparison_table
 
 _STEP, _COARSE, _MOST_RADII = 0.25, 0.5, 13
 _FIRST_RADII = (0.0, 0.25, 0.5, 0.75, 1.0)
-_UNKNOWN_GRADE = "Grade unknown: the log does not say where sigma came from."
 
 
 def table_radii(sets: Sequence[ResultSet]) -> tuple[float, ...]:
@@ -41,21 +40,9 @@ def version_of(*sets: ResultSet) -> tuple[object, ...]:
     return tuple((s.id, s.title, len(s.rows)) for s in sets)
 
 
-def table_html(table: Table, label: str) -> str:
-    """A table that scrolls sideways where it must."""
-    head = "".join(f'<th scope="col">{html.escape(cell)}</th>' for cell in table.head)
-    rows = []
-    for i, row in enumerate(table.rows):
-        cells = [f'<th scope="row">{html.escape(row[0])}</th>']
-        for j, cell in enumerate(row[1:], start=1):
-            text = html.escape(cell)
-            cells.append(f"<td><b>{text}</b></td>" if (i, j) in table.bold else f"<td>{text}</td>")
-        rows.append(f"<tr>{''.join(cells)}</tr>")
-    return (
-        f'<div class="ddrs-scroll" tabindex="0" role="region" aria-label="{html.escape(label)}">'
-        f'<table class="ddrs-table"><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
+def table_html(table: Table, label: str) -> Markup:
+    """A table with its best figures in bold."""
+    return render("table.html", head=table.head, rows=table.rows, bold=table.bold, label=label)
 
 
 def table_note(table: Table, sets: Sequence[ResultSet]) -> str:
@@ -93,60 +80,39 @@ def _cached_effect(key: tuple[object, ...], _results: ResultSet) -> MemoryEffect
     return memory_effect(_results)
 
 
-def memory_html(sets: Sequence[ResultSet]) -> str:
+def memory_html(sets: Sequence[ResultSet]) -> Markup:
     """What the memory changed, a sentence for each set that was made with one."""
-    effects = [(s, _cached_effect(version_of(s), s)) for s in sets if s.rows]
-    return "".join(
-        f'<div class="ddrs-outcome"><b>{html.escape(s.title)}</b>. {html.escape(str(effect))}</div>'
-        for s, effect in effects
-        if effect is not None
-    )
+    found = [(s.title, _cached_effect(version_of(s), s)) for s in sets if s.rows]
+    return render("compare/memory.html", effects=[(t, e) for t, e in found if e is not None])
 
 
-def sets_html(sets: Sequence[ResultSet]) -> str:
+def sets_html(sets: Sequence[ResultSet]) -> Markup:
     """What each set is, its grade of guarantee, and what was found when it was read."""
-    items = "".join(
-        f"<li><b>{html.escape(s.title)}</b>. {_origin(s)}. {_noise(s)}. {_grade(s)} {_sure(s)}"
-        f"{' '.join(html.escape(note) for note in s.notes)}</li>"
-        for s in sets
-    )
-    return f'<ul class="ddrs-sets">{items}</ul>'
+    described = [
+        {"results": s, "origin": _origin(s), "noise": _noise(s), "band": _band(s)} for s in sets
+    ]
+    return render("compare/sets.html", sets=described)
 
 
-def warnings_html(sets: Sequence[ResultSet], sentences: Sequence[str]) -> str:
+def warnings_html(sets: Sequence[ResultSet], sentences: Sequence[str]) -> Markup:
     """What stands in the way of comparing, and what could not be shown."""
-    missing = "".join(f'<p class="ddrs-note">{html.escape(text)}</p>' for text in sentences)
     found = mismatches(sets) if len(sets) > 1 else ()
-    if not found:
-        return missing
-    listed = html.escape(" ".join(found))
-    return f'{missing}<div class="ddrs-warning"><b>Compare with care.</b> {listed}</div>'
+    return render("compare/warnings.html", missing=sentences, mismatches=found)
 
 
-def verdict_html(a: ResultSet, b: ResultSet, found: PairedComparison) -> str:
+def verdict_html(a: ResultSet, b: ResultSet, found: PairedComparison) -> Markup:
     """The differences in words: where A certifies more, where less, where nobody can tell."""
-    parts = [_said(d) for d in found.radii if d.verdict != "within the noise"]
-    unclear = [f"{d.radius:g}" for d in found.radii if d.verdict == "within the noise"]
     acr = found.acr
-    if acr is not None and acr.verdict in ("more", "less") and acr.low is not None:
-        high = acr.high or 0.0
-        parts.append(
-            f"<b>{acr.difference:+.3f}</b> average certified radius ({acr.low:+.3f} to {high:+.3f})"
-        )
-    lead = (
-        f"On {counted(found.shared, 'image')} that both have, <b>A</b> ({html.escape(a.title)}) "
-        f"against <b>B</b> ({html.escape(b.title)})"
-    )
-    said = f"{lead}: {'; '.join(parts)}." if parts else f"{lead}: no difference beyond chance."
-    if unclear and parts:
-        said += f" Within the noise at r = {', '.join(unclear)}."
-    return said
-
-
-def _said(d: RadiusDifference) -> str:
-    return (
-        f"<b>{100 * d.difference:+.1f} points</b> at r = {d.radius:g} ({100 * d.low:+.1f} to "
-        f"{100 * d.high:+.1f}; {d.gained} gained, {d.lost} lost)"
+    if acr is not None and (acr.verdict not in ("more", "less") or acr.low is None):
+        acr = None
+    return render(
+        "compare/verdict.html",
+        a=a.title,
+        b=b.title,
+        shared=found.shared,
+        clear=[d for d in found.radii if d.verdict != "within the noise"],
+        unclear=[f"{d.radius:g}" for d in found.radii if d.verdict == "within the noise"],
+        acr=acr,
     )
 
 
@@ -154,15 +120,15 @@ def _origin(s: ResultSet) -> str:
     if s.source is Source.RUN:
         return "A run of this server"
     own = "Shipped with the program" if s.source is Source.REFERENCE else "Imported log"
-    return f"{own}: {html.escape(Dialect(s.dialect).meaning)}"
+    return f"{own}: {Dialect(s.dialect).meaning}"
 
 
 def _noise(s: ResultSet) -> str:
-    training = "" if s.training == "unknown" else f"trained by {html.escape(s.training)}"
+    training = "" if s.training == "unknown" else f"trained by {s.training}"
     if s.data_dependent_training:
         training += " with data-dependent sigma"
     at = "" if s.sigma is None else f" {s.sigma:g}"
-    own = f"an own sigma for every image, from{at}"
+    own = f"its own sigma for every image, from{at}"
     noise = {
         "fixed": f"fixed sigma{at}",
         "ds": own,
@@ -175,16 +141,11 @@ def _noise(s: ResultSet) -> str:
     return said[:1].upper() + said[1:]
 
 
-def _grade(s: ResultSet) -> str:
-    if s.grade is None:
-        return _UNKNOWN_GRADE
-    return f"<b>{s.grade.capitalize()}</b>. {html.escape(s.grade.meaning)}"
-
-
-def _sure(s: ResultSet) -> str:
+def _band(s: ResultSet) -> str:
+    """What the shaded band of its curve means."""
     if s.method == "ds-memory":
-        return "No band: with a memory answers depend on each other. "
+        return "No band: with a memory, the answers depend on each other."
     loss = high_probability_loss(s)
     if loss is None:
-        return "No band: alpha is not recorded. "
-    return f"Band: at most {100 * loss:.1f} points lower, with probability 99.9 %. "
+        return "No band: alpha is not recorded."
+    return f"Band: at most {100 * loss:.1f} points lower, with probability 99.9 %."

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
+from markupsafe import escape
 
 from ddrs_core.dashboard.components.render import component
 from ddrs_core.figures import Figure, encode_figure
@@ -41,12 +42,12 @@ class Board:
             key: identity of the place on the page.
             name: how saved figures begin, as ``name-figure.svg``.
             figures: from ``ddrs_core.figures``, by ``data-figure``.
-            texts: HTML, by ``data-text``; what comes from users or data must be escaped.
+            texts: by ``data-text``; ``Markup`` is inserted as it is, anything else as plain text.
         """
         base = (st.get_option("server.baseUrlPath") or "").strip("/")
         data = {
             "figures": {part: encode_figure(figure) for part, figure in figures.items()},
-            "texts": dict(texts),
+            "texts": {part: str(escape(text)) for part, text in texts.items()},
             "url": f"/{base}{PLOTLY_ROUTE}" if base else PLOTLY_ROUTE,
             "name": name,
             "hidden": HIDDEN_BUTTONS,

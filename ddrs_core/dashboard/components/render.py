@@ -48,7 +48,12 @@ def render(template: str, **values: Any) -> Markup:
 
 def show_html(template: str, **values: Any) -> None:
     """Fill a template and put it on the page."""
-    st.html(str(render(template, **values)))
+    st.html(render(template, **values))
+
+
+def show_lead(text: str) -> None:
+    """Say below a page's title what the page is for."""
+    show_html("lead.html", text=text)
 
 
 def component(script: str, template: str = "") -> Any:
@@ -65,7 +70,7 @@ def component(script: str, template: str = "") -> Any:
     code, style = (_FOLDER / f"{script}{ending}" for ending in (".js", ".css"))
     return st.components.v2.component(
         f"ddrs_{template.removesuffix('.html').replace('/', '_')}",
-        html=str(render(template)),
+        html=render(template),
         css=style.read_text("utf-8") if style.exists() else None,
         js=code.read_text("utf-8"),
         isolate_styles=False,

@@ -129,7 +129,7 @@ def copies_html(view: ExplorerView, moment: Moment) -> Markup:
     return render(
         "explorer/copies.html",
         pictures=_pictures(view.dataset, view.model, view.index, view.seed, sigma),
-        small=view.info.shape[1] <= 64,
+        shape=view.info.shape,
         title="your picture" if view.is_picture else f"image {view.index}",
         names=view.info.class_names,
         label=view.true_label,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import streamlit as st
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from ddrs_core.dashboard.components.board import Board
 from ddrs_core.dashboard.components.progress import progress_html
@@ -78,7 +78,7 @@ def show_certification(view: ExplorerView, jobs: Sequence[Job]) -> None:
             texts[f"card-{i}"] = certificate_card(certificate, title, view.info.class_names)
     first, second = certificates
     if first is not None and second is not None:
-        texts["compare"] = escape(compare(first, second))
+        texts["compare"] = compare(first, second)
     _BOARD.show(
         key="certify_board",
         name=f"{view.dataset}-{view.index}",

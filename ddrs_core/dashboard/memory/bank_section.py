@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-
 import streamlit as st
 import torch
 
@@ -51,8 +49,8 @@ def show_bank(context: BankContext) -> None:
             "growth": bank_growth_figure([b.outcome.value for b in balls]),
         },
         texts={
-            "record": record_html(context.record, names, len({b.prediction for b in balls}), model),
-            "confidence": html.escape(confidence_text(context.record.confidence)),
+            "record": record_html(context.record, len({b.prediction for b in balls}), model),
+            "confidence": confidence_text(context.record.confidence),
         },
     )
     if context.record.stored > MOST_SHOWN:

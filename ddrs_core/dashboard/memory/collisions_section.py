@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import html
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
+from markupsafe import Markup
 
 from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.components.board import PROGRESS_BOARD, Board
 from ddrs_core.dashboard.components.progress import progress_html
+from ddrs_core.dashboard.components.render import render, show_html
 from ddrs_core.dashboard.memory.bank_snapshot import MOST_SHOWN, BankContent, read_content
 from ddrs_core.dashboard.memory.counterexample_section import show_counterexample
 from ddrs_core.dashboard.memory.jobs import Tools, find_job, open_tools, start_job, walk_request
@@ -85,23 +86,23 @@ def _show_pairs(fingerprint: str, content: BankContent, names: Sequence[str]) ->
         )
         return
     st.caption(pairs_text(len(pairs), content))
-    rows = "".join(
-        f"<tr><th scope='row'>ball {balls[p.first].serial} and ball {balls[p.second].serial}</th>"
-        f"<td>{html.escape(class_title(balls[p.first].claimed, names))} and "
-        f"{html.escape(class_title(balls[p.second].claimed, names))}</td>"
-        f"<td>{p.distance.high:.3f}</td><td>{round_down(balls[p.first].claimed_radius)} and "
-        f"{round_down(balls[p.second].claimed_radius)}</td><td>{p.depth:.3f}</td>"
-        f"<td>{balls[p.second].outcome.value}</td></tr>"
-        for p in pairs[:_MOST_PAIRS]
-    )
-    head = "".join(
-        f'<th scope="col">{text}</th>'
-        for text in ("pair", "classes", "distance", "claimed radii", "overlap", "the later one was")
-    )
-    st.html(
-        '<div class="ddrs-scroll" tabindex="0" role="region" aria-label="Deepest collisions">'
-        f'<table class="ddrs-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-        "</div>"
+    met = [(balls[p.first], balls[p.second], p) for p in pairs[:_MOST_PAIRS]]
+    show_html(
+        "table.html",
+        label="Deepest collisions",
+        head=("pair", "classes", "distance", "claimed radii", "overlap", "the later one was"),
+        rows=[
+            (
+                f"ball {a.serial} and ball {b.serial}",
+                f"{class_title(a.claimed, names)} and {class_title(b.claimed, names)}",
+                f"{p.distance.high:.3f}",
+                f"{round_down(a.claimed_radius)} and {round_down(b.claimed_radius)}",
+                f"{p.depth:.3f}",
+                b.outcome.value,
+            )
+            for a, b, p in met
+        ],
+        bold=(),
     )
     known = [
         (a.index, b.index)
@@ -183,7 +184,7 @@ def _draw(job: Job | None, length: float, names: Sequence[str]) -> None:
         figures={"walk": walk_figure(points, length, names)},
         texts={
             "progress": progress,
-            "said": html.escape(said),
+            "said": said,
             "points": _points_html(points, names),
         },
     )
@@ -206,22 +207,23 @@ def walk_text(points: Sequence[WalkPoint], names: Sequence[str]) -> str:
 def _answer(prediction: int, radius: float, names: Sequence[str]) -> str:
     if prediction == ABSTAIN:
         return "abstains"
-    return f"{html.escape(class_title(prediction, names))} within {round_down(radius)}"
+    return f"{class_title(prediction, names)} within {round_down(radius)}"
 
 
-def _points_html(points: Sequence[WalkPoint], names: Sequence[str]) -> str:
-    rows = "".join(
-        f"<tr><th scope='row'>{p.t:.0%} of the way</th><td>{p.certificate.sigma:.3f}</td>"
-        f"<td>{_answer(p.settlement.claimed, p.settlement.claimed_radius, names)}"
-        f"</td><td>{p.settlement.outcome.value}</td>"
-        f"<td>{_answer(p.settlement.prediction, p.settlement.radius, names)}</td></tr>"
-        for p in sorted(points, key=lambda p: p.t)
-    )
-    head = "".join(
-        f'<th scope="col">{t}</th>' for t in ("point", "sigma", "claimed", "outcome", "settled")
-    )
-    return (
-        '<div class="ddrs-scroll" tabindex="0" role="region" aria-label="Points of the walk">'
-        f'<table class="ddrs-table"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-        "</div>"
+def _points_html(points: Sequence[WalkPoint], names: Sequence[str]) -> Markup:
+    return render(
+        "table.html",
+        label="Points of the walk",
+        head=("point", "sigma", "claimed", "outcome", "settled"),
+        rows=[
+            (
+                f"{p.t:.0%} of the way",
+                f"{p.certificate.sigma:.3f}",
+                _answer(p.settlement.claimed, p.settlement.claimed_radius, names),
+                p.settlement.outcome.value,
+                _answer(p.settlement.prediction, p.settlement.radius, names),
+            )
+            for p in sorted(points, key=lambda p: p.t)
+        ],
+        bold=(),
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
 import streamlit as st
+from markupsafe import Markup
 
 from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.components.board import Board
 from ddrs_core.dashboard.components.progress import progress_html
+from ddrs_core.dashboard.components.render import render, show_html
 from ddrs_core.dashboard.memory.attempts import Charged, charge, find_charged, next_alpha
 from ddrs_core.dashboard.memory.bank_snapshot import read_content
 from ddrs_core.dashboard.memory.jobs import (
@@ -30,7 +31,7 @@ from ddrs_core.dashboard.shell.polling import draw_while_moving, redraw
 from ddrs_core.errors import DDRSError, MismatchError
 from ddrs_core.figures.memory import class_title
 from ddrs_core.jobs import Job
-from ddrs_core.smoothing import Certificate, round_down
+from ddrs_core.smoothing import round_down
 from ddrs_core.smoothing.memory.counterexample import Counterexample, NotFound
 
 _PROGRESS = Board("memory/search_board.html")
@@ -133,22 +134,23 @@ def _draw(tools: Tools, index: int, job: Job | None, names: Sequence[str]) -> No
     _show_found(tools, index, latest.result, names)
 
 
-def _show_progress(progress: str, said: str = "") -> None:
-    texts = {"progress": progress, "stage": html.escape(said)}
+def _show_progress(progress: Markup, said: str = "") -> None:
+    texts = {"progress": progress, "stage": said}
     _PROGRESS.show(key="memory_search_progress", name="search", figures={}, texts=texts)
 
 
 def _show_found(tools: Tools, index: int, found: Counterexample, names: Sequence[str]) -> None:
-    st.html(
-        f'<div class="ddrs-outcome">{html.escape(counterexample_text(found, names))}</div>'
-        + pictures_html(
+    show_html(
+        "memory/counterexample.html",
+        said=counterexample_text(found, names),
+        pictures=pictures_html(
             [
                 (found.x, f"x: {titled(tools.dataset, index)}"),
                 (found.other, "x': inside the certified ball of x"),
                 ((0.5 + (found.other - found.x)).clamp(0, 1), "the difference, from grey"),
             ]
-        )
-        + _certificates_html(found, names)
+        ),
+        table=_certificates_html(found, names),
     )
     settlement = found.with_memory()
     x = found.x.numpy()
@@ -159,10 +161,7 @@ def _show_found(tools: Tools, index: int, found: Counterexample, names: Sequence
         said="With the memory, x stored first as ball 0, x' is settled instead. "
         + settlement_text(settlement, names),
     )
-    st.html(
-        '<p class="ddrs-note">The three grades of guarantee; the search has just broken the third, '
-        f"and the memory restores the second:</p>{grades_html()}"
-    )
+    show_html("memory/grades_broken.html", grades=grades_html())
 
 
 def counterexample_text(found: Counterexample, names: Sequence[str]) -> str:
@@ -189,28 +188,27 @@ def confidence_text(found: Counterexample) -> str:
     )
 
 
-def _certificates_html(found: Counterexample, names: Sequence[str]) -> str:
-    rows = (
-        ("x, before the search", found.certificate),
-        ("x', as selected", found.other_certificate),
-        ("x, fresh noise", found.fresh),
-        ("x', fresh noise", found.other_fresh),
-    )
-    body = "".join(_row(title, certificate, names) for title, certificate in rows)
-    head = "".join(
-        f'<th scope="col">{text}</th>'
-        for text in ("certificate", "class", "radius", "sigma", "votes", "seed")
-    )
-    return (
-        '<div class="ddrs-scroll" tabindex="0" role="region" aria-label="The four certificates">'
-        f'<table class="ddrs-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-        "</div>"
-    )
-
-
-def _row(title: str, c: Certificate, names: Sequence[str]) -> str:
-    return (
-        f"<tr><th scope='row'>{html.escape(title)}</th>"
-        f"<td>{html.escape(class_title(c.prediction, names))}</td><td>{round_down(c.radius)}</td>"
-        f"<td>{c.sigma:.3f}</td><td>{c.counts[c.candidate]:,} of {c.n:,}</td><td>{c.seed}</td></tr>"
+def _certificates_html(found: Counterexample, names: Sequence[str]) -> Markup:
+    certificates = {
+        "x, before the search": found.certificate,
+        "x', as selected": found.other_certificate,
+        "x, fresh noise": found.fresh,
+        "x', fresh noise": found.other_fresh,
+    }
+    return render(
+        "table.html",
+        label="The four certificates",
+        head=("certificate", "class", "radius", "sigma", "votes", "seed"),
+        rows=[
+            (
+                title,
+                class_title(c.prediction, names),
+                round_down(c.radius),
+                f"{c.sigma:.3f}",
+                f"{c.counts[c.candidate]:,} of {c.n:,}",
+                c.seed,
+            )
+            for title, c in certificates.items()
+        ],
+        bold=(),
     )

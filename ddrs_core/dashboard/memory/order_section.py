@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -155,7 +154,7 @@ def _draw(job: Job | None, content: BankContent, names: Sequence[str]) -> None:
         },
         texts={
             "progress": progress,
-            "said": html.escape(study_text(study)),
+            "said": study_text(study),
             "changing": _changing_text(study),
         },
     )

@@ -17,6 +17,7 @@ from ddrs_core.dashboard.common.banks import (
     open_context,
     start_over,
 )
+from ddrs_core.dashboard.components.render import show_html
 from ddrs_core.dashboard.memory.texts import grades_html
 from ddrs_core.dashboard.memory.view import Section, widget
 from ddrs_core.dashboard.shell import state_keys as keys
@@ -58,7 +59,7 @@ def pick_bank() -> BankContext:
     )
     st.caption(f"{counted(context.record.stored, 'ball')}. {_standing(context)}")
     _show_actions(context)
-    st.html(f"<h3>What a radius is worth</h3>{grades_html()}")
+    show_html("memory/grades_aside.html", grades=grades_html())
     return context
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +9,7 @@ from functools import cache
 import numpy as np
 import streamlit as st
 import torch
+from markupsafe import Markup
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -17,6 +17,7 @@ from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.components.data_uri import picture_uri
 from ddrs_core.dashboard.components.gallery import show_gallery
 from ddrs_core.dashboard.components.progress import progress_html
+from ddrs_core.dashboard.components.render import render
 from ddrs_core.dashboard.memory.attempts import Charged, charge, find_charged, next_alpha
 from ddrs_core.dashboard.memory.bank_snapshot import BankContent, read_content
 from ddrs_core.dashboard.memory.jobs import (
@@ -57,7 +58,6 @@ from ddrs_core.smoothing import Certificate, get_preset
 from ddrs_core.smoothing.memory.rules import Settlement
 from ddrs_core.store import AlreadyStoredError
 
-_SMALL = 64  # pixels of a side up to which a picture is enlarged without blur
 _NOISE = 0.25  # standard deviation of the noise at the end of the way
 _NEAREST = 12
 _TINY = 1e-12
@@ -236,20 +236,16 @@ def _show_picture(query: Query, dataset: Dataset, view: MemoryView) -> None:
         if view.way is Way.IMAGE:
             pictures.append((dataset[view.target][0], titled(dataset, view.target)))
     moved = f"{query.moved:.3f} from image {view.image}, in l2" if query.moved else "not moved"
-    st.html(pictures_html(pictures) + f'<p class="ddrs-note">{moved}</p>')
+    st.html(pictures_html(pictures) + render("note.html", text=moved))
 
 
-def pictures_html(pictures: list[tuple[Tensor, str]]) -> str:
+def pictures_html(pictures: list[tuple[Tensor, str]]) -> Markup:
     """Images side by side with a caption each."""
-    parts = []
-    for image, caption in pictures:
-        small = "ddrs-pixelated" if max(image.shape[-2:]) <= _SMALL else ""
-        said = html.escape(caption)
-        parts.append(
-            f'<figure><img class="{small}" src="{picture_uri(image)}" alt="{said}">'
-            f"<figcaption>{said}</figcaption></figure>"
-        )
-    return f'<div class="ddrs-pictures">{"".join(parts)}</div>'
+    shown = [
+        {"src": picture_uri(image), "shape": image.shape, "caption": caption}
+        for image, caption in pictures
+    ]
+    return render("pictures.html", pictures=shown)
 
 
 def titled(dataset: Dataset, index: int) -> str:

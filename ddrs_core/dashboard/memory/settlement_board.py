@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Mapping, Sequence
 
+from markupsafe import Markup
 from numpy.typing import ArrayLike
 
 from ddrs_core.dashboard.components.board import Board
@@ -23,7 +23,7 @@ def show_settlement(
     *,
     key: str,
     said: str,
-    progress: str = "",
+    progress: Markup | str = "",
 ) -> None:
     """Draw a settlement, or update the one that stands under the same key.
 
@@ -38,7 +38,7 @@ def show_settlement(
     considered = counted(count, "ball") if count else "No ball"
     touched = "touched the claimed ball or " if settlement.claimed_radius > 0 else ""
     note = f"{considered} {touched}contained the query."
-    texts = {"progress": progress, "said": html.escape(said), "note": note}
+    texts = {"progress": progress, "said": said, "note": note}
     _BOARD.show(key=key, name="settlement", figures=figures, texts=texts)
 
 

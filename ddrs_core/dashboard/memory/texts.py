@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 
+from markupsafe import Markup
+
+from ddrs_core.dashboard.components.render import render
 from ddrs_core.figures.memory import class_title
-from ddrs_core.quantities import counted, noun
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing import ABSTAIN, Certificate, Grade, round_down
 from ddrs_core.smoothing.memory.rules import Outcome, Part, Settlement
 from ddrs_core.store import BankCheck, BankConfidence, BankRecord
 
 _TOUCHING = 1e-9  # l2 distance
+_CHANGES = (Outcome.TRIMMED, Outcome.ADOPTED, Outcome.ENLARGED, Outcome.RESCUED)
 
 
 def settlement_text(s: Settlement, names: Sequence[str]) -> str:
@@ -106,28 +109,16 @@ def charge_text(known: BankConfidence, alpha: float, count: int = 1) -> str:
     )
 
 
-def record_html(record: BankRecord, names: Sequence[str], classes: int, model: str) -> str:
+def record_html(record: BankRecord, classes: int, model: str) -> Markup:
     """The bank in figures."""
-    tallies = record.tallies
-    changed = sum(
-        tallies[o.value]
-        for o in (Outcome.TRIMMED, Outcome.ADOPTED, Outcome.ENLARGED, Outcome.RESCUED)
-    )
-    hits = changed / record.settled if record.settled else 0.0
-    shape = " x ".join(str(size) for size in record.kind.shape)
-    figures = (
-        (f"{record.stored:,}", f"{noun(record.stored, 'ball')} stored"),
-        (f"{classes} of {record.kind.num_classes}", "classes have a ball"),
-        (f"{hits:.0%}", "of the certificates met a ball that changed them"),
-        (f"{tallies['abstained']:,}", "abstained and were rescued by no ball"),
-    )
-    cells = "".join(
-        f"<div><b>{html.escape(number)}</b><span>{said}</span></div>" for number, said in figures
-    )
-    fates = ", ".join(f"{tallies[o.value]:,} {o.value}" for o in Outcome)
-    return (
-        f'<div class="ddrs-figures">{cells}</div><p class="ddrs-note">{fates}. Balls belong to the '
-        f"model {html.escape(model)} and images of {shape} values in {record.kind.pixels}.</p>"
+    changed = sum(record.tallies[outcome.value] for outcome in _CHANGES)
+    return render(
+        "memory/record.html",
+        record=record,
+        classes=classes,
+        changed=changed / record.settled if record.settled else 0.0,
+        outcomes=[outcome.value for outcome in Outcome],
+        model=model,
     )
 
 
@@ -146,7 +137,6 @@ def check_text(check: BankCheck, names: Sequence[str]) -> str:
     return f"{said} The tightest pair is {a} and {b}: {pair.gap:.3g} lies between them."
 
 
-def grades_html() -> str:
+def grades_html() -> Markup:
     """The three grades of guarantee, the strongest first."""
-    items = "".join(f"<li><b>{g.capitalize()}.</b> {html.escape(g.meaning)}</li>" for g in Grade)
-    return f'<ol class="ddrs-sets">{items}</ol>'
+    return render("memory/grades.html", grades=Grade)

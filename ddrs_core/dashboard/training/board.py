@@ -62,7 +62,7 @@ def _show_board(shown: Shown, chosen: int | None) -> None:
     figures: dict[str, Figure] = {
         "curves": training_figure(shown.epochs, shown.total, number, _now(shown))
     }
-    texts = {"progress": progress_html(shown), "outcome": outcome_html(shown)}
+    texts: dict[str, str] = {"progress": progress_html(shown), "outcome": outcome_html(shown)}
     if shown.data_dependent:
         figures["sigmas"] = sigmas_figure(
             shown.epochs, shown.total, shown.sigma, shown.bounds, number

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import math
+from typing import Any
 
+from markupsafe import Markup
+
+from ddrs_core.dashboard.components.progress import progress_bar
+from ddrs_core.dashboard.components.render import render
 from ddrs_core.dashboard.components.thumbnail_routes import thumbnail_url
 from ddrs_core.dashboard.training.selected_run import Shown
 from ddrs_core.data import load_dataset
@@ -22,81 +26,68 @@ _WHY = (
 )
 
 
-def progress_html(shown: Shown) -> str:
-    """How far the run is, as HTML."""
-    if shown.run is None:
-        seconds = sum(e.seconds for e in shown.epochs)
-        words = [
-            f"Example: the training log of the model {shown.name}, which comes with the program",
-            counted(len(shown.epochs), "epoch"),
-            duration(seconds),
-        ]
-        return f'<div class="ddrs-progress"><span>{html.escape(" · ".join(words))}</span></div>'
+def progress_html(shown: Shown) -> Markup:
+    """How far the run is."""
     run = shown.run
-    failed = "ddrs-failed" if run.state in (RunState.FAILED, RunState.INTERRUPTED) else ""
-    done = 1.0 if run.state is RunState.FINISHED else run.progress.done if run.progress else 0.0
-    percent = 100 * done
-    return (
-        f'<div class="ddrs-progress {failed}"><span>{html.escape(_words(run))}</span>'
-        f'<div role="progressbar" aria-label="Training of {html.escape(run.name)}" '
-        f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent:.0f}">'
-        f'<i style="width:{percent:.1f}%"></i></div></div>'
+    if run is None:
+        example = f"Example: the training log of the shipped model {shown.name}"
+        seconds = sum(e.seconds for e in shown.epochs)
+        return progress_bar([example, counted(len(shown.epochs), "epoch"), duration(seconds)])
+    return progress_bar(
+        _state_of(run),
+        1.0 if run.state is RunState.FINISHED else run.progress.done if run.progress else 0.0,
+        label=f"Training of {run.name}",
+        failed=run.state in (RunState.FAILED, RunState.INTERRUPTED),
     )
 
 
-def _words(run: TrainingRun) -> str:
-    """Where a run stands, in one line."""
+def _state_of(run: TrainingRun) -> list[str]:
+    """Where a run stands, in the parts of a line."""
     progress = run.progress
     place = f"epoch {progress.epoch} of {progress.epochs}" if progress and progress.epoch else ""
-    if run.state is RunState.WAITING:
-        ahead = progress.ahead if progress else 0
-        runs = counted(ahead, "run")
-        words = ["waiting", f"{runs} before it on this device"] if ahead else ["starting", place]
-    elif run.state is RunState.RUNNING:
-        assert progress is not None
-        batch = f"batch {progress.batch:,} of {progress.batches:,}"
-        words = ["stopping, its state is being saved" if run.stopping else "training", place, batch]
-        if progress.images_per_second:
-            words.append(f"{counted(round(progress.images_per_second), 'image')}/s")
-        if progress.seconds_left is not None:
-            words.append(f"{duration(progress.seconds_left)} left")
-    elif run.state is RunState.MEASURING:
-        words = ["trained, measuring its accuracy on test images", place]
-    elif run.state is RunState.STOPPED:
-        words = ["stopped", place, "Resume goes on where it was"]
-    elif run.state is RunState.INTERRUPTED:
-        words = [
-            "interrupted",
-            place,
-            "its process ended unasked, as when a machine restarts",
-            "Resume goes on from the last saved state",
-        ]
-    elif run.state is RunState.FAILED:
-        words = ["failed", run.error]
-    else:
-        words = ["finished", counted(run.config["epochs"], "epoch")]
-    return " · ".join(word for word in words if word)
+    match run.state:
+        case RunState.WAITING if progress and progress.ahead:
+            return ["waiting", f"{counted(progress.ahead, 'run')} before it on this device"]
+        case RunState.WAITING:
+            return ["starting", place]
+        case RunState.RUNNING:
+            assert progress is not None
+            speed, left = progress.images_per_second, progress.seconds_left
+            return [
+                "stopping, its state is being saved" if run.stopping else "training",
+                place,
+                f"batch {progress.batch:,} of {progress.batches:,}",
+                f"{counted(round(speed), 'image')}/s" if speed else "",
+                f"{duration(left)} left" if left is not None else "",
+            ]
+        case RunState.MEASURING:
+            return ["trained, measuring its accuracy on test images", place]
+        case RunState.STOPPED:
+            return ["stopped", place, "Resume continues where it was"]
+        case RunState.INTERRUPTED:
+            return [
+                "interrupted",
+                place,
+                "its process ended unexpectedly, as when a machine restarts",
+                "Resume continues from the last saved state",
+            ]
+        case RunState.FAILED:
+            return ["failed", run.error]
+    return ["finished", counted(run.config["epochs"], "epoch")]
 
 
-def outcome_html(shown: Shown) -> str:
+def outcome_html(shown: Shown) -> Markup:
     """What came out, or a warning that nothing will."""
     last = shown.epochs[-1] if shown.epochs else None
-    if last is not None and not math.isfinite(last.loss):
-        return (
-            f"<b>The loss is no longer a number</b> since epoch {_first_broken(shown)}: training "
-            "has diverged. Start again with a smaller learning rate."
-        )
-    excluded = html.escape(last.excluded) if last is not None else ""
     card = _card(shown)
-    if card is None or not card.accuracy:
-        return excluded
-    said = ", ".join(
-        f"<b>{share:.1%}</b> {html.escape(name.replace('noise', 'under noise'))}"
-        for name, share in card.accuracy.items()
+    return render(
+        "training/outcome.html",
+        broken=next((e.epoch for e in shown.epochs if not math.isfinite(e.loss)), None)
+        if last is not None and not math.isfinite(last.loss)
+        else None,
+        accuracy=card.accuracy if card is not None else {},
+        excluded=last.excluded if last is not None else "",
     )
-    return (
-        f"On test images, every noisy copy judged alone, without a vote: {said} right. {excluded}"
-    ).rstrip()
 
 
 def _card(shown: Shown) -> ModelCard | None:
@@ -107,10 +98,6 @@ def _card(shown: Shown) -> ModelCard | None:
         return read_card(shown.run.files.model) if shown.run.state is RunState.FINISHED else None
     except DDRSError:
         return None
-
-
-def _first_broken(shown: Shown) -> int:
-    return next(e.epoch for e in shown.epochs if not math.isfinite(e.loss))
 
 
 def sigma_texts(shown: Shown, at: EpochSummary | None) -> dict[str, str]:
@@ -146,30 +133,28 @@ def _moved(shown: Shown, at: EpochSummary) -> str:
     assert at.sigma is not None
     below = sorted((s, i) for i, s in at.sigma.moved if s < shown.sigma)
     above = sorted(((s, i) for i, s in at.sigma.moved if s > shown.sigma), reverse=True)
-    rows = []
-    for title, found in (("Less noise than at the start", below), ("More noise", above)):
-        if found:
-            pictures = "".join(_picture(shown.config["dataset"], i, s) for s, i in found)
-            heading = f'<p class="ddrs-note">{title}</p>'
-            rows.append(f'<div>{heading}<div class="ddrs-copies">{pictures}</div></div>')
-    if not rows:
+    if not below and not above:
         start = shown.config["data_dependent"].get("start", 0)
         wait = f" They begin to move after {counted(int(start), 'epoch')}." if start else ""
         return f"No sigma has moved yet.{wait}"
-    return f'<div class="ddrs-stack">{"".join(rows)}</div>'
+    rows = [
+        (title, [_image(shown.config["dataset"], i, s) for s, i in found])
+        for title, found in (("Less noise than at the start", below), ("More noise", above))
+        if found
+    ]
+    return render("training/moved.html", rows=rows)
 
 
-def _picture(name: str, index: int, sigma: float) -> str:
-    """A training image with its label and sigma; words alone where the data set is not here."""
+def _image(name: str, index: int, sigma: float) -> dict[str, Any]:
+    """A training image with its sigma; without its picture where the data set is not available."""
+    known: dict[str, Any] = {"index": index, "sigma": sigma, "src": ""}
     try:
         dataset = load_dataset(name, "train")
         label = dataset.label(index)
     except DDRSError:
-        return f"<figure><figcaption>image {index}<br><b>{sigma:.3f}</b></figcaption></figure>"
-    said = "no label" if label is None else html.escape(dataset.info.class_names[label])
-    small = "ddrs-pixelated" if max(dataset.info.shape[1:]) <= 64 else ""
-    return (
-        f'<figure><img class="{small}" src="{html.escape(thumbnail_url(dataset, index))}" '
-        f'alt="training image {index}, class {said}" title="training image {index}">'
-        f"<figcaption>{said}<br><b>{sigma:.3f}</b></figcaption></figure>"
-    )
+        return known
+    return known | {
+        "src": thumbnail_url(dataset, index),
+        "label": "no label" if label is None else dataset.info.class_names[label],
+        "shape": dataset.info.shape,
+    }

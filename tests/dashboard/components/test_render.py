@@ -36,6 +36,9 @@ class Hostile(str):
             raise AttributeError(name)
         return self
 
+    def __contains__(self, part: object) -> bool:
+        return self.truth
+
     def __call__(self, *args: object, **kwargs: object) -> Hostile:
         return self
 
