@@ -19,6 +19,8 @@ from ddrs_core.figures.palette import (
     Figure,
     axis,
     layout,
+    line,
+    markers,
 )
 from ddrs_core.smoothing.memory.arrival_order import OrderStudy
 from ddrs_core.smoothing.memory.geometry import Embedding
@@ -49,24 +51,20 @@ def bank_map_figure(
         of = np.flatnonzero(classes == prediction)
         wrong = embedding.distortion.by_point[of]
         data.append(
-            {
-                "type": "scattergl",
-                "mode": "markers",
-                "name": class_title(prediction, class_names),
-                "x": embedding.points[of, 0],
-                "y": embedding.points[of, 1],
-                "customdata": np.stack([numbers[of], held[of], wrong], axis=1).tolist(),
-                "marker": {
-                    "color": class_hue(prediction),
-                    "symbol": class_symbol(prediction),
-                    "size": size[of],
-                    "opacity": 0.7,
-                    "line": {"color": MUTED, "width": 0.5},
-                },
-                "hovertemplate": "ball %{customdata[0]}: radius %{customdata[1]:.3f}<br>distances "
-                "from here deviate by %{customdata[2]:.0%} on this map<extra>%{fullData.name}"
-                "</extra>",
-            }
+            markers(
+                embedding.points[of, 0],
+                embedding.points[of, 1],
+                class_hue(prediction),
+                size[of],
+                type="scattergl",
+                symbol=class_symbol(prediction),
+                opacity=0.7,
+                edge=(MUTED, 0.5),
+                name=class_title(prediction, class_names),
+                customdata=np.stack([numbers[of], held[of], wrong], axis=1).tolist(),
+                hover="ball %{customdata[0]}: radius %{customdata[1]:.3f}<br>distances from "
+                "here deviate by %{customdata[2]:.0%} on this map<extra>%{fullData.name}</extra>",
+            )
         )
     return {
         "data": data,
@@ -92,17 +90,8 @@ def bank_growth_figure(outcomes: Sequence[str]) -> Figure:
         if not hits.any():
             continue
         hue = OUTCOME_HUES[Outcome(kind)] if kind in known else MUTED
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "name": kind,
-                "x": arrived,
-                "y": np.cumsum(hits).astype(np.int32),
-                "line": {"color": hue, "shape": "hv"},
-                "hovertemplate": "arrival %{x}: by now %{y} " + kind + "<extra></extra>",
-            }
-        )
+        so_far, hover = np.cumsum(hits).astype(np.int32), "arrival %{x}: by now %{y} " + kind
+        data.append(line(arrived, so_far, hue, 2, shape="hv", name=kind, hover=hover))
     return {
         "data": data,
         "layout": layout(
@@ -193,27 +182,21 @@ def changing_images_figure(study: OrderStudy, ids: Sequence[int], most: int = 30
 
 def _histogram(values: np.ndarray, edges: np.ndarray, name: str, hue: str, dash: str) -> Figure:
     counts, _ = np.histogram(values, edges)
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "x": edges,
-        "y": np.append(counts, 0).astype(np.int32),
-        "line": {"color": hue, "width": 2, "dash": dash, "shape": "hv"},
-        "fill": "tozeroy" if dash == "solid" else "none",
-        "hovertemplate": "from %{x:.3f}: %{y} " + name + "<extra></extra>",
-    }
+    return line(
+        edges,
+        np.append(counts, 0).astype(np.int32),
+        hue,
+        2,
+        dash=dash,
+        shape="hv",
+        name=name,
+        fill="tozeroy" if dash == "solid" else "none",
+        hover="from %{x:.3f}: %{y} " + name,
+    )
 
 
 def _orders(
     radii: np.ndarray, changed: np.ndarray, name: str, hue: str, symbol: str, size: int
 ) -> Figure:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": name,
-        "x": radii,
-        "y": changed,
-        "marker": {"color": hue, "symbol": symbol, "size": size, "opacity": 0.7},
-        "hovertemplate": name + ": mean radius %{x:.4f}, %{y:.1%} changed<extra></extra>",
-    }
+    hover = name + ": mean radius %{x:.4f}, %{y:.1%} changed"
+    return markers(radii, changed, hue, size, symbol=symbol, opacity=0.7, name=name, hover=hover)

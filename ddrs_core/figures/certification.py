@@ -12,12 +12,11 @@ from ddrs_core.figures.palette import (
     START_COLOUR,
     Figure,
     axis,
+    horizontal,
     layout,
+    see_through,
 )
 from ddrs_core.smoothing import Bound, VoteProgress
-
-_FILL = {START_COLOUR: "rgba(204,121,167,0.25)", CHOSEN_COLOUR: "rgba(0,158,115,0.25)"}
-
 
 _HALF = {  # what it means to stay below one half
     Bound.ONE_SIDED: "below one half: abstain",
@@ -55,7 +54,7 @@ def interval_figure(
                 **edge,
                 "y": low,
                 "fill": "tonexty",
-                "fillcolor": _FILL[colour],
+                "fillcolor": see_through(colour, 0.25),
                 "hovertemplate": "after %{x:,} samples: p_A above %{y:.4f}<extra></extra>",
             },
             {
@@ -73,17 +72,7 @@ def interval_figure(
         "layout": layout(
             xaxis=axis("samples counted", range=[0, n * 1.03]),
             yaxis=axis("p_A", range=[max(0.0, lowest), 1.02]),
-            shapes=[
-                {
-                    "type": "line",
-                    "xref": "paper",
-                    "x0": 0,
-                    "x1": 1,
-                    "y0": 0.5,
-                    "y1": 0.5,
-                    "line": {"color": MUTED, "width": 1.5, "dash": "dash"},
-                }
-            ],
+            shapes=[horizontal(0.5, MUTED, "dash")],
             annotations=[
                 {
                     "xref": "paper",

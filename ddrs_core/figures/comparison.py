@@ -20,6 +20,8 @@ from ddrs_core.figures.palette import (
     axis,
     layout,
     literal_text,
+    markers,
+    see_through,
 )
 from ddrs_core.runs.results.comparison import (
     RHO,
@@ -109,16 +111,18 @@ def radius_against_radius_figure(pairs: Pairs, a: ResultSet, b: ResultSet) -> Fi
     end = 1.05 * max([largest, *(cap for cap in caps if cap is not None)])
     return {
         "data": [
-            {
-                "type": "scattergl",
-                "mode": "markers",
-                "name": name,
-                "x": pairs.radii_b[held],
-                "y": pairs.radii_a[held],
-                "customdata": pairs.indices[held],
-                "marker": {"color": colour, "symbol": symbol, "size": 7, "opacity": 0.8},
-                "hovertemplate": "image %{customdata}: %{y:.3f} against %{x:.3f}<extra></extra>",
-            }
+            markers(
+                pairs.radii_b[held],
+                pairs.radii_a[held],
+                colour,
+                7,
+                type="scattergl",
+                name=name,
+                customdata=pairs.indices[held],
+                symbol=symbol,
+                opacity=0.8,
+                hover="image %{customdata}: %{y:.3f} against %{x:.3f}",
+            )
             for name, held, colour, symbol in groups
         ],
         "layout": layout(
@@ -137,8 +141,8 @@ def _hue(training: str, sets: Sequence[ResultSet]) -> str:
     if training in _HUES:
         return _HUES[training]
     others = dict.fromkeys(s.training for s in sets if s.training not in _HUES)
-    place = list(others).index(training) if training in others else len(others)
-    return _OTHER_HUES[place % len(_OTHER_HUES)]
+    position = list(others).index(training) if training in others else len(others)
+    return _OTHER_HUES[position % len(_OTHER_HUES)]
 
 
 def _steps(radii: np.ndarray, accuracy: np.ndarray, end: float, name: str, line: Figure) -> Figure:
@@ -158,7 +162,6 @@ def _band(curve: Curve, name: str, colour: str, end: float) -> list[Figure]:
     """The shaded part between the curve and what is sure."""
     if curve.lower is None:
         return []
-    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     quiet = {"hoverinfo": "skip", "showlegend": False, "legendgroup": f"band {name}"}
     line = {"color": colour, "width": 0}
     upper = _steps(curve.radii, curve.accuracy, end, f"{name}: upper edge", line)
@@ -171,7 +174,7 @@ def _band(curve: Curve, name: str, colour: str, end: float) -> list[Figure]:
             **lower,
             **quiet,
             "fill": "tonexty",
-            "fillcolor": f"rgba({red},{green},{blue},0.22)",
+            "fillcolor": see_through(colour, 0.22),
         },
     ]
 

@@ -14,6 +14,9 @@ from ddrs_core.figures.palette import (
     Figure,
     axis,
     layout,
+    line,
+    markers,
+    see_through,
 )
 from ddrs_core.smoothing import RadiusCurve
 
@@ -70,46 +73,31 @@ def radius_at(curve: RadiusCurve, sigma: float) -> float:
 
 
 def _band(curve: RadiusCurve) -> list[Figure]:
-    common = {"type": "scatter", "mode": "lines", "x": curve.sigmas, "hoverinfo": "skip"}
-    hidden = {"line": {"width": 0, "color": RADIUS_COLOUR}, "showlegend": False}
+    fill = {"fill": "tonexty", "fillcolor": see_through(RADIUS_COLOUR, 0.25)}
     return [
-        {**common, **hidden, "y": curve.high},
-        {
-            **common,
-            "y": curve.low,
-            "name": "95 % band",
-            "line": {"width": 0},
-            "fill": "tonexty",
-            "fillcolor": "rgba(230,159,0,0.25)",
-        },
+        line(curve.sigmas, curve.high, RADIUS_COLOUR, 0, showlegend=False),
+        line(curve.sigmas, curve.low, RADIUS_COLOUR, 0, name="95 % band", **fill),
     ]
 
 
 def _cap(curve: RadiusCurve) -> Figure:
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "x": curve.sigmas,
-        "y": curve.cap,
-        "name": "cap for N",
-        "line": {"color": ORANGE, "width": 1.5, "dash": "dash"},
-        "hovertemplate": "most that N samples can prove at sigma %{x:.3f}: %{y:.3f}<extra></extra>",
-    }
+    hover = "most that N samples can prove at sigma %{x:.3f}: %{y:.3f}"
+    return line(curve.sigmas, curve.cap, ORANGE, 1.5, dash="dash", name="cap for N", hover=hover)
 
 
 def _estimate(curve: RadiusCurve, class_names: tuple[str, ...]) -> list[Figure]:
     names = [class_names[c] for c in curve.prediction]
-    line = {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "x": curve.sigmas,
-        "y": curve.radius,
-        "name": "R(sigma)",
-        "line": {"color": RADIUS_COLOUR, "width": 2.5},
-        "marker": {"size": 5},
-        "text": names,
-        "hovertemplate": "sigma %{x:.3f}: R about %{y:.3f} for class %{text}<extra></extra>",
-    }
+    estimate = line(
+        curve.sigmas,
+        curve.radius,
+        RADIUS_COLOUR,
+        2.5,
+        mode="lines+markers",
+        name="R(sigma)",
+        marker={"size": 5},
+        text=names,
+        hover="sigma %{x:.3f}: R about %{y:.3f} for class %{text}",
+    )
     switched = curve.prediction != curve.prediction[0]
     other = {
         "type": "scatter",
@@ -120,34 +108,14 @@ def _estimate(curve: RadiusCurve, class_names: tuple[str, ...]) -> list[Figure]:
         "hoverinfo": "skip",
         "marker": {"symbol": "x-thin", "size": 9, "line": {"width": 2, "color": ORANGE}},
     }
-    return [line, other] if switched.any() else [line]
+    return [estimate, other] if switched.any() else [estimate]
 
 
 def _mark(
     curve: RadiusCurve | None, sigma: float, name: str, colour: str, symbol: str, top: float
 ) -> list[Figure]:
-    stem = {
-        "type": "scatter",
-        "mode": "lines",
-        "x": [sigma, sigma],
-        "y": [0, top],
-        "line": {"color": colour, "width": 1.5, "dash": "dot"},
-        "showlegend": False,
-        "hoverinfo": "skip",
-    }
+    stem = line([sigma, sigma], [0, top], colour, 1.5, dash="dot", showlegend=False)
     height = radius_at(curve, sigma) if curve is not None else 0.0
-    point = {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [sigma],
-        "y": [height],
-        "name": name,
-        "marker": {
-            "color": colour,
-            "size": 13,
-            "symbol": symbol,
-            "line": {"color": MUTED, "width": 1},
-        },
-        "hovertemplate": f"{name} = {sigma:.4f}<extra></extra>",
-    }
+    hover, edge = f"{name} = {sigma:.4f}", (MUTED, 1.0)
+    point = markers([sigma], [height], colour, 13, symbol=symbol, edge=edge, name=name, hover=hover)
     return [stem, point]

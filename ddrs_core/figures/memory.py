@@ -19,6 +19,10 @@ from ddrs_core.figures.palette import (
     Figure,
     axis,
     layout,
+    line,
+    markers,
+    see_through,
+    vertical,
 )
 from ddrs_core.smoothing.certificate import ABSTAIN, round_down
 from ddrs_core.smoothing.memory.collisions import WalkPoint
@@ -28,6 +32,7 @@ from ddrs_core.smoothing.memory.rules import Ball, Outcome, Part, Settlement
 _HUES = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, *MORE_HUES)
 _SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "triangle-down", "star")
 _UNIT = "l2 distance (pixels in [0, 1])"
+_FILL = 0.15  # opacity
 _TURN = np.linspace(0, 2 * np.pi, 181)
 
 OUTCOME_HUES = {
@@ -124,39 +129,24 @@ def ruler_figure(settlement: Settlement, class_names: Sequence[str] = ()) -> Fig
     for name, part in zip(names, parts, strict=True):
         d, r = part.distance.high, part.ball.radius
         hue = class_hue(part.ball.prediction)
-        overlap = settlement.claimed_radius + r - d
-        said = _part_text(part, class_names)
+        marker = {"color": hue, "size": [1, 13, 1], "line": {"color": TEXT, "width": 1}}
         data.append(
-            {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "x": [d - r, d, d + r],
-                "y": [name] * 3,
-                "line": {"color": hue, "width": 7},
-                "showlegend": False,
-                "marker": {
-                    "color": hue,
-                    "size": [1, 13, 1],
-                    "symbol": class_symbol(part.ball.prediction),
-                    "line": {"color": TEXT, "width": 1},
-                },
-                "hovertemplate": said + "<extra></extra>",
-            }
+            line(
+                [d - r, d, d + r],
+                [name] * 3,
+                hue,
+                7,
+                mode="lines+markers",
+                marker={**marker, "symbol": class_symbol(part.ball.prediction)},
+                hover=_part_text(part, class_names),
+            )
         )
         if part.conflicts:
-            start = max(d - r, -settlement.claimed_radius)
-            data.append(
-                {
-                    "type": "scatter",
-                    "mode": "lines",
-                    "y": [name] * 2,
-                    "x": [start, min(d + r, settlement.claimed_radius)],
-                    "line": {"color": TEXT, "width": 3, "dash": "dot"},
-                    "showlegend": False,
-                    "hovertemplate": f"overlap {max(0.0, overlap):.4f}<extra></extra>",
-                }
-            )
-    shapes = [_upright(0.0, TEXT, "solid", 1.0), *_band(settlement)]
+            claimed = settlement.claimed_radius
+            ends = [max(d - r, -claimed), min(d + r, claimed)]
+            hover = f"overlap {max(0.0, claimed + r - d):.4f}"
+            data.append(line(ends, [name] * 2, TEXT, 3, dash="dot", hover=hover))
+    shapes = [vertical(0.0, TEXT, "solid", 1.0), *_band(settlement)]
     return {
         "data": data,
         "layout": layout(
@@ -182,10 +172,8 @@ def walk_figure(
     data: list[Figure] = []
     for number, point in enumerate(points):
         s, centre = point.settlement, (point.t * length, 0.0)
-        claimed, answer = (
-            class_title(s.claimed, class_names),
-            class_title(s.prediction, class_names),
-        )
+        claimed = class_title(s.claimed, class_names)
+        answer = class_title(s.prediction, class_names)
         said = (
             f"arrival {number + 1}, t = {point.t:.3f}, sigma {point.certificate.sigma:.3f}<br>"
             f"claimed: {claimed} within {round_down(s.claimed_radius, 4)}<br>"
@@ -220,19 +208,12 @@ def _circle(
     dash: str = "solid",
     width: float = 2.0,
 ) -> Figure:
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "x": centre[0] + radius * np.cos(_TURN),
-        "y": centre[1] + radius * np.sin(_TURN),
-        "line": {"color": class_hue(prediction), "width": width, "dash": dash},
-        "hovertemplate": said + "<extra></extra>",
-    }
+    x, y = centre[0] + radius * np.cos(_TURN), centre[1] + radius * np.sin(_TURN)
+    return line(x, y, class_hue(prediction), width, dash=dash, name=name, hover=said)
 
 
 def _filled(circle: Figure) -> Figure:
-    return circle | {"fill": "toself", "fillcolor": _see_through(circle["line"]["color"])}
+    return circle | {"fill": "toself", "fillcolor": see_through(circle["line"]["color"], _FILL)}
 
 
 def _part(part: Part, point: list[float], class_names: Sequence[str]) -> list[Figure]:
@@ -252,20 +233,16 @@ def _dimmed(ball: Ball, section: Section, class_names: Sequence[str]) -> Figure:
 
 
 def _centre(at: tuple[float, float], prediction: int, name: str, said: str) -> Figure:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "name": name,
-        "x": [at[0]],
-        "y": [at[1]],
-        "marker": {
-            "color": class_hue(prediction),
-            "symbol": class_symbol(prediction),
-            "size": 11,
-            "line": {"color": TEXT, "width": 1.5},
-        },
-        "hovertemplate": said + "<extra></extra>",
-    }
+    return markers(
+        [at[0]],
+        [at[1]],
+        class_hue(prediction),
+        11,
+        symbol=class_symbol(prediction),
+        edge=(TEXT, 1.5),
+        name=name,
+        hover=said,
+    )
 
 
 def _reason(settlement: Settlement, parts: Sequence[Part], plane: Plane) -> list[Figure]:
@@ -276,17 +253,9 @@ def _reason(settlement: Settlement, parts: Sequence[Part], plane: Plane) -> list
         d = float(np.hypot(*point))
         way = point / d if d > 0 else np.array([1.0, 0.0])
         end = (d - part.ball.radius) * way  # inside the ball: away from its centre
-        return [
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "x": [0.0, float(end[0])],
-                "y": [0.0, float(end[1])],
-                "name": "to the surface that decided",
-                "line": {"color": TEXT, "width": 3},
-                "hovertemplate": f"slack {part.slack:.4f}<extra></extra>",
-            }
-        ]
+        x, y = [0.0, float(end[0])], [0.0, float(end[1])]
+        name, hover = "to the surface that decided", f"slack {part.slack:.4f}"
+        return [line(x, y, TEXT, 3, name=name, hover=hover)]
     return []
 
 
@@ -315,36 +284,17 @@ def _band(settlement: Settlement) -> list[Figure]:
                 "yref": "paper",
                 "y0": 0,
                 "y1": 1,
-                "fillcolor": _see_through(hue),
+                "fillcolor": see_through(hue, _FILL),
                 "layer": "below",
                 "line": {"color": hue, "width": 1.5, "dash": "dash"},
             }
         )
     if held > 0:
         hue = class_hue(settlement.prediction)
-        shown += [_upright(side * held, hue, "solid", 2.5) for side in (-1, 1)]
+        shown += [vertical(side * held, hue, "solid", 2.5) for side in (-1, 1)]
     return shown
 
 
-def _upright(x: float, colour: str, dash: str, width: float) -> Figure:
-    return {
-        "type": "line",
-        "x0": x,
-        "x1": x,
-        "yref": "paper",
-        "y0": 0,
-        "y1": 1,
-        "line": {"color": colour, "width": width, "dash": dash},
-    }
-
-
-def _see_through(hue: str) -> str:
-    if hue == MUTED:
-        return "rgba(0,0,0,0)"
-    red, green, blue = (int(hue[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.15)"
-
-
 def _quiet(trace: Figure) -> Figure:
-    """Without a place in the legend."""
+    """Not in the legend."""
     return trace | {"showlegend": False}

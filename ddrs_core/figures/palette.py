@@ -64,6 +64,78 @@ def axis(title: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+def line(x: Any, y: Any, colour: str, width: float, *, hover: str = "", **more: Any) -> Figure:
+    """A line; ``dash`` and ``shape`` are those of its style, all else belongs to the trace."""
+    style = {key: more.pop(key) for key in ("dash", "shape") if key in more}
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": x,
+        "y": y,
+        "line": {"color": colour, "width": width, **style},
+        **_hover(hover),
+        **more,
+    }
+
+
+def markers(
+    x: Any,
+    y: Any,
+    colour: str,
+    size: Any,
+    *,
+    hover: str = "",
+    edge: tuple[str, float] | None = None,
+    **more: Any,
+) -> Figure:
+    """Points; ``edge`` is the colour and the width of their outline, ``symbol`` and ``opacity``
+    belong to the marker, all else to the trace."""
+    style = {key: more.pop(key) for key in ("symbol", "opacity") if key in more}
+    if edge is not None:
+        style["line"] = {"color": edge[0], "width": edge[1]}
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": x,
+        "y": y,
+        "marker": {"color": colour, "size": size, **style},
+        **_hover(hover),
+        **more,
+    }
+
+
+def _hover(text: str) -> dict[str, str]:
+    if not text:
+        return {"hoverinfo": "skip"}
+    return {"hovertemplate": text if "<extra>" in text else f"{text}<extra></extra>"}
+
+
+def vertical(x: float, colour: str, dash: str, width: float = 1.5) -> Figure:
+    """A line across the figure, from bottom to top."""
+    style = {"color": colour, "width": width, "dash": dash}
+    return {"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1, "line": style}
+
+
+def horizontal(y: float, colour: str, dash: str, width: float = 1.5, *, yref: str = "y") -> Figure:
+    """A line across the figure, from left to right."""
+    style = {"color": colour, "width": width, "dash": dash}
+    ends = {"xref": "paper", "x0": 0, "x1": 1, "yref": yref, "y0": y, "y1": y}
+    return {"type": "line", **ends, "line": style}
+
+
+def rgb(hue: str) -> tuple[int, int, int]:
+    """The parts of a colour such as ``#0072B2``."""
+    red, green, blue = (int(hue[i : i + 2], 16) for i in (1, 3, 5))
+    return red, green, blue
+
+
+def see_through(hue: str, opacity: float) -> str:
+    """A colour for areas; of the theme's own, of which only the browser knows, none."""
+    if hue in (TEXT, MUTED):
+        return "rgba(0,0,0,0)"
+    return f"rgba{(*rgb(hue), opacity)}".replace(" ", "")
+
+
 def literal_text(text: str) -> str:
     """Somebody's text for a place where Plotly would read markup."""
     return html.escape(text, quote=False)

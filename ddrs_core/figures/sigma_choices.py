@@ -15,7 +15,10 @@ from ddrs_core.figures.palette import (
     START_COLOUR,
     Figure,
     axis,
+    horizontal,
     layout,
+    line,
+    markers,
 )
 from ddrs_core.runs.results.comparison import cap_over_sigma
 from ddrs_core.runs.results.results import ResultSet
@@ -53,32 +56,24 @@ def radius_against_sigma_figure(results: ResultSet) -> Figure:
     top = 1.05 * float(np.max(results.sigmas[known], initial=0.1))
     high = 1.05 * float(np.max(results.radii, initial=0.1))
     data: list[Figure] = [
-        {
-            "type": "scattergl",
-            "mode": "markers",
-            "name": name,
-            "x": results.sigmas[known & held],
-            "y": results.radii[known & held],
-            "customdata": results.indices[known & held],
-            "marker": {"color": colour, "symbol": symbol, "size": 7, "opacity": 0.8},
-            "hovertemplate": "image %{customdata}: radius %{y:.3f} at sigma %{x:.3f}"
-            "<extra></extra>",
-        }
+        markers(
+            results.sigmas[known & held],
+            results.radii[known & held],
+            colour,
+            7,
+            type="scattergl",
+            name=name,
+            customdata=results.indices[known & held],
+            symbol=symbol,
+            opacity=0.8,
+            hover="image %{customdata}: radius %{y:.3f} at sigma %{x:.3f}",
+        )
         for name, held, colour, symbol in _outcomes(results)
     ]
     slope = cap_over_sigma(results)
     if slope is not None:
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "lines",
-                "x": np.array([0.0, top]),
-                "y": np.array([0.0, slope * top]),
-                "name": "cap for N",
-                "hoverinfo": "skip",
-                "line": {"color": RADIUS_COLOUR, "width": 1.5, "dash": "dash"},
-            }
-        )
+        ends = np.array([0.0, top])
+        data.append(line(ends, slope * ends, RADIUS_COLOUR, 1.5, dash="dash", name="cap for N"))
     return {
         "data": data,
         "layout": layout(
@@ -115,22 +110,11 @@ def _box(results: ResultSet, held: np.ndarray, name: str, colour: str) -> Figure
 
 def _boxes(results: ResultSet, boxes: list[Figure], title: str) -> Figure:
     start = results.sigma if results.method != "fixed" else None
-    shapes = [
-        {
-            "type": "line",
-            "xref": "paper",
-            "x0": 0,
-            "x1": 1,
-            "y0": start,
-            "y1": start,
-            "line": {"color": START_COLOUR, "width": 1.5, "dash": "dot"},
-        }
-    ]
     return {
         "data": boxes,
         "layout": layout(
             showlegend=False,
-            shapes=[] if start is None else shapes,
+            shapes=[] if start is None else [horizontal(start, START_COLOUR, "dot")],
             xaxis=axis(title, type="category", showticklabels=len(boxes) <= _FEW),
             yaxis=axis(_SIGMA, rangemode="tozero"),
         ),

@@ -21,7 +21,12 @@ from ddrs_core.figures.palette import (
     TEXT,
     Figure,
     axis,
+    horizontal,
     layout,
+    line,
+    markers,
+    rgb,
+    vertical,
 )
 from ddrs_core.training import EpochSummary, SigmaSummary
 
@@ -47,14 +52,24 @@ def training_figure(
     number = np.array([e.epoch for e in epochs], dtype=np.int32)
     loss = np.array([e.loss for e in epochs], dtype=np.float64)
     accuracy = np.array([e.accuracy for e in epochs], dtype=np.float64)
+    mode = "lines+markers" if len(epochs) < 3 else "lines"
     data = [
-        _line(number, loss, "loss", ORANGE, "y", "epoch %{x}: loss %{y:.4f}"),
-        _line(number, accuracy, "noisy accuracy", BLUE, "y2", "epoch %{x}: %{y:.1%} right"),
+        line(number, loss, ORANGE, 2.5, name="loss", mode=mode, hover="epoch %{x}: loss %{y:.4f}"),
+        line(
+            number,
+            accuracy,
+            BLUE,
+            2.5,
+            name="noisy accuracy",
+            mode=mode,
+            yaxis="y2",
+            hover="epoch %{x}: %{y:.1%} right",
+        ),
     ]
     for at in (e for e in epochs if e.epoch == shown):
-        data += [_dot(at.epoch, at.loss, ORANGE, "y"), _dot(at.epoch, at.accuracy, BLUE, "y2")]
+        data += _pair(at.epoch, at.loss, at.accuracy, 11, edge=(MUTED, 1.0))
     if now is not None:
-        data += [_ring(now[0], now[1], ORANGE, "y"), _ring(now[0], now[2], BLUE, "y2")]
+        data += _pair(*now, 10, symbol="circle-open")
     heights = [*loss.tolist(), *([now[1]] if now is not None else [])]
     top = max([h for h in heights if math.isfinite(h)], default=1.0)
     return {
@@ -92,6 +107,9 @@ def sigmas_figure(
     at = next((pair for pair in known if pair[0] == shown), known[-1] if known else None)
     bars = _bars(at[1] if at is not None else None)
     top = float(np.max(bars["y"], initial=0.0)) or 1.0
+    shapes = [vertical(sigma_0, START_COLOUR, "dot")]
+    if at is not None:
+        shapes.append(horizontal(at[0], SIGMA_COLOUR, "solid", 2.0, yref="y2"))
     return {
         "data": [bars, _medians(known)],
         "layout": layout(
@@ -99,7 +117,7 @@ def sigmas_figure(
             bargap=0.06,
             margin={"l": 56, "r": 16, "t": 26, "b": 46},
             images=[_picture(known)] if known else [],
-            shapes=[_stem(sigma_0), *([_level(at[0])] if at is not None else [])],
+            shapes=shapes,
             annotations=[_label(sigma_0)],
             xaxis=axis("noise level sigma", range=list(bounds), anchor="y2", domain=[0, 1]),
             yaxis=axis(
@@ -144,16 +162,15 @@ def _medians(known: Sequence[tuple[int, SigmaSummary]]) -> Figure:
         f"half of the images below {m:.3f}, a tenth below {a:.3f}, a tenth above {b:.3f}"
         for a, m, b in found
     ]
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "x": np.array([f[1] for f in found]),
-        "y": np.array([epoch for epoch, _ in known], dtype=np.int32),
-        "yaxis": "y2",
-        "line": {"color": TEXT, "width": 1.5},
-        "text": said,
-        "hovertemplate": "epoch %{y}: %{text}<extra></extra>",
-    }
+    return line(
+        np.array([f[1] for f in found]),
+        np.array([epoch for epoch, _ in known], dtype=np.int32),
+        TEXT,
+        1.5,
+        yaxis="y2",
+        text=said,
+        hover="epoch %{y}: %{text}",
+    )
 
 
 def _picture(known: Sequence[tuple[int, SigmaSummary]]) -> Figure:
@@ -164,7 +181,7 @@ def _picture(known: Sequence[tuple[int, SigmaSummary]]) -> Figure:
     share = counts / np.maximum(counts.max(axis=1, keepdims=True), 1)
     alpha = (255 * np.sqrt(share)).astype(np.uint8).repeat(_CELL[0], 1).repeat(_CELL[1], 0)
     pixels = np.empty((*alpha.shape, 4), dtype=np.uint8)
-    pixels[..., :3] = [int(SIGMA_COLOUR[i : i + 2], 16) for i in (1, 3, 5)]
+    pixels[..., :3] = rgb(SIGMA_COLOUR)
     pixels[..., 3] = alpha
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")
@@ -183,59 +200,12 @@ def _picture(known: Sequence[tuple[int, SigmaSummary]]) -> Figure:
     }
 
 
-def _line(x: np.ndarray, y: np.ndarray, name: str, colour: str, yaxis: str, hover: str) -> Figure:
-    return {
-        "type": "scatter",
-        "mode": "lines+markers" if len(x) < 3 else "lines",
-        "name": name,
-        "x": x,
-        "y": y,
-        "yaxis": yaxis,
-        "line": {"color": colour, "width": 2.5},
-        "hovertemplate": hover + "<extra></extra>",
-    }
-
-
-def _dot(x: float, y: float, colour: str, yaxis: str) -> Figure:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": np.array([x], dtype=np.float64),
-        "y": np.array([y]),
-        "yaxis": yaxis,
-        "hoverinfo": "skip",
-        "marker": {"color": colour, "size": 11, "line": {"color": MUTED, "width": 1}},
-    }
-
-
-def _ring(x: float, y: float, colour: str, yaxis: str) -> Figure:
-    dot = _dot(x, y, colour, yaxis)
-    return dot | {"marker": {"color": colour, "size": 10, "symbol": "circle-open"}}
-
-
-def _stem(sigma: float) -> Figure:
-    return {
-        "type": "line",
-        "x0": sigma,
-        "x1": sigma,
-        "yref": "paper",
-        "y0": 0,
-        "y1": 1,
-        "line": {"color": START_COLOUR, "width": 1.5, "dash": "dot"},
-    }
-
-
-def _level(epoch: int) -> Figure:
-    return {
-        "type": "line",
-        "xref": "paper",
-        "x0": 0,
-        "x1": 1,
-        "yref": "y2",
-        "y0": epoch,
-        "y1": epoch,
-        "line": {"color": SIGMA_COLOUR, "width": 2},
-    }
+def _pair(x: float, loss: float, accuracy: float, size: float, **style: Any) -> list[Figure]:
+    """A point on each of the two lines."""
+    return [
+        markers(np.array([x], np.float64), np.array([loss]), ORANGE, size, **style),
+        markers(np.array([x], np.float64), np.array([accuracy]), BLUE, size, yaxis="y2", **style),
+    ]
 
 
 def _label(sigma: float) -> Figure:

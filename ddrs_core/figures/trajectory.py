@@ -15,7 +15,10 @@ from ddrs_core.figures.palette import (
     START_COLOUR,
     Figure,
     axis,
+    horizontal,
     layout,
+    line,
+    markers,
 )
 from ddrs_core.smoothing import SigmaStep
 
@@ -36,19 +39,28 @@ def trajectory_figure(
     radius = np.array([s.radius for s in steps])
     chosen = steps[-1].chosen if steps else None
     data = [
-        _line(k, sigma, "sigma", SIGMA_COLOUR, "y", "sigma_%{x} = %{y:.4f}"),
-        _line(k, radius, "radius estimate", RADIUS_COLOUR, "y2", "R_%{x} = %{y:.4f}"),
+        line(k, sigma, SIGMA_COLOUR, 2.5, name="sigma", hover="sigma_%{x} = %{y:.4f}"),
+        line(
+            k,
+            radius,
+            RADIUS_COLOUR,
+            2.5,
+            name="radius estimate",
+            yaxis="y2",
+            hover="R_%{x} = %{y:.4f}",
+        ),
     ]
     if steps:
         at = len(steps) - 1 if shown is None else max(0, min(shown, len(steps)) - 1)
+        edge, x = (MUTED, 1.0), [int(k[at])]
         data += [
-            _dot(k[at], sigma[at], SIGMA_COLOUR, "y"),
-            _dot(k[at], radius[at], RADIUS_COLOUR, "y2"),
+            markers(x, [float(sigma[at])], SIGMA_COLOUR, 11, edge=edge),
+            markers(x, [float(radius[at])], RADIUS_COLOUR, 11, edge=edge, yaxis="y2"),
         ]
-    shapes = [_level(sigma_0, START_COLOUR)]
+    shapes = [horizontal(sigma_0, START_COLOUR, "dot")]
     end, latest = None, float(sigma[-1]) if steps else sigma_0
     if chosen is not None:
-        shapes.append(_level(chosen, CHOSEN_COLOUR))
+        shapes.append(horizontal(chosen, CHOSEN_COLOUR, "dot"))
         end, latest = Level(chosen, "sigma*", CHOSEN_COLOUR), chosen
     values = [sigma_0, *([chosen] if chosen is not None else []), *sigma.tolist()]
     low, high = min(values), max(values)
@@ -68,42 +80,4 @@ def trajectory_figure(
             ),
             yaxis2=axis("radius estimate R", domain=[0, 0.46], range=[0, top], anchor="x"),
         ),
-    }
-
-
-def _line(x: np.ndarray, y: np.ndarray, name: str, colour: str, yaxis: str, hover: str) -> Figure:
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "x": x,
-        "y": y,
-        "yaxis": yaxis,
-        "line": {"color": colour, "width": 2.5},
-        "hovertemplate": hover + "<extra></extra>",
-    }
-
-
-def _dot(x: np.int32, y: float, colour: str, yaxis: str) -> Figure:
-    return {
-        "type": "scatter",
-        "mode": "markers",
-        "x": [int(x)],
-        "y": [float(y)],
-        "yaxis": yaxis,
-        "marker": {"color": colour, "size": 11, "line": {"color": MUTED, "width": 1}},
-        "hoverinfo": "skip",
-    }
-
-
-def _level(y: float, colour: str) -> Figure:
-    return {
-        "type": "line",
-        "xref": "paper",
-        "x0": 0,
-        "x1": 1,
-        "yref": "y",
-        "y0": y,
-        "y1": y,
-        "line": {"color": colour, "width": 1.5, "dash": "dot"},
     }

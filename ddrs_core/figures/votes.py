@@ -15,6 +15,7 @@ from ddrs_core.figures.palette import (
     Figure,
     axis,
     layout,
+    vertical,
 )
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing.confidence import interval
@@ -73,16 +74,6 @@ def votes_figure(
             margin={"l": 56, "r": 16, "t": 10, "b": 46},
             xaxis=axis(f"share of {counted(n, 'noisy copy')}", range=[0, 1.02], tickformat=".0%"),
             yaxis=axis("class", type="category", autorange="reversed", automargin=True),
-            shapes=[
-                {
-                    "type": "line",
-                    "x0": 0.5,
-                    "x1": 0.5,
-                    "yref": "paper",
-                    "y0": 0,
-                    "y1": 1,
-                    "line": {"color": MUTED, "width": 1.5, "dash": "dash"},
-                }
-            ],
+            shapes=[vertical(0.5, MUTED, "dash")],
         ),
     }

@@ -16,19 +16,6 @@ def result_id(run_id: str, setting: int) -> str:
     return f"run.{run_id}.{setting}"
 
 
-def recorded_results(store: Store, run: RunRecord) -> list[ResultSet]:
-    """The results of each setting of a run that has any certificate yet, in order of images.
-
-    Raises:
-        DDRSError: if the run is gone, or its settings cannot be read.
-    """
-    found = []
-    for setting, certificates in enumerate(_certificates(store, run)):
-        if certificates:
-            found.append(setting_results(run, setting, certificates))
-    return found
-
-
 def setting_results(run: RunRecord, setting: int, certificates: Sequence[Certificate]) -> ResultSet:
     """The results of one setting of a run, from certificates that have been read already."""
     config = recorded_configs(run)[setting]
@@ -48,19 +35,12 @@ def recorded_log(store: Store, run: RunRecord, setting: int = 0) -> str:
     Raises:
         DDRSError: if the run is gone, or its settings cannot be read.
     """
-    certificates = _certificates(store, run)[setting]
+    certificates = [c.certificate for c in store.certificates(run.id) if c.setting == setting]
     if not certificates:
         return HEADER + "\n"
     settings = _settings(run, setting, certificates[0])
     lines = [LogRow(certificate, settings).to_line() for certificate in certificates]
     return "\n".join([HEADER, *lines, ""])
-
-
-def _certificates(store: Store, run: RunRecord) -> list[list[Certificate]]:
-    found: list[list[Certificate]] = [[] for _ in run.settings]
-    for stored in store.certificates(run.id):
-        found[stored.setting].append(stored.certificate)
-    return found
 
 
 def _settings(run: RunRecord, setting: int, certificate: Certificate) -> dict[str, str]:

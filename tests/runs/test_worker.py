@@ -26,7 +26,7 @@ from ddrs_core.models.inference import forward
 from ddrs_core.runs import worker as recorded
 from ddrs_core.runs.certify.config import CertifyConfig, Method, open_plan, shared_votes
 from ddrs_core.runs.certify.run import CertifyRun, RunStep
-from ddrs_core.runs.from_database import recorded_log, recorded_results
+from ddrs_core.runs.from_database import recorded_log, setting_results
 from ddrs_core.runs.worker import record_run, recorded_configs, work_on
 from ddrs_core.smoothing import Certificate, Grade, SearchConfig, StopAtRadii
 from ddrs_core.store import (
@@ -187,8 +187,8 @@ def test_an_image_that_cannot_be_read_neither_ends_a_run_nor_reaches_its_memory(
     assert MemoryBank.find(store.url, "mine").record().settled == 18
     log = recorded_log(store, store.run(run.id), 2)
     assert "unreadable: The picture '4/1.png'" in log
-    (results_of_fixed, *_) = recorded_results(store, store.run(run.id))
-    assert len(results_of_fixed.failed) == 2
+    fixed = [c.certificate for c in store.certificates(run.id) if c.setting == 0]
+    assert len(setting_results(store.run(run.id), 0, fixed).failed) == 2
 
 
 def test_a_run_keeps_its_number_format_on_any_cluster(

@@ -18,8 +18,17 @@ from ddrs_core.file_access import open_regular
 from ddrs_core.quantities import counted
 from ddrs_core.runs.logs.dialect import Dialect, Header, read_header
 from ddrs_core.runs.logs.file import LogError, LogRow
-from ddrs_core.runs.logs.log_cells import read_flag, read_number, read_seconds, read_whole
-from ddrs_core.runs.logs.text import MOST_BYTES, Findings, decode_log, log_title, split_lines
+from ddrs_core.runs.logs.text import (
+    MOST_BYTES,
+    Findings,
+    decode_log,
+    log_title,
+    read_flag,
+    read_number,
+    read_seconds,
+    read_whole,
+    split_lines,
+)
 from ddrs_core.runs.logs.votes import (
     Claim,
     cap_sentences,

@@ -1,7 +1,8 @@
-"""From the bytes of a log to its lines, within bounds of time and memory."""
+"""The text of certification logs: bytes to lines, within bounds of time and memory, and cells."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,12 @@ MOST_BYTES = 64 * 2**20
 MOST_ROWS = 200_000
 _LONGEST_LINE = 200_000  # characters; votes of very many classes
 _BOM = "\ufeff"
+_WHOLE = re.compile(r"[+-]?[0-9]{1,10}(\.0*)?")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?(nan|inf(inity)?)", re.I)
+_TIME = re.compile(r"(?:([0-9]{1,6}) days?, )?([0-9]{1,6}):([0-9]{2}):([0-9]{2}(?:\.[0-9]+)?)")
+_LONGEST = 40  # characters of a number
+_LARGEST = 1e6  # of a radius, a noise level
+_LONGEST_TIME = 1e9  # seconds
 _SUFFIXES = re.compile(r"(\.(tsv|txt|csv|log|tab|dat))+$", re.I)
 
 
@@ -23,7 +30,7 @@ class Findings:
         self._found: dict[str, list[int]] = {}
 
     def add(self, what: str, line: int | None = None) -> None:
-        """Note ``what``, which may hold ``{rows}``: the lines in words."""
+        """Note ``what``, which may hold ``{rows}``: a description of the lines."""
         self._found.setdefault(what, []).append(line or 0)
 
     def sentences(self) -> Iterator[str]:
@@ -102,3 +109,65 @@ def split_lines(text: str, name: str, findings: Findings) -> tuple[list[str], bo
         if len(line) > _LONGEST_LINE:
             raise LogError(f"Line {number} of {name} is too long for a certification log.")
     return lines, cut
+
+
+def read_whole(text: str, name: str, *, least: int) -> int:
+    """A whole number of at least ``least``, also as ``3.0``.
+
+    Raises:
+        ValueError: if it is something else.
+    """
+    cell = text.strip()
+    if not _WHOLE.fullmatch(cell):
+        raise ValueError(f"{name} is {text[:_LONGEST]!r}, not a whole number")
+    number = int(float(cell))
+    if number < least:
+        raise ValueError(f"{name} is {number}, below {least}")
+    return number
+
+
+def read_number(text: str, name: str) -> float:
+    """A number, possibly NaN, such as ``0.635`` or ``7.11e-05``.
+
+    Raises:
+        ValueError: if it is something else, infinite, or beyond all reason.
+    """
+    cell = text.strip()
+    if len(cell) > _LONGEST or not _NUMBER.fullmatch(cell):
+        raise ValueError(f"{name} is {text[:_LONGEST]!r}, not a number")
+    number = float(cell)
+    if abs(number) > _LARGEST:
+        raise ValueError(f"{name} is {number:g}, which cannot be")
+    return number
+
+
+def read_seconds(text: str) -> float:
+    """A time such as ``0:00:14.2``, ``1 day, 0:00:15`` or ``15.4``, in seconds.
+
+    Raises:
+        ValueError: if it is something else or negative.
+    """
+    cell = text.strip()
+    found = _TIME.fullmatch(cell)
+    if found:
+        days, hours, minutes, seconds = found.groups()
+        total = 86400.0 * int(days or 0) + 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+    elif len(cell) <= _LONGEST and _NUMBER.fullmatch(cell):
+        total = float(cell)
+    else:
+        raise ValueError(f"time is {text[:_LONGEST]!r}, neither seconds nor h:mm:ss")
+    if not (math.isfinite(total) and 0 <= total <= _LONGEST_TIME):
+        raise ValueError(f"time is {text[:_LONGEST]!r}, which cannot be")
+    return total
+
+
+def read_flag(text: str) -> bool:
+    """``0``/``1`` or ``False``/``True``.
+
+    Raises:
+        ValueError: if it is something else.
+    """
+    cell = text.strip().lower()
+    if cell not in ("0", "1", "0.0", "1.0", "true", "false"):
+        raise ValueError(f"correct is {text[:_LONGEST]!r}, neither 0 nor 1")
+    return cell in ("1", "1.0", "true")

@@ -13,12 +13,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
+from typing import Any
 
 import numpy as np
 
 from ddrs_core.quantities import counted
 from ddrs_core.runs.logs.file import LogRow, looks_text, read_counts
-from ddrs_core.runs.logs.log_cells import read_number, read_whole
+from ddrs_core.runs.logs.text import read_number, read_whole
 from ddrs_core.runs.results.results import ResultRow
 from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, Grade, round_down
 from ddrs_core.smoothing.confidence import radius_cap
@@ -65,8 +66,9 @@ def read_claim(
         if (c.prediction, c.radius) != (row.prediction, row.radius):  # of an abstention, say
             c = replace(c, prediction=row.prediction, radius=row.radius)
         return Claim(line, replace(row, certificate=c), c)
-    if failure := _cell(cells, "failure"):
-        c = _failed(row, failure)
+    if failure := _cell(cells, "failure"):  # an exported row of an image that cannot be read
+        failed = replace(row, prediction=ABSTAIN, radius=0.0)
+        c = _certificate(failed, row.sigma, (0, 0), failure=failure)
         return Claim(line, replace(row, certificate=c), c)
     known = row.sigma if row.sigma is not None else sigma
     n_text, alpha_text = _cell(cells, "n"), _cell(cells, "alpha")
@@ -77,24 +79,14 @@ def read_claim(
     counts, candidate, prediction = _votes(cells, n, row.prediction)
     if not counts:
         return Claim(line, row, None, known, n, alpha)
-    certificate = Certificate(
-        dataset=None,
-        index=row.index,
-        label=row.label,
-        prediction=prediction,
-        radius=row.radius if known else 0.0,
-        sigma=known or _WITHOUT_SIGMA,
-        grade=_grade(_cell(cells, "grade")),
-        counts=counts,
-        n0=1,
-        n=sum(counts),
+    by_memory = _cell(cells, "grade") == Grade.FOR_QUERIES_AFTER
+    certificate = _certificate(
+        replace(row, prediction=prediction, radius=row.radius if known else 0.0),
+        known,
+        counts,
+        grade=Grade.FOR_QUERIES_AFTER if by_memory else Grade.CONDITIONAL,
         alpha=USUAL_ALPHA if alpha is None else alpha,
         bound=Bound.TWO_SIDED if _cell(cells, "bound") == Bound.TWO_SIDED else Bound.ONE_SIDED,
-        p_lower=0.0,
-        seed=0,
-        precision="",
-        model="",
-        seconds=0.0,
         candidate=candidate,
         schedule=looks_text(_cell(cells, "schedule")),
     )
@@ -173,37 +165,36 @@ def sigma_in_name(name: str) -> float | None:
     return None
 
 
-def _failed(row: ResultRow, failure: str) -> Certificate:
-    """An exported row of an image that could not be read."""
+def _certificate(
+    row: ResultRow, sigma: float | None, counts: tuple[int, ...], **known: Any
+) -> Certificate:
+    """The certificate of a foreign row; what nobody recorded does not matter to its proof."""
     return Certificate(
-        dataset=None,
+        **{
+            "dataset": None,
+            "grade": Grade.CONDITIONAL,
+            "n0": 1,
+            "alpha": USUAL_ALPHA,
+            "bound": Bound.ONE_SIDED,
+            "p_lower": 0.0,
+            "seed": 0,
+            "precision": "",
+            "model": "",
+            **known,
+        },
         index=row.index,
         label=row.label,
-        prediction=ABSTAIN,
-        radius=0.0,
-        sigma=row.sigma or _WITHOUT_SIGMA,
-        grade=Grade.CONDITIONAL,
-        counts=(0, 0),
-        n0=1,
-        n=0,
-        alpha=USUAL_ALPHA,
-        bound=Bound.ONE_SIDED,
-        p_lower=0.0,
-        seed=0,
-        precision="",
-        model="",
+        prediction=row.prediction,
+        radius=row.radius,
+        sigma=sigma or _WITHOUT_SIGMA,
+        counts=counts,
+        n=sum(counts),
         seconds=0.0,
-        failure=failure,
     )
 
 
 def _cell(cells: Mapping[str, str], name: str) -> str:
     return cells.get(name, "").strip()
-
-
-def _grade(text: str) -> Grade:
-    memory = text == Grade.FOR_QUERIES_AFTER
-    return Grade.FOR_QUERIES_AFTER if memory else Grade.CONDITIONAL
 
 
 def _votes(

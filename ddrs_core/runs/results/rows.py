@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ddrs_core.errors import unknown_name
@@ -14,24 +14,29 @@ from ddrs_core.runs.results.tables import harmless
 if TYPE_CHECKING:
     import pandas as pd
 
-_ROW_COLUMNS = ("idx", "label", "predict", "radius", "correct", "time", "sigma")
-_CERTIFICATE_COLUMNS = (
-    "n",
-    "p_lower",
-    "grade",
-    "n0",
-    "alpha",
-    "bound",
-    "seed",
-    "precision",
-    "model",
-    "candidate",
-    "counts",
-    "schedule",
-    "failure",
-    "execution",
+# Columns, and the attributes that they hold: of a row, of its certificate, of its set.
+_ROW = {
+    "idx": "index",
+    "label": "label",
+    "predict": "prediction",
+    "radius": "radius",
+    "correct": "correct",
+    "time": "seconds",
+    "sigma": "sigma",
+}
+_CERTIFICATE = (
+    *("n", "p_lower", "grade", "n0", "alpha", "bound", "seed", "precision", "model"),
+    *("candidate", "counts", "schedule", "failure", "execution"),
 )
-_SET_COLUMNS = ("dataset", "split", "method", "training", "results")
+_SET = {
+    "dataset": "dataset",
+    "split": "split",
+    "method": "method",
+    "training": "training",
+    "results": "title",
+}
+_WHOLE = ("idx", "label", "predict", "correct", "n", "n0", "seed", "candidate")
+_REAL = ("radius", "time", "sigma", "p_lower", "alpha")
 
 
 class RowFormat(StrEnum):
@@ -50,14 +55,11 @@ def rows_frame(sets: Sequence[ResultSet]) -> pd.DataFrame:
     """All rows of all sets, first in the columns that everybody reads, at full precision."""
     import pandas as pd  # slow to import
 
-    columns = [*_ROW_COLUMNS, *_CERTIFICATE_COLUMNS, *_SET_COLUMNS]
-    data = [[*_row_cells(row), *_set_cells(results)] for results in sets for row in results.rows]
+    columns = [*_ROW, *_CERTIFICATE, *_SET]
+    data = [_cells(results, row) for results in sets for row in results.rows]
+    kinds = {**dict.fromkeys(_WHOLE, "Int64"), **dict.fromkeys(_REAL, "Float64")}
     frame = pd.DataFrame(data, columns=columns)
-    whole = ["idx", "label", "predict", "correct", "n", "n0", "seed", "candidate"]
-    real = ["radius", "time", "sigma", "p_lower", "alpha"]
-    kinds = {**dict.fromkeys(whole, "Int64"), **dict.fromkeys(real, "Float64")}
-    texts = [name for name in columns if name not in kinds]
-    return frame.astype({**kinds, **dict.fromkeys(texts, "string")})
+    return frame.astype({name: kinds.get(name, "string") for name in columns})
 
 
 def rows_bytes(sets: Sequence[ResultSet], form: RowFormat) -> bytes:
@@ -68,43 +70,24 @@ def rows_bytes(sets: Sequence[ResultSet], form: RowFormat) -> bytes:
         frame.to_parquet(buffer, index=False)
         return buffer.getvalue()
     separator = "\t" if form is RowFormat.TSV else ","
-    for name in ("failure", *_SET_COLUMNS):  # texts of other people
+    for name in ("failure", *_SET):  # texts of other people
         frame[name] = frame[name].map(harmless, na_action="ignore")
     return frame.to_csv(index=False, sep=separator, lineterminator="\n").encode()
 
 
-def _row_cells(row: ResultRow) -> list[Any]:
+def _cells(results: ResultSet, row: ResultRow) -> list[Any]:
     c = row.certificate
-    correct = None if row.correct is None else int(row.correct)
-    cells: list[Any] = [
-        row.index,
-        row.label,
-        row.prediction,
-        row.radius,
-        correct,
-        row.seconds,
-        row.sigma,
+    cells = [
+        *(getattr(row, name) for name in _ROW.values()),
+        *(None if c is None else getattr(c, name) for name in _CERTIFICATE),
+        *(getattr(results, name) for name in _SET.values()),
     ]
-    if c is None:
-        return cells + [None] * len(_CERTIFICATE_COLUMNS)
-    return [
-        *cells,
-        c.n,
-        c.p_lower,
-        c.grade.value,
-        c.n0,
-        c.alpha,
-        c.bound.value,
-        c.seed,
-        c.precision,
-        c.model,
-        c.candidate,
-        ",".join(str(v) for v in c.counts),
-        c.schedule,
-        c.failure,
-        c.execution,
-    ]
+    return [_plain(cell) for cell in cells]
 
 
-def _set_cells(results: ResultSet) -> list[Any]:
-    return [results.dataset, results.split, results.method, results.training, results.title]
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, tuple):
+        return ",".join(str(v) for v in value)
+    return value.value if isinstance(value, Enum) else value
