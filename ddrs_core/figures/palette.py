@@ -90,7 +90,7 @@ def markers(
 ) -> Figure:
     """Points; ``edge`` is the colour and the width of their outline, ``symbol`` and ``opacity``
     belong to the marker, all else to the trace."""
-    style = {key: more.pop(key) for key in ("symbol", "opacity") if key in more}
+    style: Figure = {key: more.pop(key) for key in ("symbol", "opacity") if key in more}
     if edge is not None:
         style["line"] = {"color": edge[0], "width": edge[1]}
     return {
