@@ -15,7 +15,7 @@ from ddrs_core.data import get_dataset_info, load_dataset
 from ddrs_core.jobs.training_runs import RunState as TrainingState
 from ddrs_core.jobs.training_runs import get_run, list_runs, resume_run
 from ddrs_core.models import get_card, load_checkpoint, load_model
-from ddrs_core.runs.from_database import recorded_log, recorded_results
+from ddrs_core.runs.from_database import recorded_log, setting_results
 from ddrs_core.runs.logs.reading import read_log
 from ddrs_core.runs.training.log import read_training_log
 from ddrs_core.runs.worker import work_on
@@ -52,8 +52,10 @@ def test_finished_runs_are_listed_and_report_what_they_certified(home: Path) -> 
         stored = store.certificates(run.id)
         assert len(stored) == run.stored == run.total == settings * images
         assert not any(found.problem for found in recompute([s.certificate for s in stored]))
-        assert len(recorded_results(store, run)) == settings
-        assert recorded_log(store, run, 0).count("\n") == images + 1
+        for setting in range(settings):
+            certificates = [s.certificate for s in stored if s.setting == setting]
+            assert len(setting_results(run, setting, certificates).rows) == images
+            assert recorded_log(store, run, setting).count("\n") == images + 1
 
 
 def test_a_paused_run_goes_on_with_the_users_own_model_and_images(home: Path) -> None:
