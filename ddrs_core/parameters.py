@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 Config = TypeVar("Config")
 
 _KEY = "parameter"
+_NESTED = "nested"
 _KINDS: dict[str, type] = {"int": int, "float": float, "bool": bool}  # others are text
 
 
@@ -61,10 +62,19 @@ def described(meaning: str, label: str = "", **details: Any) -> dict[str, Parame
     return {_KEY: Parameter(meaning, label, **details)}
 
 
+def nested(config: type[Config]) -> Config:
+    """A dataclass field that holds another configuration: its parameters stand among those of the
+    configuration that it belongs to."""
+    held: Config = field(default_factory=config, metadata={_NESTED: config})
+    return held
+
+
 def parameters_of(config: Any) -> dict[str, Parameter]:
     """The described fields of a configuration or its class, by name; pairs in their parts."""
     found: dict[str, Parameter] = {}
     for item in fields(config):
+        if _NESTED in item.metadata:
+            found |= parameters_of(item.metadata[_NESTED])
         about: Parameter | None = item.metadata.get(_KEY)
         if about is None:
             continue
@@ -105,7 +115,9 @@ def values_of(config: Any) -> dict[str, Any]:
     for item in fields(config):
         about: Parameter | None = item.metadata.get(_KEY)
         value = getattr(config, item.name)
-        if about is not None and about.parts is not None:
+        if _NESTED in item.metadata:
+            found |= values_of(value)
+        elif about is not None and about.parts is not None:
             found |= zip(about.parts, value, strict=True)
         elif about is not None:
             found[item.name] = value
@@ -118,7 +130,11 @@ def with_values(config: Config, values: Mapping[str, Any]) -> Config:
     changes = {}
     for item in fields(config):  # type: ignore[arg-type]
         parts = item.metadata[_KEY].parts if _KEY in item.metadata else None
-        if parts is not None:
+        if _NESTED in item.metadata:
+            held = getattr(config, item.name)
+            own = {name: values[name] for name in values_of(held) if name in values}
+            changes[item.name] = with_values(held, own)
+        elif parts is not None:
             changes[item.name] = tuple(known[part] for part in parts)
         elif item.name in values:
             changes[item.name] = values[item.name]

@@ -7,7 +7,7 @@ beta-binomial mixture, look at the same votes and say where they would have stop
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from scipy.special import betaln
 from ddrs_core.models import NoiseStream, noise_generator
 from ddrs_core.runs.certify.config import CertifyConfig
 from ddrs_core.runs.certify.run import CertifyRun
-from ddrs_core.smoothing import AdaptiveSamples, Bound, LookSchedule, StopAtRadii
+from ddrs_core.smoothing import Bound, CertificationBudget, StopAtRadii
 from ddrs_core.smoothing.certificate import prove_radius
 from ddrs_core.smoothing.confidence import Floats, radius_cap, radius_one_sided
 from ddrs_core.smoothing.stopping import TABLE_RADII, predict_final_radius
@@ -79,38 +79,39 @@ def bench_adaptive(
         DDRSError: as for :class:`~ddrs_core.runs.certify.run.CertifyRun`.
     """
     run = CertifyRun(config)
-    samples = AdaptiveSamples(LookSchedule(config.n), StopAtRadii())
+    budget = replace(config.budget, stop=StopAtRadii())
+    n, alpha = budget.n, budget.alpha
     votes = []
     for index in run.plan:
-        votes.append(_draw(run, index, samples, sure))
+        votes.append(_draw(run, index, budget, sure))
         yield votes[-1]
-    cap = float(radius_cap(config.sigma, config.n, config.alpha))
+    cap = float(radius_cap(config.sigma, n, alpha))
     radii = tuple(r for r in TABLE_RADII if r <= _REACH * cap)
-    ends = [_end(v, samples, config.alpha) for v in votes]
-    fixed = [_radius(v, len(samples.places) - 1, config.alpha) for v in votes]
+    ends = [_end(v, budget) for v in votes]
+    fixed = [_radius(v, len(budget.places) - 1, alpha) for v in votes]
     adaptive = [
-        _radius(v, end, samples.spent(samples.places[end], config.alpha))
+        _radius(v, end, budget.spent(budget.places[end]))
         for v, end in zip(votes, ends, strict=True)
     ]
-    mixture_ends, mixture = _mixture(votes, samples, config.alpha)
+    mixture_ends, mixture = _mixture(votes, budget)
     tables = [_table(votes, found, radii) for found in (fixed, adaptive, mixture)]
     correct = np.array([v.candidate == v.label for v in votes])
-    places = np.array(samples.places)
+    places = np.array(budget.places)
     yield AdaptiveBench(
         dataset=config.dataset,
         model=config.model,
         sigma=config.sigma,
         images=len(votes),
-        n=config.n,
-        alpha=config.alpha,
+        n=n,
+        alpha=alpha,
         sure=sure,
-        drawn=float(np.mean([v.drawn for v in votes]) / config.n),
+        drawn=float(np.mean([v.drawn for v in votes]) / n),
         radii=radii,
         table_fixed=tables[0],
         table_adaptive=tables[1],
         table_mixture=tables[2],
-        share_adaptive=float(places[ends].mean() / config.n),
-        share_mixture=float(places[mixture_ends].mean() / config.n),
+        share_adaptive=float(places[ends].mean() / n),
+        share_mixture=float(places[mixture_ends].mean() / n),
         worst_adaptive=_worst(tables[1], tables[0]),
         worst_mixture=_worst(tables[2], tables[0]),
         acr_fixed=float((correct * fixed).mean()),
@@ -118,28 +119,28 @@ def bench_adaptive(
     )
 
 
-def _draw(run: CertifyRun, index: int, samples: AdaptiveSamples, sure: float) -> ImageVotes:
+def _draw(run: CertifyRun, index: int, budget: CertificationBudget, sure: float) -> ImageVotes:
     config, forward = run.config, run.smoothed.forward
     image, sigma = run.dataset[index][0].unsqueeze(0), torch.tensor([config.sigma])
 
     def stream(stage: str, n: int) -> list[NoiseStream]:
-        generator = noise_generator(config.seed, index, stage, forward.device)
+        generator = noise_generator(budget.seed, index, stage, forward.device)
         return [NoiseStream(generator, tuple(image.shape[1:]), n)]
 
     def count(n: int, streams: list[NoiseStream]) -> NDArray[np.int64]:
         steps = forward.vote_steps(image, sigma, n, streams, report_every=None)
         return [step.counts for step in steps][-1][0]
 
-    candidate = int(count(config.n0, stream("select", config.n0)).argmax())
-    votes, rows, done = stream("estimate", config.n), [], 0
+    candidate = int(count(budget.n0, stream("select", budget.n0)).argmax())
+    votes, rows, done = stream("estimate", budget.n), [], 0
     total = np.zeros(run.smoothed.num_classes, dtype=np.int64)
-    for place in samples.places:
+    for place in budget.places:
         total = total + count(place - done, votes)
         done = place
         rows.append(total)
-        if sure and place < config.n and _is_sure(total, candidate, config, sure):
+        if sure and place < budget.n and _is_sure(total, candidate, config, sure):
             break
-    rows += [total] * (len(samples.places) - len(rows))
+    rows += [total] * (len(budget.places) - len(rows))
     return ImageVotes(
         index, run.dataset.label(index), candidate, config.sigma, np.stack(rows), done
     )
@@ -147,13 +148,14 @@ def _draw(run: CertifyRun, index: int, samples: AdaptiveSamples, sure: float) ->
 
 def _is_sure(counts: NDArray[np.int64], candidate: int, config: CertifyConfig, sure: float) -> bool:
     """Whether the place at fixed N among all radii is known, but for probability ``sure``."""
+    budget = config.budget
     n, held = int(counts.sum()), int(counts[candidate])
     two = [held, n - held]
     most = predict_final_radius(
-        two, 0, config.sigma, config.n, config.alpha, Bound.ONE_SIDED, sure / 2
+        two, 0, config.sigma, budget.n, budget.alpha, Bound.ONE_SIDED, sure / 2
     )
     least = predict_final_radius(
-        two, 0, config.sigma, config.n, config.alpha, Bound.ONE_SIDED, 1 - sure / 2
+        two, 0, config.sigma, budget.n, budget.alpha, Bound.ONE_SIDED, 1 - sure / 2
     )
     return _place(most) == _place(least)
 
@@ -163,11 +165,11 @@ def _place(radius: float) -> int:
     return sum(radius >= r if r else radius > 0 for r in TABLE_RADII)
 
 
-def _end(votes: ImageVotes, samples: AdaptiveSamples, alpha: float) -> int:
+def _end(votes: ImageVotes, budget: CertificationBudget) -> int:
     """The look at which the adaptive rule stops."""
     for look, counts in enumerate(votes.counts):
-        if counts.sum() < samples.places[look] or samples.stops(
-            counts.tolist(), votes.candidate, votes.sigma, alpha, Bound.ONE_SIDED
+        if counts.sum() < budget.places[look] or budget.stops(
+            counts.tolist(), votes.candidate, votes.sigma
         ):
             return look
     return len(votes.counts) - 1
@@ -179,9 +181,10 @@ def _radius(votes: ImageVotes, look: int, alpha: float) -> float:
 
 
 def _mixture(
-    votes: Sequence[ImageVotes], samples: AdaptiveSamples, alpha: float
+    votes: Sequence[ImageVotes], budget: CertificationBudget
 ) -> tuple[list[int], list[float]]:
     """The same rule with a beta-binomial mixture (Robbins): where it stops, and what it proves."""
+    alpha, stop = budget.alpha, StopAtRadii()
     ends, radii = [], []
     for v in votes:
         for look, counts in enumerate(v.counts):
@@ -192,17 +195,16 @@ def _mixture(
                     counts.tolist(),
                     v.candidate,
                     v.sigma,
-                    samples.n_max,
+                    budget.n,
                     alpha,
                     Bound.ONE_SIDED,
-                    samples.doubt,
                 )
-                if n < samples.n_max
+                if n < budget.n
                 else 0.0
             )
-            cap = float(radius_cap(v.sigma, samples.n_max, alpha))
-            stops = n >= samples.n_max or n < samples.places[look]
-            if stops or samples.until.is_settled(proved, possible, cap):
+            cap = float(radius_cap(v.sigma, budget.n, alpha))
+            stops = n >= budget.n or n < budget.places[look]
+            if stops or stop.is_settled(proved, possible, cap):
                 break
         ends.append(look)
         radii.append(proved)

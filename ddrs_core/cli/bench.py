@@ -132,6 +132,7 @@ def _adaptive(options: argparse.Namespace) -> tuple[int, Iterator[Any]]:
     from ddrs_core.bench.adaptive import AdaptiveBench, bench_adaptive
     from ddrs_core.models import get_card
     from ddrs_core.runs.certify.config import CertifyConfig, Method, open_plan
+    from ddrs_core.smoothing import CertificationBudget
 
     sigma = options.sigma or get_card(options.model).sigma
     if sigma is None:
@@ -144,7 +145,7 @@ def _adaptive(options: argparse.Namespace) -> tuple[int, Iterator[Any]]:
         options.model,
         Method.FIXED,
         sigma,
-        n=options.n,
+        budget=CertificationBudget(n=options.n),
         skip=options.skip,
         limit=options.limit,
         device=options.device,

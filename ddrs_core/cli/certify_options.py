@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from ddrs_core.runs.certify.config import CertifyConfig, Method
     from ddrs_core.smoothing import Preset, StopRule, StrategyConfig
 
-_SAMPLES = ("n0", "n", "alpha", "bound", "precision", "batch_size")
+_BUDGET = ("n0", "n", "alpha", "bound")
+_NETWORK = ("precision", "batch_size")
 _IMAGES = ("split", "start", "skip", "limit", "indices")
 
 
@@ -60,7 +61,7 @@ def add_certify_options(parser: argparse.ArgumentParser, bank: bool = True) -> N
     )
     _add_strategy(parser.add_argument_group("data-dependent sigma (--method ds)"))
     group = parser.add_argument_group("certification")
-    add_parameters(group, {name: fields[name] for name in _SAMPLES}, defaults=True)
+    add_parameters(group, {name: fields[name] for name in (*_BUDGET, *_NETWORK)}, defaults=True)
     _add_adaptive(group)
     group = parser.add_argument_group("images")
     add_parameters(group, {name: fields[name] for name in _IMAGES})
@@ -162,7 +163,7 @@ def _config(
     options: argparse.Namespace, dataset: str, card: ModelCard, method: Method, sigma: float | None
 ) -> CertifyConfig:
     from ddrs_core.runs.certify.config import CertifyConfig, Method
-    from ddrs_core.smoothing import Bound
+    from ddrs_core.smoothing import CertificationBudget
 
     preset = None if method is Method.FIXED else _preset(options)
     if sigma is None:
@@ -171,7 +172,8 @@ def _config(
         known = "was trained without noise" if sigma == 0 else "does not tell its noise level"
         raise InvalidParameterError(f"Model {card.name!r} {known}: add --sigma.")
     strategy = None if preset is None else _strategy(options, preset, sigma)
-    plain = given(options, (*_SAMPLES, *_IMAGES, "device", "seed"))
+    numbers = given(options, (*_BUDGET, "seed"))
+    plain = given(options, (*_NETWORK, *_IMAGES, "device"))
     if "indices" in plain:
         if plain.keys() & {"start", "skip", "limit"}:
             raise InvalidParameterError("--index does not go with --start, --skip or --limit.")
@@ -183,8 +185,8 @@ def _config(
         sigma=sigma,
         strategy=strategy,
         bank=options.bank if method is Method.DS_MEMORY else "",
-        until=_until(options.adaptive),
-        **{**plain, "bound": Bound(plain["bound"])},
+        budget=CertificationBudget.of(**numbers, stop=_stop_rule(options.adaptive)),
+        **plain,
     )
 
 
@@ -202,7 +204,7 @@ def _preset(options: argparse.Namespace) -> Preset:
     return preset
 
 
-def _until(rule: str | None) -> StopRule | None:
+def _stop_rule(rule: str | None) -> StopRule | None:
     """The rule that ``--adaptive`` names."""
     from ddrs_core.smoothing import StopAtRadii, StopAtRelativeWidth
 

@@ -304,7 +304,7 @@ def _certificates(
             bank.budget.require(_ALPHA, record.turn)  # for its complaint
         config = replace(
             run.config,
-            alpha=known.next_alpha or _ALPHA,
+            budget=replace(run.config.budget, alpha=known.next_alpha or _ALPHA),
             indices=(index,),
             skip=1,
             start=0,

@@ -66,8 +66,8 @@ def _certify_argv(configs: Sequence[CertifyConfig]) -> list[str]:
     strategy = next((c.strategy for c in configs if c.strategy is not None), None)
     if strategy is not None:
         argv += _strategy_argv(strategy, list(sigmas))
-    if first.until is not None:
-        argv += ["--adaptive", *_rule_argv(first.until)]
+    if first.budget.stop is not None:
+        argv += ["--adaptive", *_rule_argv(first.budget.stop)]
     bank = next((config.bank for config in configs if config.bank), "")
     return [*argv, *with_argument("--bank", bank)] if bank else argv
 
@@ -89,9 +89,9 @@ def _strategy_argv(config: StrategyConfig, sigmas: Sequence[float]) -> list[str]
     return argv
 
 
-def _rule_argv(until: StopRule) -> list[str]:
-    if not isinstance(until, StopAtRadii):
-        return [f"width={until.width!r}"]
-    if until.radii == StopAtRadii().radii:
+def _rule_argv(stop: StopRule) -> list[str]:
+    if not isinstance(stop, StopAtRadii):
+        return [f"width={stop.width!r}"]
+    if stop.radii == StopAtRadii().radii:
         return []
-    return [",".join(repr(radius) for radius in until.radii)]
+    return [",".join(repr(radius) for radius in stop.radii)]

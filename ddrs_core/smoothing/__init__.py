@@ -1,9 +1,9 @@
 """The method: certify and predict by voting over noise, and choose the noise for each input."""
 
 from ddrs_core.smoothing.alpha_spending import LookSchedule
-from ddrs_core.smoothing.batch import GroupProgress, certify_together
+from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, Grade, round_down
-from ddrs_core.smoothing.classifier import SmoothedClassifier, VoteProgress
+from ddrs_core.smoothing.classifier import SmoothedClassifier
 from ddrs_core.smoothing.sigma.ascent import AscentConfig, ascend_sigma, ascend_sigmas
 from ddrs_core.smoothing.sigma.preview import Probe, probe, shown_noise
 from ddrs_core.smoothing.sigma.radius_curve import (
@@ -14,7 +14,7 @@ from ddrs_core.smoothing.sigma.radius_curve import (
     sigma_grid,
 )
 from ddrs_core.smoothing.sigma.search import SearchConfig, search_sigma, search_sigmas
-from ddrs_core.smoothing.sigma.steps import Budget, SigmaBatch, SigmaStep
+from ddrs_core.smoothing.sigma.steps import SigmaBatch, SigmaStep
 from ddrs_core.smoothing.sigma.strategies import (
     DEFAULT_PRESET,
     STRATEGIES,
@@ -25,32 +25,23 @@ from ddrs_core.smoothing.sigma.strategies import (
     list_presets,
 )
 from ddrs_core.smoothing.sigma.trace import SigmaFrame, watch_sigma
-from ddrs_core.smoothing.stopping import (
-    AdaptiveSamples,
-    FixedSamples,
-    Samples,
-    StopAtRadii,
-    StopAtRelativeWidth,
-    StopRule,
-)
+from ddrs_core.smoothing.stopping import StopAtRadii, StopAtRelativeWidth, StopRule
+from ddrs_core.smoothing.voting import BatchProgress, VoteProgress
 
 __all__ = [
     "ABSTAIN",
     "DEFAULT_PRESET",
     "STRATEGIES",
-    "AdaptiveSamples",
     "AscentConfig",
+    "BatchProgress",
     "Bound",
-    "Budget",
     "Certificate",
-    "FixedSamples",
+    "CertificationBudget",
     "Grade",
-    "GroupProgress",
     "LookSchedule",
     "Preset",
     "Probe",
     "RadiusCurve",
-    "Samples",
     "SearchConfig",
     "SigmaBatch",
     "SigmaFrame",
@@ -63,7 +54,6 @@ __all__ = [
     "VoteProgress",
     "ascend_sigma",
     "ascend_sigmas",
-    "certify_together",
     "choose_sigmas",
     "compare_with_curve",
     "curve_budget",

@@ -6,41 +6,21 @@ Cohen, Rosenfeld and Kolter, "Certified Adversarial Robustness via Randomized Sm
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from typing import Unpack
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ddrs_core.errors import InvalidParameterError, MismatchError
-from ddrs_core.models import NoisyForward, VoteCounts, noise_generator
-from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, Grade, prove_radius
-from ddrs_core.smoothing.confidence import (
-    binomial_p_value,
-    check_alpha,
-    check_budget,
-    check_sigma,
-    interval,
-)
-
-
-@dataclass(frozen=True)
-class VoteProgress:
-    """Votes so far. The interval is pointwise, for watching: only the certificate, which looks
-    once, at the end, proves anything.
-    """
-
-    stage: Literal["select", "estimate"]
-    done: int
-    total: int
-    counts: tuple[int, ...]  # [K]
-    candidate: int  # the leading class, later the class that is being certified
-    p_low: float  # two-sided Clopper-Pearson interval at alpha for the candidate
-    p_high: float
-    certificate: Certificate | None = None  # the last step only
+from ddrs_core.models import NoisyForward, noise_generator
+from ddrs_core.quantities import counted
+from ddrs_core.smoothing.budget import BudgetNumbers, CertificationBudget
+from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, Grade
+from ddrs_core.smoothing.confidence import binomial_p_value, check_alpha, check_sigma
+from ddrs_core.smoothing.voting import BatchProgress, ImageBatch, StageVotes, VoteProgress
 
 
 class SmoothedClassifier:
@@ -81,41 +61,7 @@ class SmoothedClassifier:
         label: int | None = None,
         dataset: str | None = None,
     ) -> Certificate:
-        """Certify one image; the arguments are those of :meth:`certify_steps`."""
-        certificate = None
-        for step in self.certify_steps(
-            x,
-            sigma=sigma,
-            n0=n0,
-            n=n,
-            alpha=alpha,
-            seed=seed,
-            bound=bound,
-            grade=grade,
-            index=index,
-            label=label,
-            dataset=dataset,
-        ):
-            certificate = step.certificate
-        assert certificate is not None
-        return certificate
-
-    def certify_steps(
-        self,
-        x: Tensor,
-        *,
-        sigma: float,
-        n0: int = 100,
-        n: int = 100_000,
-        alpha: float = 0.001,
-        seed: int = 0,
-        bound: Bound | str = Bound.ONE_SIDED,
-        grade: Grade | str = Grade.UNCONDITIONAL,
-        index: int | None = None,
-        label: int | None = None,
-        dataset: str | None = None,
-    ) -> Iterator[VoteProgress]:
-        """Certify one image, watching the votes come in (Cohen et al., CERTIFY).
+        """Certify one image (Cohen et al., CERTIFY).
 
         With probability at least 1 - alpha over the noise, if a class is certified, g gives it to
         every image within the radius, g being f smoothed with this sigma.
@@ -131,77 +77,128 @@ class SmoothedClassifier:
             grade: what the radius is worth; ``CONDITIONAL`` when sigma was chosen for this x.
             index, label, dataset: recorded; the index also selects the noise (None counts as 0).
 
+        Raises:
+            InvalidParameterError, MismatchError: for arguments that make no sense.
+        """
+        *_, last = self.certify_steps(
+            x,
+            sigma=sigma,
+            grade=grade,
+            index=index,
+            label=label,
+            dataset=dataset,
+            budget=CertificationBudget(n0, n, alpha, Bound(bound), seed=seed),
+        )
+        assert last.certificate is not None
+        return last.certificate
+
+    def certify_steps(
+        self,
+        x: Tensor,
+        *,
+        sigma: float,
+        budget: CertificationBudget | None = None,
+        grade: Grade | str = Grade.UNCONDITIONAL,
+        index: int | None = None,
+        label: int | None = None,
+        dataset: str | None = None,
+        **numbers: Unpack[BudgetNumbers],
+    ) -> Iterator[VoteProgress]:
+        """As :meth:`certify`, watching the votes come in.
+
+        The budget may be given as a whole, or by the keyword arguments of :meth:`certify`.
+
         Yields:
             :class:`VoteProgress`, several a second; the last one carries the certificate.
+        """
+        budget = CertificationBudget.of(budget, **numbers).check()
+        steps = self.certify_batch(
+            as_batch(x),
+            sigmas=[sigma],
+            budget=budget,
+            grade=grade,
+            indices=[index],
+            labels=[label],
+            dataset=dataset,
+        )
+        return (VoteProgress.of_one(step, budget) for step in steps)
+
+    def certify_batch(
+        self,
+        images: Tensor,
+        *,
+        sigmas: Sequence[float],
+        budget: CertificationBudget,
+        grade: Grade | str = Grade.UNCONDITIONAL,
+        indices: Sequence[int | None] | None = None,
+        labels: Sequence[int | None] | None = None,
+        dataset: str | None = None,
+    ) -> Iterator[BatchProgress]:
+        """Certify M images (Cohen et al., CERTIFY), each with its own sigma and its own noise.
+
+        The images share batches, and each stops by itself. An image sees the same noise as it
+        would alone, and the votes of a short run are the first ones of a longer run. ``seconds``
+        of a certificate are its share of the time.
+
+        Args:
+            images: [M, C, H, W], pixels in [0, 1].
+            sigmas: noise level of each image, in pixel units.
+            budget: votes and failure probability of each image.
+            grade: what the radii are worth.
+            indices, labels, dataset: recorded; an index also selects the noise (None counts as
+                0). Indices are 0 to M - 1 when omitted.
+
+        Yields:
+            :class:`BatchProgress`, several a second; the last carries the certificates, [M].
 
         Raises:
             InvalidParameterError, MismatchError: for arguments that make no sense.
         """
-        bound, grade = Bound(bound), Grade(grade)
-        sigma = check_sigma(sigma)
-        check_budget(n0, n, alpha, parts=bound.parts)
-        image = as_batch(x)
-        self.forward.check_images(image)
-        return self._certify(image, sigma, n0, n, alpha, seed, bound, grade, index, label, dataset)
+        levels = [check_sigma(float(s)) for s in sigmas]
+        self.forward.check_images(images)
+        numbers: list[int | None] = [*(range(len(images)) if indices is None else indices)]
+        known: list[int | None] = [None] * len(images)
+        if labels is not None:
+            known = list(labels)
+        if not len(images) == len(levels) == len(numbers) == len(known):
+            raise InvalidParameterError(
+                "Each image needs a sigma, an index and a label: there are "
+                f"{counted(len(images), 'image')}, but {len(levels)}, {len(numbers)} and "
+                f"{len(known)}."
+            )
+        batch = ImageBatch(self.forward, images, levels, numbers, known, dataset, Grade(grade))
+        return self._certify(batch, budget.check())
 
-    def _certify(
-        self,
-        image: Tensor,
-        sigma: float,
-        n0: int,
-        n: int,
-        alpha: float,
-        seed: int,
-        bound: Bound,
-        grade: Grade,
-        index: int | None,
-        label: int | None,
-        dataset: str | None,
-    ) -> Iterator[VoteProgress]:
-        started = time.perf_counter()
-        candidate = ABSTAIN
-        counts: tuple[int, ...] = ()
-        stages: tuple[tuple[Literal["select", "estimate"], int], ...] = (
-            ("select", n0),
-            ("estimate", n),
-        )
-        for stage, samples in stages:
-            for votes in self._count(image, sigma, samples, seed, index, stage):
-                counts = tuple(int(c) for c in votes.counts[0])
-                watched = candidate if stage == "estimate" else int(np.argmax(counts))
-                low, high = interval(counts[watched], votes.done, alpha)
-                progress = VoteProgress(
-                    stage, votes.done, samples, counts, watched, float(low), float(high)
+    def _certify(self, batch: ImageBatch, budget: CertificationBudget) -> Iterator[BatchProgress]:
+        # Guess the class from N0 samples.
+        select = StageVotes(batch, self.num_classes, budget.seed, "select", budget.n0)
+        everyone = list(range(len(batch.images)))
+        for counts in select.draw(everyone, budget.n0):
+            yield BatchProgress("select", int(counts.sum()), counts, counts.argmax(axis=1))
+        candidates = select.counts.argmax(axis=1)
+        yield BatchProgress("select", select.drawn, select.counts, candidates)
+
+        # Bound its probability by up to N fresh ones.
+        estimate = StageVotes(batch, self.num_classes, budget.seed, "estimate", budget.n)
+        active = everyone
+        for done, place in pairwise((0, *budget.places)):
+            for counts in estimate.draw(active, place - done):
+                votes = select.drawn + int(counts.sum())
+                yield BatchProgress("estimate", votes, counts, candidates)
+            active = [
+                row
+                for row in active
+                if not budget.stops(
+                    estimate.counts[row].tolist(), int(candidates[row]), batch.sigmas[row]
                 )
-                if stage == "select" or votes.done < samples:
-                    yield progress
-            if stage == "select":
-                candidate = progress.candidate
-        proof = prove_radius(counts, candidate, sigma, alpha, bound)
-        certificate = Certificate(
-            dataset=dataset,
-            index=index,
-            label=label,
-            prediction=candidate if proof.radius > 0 else ABSTAIN,
-            radius=proof.radius,
-            sigma=sigma,
-            grade=grade,
-            counts=counts,
-            n0=n0,
-            n=n,
-            alpha=alpha,
-            bound=bound,
-            p_lower=proof.p_lower,
-            seed=seed,
-            precision=self.forward.precision,
-            model=self.forward.digest,
-            seconds=time.perf_counter() - started,
-            candidate=candidate,
-            execution=self.forward.execution(image.shape[1:]),
-        )
-        yield VoteProgress(
-            "estimate", n, n, counts, candidate, progress.p_low, progress.p_high, certificate
-        )
+            ]
+            votes = select.drawn + estimate.drawn
+            if not active:
+                break
+            yield BatchProgress("estimate", votes, estimate.counts, candidates)
+        seconds = select.seconds + estimate.seconds
+        found = batch.certificates(budget, candidates, estimate.counts, seconds)
+        yield BatchProgress("estimate", votes, estimate.counts, candidates, tuple(found))
 
     def predict(
         self,
@@ -224,16 +221,11 @@ class SmoothedClassifier:
         check_alpha(alpha)
         if n < 1:
             raise InvalidParameterError(f"N must be at least 1, not {n}.")
-        votes = list(self._count(as_batch(x), sigma, n, seed, index, "predict"))[-1].counts[0]
+        generator = noise_generator(seed, index or 0, "predict", self.forward.device)
+        votes = self.forward.votes(as_batch(x), torch.tensor([sigma]), n, [generator])[0]  # [K]
         second, first = np.argsort(votes, kind="stable")[-2:]
         p_value = binomial_p_value(int(votes[first]), int(votes[second]))
         return int(first) if p_value <= alpha else ABSTAIN
-
-    def _count(
-        self, image: Tensor, sigma: float, n: int, seed: int, index: int | None, stage: str
-    ) -> Iterator[VoteCounts]:
-        generator = noise_generator(seed, index or 0, stage, self.forward.device)
-        return self.forward.vote_steps(image, torch.tensor([sigma]), n, [generator])
 
 
 def as_forward(

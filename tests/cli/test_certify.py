@@ -14,7 +14,7 @@ from ddrs_core.data import load_dataset
 from ddrs_core.data.user import datasets as added
 from ddrs_core.models import load_model
 from ddrs_core.runs.logs.file import COLUMNS, read_rows
-from ddrs_core.smoothing import SmoothedClassifier, certify_together
+from ddrs_core.smoothing import SmoothedClassifier
 from ddrs_core.store import DATABASE_VARIABLE
 from tests.data.layouts import digit_folders
 
@@ -235,13 +235,15 @@ def test_an_interrupt_says_how_to_go_on(command, tmp_path, monkeypatch):
     out = tmp_path / "a.tsv"
     words = (*FIXED, "--n", 3000, "--limit", 4, "--out", out)  # so many that each image is alone
 
+    certify_batch = SmoothedClassifier.certify_batch
+
     def interrupted(smoothed, images, **options):
         if options["indices"] == [2]:
             raise KeyboardInterrupt
-        return certify_together(smoothed, images, **options)
+        return certify_batch(smoothed, images, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr("ddrs_core.runs.certify.run.certify_together", interrupted)
+        patch.setattr(SmoothedClassifier, "certify_batch", interrupted)
         outcome = command(*words)
     assert outcome.code == 130
     assert "2 certificates" in outcome.err

@@ -67,7 +67,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_does(command, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("ddrs_core.runs.certify.run.certify_together", interrupted)
+        patch.setattr("ddrs_core.smoothing.SmoothedClassifier.certify_batch", interrupted)
         outcome = command(*RECORD)
     (run,) = listed(command)
     assert outcome.code == 130

@@ -30,7 +30,7 @@ from ddrs_core.cli import main as command
 from ddrs_core.data import add_dataset
 from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.runs.worker import record_run
-from ddrs_core.smoothing import SearchConfig
+from ddrs_core.smoothing import CertificationBudget, SearchConfig
 from ddrs_core.store import MemoryBank, RunState, open_store
 from tests.data.layouts import digit_folders
 
@@ -112,7 +112,12 @@ class RecordedRun:
         self.url = f"sqlite:///{folder}.db"
         search = SearchConfig(samples=size.samples, guard=size.samples)
         fixed = CertifyConfig(
-            dataset, "digits-gaussian-0.50", Method.FIXED, 0.5, n=size.n, device="cpu"
+            dataset,
+            "digits-gaussian-0.50",
+            Method.FIXED,
+            0.5,
+            budget=CertificationBudget(n=size.n),
+            device="cpu",
         )
         chosen = replace(fixed, method=Method.DS, strategy=search)
         settled = replace(chosen, method=Method.DS_MEMORY, bank=_BANK)

@@ -16,7 +16,13 @@ from ddrs_core.cli.train import train_config
 from ddrs_core.parameters import parameters_of, values_of, with_values
 from ddrs_core.runs.argv import command_lines, to_argv
 from ddrs_core.runs.certify.config import CertifyConfig, Method
-from ddrs_core.smoothing import Bound, StopAtRadii, StopAtRelativeWidth, list_presets
+from ddrs_core.smoothing import (
+    Bound,
+    CertificationBudget,
+    StopAtRadii,
+    StopAtRelativeWidth,
+    list_presets,
+)
 from ddrs_core.training import METHODS, SigmaTraining, TrainConfig
 
 PLAIN = {"deadline": None, "max_examples": 40}
@@ -65,20 +71,22 @@ def certifications(draw: st.DrawFn) -> CertifyConfig:
         sigma=sigma,
         strategy=strategy,
         bank=draw(names) if method is Method.DS_MEMORY else "",
-        n0=draw(counts),
-        n=draw(st.integers(1_000, 10**6)),
-        until=draw(
-            st.sampled_from([None, StopAtRadii()])
-            | radii.map(StopAtRadii)
-            | st.floats(0.01, 0.9).map(StopAtRelativeWidth)
+        budget=CertificationBudget(
+            n0=draw(counts),
+            n=draw(st.integers(1_000, 10**6)),
+            alpha=draw(st.floats(1e-6, 0.4)),
+            bound=draw(st.sampled_from(Bound)),
+            stop=draw(
+                st.sampled_from([None, StopAtRadii()])
+                | radii.map(StopAtRadii)
+                | st.floats(0.01, 0.9).map(StopAtRelativeWidth)
+            ),
+            seed=draw(seeds),
         ),
-        alpha=draw(st.floats(1e-6, 0.4)),
-        bound=draw(st.sampled_from(Bound)),
         split=draw(st.sampled_from(["test", "train"])),
         indices=indices,
         precision=draw(st.sampled_from(["auto", "fp32", "bf16"])),
         device=draw(st.sampled_from(["auto", "cpu", "cuda:1"])),
-        seed=draw(seeds),
         batch_size=draw(st.none() | counts),
         **places,
     )

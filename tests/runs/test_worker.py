@@ -28,7 +28,7 @@ from ddrs_core.runs.certify.config import CertifyConfig, Method, open_plan, shar
 from ddrs_core.runs.certify.run import CertifyRun, RunStep
 from ddrs_core.runs.from_database import recorded_log, setting_results
 from ddrs_core.runs.worker import record_run, recorded_configs, work_on
-from ddrs_core.smoothing import Certificate, Grade, SearchConfig, StopAtRadii
+from ddrs_core.smoothing import Certificate, CertificationBudget, Grade, SearchConfig, StopAtRadii
 from ddrs_core.store import (
     MemoryBank,
     RunBank,
@@ -42,7 +42,13 @@ from ddrs_core.store.schema import certificates
 from tests.data.layouts import digit_folders
 
 FIXED = CertifyConfig(
-    "digits", "digits-gaussian-0.50", Method.FIXED, 0.5, n=2000, limit=45, device="cpu"
+    "digits",
+    "digits-gaussian-0.50",
+    Method.FIXED,
+    0.5,
+    budget=CertificationBudget(n=2000),
+    limit=45,
+    device="cpu",
 )
 DS = replace(FIXED, method=Method.DS, strategy=SearchConfig(steps=2, samples=30, guard=30))
 FEW = replace(DS, limit=12)
@@ -144,7 +150,9 @@ def test_the_images_must_still_be_the_same(
         for number, label in enumerate(get_dataset_info("digits").class_names):
             (path / label).mkdir(parents=True)
             Image.new("L", (8, 8), 40 * shade + number).save(path / label / "0.png")
-    config = replace(FIXED, dataset=add_dataset(paths[0]).name, limit=None, n=100)
+    config = replace(
+        FIXED, dataset=add_dataset(paths[0]).name, limit=None, budget=CertificationBudget(n=100)
+    )
     run = record_run(store, [config])
     steps = work_on(store, run.id)
     while next(steps).done < 1:
@@ -167,7 +175,7 @@ def test_an_image_that_cannot_be_read_neither_ends_a_run_nor_reaches_its_memory(
     monkeypatch.setenv("DDRS_HOME", str(tmp_path / "home"))
     # Number 0 is among those whose pixels tell whether the images are still the same.
     root = digit_folders(tmp_path / "mine", 2, damaged=("0/0.png", "4/1.png"))
-    data = {"dataset": add_dataset(root).name, "limit": None, "n": 300}
+    data = {"dataset": add_dataset(root).name, "limit": None, "budget": CertificationBudget(n=300)}
     configs = [
         replace(FIXED, **data),
         replace(DS, **data),
@@ -246,7 +254,7 @@ def test_a_failure_is_kept_in_words(store: Store, monkeypatch: pytest.MonkeyPatc
         raise InvalidParameterError("The sky has fallen.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("ddrs_core.runs.certify.run.certify_together", fail)
+        patch.setattr("ddrs_core.smoothing.SmoothedClassifier.certify_batch", fail)
         with pytest.raises(InvalidParameterError):
             list(work_on(store, run.id))
     assert store.run(run.id).error == "The sky has fallen."
@@ -465,7 +473,7 @@ def start(url: str, run_id: str) -> subprocess.Popen[bytes]:
 @pytest.mark.timeout(600)
 def test_killed_at_random_moments_nothing_is_lost_doubled_or_changed(url: str) -> None:
     store = open_store(url)
-    adaptive = replace(FIXED, n=4000, until=StopAtRadii())
+    adaptive = replace(FIXED, budget=CertificationBudget(n=4000, stop=StopAtRadii()))
     configs = [adaptive, replace(adaptive, method=Method.DS, strategy=DS.strategy)]
     whole = results(store, finish(store, configs))
     run = record_run(store, configs)

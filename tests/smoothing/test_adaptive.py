@@ -14,16 +14,14 @@ from torch import Tensor, nn
 
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.smoothing import (
-    AdaptiveSamples,
     Bound,
     Certificate,
-    FixedSamples,
-    GroupProgress,
+    CertificationBudget,
     LookSchedule,
     SmoothedClassifier,
     StopAtRadii,
     StopAtRelativeWidth,
-    certify_together,
+    StopRule,
 )
 from ddrs_core.smoothing.certificate import prove_radius
 from ddrs_core.smoothing.confidence import lower_bound, radius_cap
@@ -87,8 +85,8 @@ def test_the_last_look_rarely_exceeds_what_was_foretold(p: float, bound: Bound) 
     assert exceeded / trials <= wrongs * doubt + 3 * (doubt / trials) ** 0.5
 
 
-def test_radii_beyond_reach_are_not_waited_for() -> None:
-    rule = StopAtRadii((0.0, 0.25, 0.5), reach=0.9)
+def test_radii_near_the_cap_are_not_waited_for() -> None:
+    rule = StopAtRadii((0.0, 0.25, 0.5), max_cap_share=0.9)
     assert not rule.is_settled(0.2, 0.3, 1.0)
     assert rule.is_settled(0.26, 0.49, 1.0)
     assert rule.is_settled(0.26, 0.51, 0.52)
@@ -112,21 +110,17 @@ def images(*margins: float) -> Tensor:
     return x
 
 
-def finish(steps: object) -> GroupProgress:
-    last = None
-    for last in steps:  # type: ignore[attr-defined]  # noqa: B007
-        pass
-    assert isinstance(last, GroupProgress)
-    return last
-
-
 def certify(
-    x: Tensor, samples: FixedSamples | AdaptiveSamples, sigma: float = 0.25, **options: object
+    x: Tensor,
+    n: int,
+    stop: StopRule | None = None,
+    sigma: float = 0.25,
+    seed: int = 0,
+    alpha: float = 0.001,
 ) -> list[Certificate]:
     g = SmoothedClassifier(Halves().eval(), 2)
-    last = finish(
-        certify_together(g, x, sigmas=[sigma] * len(x), samples=samples, **options)  # type: ignore[arg-type]
-    )
+    budget = CertificationBudget(n=n, stop=stop, seed=seed, alpha=alpha)
+    *_, last = g.certify_batch(x, sigmas=[sigma] * len(x), budget=budget)
     assert sum(c.n + c.n0 for c in last.certificates) == last.votes
     return list(last.certificates)
 
@@ -137,7 +131,7 @@ MARGINS = (0.02, 0.1, 0.2, 0.26, 0.3, 0.35, 0.4, 0.45, 0.0, 0.25)
 def test_fixed_samples_give_what_each_image_gives_alone() -> None:
     g = SmoothedClassifier(Halves().eval(), 2)
     x = images(*MARGINS)
-    for c in certify(x, FixedSamples(2000), seed=4):
+    for c in certify(x, 2000, seed=4):
         alone = g.certify(x[c.index or 0], sigma=0.25, n=2000, seed=4, index=c.index)
         assert (c.counts, c.radius, c.candidate) == (alone.counts, alone.radius, alone.candidate)
 
@@ -145,8 +139,8 @@ def test_fixed_samples_give_what_each_image_gives_alone() -> None:
 def test_a_settled_answer_is_that_of_all_samples_at_a_fraction_of_them() -> None:
     n, radii = 50_000, (0.0, 0.25, 0.5)
     x = images(*MARGINS)
-    full = certify(x, FixedSamples(n))
-    short = certify(x, AdaptiveSamples(LookSchedule(n), StopAtRadii(radii)))
+    full = certify(x, n)
+    short = certify(x, n, StopAtRadii(radii))
     for a, b, margin in zip(short, full, MARGINS, strict=True):
         assert a.radius <= max(b.radius, margin) + 1e-12  # a linear classifier: R = margin
         if margin not in (0.0, 0.25):  # there the answer is a matter of chance
@@ -161,19 +155,16 @@ def test_a_settled_answer_is_that_of_all_samples_at_a_fraction_of_them() -> None
 
 def test_votes_of_a_short_run_are_the_first_of_a_long_one() -> None:
     x = images(0.4)
-    (short,) = certify(x, AdaptiveSamples(LookSchedule(50_000), StopAtRadii((0.25,))), seed=8)
-    steps = SmoothedClassifier(Halves().eval(), 2)
-    stopped_at = FixedSamples(short.n)
+    (short,) = certify(x, 50_000, StopAtRadii((0.25,)), seed=8)
     assert short.n < 5000
-    (same,) = certify(x, stopped_at, seed=8)
+    (same,) = certify(x, short.n, seed=8)
     assert short.counts == same.counts
     assert same.radius > short.radius  # it spent all of alpha at that look
-    assert steps.num_classes == 2
 
 
 def test_until_narrow_reaches_its_width() -> None:
     x = images(0.1, 0.2, 0.3)
-    for c in certify(x, AdaptiveSamples(LookSchedule(100_000), StopAtRelativeWidth(0.1))):
+    for c in certify(x, 100_000, StopAtRelativeWidth(0.1)):
         assert c.n < 100_000
         assert c.radius >= 0.8 * MARGINS[1 + (c.index or 0)]
 
@@ -183,17 +174,14 @@ def test_radii_are_covered() -> None:
     alpha, margin, runs = 0.05, 0.26, 300
     x = images(margin)
     above = 0
-    samples = AdaptiveSamples(LookSchedule(4000, 128, 10), StopAtRadii((0.25,)))
     for seed in range(runs):
-        (c,) = certify(x, samples, seed=seed, alpha=alpha)
+        (c,) = certify(x, 4000, StopAtRadii((0.25,)), seed=seed, alpha=alpha)
         above += c.radius > margin
     assert above / runs <= alpha + 3 * (alpha / runs) ** 0.5
 
 
 def test_the_cap_is_that_of_the_look() -> None:
-    (c,) = certify(
-        images(0.5), AdaptiveSamples(LookSchedule(50_000), StopAtRadii((0.1,))), sigma=0.1
-    )
+    (c,) = certify(images(0.5), 50_000, StopAtRadii((0.1,)), sigma=0.1)
     assert c.counts[1] == c.n == 512
     assert c.radius == c.radius_cap
     assert c.radius == pytest.approx(0.1 * norm.ppf(c.spent ** (1 / c.n)))
@@ -211,7 +199,9 @@ def test_the_cap_is_that_of_the_look() -> None:
         lambda: StopAtRadii(()).check(),
         lambda: StopAtRadii((float("nan"),)).check(),
         lambda: StopAtRelativeWidth(0.0).check(),
-        lambda: AdaptiveSamples(LookSchedule(1000), doubt=0.9).check(),
+        lambda: StopAtRadii(max_cap_share=1.1).check(),
+        lambda: CertificationBudget(n=9).check(),
+        lambda: CertificationBudget(stop=StopAtRelativeWidth(1.0)).check(),
     ],
 )
 def test_nonsense_is_refused_in_words(wrong: object) -> None:

@@ -11,7 +11,7 @@ from ddrs_core.data import get_dataset_info, load_dataset
 from ddrs_core.models import ModelCard, affordable
 from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.runs.certify.cost import expected_votes_of_all
-from ddrs_core.smoothing import DEFAULT_PRESET, StopAtRadii, get_preset
+from ddrs_core.smoothing import DEFAULT_PRESET, CertificationBudget, StopAtRadii, get_preset
 
 _SECONDS = 180.0  # by an optimistic guess of the speed
 _SIZES = ((100_000, 500), (100_000, 200), (100_000, 100), (10_000, 100), (10_000, 50), (1_000, 20))
@@ -41,11 +41,12 @@ def default_size(dataset: str, model: str, device: str, split: str) -> Size:
     assert forward.shape is not None
     images = len(load_dataset(dataset, split))
     fits = affordable(forward, forward.shape, 10**12, _SECONDS, 1)
-    fixed = CertifyConfig(dataset, model, Method.FIXED, 0.25, until=StopAtRadii())
+    fixed = CertifyConfig(dataset, model, Method.FIXED, 0.25)
     own = replace(fixed, method=Method.DS, strategy=get_preset(DEFAULT_PRESET).at(0.25))
     for n, wanted in _SIZES:
         count = min(wanted, images)
-        both = [replace(config, n=n) for config in (fixed, own)]
+        budget = CertificationBudget(n=n, stop=StopAtRadii())
+        both = [replace(config, budget=budget) for config in (fixed, own)]
         if expected_votes_of_all(both, count) <= fits:
             break
     skip = max(1, images // count)

@@ -33,6 +33,7 @@ from ddrs_core.runs.certify.config import CertifyConfig, Method, open_plan
 from ddrs_core.smoothing import (
     DEFAULT_PRESET,
     Bound,
+    CertificationBudget,
     StopAtRadii,
     StrategyConfig,
     get_preset,
@@ -167,16 +168,18 @@ def read_form() -> list[CertifyConfig]:
         model=get("model"),
         method=Method.FIXED,
         sigma=1.0,
-        n0=require_count("N0", get("n0")),
-        n=require_count("N", get("n")),
-        until=StopAtRadii() if get("adaptive") else None,
-        alpha=get("alpha"),
-        bound=Bound(get("bound")),
+        budget=CertificationBudget(
+            n0=require_count("N0", get("n0")),
+            n=require_count("N", get("n")),
+            alpha=get("alpha"),
+            bound=Bound(get("bound")),
+            stop=StopAtRadii() if get("adaptive") else None,
+            seed=get("seed"),
+        ),
         split=get("split"),
         skip=require_count("Every K-th", get("skip")),
         limit=require_count("At most", get("limit")) if get("limit") else None,
         device=get("device"),
-        seed=get("seed"),
     )
     configs = []
     if get("fixed"):

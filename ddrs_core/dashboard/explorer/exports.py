@@ -71,13 +71,9 @@ def command_line(view: ExplorerView) -> str:
         model=view.model,
         method=Method.FIXED,
         sigma=view.sigma_0,
-        n0=view.n0,
-        n=view.n,
-        alpha=view.alpha,
-        bound=view.bound,
+        budget=view.budget,
         indices=(view.index,),
         device=view.device,
-        seed=view.seed,
     )
     chosen = replace(fixed, method=Method.DS, strategy=view.config)
     return "\n".join(command_lines([config]) for config in (fixed, chosen))
@@ -98,14 +94,15 @@ def python_snippet(view: ExplorerView) -> str:
     lines = [
         *(["from dataclasses import replace"] if changes else []),
         "from ddrs_core.models import NoisyForward, load_model, open_for_model",
-        "from ddrs_core.smoothing import Budget, SmoothedClassifier, choose_sigmas, get_preset",
+        "from ddrs_core.smoothing import CertificationBudget, SmoothedClassifier",
+        "from ddrs_core.smoothing import choose_sigmas, get_preset",
         "",
         f'model = load_model("{view.model}", "{view.device}")',
         f'x, _ = open_for_model("{view.dataset}", model.card)[{view.index}]',
         "f = NoisyForward(model)",
         f"*_, last = choose_sigmas(f, x[None], [{view.sigma_0!r}], {config},",
         f"                         seed={view.seed}, indices=[{view.index}], "
-        f"budget=Budget({view.n}, {view.alpha!r}))",
+        f"budget=CertificationBudget(n={view.n}, alpha={view.alpha!r}))",
         f"g = SmoothedClassifier(f, num_classes={view.info.num_classes})",
         f"print(g.certify(x, sigma=float(last.chosen[0]), {budget}, seed={view.seed}, "
         f"index={view.index},",

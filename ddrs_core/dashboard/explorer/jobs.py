@@ -18,7 +18,6 @@ from ddrs_core.jobs import Job, JobRequest, get_manager
 from ddrs_core.models import NoisyForward
 from ddrs_core.parameters import values_of
 from ddrs_core.smoothing import (
-    Budget,
     Grade,
     RadiusCurve,
     SigmaFrame,
@@ -37,7 +36,7 @@ _KEPT_IDS = 64  # of a tab's jobs, as many as the server keeps of a visitor
 def sigma_request(view: ExplorerView) -> JobRequest:
     """The strategy on the view's image, with looks at the votes."""
     forward, x, identity = _open(view)
-    config, budget = view.config, Budget(view.n, view.alpha)
+    config, budget = view.config, view.budget
 
     def start() -> Iterator[SigmaFrame]:
         return watch_sigma(
@@ -50,8 +49,8 @@ def sigma_request(view: ExplorerView) -> JobRequest:
             budget=budget,
         )
 
-    guarded = bool(values_of(config).get("guard"))
-    key = f"sigma|{identity}|{view.sigma_0!r}|{config}|{budget if guarded else ''}"
+    aim = (budget.n, budget.alpha) if values_of(config).get("guard") else ""
+    key = f"sigma|{identity}|{view.sigma_0!r}|{config}|{aim}"
     return JobRequest(
         key,
         f"sigma of {view.dataset} {view.index} on {view.model}",
@@ -105,11 +104,7 @@ def certify_request(view: ExplorerView, sigma: float, grade: Grade) -> JobReques
         return classifier.certify_steps(
             x,
             sigma=sigma,
-            n0=view.n0,
-            n=view.n,
-            alpha=view.alpha,
-            seed=view.seed,
-            bound=view.bound,
+            budget=view.budget,
             grade=grade,
             index=view.index,
             label=label,

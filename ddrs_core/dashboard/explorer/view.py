@@ -27,10 +27,11 @@ from ddrs_core.parameters import values_of, with_values
 from ddrs_core.smoothing import (
     DEFAULT_PRESET,
     Bound,
+    CertificationBudget,
     StrategyConfig,
     get_preset,
 )
-from ddrs_core.smoothing.confidence import check_budget, check_sigma
+from ddrs_core.smoothing.confidence import check_sigma
 
 DEFAULT_INDEX = 0
 DEFAULT_N, DEFAULT_N_SLOW = 10_000, 1_000  # the latter where a network takes long on this device
@@ -96,8 +97,13 @@ class ExplorerView:
         resolve_device(self.device)
         check_sigma(self.sigma_0)
         self.config.check()
-        check_budget(self.n0, self.n, self.alpha, parts=self.bound.parts)
+        self.budget.check()
         return self
+
+    @property
+    def budget(self) -> CertificationBudget:
+        """What certifies the image at either noise level."""
+        return CertificationBudget(self.n0, self.n, self.alpha, self.bound, seed=self.seed)
 
     def to_query(self) -> dict[str, str]:
         """The view as query parameters; strategy parameters only where they leave the preset."""

@@ -24,9 +24,8 @@ from ddrs_core.jobs import Job, JobRequest, get_manager
 from ddrs_core.models import ModelCard, NoisyForward, noise_generator
 from ddrs_core.smoothing import (
     DEFAULT_PRESET,
-    Budget,
     Certificate,
-    FixedSamples,
+    CertificationBudget,
     Grade,
     SmoothedClassifier,
     StrategyConfig,
@@ -34,10 +33,9 @@ from ddrs_core.smoothing import (
     get_preset,
 )
 from ddrs_core.smoothing.memory.arrival_order import OrderResult, replay_orders
-from ddrs_core.smoothing.memory.attack import margin_gradient
 from ddrs_core.smoothing.memory.collisions import WalkConfig, WalkProgress, from_both_ends, walk
 from ddrs_core.smoothing.memory.counterexample import CounterexampleConfig, CounterexampleProgress
-from ddrs_core.smoothing.memory.counterexample_search import find_counterexample
+from ddrs_core.smoothing.memory.counterexample_search import find_counterexample, margin_gradient
 from ddrs_core.store import BankCheck, BankRecord, MemoryBank
 
 _DEVICE = "auto"
@@ -133,7 +131,8 @@ def certify_request(
     """
 
     def start() -> Iterator[CertifyFrame]:
-        return _certify(tools, x, n, index, charged.attempt.alpha, charged.seed)
+        budget = CertificationBudget(_N0, n, charged.attempt.alpha, seed=charged.seed)
+        return _certify(tools, x, index, budget)
 
     return JobRequest(
         f"memory-certify|{charged.identity}",
@@ -151,7 +150,7 @@ def certify_request(
 def walk_request(tools: Tools, first: int, second: int, points: int, n: int) -> JobRequest:
     """Points on the way between two images, from both ends, each settled among those before."""
     a, b = tools.dataset[first][0], tools.dataset[second][0]
-    config = WalkConfig(tools.sigma_0, tools.strategy, FixedSamples(n), _N0, tools.alpha)
+    config = WalkConfig(tools.sigma_0, tools.strategy, CertificationBudget(_N0, n, tools.alpha))
 
     def start() -> Iterator[WalkProgress]:
         return walk(tools.smoothed, a, b, from_both_ends(points), config)
@@ -181,6 +180,7 @@ def search_identity(tools: Tools, index: int) -> str:
             "With one sigma for all there is no gap to find: choose a strategy that gives every "
             "image its own."
         )
+    # The bank stores a digest of this text, so it stays as earlier versions wrote it.
     return (
         f"hunt|{tools.identity}|{image_digest(tools.dataset[index][0])}|{_SEARCH_N}|{_N0}|{index}"
     )
@@ -283,7 +283,7 @@ def start_job(request: JobRequest) -> NoReturn:
 
 
 def _certify(
-    tools: Tools, x: Tensor, n: int, index: int | None, alpha: float, seed: int
+    tools: Tools, x: Tensor, index: int | None, budget: CertificationBudget
 ) -> Iterator[CertifyFrame]:
     sigma, number = tools.sigma_0, index or 0
     if tools.strategy is not None:
@@ -293,17 +293,14 @@ def _certify(
             [sigma],
             tools.strategy,
             indices=[number],
-            budget=Budget(n, alpha),
+            budget=budget,
         ):
             sigma = float(batch.sigma[0] if batch.chosen is None else batch.chosen[0])
             yield CertifyFrame(0, sigma)
     for votes in tools.smoothed.certify_steps(
         x,
         sigma=sigma,
-        n0=_N0,
-        n=n,
-        alpha=alpha,
-        seed=seed,
+        budget=budget,
         grade=tools.grade,
         index=index,
         label=None if index is None else tools.dataset.label(index),
@@ -318,7 +315,8 @@ def _search_steps(
 ) -> Iterator[CounterexampleProgress]:
     assert tools.strategy is not None  # see search_identity
     certificate = None
-    for frame in _certify(tools, x, _SEARCH_N, index, charged.attempt.alpha, seed=0):
+    budget = CertificationBudget(_N0, _SEARCH_N, charged.attempt.alpha)
+    for frame in _certify(tools, x, index, budget):
         yield CounterexampleProgress("own certificate", 0, SEARCH.steps, 0.0)
         certificate = frame.certificate
     assert certificate is not None

@@ -12,22 +12,17 @@ from ddrs_core.data import Dataset, get_dataset_info, image_digest
 from ddrs_core.errors import InvalidParameterError, require_count, unknown_name
 from ddrs_core.models import check_fit, get_card, open_for_model
 from ddrs_core.models.inference.device import PRECISIONS
-from ddrs_core.parameters import described, parameter
+from ddrs_core.parameters import described, nested, parameter
 from ddrs_core.smoothing import (
-    AdaptiveSamples,
     Bound,
-    FixedSamples,
+    CertificationBudget,
     Grade,
-    LookSchedule,
-    Samples,
-    StopRule,
     StrategyConfig,
 )
-from ddrs_core.smoothing.confidence import check_budget, check_sigma
+from ddrs_core.smoothing.confidence import check_sigma
 from ddrs_core.smoothing.sigma.strategies import config_from_dict
-from ddrs_core.smoothing.stopping import rule_from_dict
+from ddrs_core.smoothing.stopping import rule_from_dict, rule_to_dict
 
-BOUNDS = tuple(bound.value for bound in Bound)
 _LOOKED_AT = 8  # images, about, whose pixels tell whether a plan is still the same
 
 
@@ -57,11 +52,7 @@ class CertifyConfig:
     bank: str = parameter(
         "", "ds-memory: the memory bank that certificates are settled against; new or your own"
     )
-    n0: int = parameter(100, "samples for the class")
-    n: int = parameter(100_000, "samples for the bound; the most of them with --adaptive")
-    until: StopRule | None = None  # stop voting as soon as this is settled
-    alpha: float = parameter(0.001, "failure probability")
-    bound: Bound = parameter(Bound.ONE_SIDED, "on the probability", choices=BOUNDS, brief=True)
+    budget: CertificationBudget = nested(CertificationBudget)
     split: str = parameter("test", "part of the data set", choices=("test", "train"), brief=True)
     skip: int = parameter(1, "every K-th image, as in Cohen's code", brief=True)
     start: int = parameter(0, "first image", brief=True)
@@ -69,7 +60,6 @@ class CertifyConfig:
     indices: tuple[int, ...] | None = parameter(None, "these images instead", flag="index")
     precision: str = parameter("auto", "of the network", choices=("auto", *PRECISIONS), brief=True)
     device: str = parameter("auto", "auto, cpu or cuda[:i]", brief=True)
-    seed: int = parameter(0, "run seed")
     batch_size: int | None = parameter(
         None,
         "samples a batch; default: by image and free memory. A row records it, and --resume keeps "
@@ -80,7 +70,7 @@ class CertifyConfig:
     def check(self) -> CertifyConfig:
         """Raises InvalidParameterError if a number makes no sense, whatever the data set."""
         check_sigma(self.sigma)
-        check_budget(self.n0, self.n, self.alpha, parts=self.bound.parts)
+        self.budget.check()
         require_count("skip", self.skip)
         if self.limit is not None:
             require_count("limit", self.limit)
@@ -94,15 +84,7 @@ class CertifyConfig:
             raise InvalidParameterError(
                 "A memory bank goes with the method ds-memory, and that needs one."
             )
-        self.samples.check()
         return self
-
-    @property
-    def samples(self) -> Samples:
-        """How many votes bound the probability of a class."""
-        if self.until is None:
-            return FixedSamples(self.n)
-        return AdaptiveSamples(LookSchedule(self.n), self.until)
 
     @property
     def grade(self) -> Grade:
@@ -110,8 +92,12 @@ class CertifyConfig:
         return Grade.UNCONDITIONAL if self.method is Method.FIXED else Grade.CONDITIONAL
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
+        """Plain data for JSON, in the form of every earlier version: the budget's numbers stand
+        among the others, and its stopping rule is called ``until``."""
+        data = {**asdict(self), **asdict(self.budget)}
+        del data["budget"], data["stop"]
+        stop = self.budget.stop
+        return {**data, "until": None if stop is None else rule_to_dict(stop)}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> CertifyConfig:
@@ -121,14 +107,17 @@ class CertifyConfig:
             InvalidParameterError: if it is something else.
         """
         try:
-            strategy, until, indices = data["strategy"], data["until"], data["indices"]
+            rest = dict(data)
+            numbers = {name: rest.pop(name) for name in ("n0", "n", "alpha", "seed")}
+            bound, until = Bound(rest.pop("bound")), rest.pop("until")
+            stop = None if until is None else rule_from_dict(until)
+            strategy, indices = rest["strategy"], rest["indices"]
             return cls(
                 **{
-                    **data,
+                    **rest,
                     "method": Method(data["method"]),
-                    "bound": Bound(data["bound"]),
                     "strategy": None if strategy is None else config_from_dict(strategy),
-                    "until": None if until is None else rule_from_dict(until),
+                    "budget": CertificationBudget(**numbers, bound=bound, stop=stop),
                     "indices": None if indices is None else tuple(int(i) for i in indices),
                 }
             ).check()

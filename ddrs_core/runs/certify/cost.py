@@ -47,8 +47,9 @@ def expected_votes(config: CertifyConfig, images: int) -> float:
     """Forward passes that a run over so many images will take, about; a backward pass counts as
     two. The share that an adaptive run needs is that of published runs.
     """
-    n = config.n if config.until is None else max(_ADAPTIVE_SHARE * config.n, 512)
-    return images * (config.n0 + n + _strategy_votes(config.strategy))
+    budget = config.budget
+    n = budget.n if budget.stop is None else max(_ADAPTIVE_SHARE * budget.n, 512)
+    return images * (budget.n0 + n + _strategy_votes(config.strategy))
 
 
 def _strategy_votes(strategy: StrategyConfig | None) -> float:

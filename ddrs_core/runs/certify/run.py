@@ -16,15 +16,13 @@ from ddrs_core.models import Journal, JournaledForward, NoisyForward, get_card, 
 from ddrs_core.runs.certify.config import CertifyConfig, open_plan, plan_images
 from ddrs_core.smoothing import (
     ABSTAIN,
-    Budget,
+    BatchProgress,
     Certificate,
-    Samples,
+    CertificationBudget,
     SmoothedClassifier,
     StrategyConfig,
-    certify_together,
     choose_sigmas,
 )
-from ddrs_core.smoothing.batch import GroupProgress
 
 BLOCK = 32  # images whose sigmas are chosen together, cut at fixed places of the plan
 _VOTES_TOGETHER = {"cpu": 2048, "cuda": 65_536}  # of all images of a group, at the first look
@@ -119,7 +117,7 @@ class CertifyRun:
         if self.config.strategy is not None and sigmas:
             forward = self._forward(journal, "sigma")
             sigmas, share = yield from self._choose(forward, read, self.config.strategy, first)
-        size = images_together(self.config.samples, self.smoothed.forward.device.type)
+        size = images_together(self.config.budget, self.smoothed.forward.device.type)
         for start in range(0, len(indices), size):
             group = places[start : start + size]
             if not all(place in done for place in group):
@@ -154,9 +152,9 @@ class CertifyRun:
             read.images,
             [self.config.sigma] * len(read.indices),
             strategy,
-            seed=self.config.seed,
+            seed=self.config.budget.seed,
             indices=read.indices,
-            budget=Budget(self.config.n, self.config.alpha),
+            budget=self.config.budget,
         ):
             if step.chosen is not None:
                 chosen = dict(zip(read.indices, map(float, step.chosen), strict=True))
@@ -199,18 +197,13 @@ class CertifyRun:
         indices: list[int],
         read: ReadImages,
         sigmas: dict[int, float],
-    ) -> Iterator[GroupProgress]:
+    ) -> Iterator[BatchProgress]:
         config, wanted = self.config, set(indices)
         rows = [row for row, index in enumerate(read.indices) if index in wanted]
-        return certify_together(
-            SmoothedClassifier(forward, self.smoothed.num_classes),
+        return SmoothedClassifier(forward, self.smoothed.num_classes).certify_batch(
             read.images[rows],
             sigmas=[sigmas[index] for index in indices],
-            samples=config.samples,
-            n0=config.n0,
-            alpha=config.alpha,
-            seed=config.seed,
-            bound=config.bound,
+            budget=config.budget,
             grade=config.grade,
             indices=indices,
             labels=[self.dataset.label(index) for index in indices],
@@ -229,12 +222,12 @@ class CertifyRun:
             sigma=config.sigma,
             grade=config.grade,
             counts=(0,) * self.smoothed.num_classes,
-            n0=config.n0,
+            n0=config.budget.n0,
             n=0,
-            alpha=config.alpha,
-            bound=config.bound,
+            alpha=config.budget.alpha,
+            bound=config.budget.bound,
             p_lower=0.0,
-            seed=config.seed,
+            seed=config.budget.seed,
             precision=forward.precision,
             model=forward.digest,
             seconds=0.0,
@@ -278,11 +271,11 @@ def interleave(
                 yield number, step
 
 
-def images_together(samples: Samples, device_type: str) -> int:
+def images_together(budget: CertificationBudget, device_type: str) -> int:
     """How many images share batches: a power of two up to ``BLOCK``, which depends on nothing
     that may change between two sessions of a run."""
     votes = _VOTES_TOGETHER.get(device_type, _VOTES_TOGETHER["cpu"])
-    fits = min(BLOCK, max(1, votes // samples.places[0]))
+    fits = min(BLOCK, max(1, votes // budget.places[0]))
     return 1 << (fits.bit_length() - 1)
 
 

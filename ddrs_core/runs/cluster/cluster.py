@@ -103,7 +103,7 @@ def _tasks(
             places = range(first, min(first + BLOCK, len(run.plan)))
             # Sigmas are chosen for a whole block; with a fixed one a group is enough.
             fixed = run.config.strategy is None
-            size = images_together(run.config.samples, device) if fixed else BLOCK
+            size = images_together(run.config.budget, device) if fixed else BLOCK
             for start in range(0, len(places), size):
                 part = places[start : start + size]
                 there = {place for place in part if place in done[setting]}

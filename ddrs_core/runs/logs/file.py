@@ -234,14 +234,14 @@ def settings_text(
         "model": model,
         "sigma_0": repr(float(config.sigma)),
         "strategy": _strategy_text(config),
-        "n0": str(config.n0),
-        "n": str(config.n),
-        "alpha": repr(float(config.alpha)),
-        "bound": config.bound.value,
-        "seed": str(config.seed),
+        "n0": str(config.budget.n0),
+        "n": str(config.budget.n),
+        "alpha": repr(float(config.budget.alpha)),
+        "bound": config.budget.bound.value,
+        "seed": str(config.budget.seed),
         "precision": precision,
         "device": device_type,  # its noise differs from that of other kinds of device
-        "schedule": "" if config.until is None else config.samples.to_text(),
+        "schedule": config.budget.stopping_text,
     }
 
 

@@ -5,7 +5,7 @@ image to another.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,16 +13,15 @@ from torch import Tensor
 
 from ddrs_core.errors import InvalidParameterError, MismatchError, require_count
 from ddrs_core.quantities import counted
-from ddrs_core.smoothing.batch import certify_together
-from ddrs_core.smoothing.certificate import Bound, Certificate, Grade
+from ddrs_core.smoothing.budget import CertificationBudget
+from ddrs_core.smoothing.certificate import Certificate, Grade
 from ddrs_core.smoothing.classifier import SmoothedClassifier, as_batch
-from ddrs_core.smoothing.confidence import check_budget, check_sigma
+from ddrs_core.smoothing.confidence import check_sigma
 from ddrs_core.smoothing.memory.arrival_order import Distances, KnownPointsMemory
 from ddrs_core.smoothing.memory.directed_rounding import Distance, sub_downward
 from ddrs_core.smoothing.memory.rules import Ball, Settlement, check_claim, overlap
-from ddrs_core.smoothing.sigma.steps import Budget
+from ddrs_core.smoothing.sigma.steps import DEFAULT_BUDGET
 from ddrs_core.smoothing.sigma.strategies import StrategyConfig, choose_sigmas
-from ddrs_core.smoothing.stopping import FixedSamples, Samples
 
 
 @dataclass(frozen=True)
@@ -88,16 +87,12 @@ class WalkConfig:
 
     sigma_0: float
     strategy: StrategyConfig | None = None  # None: sigma_0 for all
-    samples: Samples = field(default_factory=lambda: FixedSamples(10_000))
-    n0: int = 100
-    alpha: float = 0.001
-    bound: Bound = Bound.ONE_SIDED
-    seed: int = 0
+    budget: CertificationBudget = DEFAULT_BUDGET  # of each point
 
     def check(self) -> WalkConfig:
         """Raises InvalidParameterError if a parameter makes no sense."""
         check_sigma(self.sigma_0)
-        check_budget(self.n0, self.samples.check().n_max, self.alpha, parts=self.bound.parts)
+        self.budget.check()
         if self.strategy is not None:
             self.strategy.check()
         return self
@@ -155,7 +150,7 @@ def walk(
         smoothed: the classifier.
         first, second: images [C, H, W] with pixels in [0, 1].
         ts: where, from 0 (first) to 1 (second), in the order of arrival.
-        config: how every point is certified; alpha is that of each point.
+        config: how every point is certified.
 
     Yields:
         :class:`WalkProgress`, one with a point for each t.
@@ -191,30 +186,20 @@ def _walk(
             images,
             sigmas,
             config.strategy,
-            seed=config.seed,
-            budget=Budget(config.samples.n_max, config.alpha),
+            seed=config.budget.seed,
+            budget=config.budget,
         ):
             if batch.chosen is not None:
                 sigmas = [float(s) for s in batch.chosen]
             yield WalkProgress(0, total)
     memory = KnownPointsMemory(Distances.between(images.numpy()))
     for row in range(total):
-        for step in certify_together(
-            smoothed,
-            images[row : row + 1],
-            sigmas=[sigmas[row]],
-            samples=config.samples,
-            n0=config.n0,
-            alpha=config.alpha,
-            seed=config.seed,
-            bound=config.bound,
-            grade=config.grade,
-            indices=[row],
+        for step in smoothed.certify_steps(
+            images[row], sigma=sigmas[row], budget=config.budget, grade=config.grade, index=row
         ):
-            if not step.certificates:
+            if step.certificate is None:
                 yield WalkProgress(row, total)
                 continue
-            (certificate,) = step.certificates
-            settlement = memory.add(row, certificate.prediction, certificate.radius)
-            point = WalkPoint(ts[row], images[row], certificate, settlement)
+            settlement = memory.add(row, step.certificate.prediction, step.certificate.radius)
+            point = WalkPoint(ts[row], images[row], step.certificate, settlement)
             yield WalkProgress(row + 1, total, point)

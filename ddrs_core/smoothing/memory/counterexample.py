@@ -7,14 +7,17 @@ another class: the reason for a memory (Alfarra et al. 2022, Algorithm 2).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 
 from torch import Tensor
 
 from ddrs_core.errors import InvalidParameterError, require_count, require_number
 from ddrs_core.quantities import counted
-from ddrs_core.smoothing.certificate import Certificate
-from ddrs_core.smoothing.memory.directed_rounding import Distance
+from ddrs_core.smoothing.budget import CertificationBudget
+from ddrs_core.smoothing.certificate import Certificate, Grade
+from ddrs_core.smoothing.classifier import SmoothedClassifier
+from ddrs_core.smoothing.memory.directed_rounding import Distance, distance
 from ddrs_core.smoothing.memory.rules import Ball, Settlement, settle
 
 
@@ -133,3 +136,74 @@ class CounterexampleProgress:
     total: int
     best_share: float  # largest mean probability, later share of votes, of another class
     result: Counterexample | NotFound | None = None
+
+
+class Confirmation:
+    """Certifies x once, and its neighbours one after the other, all with fresh noise.
+
+    Args:
+        smoothed: the classifier.
+        x: image [C, H, W].
+        certificate: of x.
+        budget: certifies the neighbours, and x with the bound of its certificate; its seed is the
+            one that may not be used again.
+        fresh_seed: of x; its neighbours take this one and the next ones, none of them twice.
+
+    Attributes:
+        radius: within which both certificates of x hold; 0 if they name different classes.
+    """
+
+    def __init__(
+        self,
+        smoothed: SmoothedClassifier,
+        x: Tensor,
+        certificate: Certificate,
+        budget: CertificationBudget,
+        fresh_seed: int,
+    ) -> None:
+        self._smoothed, self._x, self._certificate, self._budget = smoothed, x, certificate, budget
+        self._neighbours = 0
+        used = (budget.seed, certificate.seed)
+        self._seeds = (seed for seed in count(fresh_seed) if seed not in used)
+        again = replace(budget, bound=certificate.bound, seed=fresh_seed)
+        self._fresh = certify_alone(smoothed, x, certificate.sigma, again, certificate.index)
+        same = self._fresh.prediction == certificate.prediction
+        self.radius = min(certificate.radius, self._fresh.radius) if same else 0.0
+
+    def attempt(self, other: Tensor, found: Certificate, attacked: float) -> Counterexample | None:
+        """A counterexample, if fresh certificates of x and x' contradict each other."""
+        apart = distance(self._x.numpy(), other.numpy())
+        if apart.high >= self.radius:
+            return None  # whatever x' gets
+        again = replace(self._budget, seed=next(self._seeds))
+        index = self._certificate.index
+        theirs = certify_alone(self._smoothed, other, found.sigma, again, index)
+        self._neighbours += 1
+        if theirs.prediction != found.prediction:
+            return None
+        return Counterexample(
+            self._x,
+            other,
+            apart,
+            self._certificate,
+            found,
+            self._fresh,
+            theirs,
+            attacked,
+            self._neighbours,
+        )
+
+
+def certify_alone(
+    smoothed: SmoothedClassifier,
+    image: Tensor,
+    sigma: float,
+    budget: CertificationBudget,
+    index: int | None,
+) -> Certificate:
+    """A certificate that is conditional on its sigma."""
+    *_, last = smoothed.certify_steps(
+        image, sigma=sigma, budget=budget, grade=Grade.CONDITIONAL, index=index or 0
+    )
+    assert last.certificate is not None
+    return last.certificate

@@ -19,12 +19,13 @@ from ddrs_core.errors import InvalidParameterError, require_count, require_numbe
 from ddrs_core.models import NoisyForward, noise_generator
 from ddrs_core.parameters import parameter
 from ddrs_core.quantities import counted
+from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.classifier import as_batch, as_forward
 from ddrs_core.smoothing.confidence import Floats, check_sigma
 from ddrs_core.smoothing.sigma.steps import (
     BETA,
+    DEFAULT_BUDGET,
     GUARD,
-    Budget,
     SigmaBatch,
     SigmaStep,
     check_bounds,
@@ -133,7 +134,7 @@ def ascend_sigmas(
     *,
     seed: int = 0,
     indices: Sequence[int] | None = None,
-    budget: Budget | None = None,
+    budget: CertificationBudget | None = None,
 ) -> Iterator[SigmaBatch]:
     """Algorithm 1 for M images at once, each with its own sigma and its own noise.
 
@@ -155,7 +156,7 @@ def ascend_sigmas(
     config.check()
     forward = as_forward(f)
     start, numbers = check_batch(forward, images, sigma_0, indices)
-    return _ascend(forward, images, start, config, seed, numbers, budget or Budget())
+    return _ascend(forward, images, start, config, seed, numbers, budget or DEFAULT_BUDGET)
 
 
 def check_batch(
@@ -187,7 +188,7 @@ def _ascend(
     config: AscentConfig,
     seed: int,
     indices: list[int],
-    budget: Budget,
+    budget: CertificationBudget,
 ) -> Iterator[SigmaBatch]:
     low, high = config.bounds
     generators = [noise_generator(seed, i, "sigma", forward.device) for i in indices]
@@ -226,7 +227,7 @@ def _settle(
     config: AscentConfig,
     seed: int,
     indices: list[int],
-    budget: Budget,
+    budget: CertificationBudget,
 ) -> tuple[Floats, tuple[str, ...]]:
     if not config.guard:
         return found, tuple(_unguarded_reason(float(sigma), config) for sigma in found)

@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from ddrs_core.errors import require_count, require_number
 from ddrs_core.models import NoisyForward, noise_generator
 from ddrs_core.parameters import parameter
+from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.classifier import as_batch, as_forward
 from ddrs_core.smoothing.confidence import Floats
 from ddrs_core.smoothing.sigma.ascent import check_batch
 from ddrs_core.smoothing.sigma.steps import (
-    Budget,
+    DEFAULT_BUDGET,
     SigmaBatch,
     SigmaStep,
     check_bounds,
@@ -76,7 +77,7 @@ def search_sigma(
     config: SearchConfig | None = None,
     seed: int = 0,
     index: int = 0,
-    budget: Budget | None = None,
+    budget: CertificationBudget | None = None,
 ) -> Iterator[SigmaStep]:
     """Bisection for one image ``x`` [C, H, W]; see :func:`search_sigmas`."""
     batches = search_sigmas(
@@ -99,7 +100,7 @@ def search_sigmas(
     *,
     seed: int = 0,
     indices: Sequence[int] | None = None,
-    budget: Budget | None = None,
+    budget: CertificationBudget | None = None,
 ) -> Iterator[SigmaBatch]:
     """Guarded bisection for M images at once; the arguments are those of ``ascend_sigmas``.
 
@@ -109,7 +110,7 @@ def search_sigmas(
     config.check()
     forward = as_forward(f)
     start, numbers = check_batch(forward, images, sigma_0, indices)
-    return _search(forward, images, start, config, seed, numbers, budget or Budget())
+    return _search(forward, images, start, config, seed, numbers, budget or DEFAULT_BUDGET)
 
 
 def _search(
@@ -119,7 +120,7 @@ def _search(
     config: SearchConfig,
     seed: int,
     indices: list[int],
-    budget: Budget,
+    budget: CertificationBudget,
 ) -> Iterator[SigmaBatch]:
     def votes(sigmas: Floats) -> np.ndarray:  # [M] -> [M, K], the same noise at every call
         generators = [noise_generator(seed, i, "sigma", forward.device) for i in indices]

@@ -14,9 +14,11 @@ from ddrs_core.errors import InvalidParameterError
 from ddrs_core.models import NoisyForward, noise_generator
 from ddrs_core.parameters import Parameter, parameter
 from ddrs_core.quantities import counted
+from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.confidence import Floats, lower_bound, radius_one_sided
 
 Ints = NDArray[np.int64]
+DEFAULT_BUDGET = CertificationBudget(n=10_000)  # that a sigma is chosen for
 
 
 @dataclass(frozen=True)
@@ -70,14 +72,6 @@ class SigmaBatch:
         )
 
 
-@dataclass(frozen=True)
-class Budget:
-    """The certification that a sigma is chosen for: N samples at failure probability alpha."""
-
-    n: int = 10_000
-    alpha: float = 0.001
-
-
 BETA = "sharpness (inverse temperature) of the softmax; a large one counts votes"
 GUARD = "fresh votes for each candidate of the guard; 0: no guard"
 
@@ -100,7 +94,9 @@ def check_bounds(bounds: tuple[float, float]) -> tuple[float, float]:
     return low, high
 
 
-def expected_radius(votes: Floats, samples: int, sigmas: Floats, budget: Budget) -> Floats:
+def expected_radius(
+    votes: Floats, samples: int, sigmas: Floats, budget: CertificationBudget
+) -> Floats:
     """The radius that ``budget`` would probably certify, from a small number of votes.
 
     The share of votes is shrunk as by Jeffreys' prior, (k + 1/2) / (n + 1), and then bounded as
@@ -117,7 +113,7 @@ def select_by_validation(
     sigma_0: Floats,
     candidates: Floats,
     samples: int,
-    budget: Budget,
+    budget: CertificationBudget,
     seed: int,
     indices: list[int],
 ) -> tuple[Floats, tuple[str, ...]]:

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from ddrs_core.errors import unknown_name
 from ddrs_core.models import NoisyForward
 from ddrs_core.parameters import values_of
+from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.sigma.ascent import AscentConfig, ascend_sigmas
 from ddrs_core.smoothing.sigma.search import SearchConfig, search_sigmas
-from ddrs_core.smoothing.sigma.steps import Budget, SigmaBatch
+from ddrs_core.smoothing.sigma.steps import SigmaBatch
 
 StrategyConfig = AscentConfig | SearchConfig
 
@@ -163,7 +164,7 @@ def choose_sigmas(
     *,
     seed: int = 0,
     indices: Sequence[int] | None = None,
-    budget: Budget | None = None,
+    budget: CertificationBudget | None = None,
 ) -> Iterator[SigmaBatch]:
     """Run the strategy that ``config`` belongs to; see :func:`ascend_sigmas` for the arguments."""
     if isinstance(config, AscentConfig):

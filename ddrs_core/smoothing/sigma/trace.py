@@ -10,10 +10,11 @@ from torch import Tensor
 
 from ddrs_core.models import NoisyForward
 from ddrs_core.models.inference.cost import affordable, assumed_speed
+from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.classifier import as_batch
 from ddrs_core.smoothing.sigma.ascent import AscentConfig
 from ddrs_core.smoothing.sigma.preview import COPIES, Probe, probe
-from ddrs_core.smoothing.sigma.steps import Budget, SigmaStep
+from ddrs_core.smoothing.sigma.steps import SigmaStep
 from ddrs_core.smoothing.sigma.strategies import StrategyConfig, choose_sigmas
 
 _PROBES = 60  # along one trajectory, so that looking costs little beside a long ascent
@@ -39,7 +40,7 @@ def watch_sigma(
     config: StrategyConfig,
     seed: int = 0,
     index: int = 0,
-    budget: Budget | None = None,
+    budget: CertificationBudget | None = None,
 ) -> Iterator[SigmaFrame]:
     """Run a strategy on ``x`` [C, H, W] and probe the votes every few steps; see
     :func:`plan_previews`.

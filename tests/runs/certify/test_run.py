@@ -19,25 +19,34 @@ from ddrs_core.models.inference.journal import Answer
 from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.runs.certify.run import BLOCK, CertifyRun, images_together, interleave
 from ddrs_core.smoothing import (
-    AdaptiveSamples,
     AscentConfig,
     Certificate,
-    FixedSamples,
-    LookSchedule,
+    CertificationBudget,
     SearchConfig,
     StopAtRadii,
     StopAtRelativeWidth,
 )
 from tests.data.layouts import digit_folders
 
-FIXED = CertifyConfig("digits", "digits-gaussian-0.50", Method.FIXED, 0.5, n=300, limit=70)
+FIXED = CertifyConfig(
+    "digits",
+    "digits-gaussian-0.50",
+    Method.FIXED,
+    0.5,
+    budget=CertificationBudget(n=300),
+    limit=70,
+)
 SEARCH = SearchConfig(steps=2, samples=20, guard=30)
 CONFIGS = [
     FIXED,
     replace(FIXED, method=Method.DS, strategy=SEARCH),
     replace(FIXED, method=Method.DS, strategy=AscentConfig(steps=2, samples=2), limit=40),
-    replace(FIXED, n=3000, until=StopAtRadii((0.0, 0.5)), limit=40),
-    replace(FIXED, n=3000, until=StopAtRelativeWidth(0.2), indices=(5, 3, 400)),
+    replace(FIXED, budget=CertificationBudget(n=3000, stop=StopAtRadii((0.0, 0.5))), limit=40),
+    replace(
+        FIXED,
+        budget=CertificationBudget(n=3000, stop=StopAtRelativeWidth(0.2)),
+        indices=(5, 3, 400),
+    ),
 ]
 
 
@@ -110,8 +119,8 @@ class _KilledError(BaseException):
     [
         {"method": Method.DS, "strategy": SEARCH},
         {"method": Method.DS, "strategy": AscentConfig(steps=6, samples=2, guard=20, average=0.5)},
-        {"n": 600},
-        {"n": 2000, "until": StopAtRadii((0.0, 0.5))},
+        {"budget": CertificationBudget(n=600)},
+        {"budget": CertificationBudget(n=2000, stop=StopAtRadii((0.0, 0.5)))},
     ],
 )
 def test_a_run_that_is_always_killed_ends_and_asks_the_network_nothing_twice(
@@ -164,7 +173,10 @@ def test_a_run_that_is_always_killed_ends_and_asks_the_network_nothing_twice(
 
 def test_answers_to_other_questions_and_damaged_ones_are_not_used(tmp_path: Path) -> None:
     config = replace(FIXED, method=Method.DS, strategy=SEARCH, limit=4)
-    mine, other = CertifyRun(config), CertifyRun(replace(config, seed=1))
+    mine, other = (
+        CertifyRun(config),
+        CertifyRun(replace(config, budget=replace(config.budget, seed=1))),
+    )
     path = tmp_path / "answers"
     kept = Journal(path)
     for _ in zip(range(2), mine.block(0, (), kept), strict=False):
@@ -207,7 +219,7 @@ def test_several_settings_grow_together() -> None:
 def test_votes_are_counted_as_they_are_drawn() -> None:
     run = CertifyRun(replace(FIXED, limit=5))
     steps = list(run.steps())
-    assert sum(step.votes for step in steps) == 5 * (300 + FIXED.n0)
+    assert sum(step.votes for step in steps) == 5 * (300 + FIXED.budget.n0)
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -235,9 +247,9 @@ def test_a_damaged_configuration_is_refused(change: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("kind", ["cpu", "cuda"])
 def test_the_smaller_the_first_look_the_more_images_share_batches(kind: str) -> None:
-    sizes = [images_together(FixedSamples(n), kind) for n in (1, 100, 1000, 10_000, 10**6)]
+    sizes = [images_together(CertificationBudget(n=n), kind) for n in (1, 100, 1000, 10_000, 10**6)]
     assert sizes == sorted(sizes, reverse=True)
     assert all(BLOCK % size == 0 for size in sizes)
     assert sizes[0] == BLOCK
     assert sizes[-1] == 1
-    assert images_together(AdaptiveSamples(LookSchedule(100_000)), kind) >= 4
+    assert images_together(CertificationBudget(stop=StopAtRadii()), kind) >= 4

@@ -28,14 +28,21 @@ from ddrs_core.runs.cluster.cluster import cluster_steps
 from ddrs_core.runs.cluster.connection import ClusterError, require_ray
 from ddrs_core.runs.cluster.pool import slots_of
 from ddrs_core.runs.cluster.worker import cores_per_worker
-from ddrs_core.smoothing import AscentConfig, Certificate, StopAtRadii
+from ddrs_core.smoothing import AscentConfig, Certificate, CertificationBudget, StopAtRadii
 from tests.data.layouts import digit_folders
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.usefixtures("one_thread", "own_ray")]
 
-FIXED = CertifyConfig("digits", "digits-gaussian-0.50", Method.FIXED, 0.5, n=500, limit=96)
-ADAPTIVE = replace(FIXED, n=4000, until=StopAtRadii((0.0, 0.5)))
-ASCENT = replace(FIXED, method=Method.DS, strategy=AscentConfig(steps=3, samples=2), n=200)
+FIXED = CertifyConfig(
+    "digits", "digits-gaussian-0.50", Method.FIXED, 0.5, budget=CertificationBudget(n=500), limit=96
+)
+ADAPTIVE = replace(FIXED, budget=CertificationBudget(n=4000, stop=StopAtRadii((0.0, 0.5))))
+ASCENT = replace(
+    FIXED,
+    method=Method.DS,
+    strategy=AscentConfig(steps=3, samples=2),
+    budget=CertificationBudget(n=200),
+)
 CONFIGS = [FIXED, ADAPTIVE, ASCENT]
 
 Found = dict[tuple[int, int], Certificate]
@@ -116,7 +123,7 @@ def test_workers_make_what_one_process_makes(cluster: str, alone: Found) -> None
     steps = list(cluster_steps(CONFIGS, [()] * len(CONFIGS), cluster))
     assert collect(iter(steps)) == alone
     votes = [sum(step.votes for number, step in steps if number == s) for s in range(3)]
-    assert votes[0] == 96 * (FIXED.n0 + FIXED.n)
+    assert votes[0] == 96 * (FIXED.budget.n0 + FIXED.budget.n)
     assert votes[2] == 96 * (ASCENT.n0 + ASCENT.n)
 
 
@@ -218,7 +225,9 @@ def test_images_that_end_every_worker_end_the_run(
     seen: set[int] = set()
 
     def deadly() -> Iterator[tuple[int, RunStep]]:
-        for step in cluster_steps([replace(ASCENT, limit=BLOCK, n=10**6)], [()], cluster):
+        for step in cluster_steps(
+            [replace(ASCENT, limit=BLOCK, budget=CertificationBudget(n=10**6))], [()], cluster
+        ):
             for process in workers() if step[1].votes else []:  # one is at work
                 if process.pid not in seen:
                     seen.add(process.pid)

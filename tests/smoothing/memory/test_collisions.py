@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from ddrs_core.errors import InvalidParameterError, MismatchError
-from ddrs_core.smoothing import FixedSamples, SearchConfig, SmoothedClassifier
+from ddrs_core.smoothing import CertificationBudget, SearchConfig, SmoothedClassifier
 from ddrs_core.smoothing.certificate import ABSTAIN, Grade
 from ddrs_core.smoothing.memory.arrival_order import Distances, replay
 from ddrs_core.smoothing.memory.collisions import (
@@ -112,7 +112,7 @@ def points_of(
 
 
 def test_on_the_way_through_one_classifier_nothing_collides() -> None:
-    config = WalkConfig(sigma_0=0.25, samples=FixedSamples(1000))
+    config = WalkConfig(sigma_0=0.25, budget=CertificationBudget(n=1000))
     ts = from_both_ends(11)
     points = points_of(Halves(), image(0.1), image(0.9), ts, config)
     assert tuple(point.t for point in points) == ts
@@ -129,7 +129,7 @@ def test_on_the_way_through_one_classifier_nothing_collides() -> None:
 def test_sigmas_of_their_own_make_balls_collide() -> None:
     """At the middle of the island small noise certifies it; on the shore, large noise the sea."""
     config = WalkConfig(
-        sigma_0=0.4, samples=FixedSamples(2000), strategy=SearchConfig(bounds=(0.05, 1.5))
+        sigma_0=0.4, budget=CertificationBudget(n=2000), strategy=SearchConfig(bounds=(0.05, 1.5))
     )
     points = points_of(Island(), image(0.5), image(0.9), from_left_to_right(9), config)
     assert {point.certificate.prediction for point in points} >= {0, 1}

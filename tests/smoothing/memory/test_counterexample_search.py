@@ -13,15 +13,15 @@ from torch import Tensor, nn
 
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.models import NoisyForward
-from ddrs_core.smoothing import AscentConfig, FixedSamples, SearchConfig, SmoothedClassifier
-from ddrs_core.smoothing.certificate import Bound, Certificate, Grade
-from ddrs_core.smoothing.memory.attack import margin_gradient
-from ddrs_core.smoothing.memory.counterexample import Counterexample, CounterexampleConfig, NotFound
-from ddrs_core.smoothing.memory.counterexample_search import (
-    _Confirming,
-    _Search,
-    find_counterexample,
+from ddrs_core.smoothing import AscentConfig, CertificationBudget, SearchConfig, SmoothedClassifier
+from ddrs_core.smoothing.certificate import Certificate, Grade
+from ddrs_core.smoothing.memory.counterexample import (
+    Confirmation,
+    Counterexample,
+    CounterexampleConfig,
+    NotFound,
 )
+from ddrs_core.smoothing.memory.counterexample_search import find_counterexample, margin_gradient
 from ddrs_core.smoothing.memory.rules import Outcome
 
 CONFIG = CounterexampleConfig(steps=25, samples=32, within=0.93)
@@ -175,7 +175,7 @@ def test_the_probability_that_is_stated_is_kept_however_often_it_is_tried() -> N
     """Where x' chooses a noise level at which no class has a majority, every certificate of it is
     wrong. Whoever goes on until one is confirmed finds a wrong one with a probability above
     2 alpha, but not above the one that is stated."""
-    alpha, hunts, tries, far = 0.2, 60, 8, 0.3
+    alpha, searches, tries, far = 0.2, 60, 8, 0.3
     x = torch.full((1, 8, 8), 0.5)
     smoothed = SmoothedClassifier(NoisyForward(Coin(), 3, precision="fp32"), 3)
     rng = np.random.default_rng(0)
@@ -186,55 +186,38 @@ def test_the_probability_that_is_stated_is_kept_however_often_it_is_tried() -> N
     assert certificate.prediction == 0  # rightly: the noise, of norm 0.4, ends in the core
     selected = replace(certificate, sigma=far, prediction=1, candidate=1)
     confirmations = []
-    for number in range(hunts):
-        hunt = _Search(
+    for number in range(searches):
+        confirmation = Confirmation(
             smoothed,
             x,
             replace(certificate, index=number),
-            far,
-            GUARDED,
-            CONFIG,
-            FixedSamples(101),
-            Bound.ONE_SIDED,
-            seed=0,
+            CertificationBudget(n0=20, n=101, alpha=alpha),
             fresh_seed=3,
         )
-        confirming = _Confirming(hunt)
         for i in range(tries):
-            found = confirming.attempt(neighbours[i], selected, far)
+            found = confirmation.attempt(neighbours[i], selected, far)
             if found is not None:
                 assert found.confirmations == i + 1
                 assert found.failure == pytest.approx(min(1.0, (2 + i) * alpha))
                 assert found.other_fresh.seed == 3 + i
                 confirmations.append(i + 1)
                 break
-    assert len(confirmations) / hunts > 2 * alpha
+    assert len(confirmations) / searches > 2 * alpha
     for k in range(1, 4):
-        wrong = sum(made <= k for made in confirmations) / hunts
+        wrong = sum(made <= k for made in confirmations) / searches
         stated = (1 + k) * alpha
-        assert wrong <= stated + 3 * math.sqrt(stated * (1 - stated) / hunts)
+        assert wrong <= stated + 3 * math.sqrt(stated * (1 - stated) / searches)
 
 
 def test_no_seed_confirms_that_was_used_before() -> None:
     """The stream of seeds passes over those of the search and of x's certificate."""
     x = image(0.52)
     smoothed, certificate = certified(Island(), x, 0.15)
-    hunt = _Search(
-        smoothed,
-        x,
-        replace(certificate, seed=9),
-        SIGMA_0,
-        GUARDED,
-        CONFIG,
-        FixedSamples(100),
-        Bound.ONE_SIDED,
-        seed=8,
-        fresh_seed=7,
-    )
-    confirming = _Confirming(hunt)
+    budget = CertificationBudget(n=100, seed=8)
+    confirmation = Confirmation(smoothed, x, replace(certificate, seed=9), budget, fresh_seed=7)
     seeds = []
     for _ in range(3):
-        found = confirming.attempt(x, certificate, 0.15)
+        found = confirmation.attempt(x, certificate, 0.15)
         assert found is not None
         seeds.append(found.other_fresh.seed)
     assert seeds == [7, 10, 11]

@@ -17,7 +17,7 @@ from ddrs_core.errors import InvalidParameterError, UnknownNameError
 from ddrs_core.models import Classifier, NoisyForward, load_model
 from ddrs_core.smoothing import (
     AscentConfig,
-    Budget,
+    CertificationBudget,
     SearchConfig,
     ascend_sigma,
     ascend_sigmas,
@@ -257,7 +257,7 @@ def test_the_pocket_has_an_inner_maximum() -> None:
 
 @pytest.mark.parametrize("sigma_0", [0.1, 1.2])
 def test_search_finds_the_best_noise_level(sigma_0: float) -> None:
-    budget = Budget(n=10_000, alpha=0.001)
+    budget = CertificationBudget(n=10_000, alpha=0.001)
     config = SearchConfig(steps=7, samples=4000, guard=4000)
     steps = list(search_sigma(Pocket(), ORIGIN, sigma_0=sigma_0, config=config, budget=budget))
     chosen = steps[-1].chosen
@@ -296,7 +296,7 @@ def guarded(network: nn.Module, x: Tensor, start: float, *tried: float) -> tuple
         np.array([start]),
         np.array(tried)[:, None],
         1000,
-        Budget(),
+        CertificationBudget(n=10_000),
         0,
         [0],
     )
@@ -367,7 +367,7 @@ def test_the_search_never_trades_the_class_for_radius() -> None:
 
 
 def test_few_samples_do_not_promise_a_large_sigma_for_being_unanimous() -> None:
-    budget = Budget(n=100_000, alpha=0.001)
+    budget = CertificationBudget(n=100_000, alpha=0.001)
     few = expected_radius(np.array([20.0]), 20, np.array([1.0]), budget)
     many = expected_radius(np.array([2000.0]), 2000, np.array([1.0]), budget)
     assert few < 0.75 * many

@@ -1,0 +1,87 @@
+"""What a certification may spend: votes, failure probability, and the seed of its noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self, TypedDict, Unpack
+
+from ddrs_core.parameters import parameter
+from ddrs_core.smoothing.alpha_spending import LookSchedule
+from ddrs_core.smoothing.certificate import Bound, prove_radius
+from ddrs_core.smoothing.confidence import check_budget, radius_cap
+from ddrs_core.smoothing.stopping import TAIL_PROBABILITY, StopRule, predict_final_radius
+
+_BOUNDS = tuple(bound.value for bound in Bound)
+
+
+class BudgetNumbers(TypedDict, total=False):
+    """The fields of a :class:`CertificationBudget` as keyword arguments."""
+
+    n0: int
+    n: int
+    alpha: float
+    bound: Bound | str
+    stop: StopRule | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class CertificationBudget:
+    """N0 votes choose a class; N fresh ones, or fewer with a stopping rule, bound its probability.
+
+    ``alpha`` is the probability of a wrong certificate. With ``stop``, votes end as soon as that
+    is settled. The seed and the index of an image determine its noise.
+    """
+
+    n0: int = parameter(100, "samples for the class")
+    n: int = parameter(100_000, "samples for the bound; the most of them with --adaptive")
+    alpha: float = parameter(0.001, "failure probability")
+    bound: Bound = parameter(Bound.ONE_SIDED, "on the probability", choices=_BOUNDS, brief=True)
+    stop: StopRule | None = None
+    seed: int = parameter(0, "run seed")
+
+    @classmethod
+    def of(cls, budget: Self | None = None, **numbers: Unpack[BudgetNumbers]) -> Self:
+        """``budget``, or the default one, with some numbers replaced."""
+        found = replace(budget or cls(), **numbers)  # type: ignore[arg-type]  # converted below
+        return replace(found, bound=Bound(found.bound))
+
+    def check(self) -> Self:
+        """Raises InvalidParameterError if a number makes no sense."""
+        check_budget(self.n0, self.n, self.alpha, parts=self.bound.parts)
+        if self.stop is not None:
+            self.stop.check()
+        return self
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Numbers of votes at which the rule is asked, ascending; the last is N."""
+        return (self.n,) if self.stop is None else LookSchedule(self.n).places
+
+    @property
+    def schedule(self) -> str:
+        """The schedule that certificates record; empty for a number of votes fixed in advance."""
+        return "" if self.stop is None else LookSchedule(self.n).to_text()
+
+    @property
+    def stopping_text(self) -> str:
+        """Schedule and rule as logs record them; empty for a number of votes fixed in advance."""
+        if self.stop is None:
+            return ""
+        return f"{self.schedule} {self.stop.to_text()} doubt={TAIL_PROBABILITY!r}"
+
+    def spent(self, n: int) -> float:
+        """The part of alpha that the bound after ``n`` votes uses."""
+        return self.alpha if self.stop is None else LookSchedule(self.n).spent(n, self.alpha)
+
+    def stops(self, counts: Sequence[int], candidate: int, sigma: float) -> bool:
+        """Whether voting ends with these counts [K], taken at one of :attr:`places`."""
+        n = sum(counts)
+        if self.stop is None or n >= self.n:
+            return n >= self.n
+        proved = prove_radius(counts, candidate, sigma, self.spent(n), self.bound).radius
+        last = self.spent(self.n)
+        possible = predict_final_radius(counts, candidate, sigma, self.n, last, self.bound)
+        cap = float(radius_cap(sigma, self.n, last / self.bound.parts))
+        return self.stop.is_settled(proved, possible, cap)
