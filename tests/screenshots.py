@@ -31,6 +31,7 @@ _SETTLED = 60.0  # seconds until a page must have come to rest
 _OWN_DATA = ("DDRS_DATA_DIR", "DDRS_ALLOWED_DIRS", "DDRS_DATABASE_URL", "CUDA_VISIBLE_DEVICES")
 _FIGURE = "[data-figure] .main-svg"
 _EXAMPLE = "?dataset=digits&model=digits-gaussian-0.50&image=58&seed=0"
+_SPEED_KNOWN = re.compile(r"\(measured ")
 _LENGTHS = """() => ['stMain', 'stSidebarContent'].map((id) => {
   const part = document.querySelector(`[data-testid=${id}]`);
   return part ? part.scrollHeight : 0;
@@ -59,6 +60,7 @@ def finish_home(page: Page) -> None:
 
 def finish_explorer(page: Page) -> None:
     expect(page.locator(".ddrs-progress").first).to_contain_text(re.compile(r"done · (\d+) of \1"))
+    expect(page.get_by_text("The curve estimates").first).to_be_visible()  # once it is finished
     page.get_by_role("button", name=re.compile(r"^Certify at .* and ")).click()
     expect(page.locator(".ddrs-card")).to_have_count(2)
     expect(page.locator(".ddrs-copies img").first).to_be_visible()
@@ -69,6 +71,7 @@ def finish_compare(page: Page) -> None:
     expect(page.locator(_FIGURE).first).to_be_visible()
     expect(page.locator(".ddrs-table").first).to_be_visible()
     expect(page.get_by_role("button", name="Certify", exact=True)).to_be_enabled()
+    expect(page.get_by_text(_SPEED_KNOWN).first).to_be_visible()
     expect(page.locator("[data-testid='stPlotlyChart'] .main-svg").first).to_be_visible()
 
 
@@ -90,6 +93,7 @@ def finish_walk(page: Page) -> None:
 
 def finish_training(page: Page) -> None:
     expect(page.get_by_role("button", name="Train", exact=True)).to_be_enabled()
+    expect(page.get_by_text(_SPEED_KNOWN).first).to_be_visible()
     finish_figures(page)
 
 
