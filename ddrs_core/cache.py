@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
-from threading import Lock
-from typing import Generic, TypeVar
+from threading import Condition
+from typing import Any, Generic, TypeVar
+
+from cachetools import LRUCache, cached
 
 V = TypeVar("V")
 
@@ -19,51 +19,15 @@ class LRU(Generic[V]):
     """
 
     def __init__(self, limit: float, weigh: Callable[[V], float] = lambda _: 1.0) -> None:
-        self._limit = limit
-        self._weigh = weigh
-        self._lock = Lock()
-        self._values: OrderedDict[Hashable, Future[V]] = OrderedDict()
-        self._weights: dict[Hashable, float] = {}  # of finished values only
-        self._total = 0.0
+        self._values: Any = LRUCache(limit, getsizeof=lambda value: min(weigh(value), limit))
+        self._get = cached(self._values, key=lambda key, _: key, condition=Condition())(
+            lambda _, compute: compute()
+        )
 
     def __len__(self) -> int:
         return len(self._values)
 
     def get(self, key: Hashable, compute: Callable[[], V]) -> V:
-        """The value of ``key``, computed if it is not remembered."""
-        with self._lock:
-            future = self._values.get(key)
-            if future is not None:
-                self._values.move_to_end(key)
-            else:
-                mine = self._values[key] = Future()
-        if future is not None:
-            return future.result()
-        try:
-            value = compute()
-        except BaseException as error:
-            with self._lock:
-                self._values.pop(key, None)
-            mine.set_exception(error)
-            raise
-        mine.set_result(value)
-        with self._lock:
-            if self._values.get(key) is mine:
-                self._weights[key] = self._weigh(value)
-                self._total += self._weights[key]
-                self._drop_oldest()
+        """The value of ``key``, computed if it is not stored."""
+        value: V = self._get(key, compute)
         return value
-
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._values.clear()
-            self._weights.clear()
-            self._total = 0.0
-
-    def _drop_oldest(self) -> None:
-        while self._total > self._limit and len(self._weights) > 1:
-            # Values in the making have no weight yet and are not dropped.
-            key = next(key for key in self._values if key in self._weights)
-            self._total -= self._weights.pop(key)
-            del self._values[key]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from ddrs_core.atomic_write import replacing
 from ddrs_core.errors import DDRSError
-from ddrs_core.file_access import writing
 from ddrs_core.jobs.processes import launch_command
 
 RECORD = "run.json"
@@ -37,10 +36,8 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:
     """Replace what is known, so that no reader ever sees half of it."""
-    partial = folder / f".{RECORD}.partial"
-    with writing(folder / RECORD):
+    with replacing(folder / RECORD) as partial:
         partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
-        os.replace(partial, folder / RECORD)
 
 
 def last_error(folder: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import torch
@@ -11,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from ddrs_core.atomic_write import replacing
 from ddrs_core.errors import CheckpointError, DDRSError
 from ddrs_core.file_access import check_regular, open_regular, writing
 from ddrs_core.models.classifier import (
@@ -26,7 +26,8 @@ def save_checkpoint(classifier: Classifier, folder: Path) -> Path:
     """Write ``<name>.safetensors`` and ``<name>.json`` into ``folder``; returns the former.
 
     Weights that half precision holds exactly are written in it; nothing is ever rounded. The
-    weights' file appears last and whole, so that where it is, the model is complete.
+    weights' file appears last and whole, so that where it is, the model is complete. Only one
+    process or thread may write a name at a time.
 
     Raises:
         CheckpointError: if they cannot be written.
@@ -34,15 +35,29 @@ def save_checkpoint(classifier: Classifier, folder: Path) -> Path:
     state = {k: _stored(v) for k, v in classifier.network.state_dict().items()}
     with_card(classifier, digest=weights_digest(classifier.network))
     path = folder / f"{classifier.card.name}.safetensors"
-    partial = path.with_suffix(".partial")
     card_text = json.dumps(classifier.card.to_dict(), indent=2) + "\n"
     with writing(path, CheckpointError):
         folder.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    with replacing(path.with_suffix(".json"), CheckpointError, partial=partial):
         partial.write_text(card_text, encoding="utf-8")
-        os.replace(partial, path.with_suffix(".json"))
+    with replacing(path, CheckpointError, partial=partial):
         partial.write_bytes(save(state))  # save_file would let nobody else read it
-        os.replace(partial, path)
     return path
+
+
+def round_weights(classifier: Classifier) -> None:
+    """Round every matrix and filter of the network to what half precision can hold, in place.
+
+    Biases and batch statistics, which are few, stay as they are, and so does what does not fit
+    into the range of half precision.
+    """
+    with torch.no_grad():
+        for tensor in classifier.network.state_dict().values():
+            rounded = tensor.half().float()
+            if tensor.is_floating_point() and tensor.ndim > 1 and rounded.isfinite().all():
+                tensor.copy_(rounded)
+    with_card(classifier, digest=weights_digest(classifier.network))
 
 
 def _stored(tensor: Tensor) -> Tensor:

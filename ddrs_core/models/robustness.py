@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from ddrs_core.atomic_write import write_atomically
 from ddrs_core.data import Dataset
-from ddrs_core.errors import MismatchError
+from ddrs_core.errors import DDRSError, MismatchError
 from ddrs_core.models.classifier import ModelCard
 from ddrs_core.models.inference.cost import affordable
 from ddrs_core.models.inference.forward import NoisyForward
@@ -174,11 +175,5 @@ def _file(card: ModelCard, dataset: str) -> Path:
 
 
 def _remember(result: Robustness, card: ModelCard) -> None:
-    path = _file(card, result.dataset)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(asdict(result)), encoding="utf-8")
-        os.replace(partial, path)
-    except OSError:  # a folder that cannot be written to: measured again next time
-        return
+    with suppress(DDRSError):  # a folder that cannot be written to: measured again next time
+        write_atomically(_file(card, result.dataset), json.dumps(asdict(result)).encode())

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import os
-import threading
 from pathlib import Path
 
 import torch
@@ -25,7 +23,6 @@ from ddrs_core.models.registry import (
 
 MAX_UPLOADS = 200
 MAX_UPLOAD_BYTES = 8 << 30
-_LOCK = threading.Lock()
 
 
 def add_model(classifier: Classifier) -> ModelCard:
@@ -71,7 +68,7 @@ def keep_upload(classifier: Classifier) -> ModelCard:
     """Keep a visitor's model under a name made of its digest; the oldest ones give way."""
     with_card(classifier, name=f"{UPLOAD_PREFIX}{_upload_digest(classifier)}")
     folder = uploads_folder()
-    with _LOCK:
+    with one_at_a_time(folder):
         path = _save(classifier, folder)
         _drop_oldest(folder)
     return read_card(path)
@@ -103,15 +100,8 @@ def _check_answer(classifier: Classifier) -> None:
 
 
 def _save(classifier: Classifier, folder: Path) -> Path:
-    """Write a model so that no reader ever sees half of it."""
     _check_answer(classifier)
-    partial = folder / f".partial-{os.getpid()}-{threading.get_ident()}"
-    written = save_checkpoint(classifier, partial)
-    path = folder / written.name
-    os.replace(written.with_suffix(".json"), path.with_suffix(".json"))
-    os.replace(written, path)
-    partial.rmdir()
-    return path
+    return save_checkpoint(classifier, folder)
 
 
 def _drop_oldest(folder: Path) -> None:

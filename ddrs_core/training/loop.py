@@ -139,8 +139,7 @@ class Trainer:
         momentum = deepcopy(state["momentum"])  # nothing of the state is changed in place later
         self._optimizer.load_state_dict({**optimizer, "state": momentum})
         if self._average:
-            for name, value in self._average.values.items():
-                value.copy_(state["average"][name])
+            self._average.load(state["average"])
         if self.sigmas:
             self.sigmas.values.copy_(state["sigmas"])
         self._sums.copy_(state["sums"])
@@ -201,7 +200,7 @@ class Trainer:
     def finished(self) -> Classifier:
         """The classifier as it is now, averaged if so configured: in eval mode and frozen."""
         if self._average:
-            self._average.copy_to(self.classifier.network)
+            self._average.finish()
         classifier = self.classifier.eval().requires_grad_(False)
         return with_card(classifier, digest=weights_digest(classifier.network))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from ddrs_core.data import load_dataset
 from ddrs_core.data.user import datasets as added
 from ddrs_core.models import load_model
 from ddrs_core.runs.logs.file import COLUMNS, read_rows
+from ddrs_core.runs.logs.writing import lock_of
 from ddrs_core.smoothing import SmoothedClassifier
 from ddrs_core.store import DATABASE_VARIABLE
 from tests.data.layouts import digit_folders
@@ -224,8 +224,7 @@ def test_a_run_that_goes_on_keeps_its_batch_size_or_says_that_it_differs(command
 
 def test_two_runs_cannot_write_one_file(command, tmp_path):
     out = tmp_path / "a.tsv"
-    with out.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with lock_of(out):
         outcome = command(*FIXED, "--limit", 1, "--out", out, "--resume")
     assert outcome.code == 2
     assert "another run" in outcome.err
@@ -355,8 +354,7 @@ def test_nothing_is_overwritten_unless_all_can_be(command, tmp_path):
     assert command(*words).code == 0
     first, second = sorted(tmp_path.iterdir())
     before = first.read_text()
-    with second.open() as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with lock_of(second):
         outcome = command(*words, "--overwrite")
     assert (outcome.code, "written by another" in outcome.err) == (2, True)
     assert first.read_text() == before

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 
+from ddrs_core.cache import LRU
 from ddrs_core.runs.from_database import setting_results
 from ddrs_core.runs.results.results import ResultSet
 from ddrs_core.smoothing import Certificate
 from ddrs_core.store import RunRecord, open_store
 
 _MOST_RUNS = 16  # kept in memory
-_LOCK = threading.Lock()
 
 
 class _Followed:
@@ -38,7 +37,7 @@ class _Followed:
         return made[1]
 
 
-_RUNS: OrderedDict[str, _Followed] = OrderedDict()
+_RUNS: LRU[_Followed] = LRU(_MOST_RUNS)
 
 
 def run_set(run: RunRecord, setting: int) -> ResultSet | None:
@@ -47,10 +46,6 @@ def run_set(run: RunRecord, setting: int) -> ResultSet | None:
     Raises:
         DDRSError: if the run is gone, or its settings cannot be read.
     """
-    with _LOCK:
-        followed = _RUNS.pop(run.id, None) or _Followed(len(run.settings))
-        _RUNS[run.id] = followed
-        while len(_RUNS) > _MOST_RUNS:
-            _RUNS.popitem(last=False)
+    followed = _RUNS.get(run.id, lambda: _Followed(len(run.settings)))
     with followed.lock:
         return followed.results(run, setting)

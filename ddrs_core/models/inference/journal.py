@@ -11,7 +11,6 @@ import base64
 import hashlib
 import json
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -24,6 +23,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ddrs_core.atomic_write import replacing
+from ddrs_core.errors import DDRSError
 from ddrs_core.models.inference.forward import REPORT_SECONDS, NoisyForward, VoteCounts
 from ddrs_core.models.inference.noise import NoiseStream
 
@@ -117,7 +118,7 @@ class Journal:
         if self._usable and self._new:
             try:
                 self._append()
-            except OSError as error:
+            except (OSError, DDRSError) as error:
                 self._usable = False
                 _log.warning("%s cannot be written (%s): a kill costs more.", self.path, error)
         self._new, self._written = {}, time.monotonic()
@@ -131,10 +132,9 @@ class Journal:
 
     def _rewrite(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         head = json.dumps({"key": self._key}) + "\n"
-        partial.write_text(head + "".join(_lines(self._answers)), encoding="utf-8")
-        os.replace(partial, self.path)
+        with replacing(self.path) as partial:
+            partial.write_text(head + "".join(_lines(self._answers)), encoding="utf-8")
         self._limit = max(_COMPACT_BYTES, 2 * self.path.stat().st_size)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import math
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self
+
+from filelock import FileLock, Timeout
 
 from ddrs_core.errors import DDRSError
 from ddrs_core.file_access import check_regular, open_regular, writing
@@ -47,6 +49,8 @@ class LogFile:
 
     Args:
         path: the file.
+        file: the open file.
+        lock: held until the file is closed, so that no other run writes it.
         rows: rows that are in it already.
         columns: of the table; a file of an earlier version keeps its own.
         end: of a line; a file that went through an editor keeps its own.
@@ -56,6 +60,7 @@ class LogFile:
         self,
         path: Path,
         file: IO[str],
+        lock: FileLock,
         rows: list[LogRow],
         columns: Sequence[str] = COLUMNS,
         end: str = "\n",
@@ -64,7 +69,7 @@ class LogFile:
         self.rows = rows
         self._columns = columns
         self._end = end
-        self._file = file
+        self._file, self._lock = file, lock
 
     @classmethod
     def create_all(cls, paths: Sequence[Path]) -> list[LogFile]:
@@ -73,18 +78,19 @@ class LogFile:
         Raises:
             LogError: if one cannot be written or another run writes it.
         """
-        files: list[IO[str]] = []
+        opened: list[tuple[IO[str], FileLock]] = []
         new = [path for path in paths if not path.exists()]
         try:
             for path in paths:
-                files.append(_open_locked(path))  # noqa: PERF401 (to close those that are open)
+                opened.append(_open_locked(path))  # noqa: PERF401 (to close those that are open)
         except LogError:
-            for path, file in zip(paths, files, strict=False):
+            for path, (file, lock) in zip(paths, opened, strict=False):
                 if path in new:
                     path.unlink()
                 file.close()
+                _release(lock)
             raise
-        logs = [cls(path, file, []) for path, file in zip(paths, files, strict=True)]
+        logs = [cls(path, *both, []) for path, both in zip(paths, opened, strict=True)]
         for log in logs:
             log._cut(0)
             log._write(HEADER)
@@ -110,7 +116,7 @@ class LogFile:
             LogError: if it cannot be written, another run writes it, its rows were made with
                 other settings or from other images, or were changed since.
         """
-        file = _open_locked(path)
+        file, lock = _open_locked(path)
         try:
             text = file.read()
             rows = read_rows(text, str(path))
@@ -119,17 +125,19 @@ class LogFile:
             _check_unchanged(rows, whole_lines(text), path)
         except UnicodeDecodeError:
             file.close()
+            _release(lock)
             raise LogError(f"{path} is not a certification log of this program.") from None
         except LogError:
             file.close()
+            _release(lock)
             raise
         if not rows:
-            log = cls(path, file, rows)
+            log = cls(path, file, lock, rows)
             log._cut(0)
             log._write(HEADER)
             return log
         end = line_end(text)
-        log = cls(path, file, rows, COLUMNS_OF[whole_lines(text)[0]], end)
+        log = cls(path, file, lock, rows, COLUMNS_OF[whole_lines(text)[0]], end)
         log._cut(len(text[: text.rfind(end[-1]) + 1].encode()))
         return log
 
@@ -148,6 +156,8 @@ class LogFile:
         except LogError:
             if kind is None:  # otherwise there is a first error, which says more
                 raise
+        finally:
+            _release(self._lock)
 
     def _cut(self, size: int) -> None:
         with writing(self.path, LogError):
@@ -160,18 +170,32 @@ class LogFile:
             self._file.flush()
 
 
-def _open_locked(path: Path) -> IO[str]:
+def lock_of(path: Path) -> FileLock:
+    """The lock of a log: a hidden file beside it that is there while a run writes the log."""
+    return FileLock(path.with_name(f".{path.name}.lock"), timeout=0)
+
+
+def _open_locked(path: Path) -> tuple[IO[str], FileLock]:
+    lock = lock_of(path)
     with writing(path, LogError):
         if path.exists():
             check_regular(path, LogError)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    file = os.fdopen(handle, "r+", encoding="utf-8", newline="")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise LogError(f"{path} is being written by another run.") from None
-    return file
+        try:
+            lock.acquire()
+        except Timeout:
+            raise LogError(f"{path} is being written by another run.") from None
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError:
+            _release(lock)
+            raise
+    return os.fdopen(handle, "r+", encoding="utf-8", newline=""), lock
+
+
+def _release(lock: FileLock) -> None:
+    with suppress(OSError):  # Windows refuses to remove an open file
+        os.unlink(lock.lock_file)
+    lock.release()
 
 
 def _check_same_run(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ddrs_core.atomic_write import replacing
 from ddrs_core.errors import DDRSError
 from ddrs_core.file_access import writing
 from ddrs_core.models import registry
@@ -45,10 +45,8 @@ class TrainingLog:
         self._path = path
         kept = read_training_log(path).epochs[:epochs_done] if epochs_done and path.exists() else ()
         lines = [{"format": FORMAT, "config": config.to_dict()}, *(e.to_dict() for e in kept)]
-        partial = path.with_suffix(".partial")
-        with writing(path):
+        with replacing(path, partial=path.with_suffix(".partial")) as partial:
             partial.write_text("".join(_line(line) for line in lines), encoding="utf-8")
-            os.replace(partial, path)
         self._writer = SummaryWriter(str(tensorboard), purge_step=epochs_done + 1)
 
     def append(self, epoch: EpochSummary) -> None:

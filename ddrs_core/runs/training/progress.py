@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import deque
 from dataclasses import asdict, dataclass, replace
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from ddrs_core.file_access import writing
+from ddrs_core.atomic_write import replacing
 
 if TYPE_CHECKING:
     from ddrs_core.training import BatchSummary, TrainConfig
@@ -119,10 +118,8 @@ class ProgressReporter:
 
     def _write(self) -> None:
         self._now = replace(self._now, written=time.time())
-        partial = self._path.with_suffix(".partial")
-        with writing(self._path):
+        with replacing(self._path, partial=self._path.with_suffix(".partial")) as partial:
             partial.write_text(json.dumps(asdict(self._now)), encoding="utf-8")
-            os.replace(partial, self._path)
         self._written = time.monotonic()
 
 

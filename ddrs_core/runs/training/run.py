@@ -23,9 +23,9 @@ from typing import Any
 
 import torch
 
+from ddrs_core.atomic_write import replacing
 from ddrs_core.data import DatasetInfo, list_datasets
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError, unknown_name
-from ddrs_core.file_access import writing
 from ddrs_core.models import (
     Classifier,
     ModelCard,
@@ -35,10 +35,10 @@ from ddrs_core.models import (
     weights_digest,
 )
 from ddrs_core.models.architectures import get_architecture, list_architectures
+from ddrs_core.models.checkpoint import round_weights
 from ddrs_core.models.classifier import with_card
 from ddrs_core.models.inference.device import Precision
 from ddrs_core.models.registry import MODEL_NAME
-from ddrs_core.models.rounding import round_weights
 from ddrs_core.runs.training.log import TrainingLog, log_digest
 from ddrs_core.runs.training.progress import ProgressReporter, TrainingStage
 from ddrs_core.training import (
@@ -302,13 +302,13 @@ def lowest_precision(
 
 def write_state(state: dict[str, Any], path: Path) -> None:
     """Write a trainer's state so that no reader ever sees half of it."""
-    partial = path.with_suffix(".partial")
-    with writing(path):
-        with partial.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+    with (
+        replacing(path, partial=path.with_suffix(".partial")) as partial,
+        partial.open("wb") as file,
+    ):
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_state(path: Path) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ddrs_core.errors import InvalidParameterError, MismatchError
-from ddrs_core.file_access import writing
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing import ABSTAIN, Certificate
 from ddrs_core.smoothing.memory.rules import Settlement, settle
@@ -36,7 +35,6 @@ from ddrs_core.store.bank.records import (
 )
 from ddrs_core.store.bank.rows import BankStore, new_bank, open_banks
 from ddrs_core.store.bank.settle import BankTransaction
-from ddrs_core.store.errors import StoreError
 
 
 class MemoryBank:
@@ -282,7 +280,7 @@ class MemoryBank:
 
     def export(self, path: Path) -> BankRecord:
         """Write the bank to a file, for :func:`import_bank`; returns it as it was written."""
-        with self._store.reading() as connection, writing(path, StoreError):
+        with self._store.reading() as connection:
             return export_bank(self._store, connection, self.id, path)
 
     def _read(

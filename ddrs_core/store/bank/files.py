@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import secrets
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ from typing import IO, Any
 
 from sqlalchemy import Connection, Row
 
+from ddrs_core.atomic_write import replacing
 from ddrs_core.errors import DDRSError, InvalidParameterError, require_count
 from ddrs_core.file_access import open_regular
 from ddrs_core.smoothing import Certificate
@@ -64,28 +63,22 @@ def export_bank(store: BankStore, connection: Connection, bank_id: str, path: Pa
         StoreError: if a stored image is damaged.
     """
     bank = store.bank(bank_id)
-    # An ordinary file, so that the umask applies; nobody can ask for it without changing it.
-    unfinished = path.with_name(f".bank-{secrets.token_hex(8)}")
-    try:
-        with (
-            unfinished.open("xb") as file,
-            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive,
-        ):
-            with archive.open(ENTRIES, "w", force_zip64=True) as lines:
-                alpha = 0.0
-                for page in store.pages(connection, bank):
-                    for row in page:
-                        lines.write(_entry(row).encode() + b"\n")
-                        alpha += row.alpha
-            with archive.open(IMAGES, "w", force_zip64=True) as images:
-                for page in store.pages(connection, bank):
-                    for row in page:
-                        images.write(_raw(row, bank))
-            archive.writestr(HEADER, json.dumps(_header_of(bank, alpha), indent=2))
-        os.replace(unfinished, path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    with (
+        replacing(path, StoreError) as unfinished,
+        unfinished.open("xb") as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive,
+    ):
+        with archive.open(ENTRIES, "w", force_zip64=True) as lines:
+            alpha = 0.0
+            for page in store.pages(connection, bank):
+                for row in page:
+                    lines.write(_entry(row).encode() + b"\n")
+                    alpha += row.alpha
+        with archive.open(IMAGES, "w", force_zip64=True) as images:
+            for page in store.pages(connection, bank):
+                for row in page:
+                    images.write(_raw(row, bank))
+        archive.writestr(HEADER, json.dumps(_header_of(bank, alpha), indent=2))
     return bank
 
 

@@ -34,7 +34,7 @@ from ddrs_core.models import (
     weights_digest,
     with_card,
 )
-from ddrs_core.models.rounding import round_weights
+from ddrs_core.models.checkpoint import round_weights
 from ddrs_core.runs.argv import command_lines, to_argv
 from ddrs_core.runs.training import run as training
 from ddrs_core.runs.training.log import log_digest, read_training_log
