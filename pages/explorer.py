@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ddrs_core.dashboard.common.model_cache import get_forward
+from ddrs_core.dashboard.common.source_form import pick_device
 from ddrs_core.dashboard.components.render import show_lead
 from ddrs_core.dashboard.explorer.board import moment_of, show_board
 from ddrs_core.dashboard.explorer.certification import (
@@ -19,12 +20,12 @@ from ddrs_core.dashboard.explorer.robustness import robustness_job, show_robustn
 from ddrs_core.dashboard.explorer.run_buttons import pick_step, show_run_buttons, start_run
 from ddrs_core.dashboard.explorer.sidebar import (
     describe_device,
-    pick_device,
     pick_image,
     pick_source,
 )
 from ddrs_core.dashboard.explorer.strategy_form import pick_strategy, read_widgets
 from ddrs_core.dashboard.explorer.url import enter_explorer, write_url
+from ddrs_core.dashboard.navigation import library_page
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal, show_error
 from ddrs_core.dashboard.shell.polling import draw_while_moving
@@ -43,7 +44,8 @@ def show_explorer() -> None:
         pick_source()
         robustness = st.container()
         pick_image()
-        pick_device()
+        st.page_link(library_page(), label="Add data or models", icon=":material/library_add:")
+        pick_device(keys.DEVICE)
     st.title("Explorer", anchor=False)
     show_lead(
         "Watch the noise level of one image being optimised, see why it moves, then certify the "

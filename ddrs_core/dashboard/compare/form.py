@@ -11,16 +11,19 @@ import streamlit as st
 from ddrs_core.dashboard.common.banks import banks_of_model, new_bank_name
 from ddrs_core.dashboard.common.model_choice import (
     default_dataset,
-    describe_model,
     fitting_models,
     start_sigma,
-    title_of,
+)
+from ddrs_core.dashboard.common.source_form import (
+    pick_dataset,
+    pick_device,
+    pick_model,
+    pick_preset,
 )
 from ddrs_core.dashboard.compare.defaults import default_model, default_size
 from ddrs_core.dashboard.compare.fields import get, key, number, put
-from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.dashboard.shell.widget_state import fill_once, show_widget
-from ddrs_core.data import get_dataset_info, list_datasets
+from ddrs_core.data import get_dataset_info
 from ddrs_core.errors import (
     DDRSError,
     InvalidParameterError,
@@ -28,7 +31,7 @@ from ddrs_core.errors import (
     require_count,
     require_number,
 )
-from ddrs_core.models import ModelCard, check_fit, get_card, list_devices, resolve_device
+from ddrs_core.models import ModelCard, check_fit, get_card
 from ddrs_core.runs.certify.config import CertifyConfig, Method, open_plan
 from ddrs_core.smoothing import (
     DEFAULT_PRESET,
@@ -37,7 +40,6 @@ from ddrs_core.smoothing import (
     StopAtRadii,
     StrategyConfig,
     get_preset,
-    list_presets,
 )
 
 _MOST_SIGMAS = 6
@@ -53,32 +55,8 @@ _BUDGET_NOTES = {
 def pick_source() -> None:
     """Data set and model."""
     fill_once("certification form", _fill_widgets)
-    infos = {info.name: info for info in list_datasets()}
-    if get("dataset") not in infos:
-        put("dataset", next(iter(infos)))
-        _dataset_changed()
-    show_widget(
-        st.selectbox,
-        key("dataset"),
-        "Data set",
-        list(infos),
-        on_change=_dataset_changed,
-        format_func=lambda name: infos[name].title,
-    )
-    cards = {card.name: card for card in judged_models(get("dataset"))}
-    if get("model") not in cards:
-        put("model", next(iter(cards), None))
-        _model_changed()
-    show_widget(
-        st.selectbox,
-        key("model"),
-        "Model",
-        list(cards),
-        on_change=_model_changed,
-        format_func=lambda name: title_of(cards[name]),
-    )
-    if get("model"):
-        st.caption(literal(describe_model(cards[get("model")])))
+    info = pick_dataset(key("dataset"), _dataset_changed)
+    pick_model(key("model"), judged_models(info.name), _model_changed)
 
 
 def pick_settings() -> None:
@@ -108,15 +86,7 @@ def pick_settings() -> None:
     if get("memory"):
         _pick_bank()
     if get("ds") or get("memory"):
-        presets = {preset.name: preset for preset in list_presets()}
-        show_widget(
-            st.selectbox,
-            key("preset"),
-            "Preset",
-            list(presets),
-            on_change=_preset_changed,
-            format_func=lambda name: presets[name].title,
-        )
+        pick_preset(key("preset"), _preset_changed)
         left, right = st.columns(2)
         with left:
             number(
@@ -143,8 +113,7 @@ def pick_settings() -> None:
         st.radio,
         key("adaptive"),
         "Votes",
-        list(_BUDGETS),
-        format_func=_BUDGETS.__getitem__,
+        _BUDGETS,
         horizontal=True,
     )
     number("n", int, "N, at most" if get("adaptive") else "N", _BUDGET_NOTES[bool(get("adaptive"))])
@@ -230,13 +199,12 @@ def judged_models(dataset: str) -> list[ModelCard]:
 
 
 def _pick_bank() -> None:
-    names = ["", *banks_of_model(get_card(get("model")))] if get("model") else [""]
+    own = banks_of_model(get_card(get("model"))) if get("model") else []
     show_widget(
         st.selectbox,
         key("bank"),
         "Memory bank",
-        names,
-        format_func=lambda name: name or _NEW_BANK,
+        {"": _NEW_BANK} | {name: name for name in own},
         help="What it holds already takes part. The memory page shows and copies banks.",
     )
 
@@ -260,11 +228,7 @@ def _pick_more() -> None:
         put("split", "test")
     show_widget(st.selectbox, key("split"), "Images of", splits)
     number("seed", int, "Seed", "Same seed, machine and batch size: same votes.")
-    devices = {"auto": f"automatic ({resolve_device('auto')})"}
-    devices |= {d.name: f"{d.name}: {d.title}" for d in list_devices()}
-    show_widget(
-        st.selectbox, key("device"), "Device", list(devices), format_func=devices.__getitem__
-    )
+    pick_device(key("device"))
 
 
 def _fill_widgets() -> None:

@@ -80,9 +80,7 @@ def _pick_pair(sets: Sequence[ResultSet]) -> tuple[ResultSet, ResultSet]:
             st.session_state[key] = name
     left, middle, right = st.columns([5, 1.4, 5], vertical_alignment="bottom")
     for column, label, key in ((left, "A", keys.COMPARE_A), (right, "B", keys.COMPARE_B)):
-        show_widget(
-            column.selectbox, key, label, list(by_id), format_func=lambda name: by_id[name].title
-        )
+        show_widget(column.selectbox, key, label, {name: s.title for name, s in by_id.items()})
     middle.button("Swap", icon=":material/swap_horiz:", on_click=_swap, width="stretch")
     return by_id[st.session_state[keys.COMPARE_A]], by_id[st.session_state[keys.COMPARE_B]]
 

@@ -21,8 +21,7 @@ def pick_sets() -> list[str]:
         st.multiselect,
         keys.COMPARE_SHOWN,
         "Compare",
-        list(titles),
-        format_func=titles.__getitem__,
+        titles,
         max_selections=MOST_SETS,
         placeholder="Choose runs, imported logs or references",
     )

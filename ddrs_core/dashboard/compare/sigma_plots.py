@@ -30,9 +30,7 @@ def show_sigmas(sets: Sequence[ResultSet]) -> None:
         return
     if st.session_state.get(keys.COMPARE_SIGMAS) not in own:
         st.session_state[keys.COMPARE_SIGMAS] = next(iter(own))
-    show_widget(
-        st.selectbox, keys.COMPARE_SIGMAS, "Of", list(own), format_func=lambda n: own[n].title
-    )
+    show_widget(st.selectbox, keys.COMPARE_SIGMAS, "Of", {name: s.title for name, s in own.items()})
     results = own[st.session_state[keys.COMPARE_SIGMAS]]
     st.caption(_said(results))
     left, right = st.columns([3, 2])

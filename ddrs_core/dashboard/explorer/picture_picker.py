@@ -56,8 +56,7 @@ def pick_picture(card: ModelCard) -> None:
             st.selectbox,
             keys.PICTURE,
             "Earlier pictures",
-            own,
-            format_func=_title,
+            {name: _title(name) for name in own},
             on_change=_forget_label,
         )
     names = class_names(card)
@@ -65,8 +64,7 @@ def pick_picture(card: ModelCard) -> None:
         st.selectbox,
         keys.LABEL,
         "Its class (optional)",
-        [None, *range(len(names))],
-        format_func=lambda c: _UNKNOWN if c is None else names[c],
+        {None: _UNKNOWN} | dict(enumerate(names)),
         help="Only needed to tell whether the answer is right.",
     )
     _show_result(picture_of(), card)

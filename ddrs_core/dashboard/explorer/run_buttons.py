@@ -16,6 +16,7 @@ from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs import Job, JobState, get_manager
+from ddrs_core.quantities import counted
 
 
 def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
@@ -74,7 +75,8 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
         forget(keys.JOB)
         forget(keys.CERTIFY_JOBS)
         redraw()
-    pace = show_widget(speed.selectbox, keys.PACE, "Pace", list(PACES), format_func=_pace_title)
+    titles = {pace: _pace_title(pace) for pace in PACES}
+    pace = show_widget(speed.selectbox, keys.PACE, "Pace", titles)
     if job is not None and job.speed != PACES[pace]:
         job.set_speed(PACES[pace])
 
@@ -82,7 +84,7 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
 def _pace_title(pace: str) -> str:
     if math.isinf(PACES[pace]):
         return "as fast as it goes"
-    return f"{pace} step{'' if pace == '1' else 's'} a second"
+    return f"{counted(int(pace), 'step')} a second"
 
 
 def pick_step(job: Job | None) -> int | None:

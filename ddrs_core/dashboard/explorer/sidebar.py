@@ -11,22 +11,19 @@ from ddrs_core.dashboard.common.model_choice import (
     PICTURES,
     default_dataset,
     default_model,
-    describe_model,
     fitting_models,
     start_sigma,
-    title_of,
 )
+from ddrs_core.dashboard.common.source_form import pick_model
 from ddrs_core.dashboard.components.gallery import show_gallery
 from ddrs_core.dashboard.explorer.picture_picker import pick_picture, picture_of
 from ddrs_core.dashboard.explorer.strategy_form import bounds_follow_start
 from ddrs_core.dashboard.explorer.view import default_n, default_view
-from ddrs_core.dashboard.navigation import library_page
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.data import Dataset, get_dataset_info, list_datasets, load_dataset
 from ddrs_core.errors import DDRSError
-from ddrs_core.models import device_info, get_card, list_devices, resolve_device
+from ddrs_core.models import device_info, get_card, resolve_device
 
 _ALL = "all classes"
 _RECOGNISABLE = 32  # pixels of a side at which a photograph can be recognised
@@ -41,22 +38,13 @@ def pick_source() -> None:
         st.selectbox,
         keys.DATASET,
         "Data set",
-        list(titles),
-        format_func=titles.__getitem__,
+        titles,
         on_change=_dataset_changed,
     )
     info = get_dataset_info(shown_dataset())
     cards = {card.name: card for card in fitting_models(info)}
     cards.setdefault(state[keys.MODEL], get_card(state[keys.MODEL]))
-    show_widget(
-        st.selectbox,
-        keys.MODEL,
-        "Model",
-        list(cards),
-        on_change=_model_changed,
-        format_func=lambda name: title_of(cards[name]),
-    )
-    st.caption(literal(describe_model(get_card(state[keys.MODEL]))))
+    pick_model(keys.MODEL, cards.values(), _model_changed)
 
 
 def _replace_what_is_gone() -> None:
@@ -75,14 +63,6 @@ def _replace_what_is_gone() -> None:
         state[keys.MODEL] = default_model(get_dataset_info(shown_dataset())).name
         state[keys.PROBLEMS] = [str(error)]
         _model_changed()
-
-
-def pick_device() -> None:
-    """Where it runs, and the way to more data and models."""
-    st.page_link(library_page(), label="Add data or models", icon=":material/library_add:")
-    devices = {"auto": f"automatic ({resolve_device('auto')})"}
-    devices |= {d.name: f"{d.name}: {d.title}" for d in list_devices()}
-    show_widget(st.selectbox, keys.DEVICE, "Device", list(devices), format_func=devices.__getitem__)
 
 
 def shown_dataset() -> str:

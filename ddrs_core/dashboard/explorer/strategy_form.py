@@ -8,6 +8,7 @@ import streamlit as st
 
 from ddrs_core.dashboard.common.model_choice import PICTURES, start_sigma
 from ddrs_core.dashboard.common.parameter_input import show_parameter
+from ddrs_core.dashboard.common.source_form import pick_preset
 from ddrs_core.dashboard.explorer.picture_picker import picture_of
 from ddrs_core.dashboard.explorer.view import (
     MAX_N,
@@ -83,19 +84,10 @@ def pick_strategy() -> None:
         first.selectbox,
         keys.STRATEGY,
         "Strategy",
-        list(STRATEGIES),
-        format_func=STRATEGIES.__getitem__,
+        STRATEGIES,
         on_change=_strategy_changed,
     )
-    presets = {p.name: p for p in list_presets(state[keys.STRATEGY])}
-    show_widget(
-        second.selectbox,
-        keys.PRESET,
-        "Preset",
-        list(presets),
-        format_func=lambda p: presets[p].title,
-        on_change=_preset_changed,
-    )
+    pick_preset(keys.PRESET, _preset_changed, state[keys.STRATEGY], second)
     show_widget(
         third.number_input,
         keys.SIGMA_0,
@@ -112,7 +104,7 @@ def pick_strategy() -> None:
         _parameter_form()
     with fifth.popover("Certification", icon=":material/verified:", width="stretch"):
         _budget_form()
-    preset = presets[state[keys.PRESET]]
+    preset = get_preset(state[keys.PRESET])
     view = state[keys.DRAWN_START] = read_widgets()
     labels = {name: field.label for name, field in parameters_of(preset.config).items()}
     changed = preset.changes(view.config, view.sigma_0)

@@ -70,13 +70,12 @@ def show_import() -> None:
     architecture = show_widget(
         left.selectbox, keys.MODEL_ARCHITECTURE, "Architecture", [_RECOGNISED, *names]
     )
-    titles = {info.name: info.title for info in list_datasets()}
+    titles = {_ANY: _ANY} | {info.name: info.title for info in list_datasets()}
     dataset = show_widget(
         right.selectbox,
         keys.MODEL_TRIED_ON,
         "Tried on",
-        [_ANY, *titles],
-        format_func=lambda name: titles.get(name, name),
+        titles,
     )
     choice = (
         None if architecture == _RECOGNISED else architecture,

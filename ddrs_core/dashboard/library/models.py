@@ -45,8 +45,7 @@ def show_published() -> None:
             st.selectbox,
             keys.PUBLISHED_MODEL,
             "Network and weights",
-            list(weights),
-            format_func=lambda name: _title(weights[name]),
+            {name: _title(one) for name, one in weights.items()},
         )
     ]
     st.caption(

@@ -47,13 +47,11 @@ def pick_bank() -> BankContext:
         context = open_context(DEMO)
     if context.token != state[field]:  # somebody else's was chosen: a copy was made
         st.session_state[field] = context.token
-    banks = choosable_banks()
     show_widget(
         st.selectbox,
         field,
         "Bank",
-        list(banks),
-        format_func=lambda token: _title(token, banks[token]),
+        {token: _title(token, record) for token, record in choosable_banks().items()},
         help="You work on copies of your own: what you store changes nobody else's answers. "
         "`memory add` on the command line makes banks that everybody may copy.",
     )
@@ -89,8 +87,7 @@ def pick_section() -> Section:
         st.segmented_control,
         widget("section"),
         "Part of the page",
-        list(Section),
-        format_func=_TITLES.__getitem__,
+        _TITLES,
         label_visibility="collapsed",
         required=True,
     )

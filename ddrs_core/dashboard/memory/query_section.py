@@ -144,8 +144,7 @@ def pick_certification(n_field: str = "n") -> None:
         left.selectbox,
         widget("strategy"),
         "Sigma is chosen by",
-        STRATEGY_CHOICES,
-        format_func=titles.__getitem__,
+        titles,
         help="The guarded presets keep sigma below 1.5 sigma_0, those of the paper do not.",
     )
     show_widget(
@@ -162,8 +161,7 @@ def pick_certification(n_field: str = "n") -> None:
         right.selectbox,
         widget(n_field),
         "Votes N",
-        N_CHOICES,
-        format_func=lambda n: f"{n:,}",
+        {n: f"{n:,}" for n in N_CHOICES},
         help="More votes can prove a larger radius.",
     )
 
@@ -195,8 +193,7 @@ def _pick_query(dataset: Dataset) -> None:
             st.segmented_control,
             widget("way"),
             "Move it towards",
-            list(Way),
-            format_func=titles.__getitem__,
+            titles,
             required=True,
         )
     with right:

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,7 +86,8 @@ def show_widget(
         draw: ``st.selectbox``, ``st.number_input`` and the like, also of a container.
         name: of the value; several widgets of one page cannot show the same.
         label: of the widget.
-        args: options to choose among, or smallest and largest value.
+        args: options to choose among, also as a mapping to their titles; or smallest and largest
+            value.
         on_change: called after the visitor has changed the value, before the page is drawn.
         options: further arguments of the widget, without ``key`` and its default.
 
@@ -97,9 +98,10 @@ def show_widget(
     offered: tuple[Any, ...] | None = None
     offer = args[:2]
     if kind in _CHOOSING:
-        offered = tuple(args[0])
-        titles = numbered([str(options.get("format_func", str)(o)) for o in offered])
-        labels = dict(zip(offered, titles, strict=True))
+        choices, *rest = args
+        offered, args = tuple(choices), (tuple(choices), *rest)
+        titles = choices.values() if isinstance(choices, Mapping) else choices
+        labels = dict(zip(offered, numbered([str(title) for title in titles]), strict=True))
         offer, options["format_func"] = tuple(labels.items()), labels.__getitem__
     value = _fitting(kind, state.get(name), offered, offer)
     state[name] = value

@@ -9,6 +9,7 @@ import streamlit as st
 
 from ddrs_core.dashboard.common.model_choice import own_models, title_of
 from ddrs_core.dashboard.common.parameter_input import show_number, show_parameter
+from ddrs_core.dashboard.common.source_form import pick_dataset, pick_device
 from ddrs_core.dashboard.navigation import library_page
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.widget_state import fill_once, show_widget
@@ -17,10 +18,8 @@ from ddrs_core.errors import MismatchError, require_count
 from ddrs_core.models import (
     ModelCard,
     list_architectures,
-    list_devices,
     list_models,
     list_torchvision_architectures,
-    resolve_device,
 )
 from ddrs_core.parameters import Config, Parameter, parameters_of, values_of, with_values
 from ddrs_core.training import METHODS, SigmaTraining, TrainConfig, recipe
@@ -46,19 +45,7 @@ def pick_run() -> None:
     """Data set, architecture, method, sigma and where to start; what depends on them follows."""
     fill_once("training form", _fill_widgets)
     state = st.session_state
-    infos = {info.name: info for info in list_datasets()}
-    if state[keys.TRAINING_DATASET] not in infos:
-        st.session_state[keys.TRAINING_DATASET] = next(iter(infos))
-        _dataset_changed()
-    show_widget(
-        st.selectbox,
-        keys.TRAINING_DATASET,
-        "Data set",
-        list(infos),
-        on_change=_dataset_changed,
-        format_func=lambda name: infos[name].title,
-    )
-    info = infos[state[keys.TRAINING_DATASET]]
+    info = pick_dataset(keys.TRAINING_DATASET, _dataset_changed)
     architectures = _architectures(info)
     show_widget(st.selectbox, keys.TRAINING_ARCHITECTURE, "Architecture", list(architectures))
     if state[keys.TRAINING_ARCHITECTURE]:
@@ -67,9 +54,8 @@ def pick_run() -> None:
         st.selectbox,
         keys.TRAINING_METHOD,
         "Method",
-        list(METHODS),
+        {name: _title(name)[0] for name in METHODS},
         on_change=_refill,
-        format_func=lambda name: _title(name)[0],
     )
     method = state[keys.TRAINING_METHOD]
     st.caption(" ".join([METHODS[method].summary, _title(method)[1]]))
@@ -203,14 +189,13 @@ def _sigma_changed() -> None:
 
 def _pick_start(info: DatasetInfo) -> None:
     state = st.session_state
-    cards = {card.name: card for card in _starts(info, state[keys.TRAINING_ARCHITECTURE])}
+    cards = _starts(info, state[keys.TRAINING_ARCHITECTURE])
     left, right = st.columns([2, 1])
     show_widget(
         left.selectbox,
         keys.TRAINING_INIT,
         "Start from",
-        ["", *cards],
-        format_func=lambda name: title_of(cards[name]) if name else "random weights",
+        {"": "random weights"} | {card.name: title_of(card) for card in cards},
         help="A trained model of the same architecture and classes, or random weights.",
     )
     with right:
@@ -224,11 +209,7 @@ def _pick_settings() -> None:
     _show(parameters_of(method), keys.TRAINING_OPTION)
     if st.session_state[keys.TRAINING_DATA_DEPENDENT]:
         _show(parameters_of(SigmaTraining), keys.TRAINING_SIGMA_OPTION)
-    devices = {"auto": f"automatic ({resolve_device('auto')})"}
-    devices |= {d.name: f"{d.name}: {d.title}" for d in list_devices()}
-    show_widget(
-        st.selectbox, keys.TRAINING_DEVICE, "Device", list(devices), format_func=devices.__getitem__
-    )
+    pick_device(keys.TRAINING_DEVICE)
 
 
 def _show(described: Mapping[str, Parameter], prefix: str) -> None:

@@ -86,8 +86,7 @@ def pick_shown() -> Shown | None:
         st.selectbox,
         keys.TRAINING_SHOWN,
         "Shown",
-        list(titles),
-        format_func=titles.__getitem__,
+        titles,
         label_visibility="collapsed",
         on_change=_forget_problem,
     )

@@ -35,8 +35,7 @@ def page() -> None:
         st.selectbox,
         "choice",
         "Choice",
-        state.get("options", ["a", "b", "c"]),
-        format_func=lambda o: f"title of {o}",
+        {option: f"title of {option}" for option in state.get("options", ["a", "b", "c"])},
         on_change=lambda: state["followed"].append(state["choice"]),
     )
 
@@ -144,7 +143,7 @@ def twins() -> None:
     from ddrs_core.dashboard.shell.widget_state import begin_run, show_widget
 
     begin_run()
-    show_widget(st.selectbox, "twin", "Twin", [1, 2], format_func=lambda _: "your lenet")
+    show_widget(st.selectbox, "twin", "Twin", {1: "your lenet", 2: "your lenet"})
 
 
 def test_options_that_look_alike_are_told_apart() -> None:
