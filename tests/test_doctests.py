@@ -21,3 +21,16 @@ def test_the_examples_of_a_module_run(name: str, one_thread: None) -> None:
     found = doctest.testmod(import_module(name), optionflags=doctest.ELLIPSIS)
     assert found.attempted > 0
     assert found.failed == 0
+
+
+def test_the_public_ways_in_have_an_example() -> None:
+    expected = {
+        "ddrs_core.models.registry",
+        "ddrs_core.smoothing.certificate",
+        "ddrs_core.smoothing.classifier",
+        "ddrs_core.smoothing.memory.rules",
+        "ddrs_core.smoothing.sigma.ascent",
+        "ddrs_core.smoothing.sigma.search",
+        "ddrs_core.store.bank.bank",
+    }
+    assert expected - set(MODULES) == set()

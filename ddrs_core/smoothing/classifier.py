@@ -33,6 +33,15 @@ class SmoothedClassifier:
         precision: ``fp32``, ``bf16`` or ``auto`` (the model card's, where it is native here).
             The network in that precision is the one that is certified.
         batch_size: samples a batch; chosen from the input size when omitted.
+
+    >>> f = lambda x: torch.stack([2 - x.sum((1, 2, 3)), x.sum((1, 2, 3)) - 2], dim=1)
+    >>> g = SmoothedClassifier(f, num_classes=2)
+    >>> x = torch.full((1, 2, 2), 0.75)  # of class 1, 0.5 from the plane between the classes
+    >>> g.predict(x, sigma=0.25)
+    1
+    >>> certificate = g.certify(x, sigma=0.25, n=10_000)
+    >>> certificate.prediction, 0.45 < certificate.radius < 0.5
+    (1, True)
     """
 
     def __init__(
@@ -153,6 +162,18 @@ class SmoothedClassifier:
 
         Raises:
             InvalidParameterError, MismatchError: for arguments that make no sense.
+
+        >>> from ddrs_core.smoothing import StopAtRadii
+        >>> f = lambda x: torch.stack([2 - x.sum((1, 2, 3)), x.sum((1, 2, 3)) - 2], dim=1)
+        >>> images = torch.stack([torch.full((1, 2, 2), pixel) for pixel in (0.4, 0.5, 0.75)])
+        >>> budget = CertificationBudget(n=10_000, stop=StopAtRadii((0.0, 0.25)))
+        >>> *_, last = SmoothedClassifier(f, 2).certify_batch(
+        ...     images, sigmas=[0.25] * 3, budget=budget
+        ... )
+        >>> [c.prediction for c in last.certificates]  # the second lies on the plane
+        [0, -1, 1]
+        >>> last.certificates[2].n < budget.n
+        True
         """
         levels = [check_sigma(float(s)) for s in sigmas]
         self.forward.check_images(images)

@@ -120,6 +120,13 @@ def ascend_sigma(
 
     Raises:
         InvalidParameterError, MismatchError: for arguments that make no sense.
+
+    >>> from ddrs_core.data import load_dataset
+    >>> from ddrs_core.models import load_model
+    >>> f, (x, _) = load_model("digits-gaussian-0.50", "cpu"), load_dataset("digits")[58]
+    >>> *_, last = ascend_sigma(f, x, sigma_0=0.5, steps=30)
+    >>> last.step, last.chosen < 0.5
+    (30, True)
     """
     config = AscentConfig(lr=lr, steps=steps, samples=samples, clamp=clamp, bounds=bounds)
     batches = ascend_sigmas(f, as_batch(x), [sigma_0], config, seed=seed, indices=[index])

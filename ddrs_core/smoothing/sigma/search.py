@@ -79,7 +79,15 @@ def search_sigma(
     index: int = 0,
     budget: CertificationBudget | None = None,
 ) -> Iterator[SigmaStep]:
-    """Bisection for one image ``x`` [C, H, W]; see :func:`search_sigmas`."""
+    """Bisection for one image ``x`` [C, H, W]; see :func:`search_sigmas`.
+
+    >>> from ddrs_core.data import load_dataset
+    >>> from ddrs_core.models import load_model
+    >>> f, (x, _) = load_model("digits-gaussian-0.50", "cpu"), load_dataset("digits")[58]
+    >>> *_, last = search_sigma(f, x, sigma_0=0.5)
+    >>> last.chosen < 0.5
+    True
+    """
     batches = search_sigmas(
         f,
         as_batch(x),
