@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,32 +18,32 @@ if TYPE_CHECKING:
     from ddrs_core.bench.training import TrainingBench
     from ddrs_core.bench.votes import BenchResult
 
-_COLUMNS = (
-    ("network", 32),
-    ("precision", 9),
-    ("batch", 6),
-    ("bare/s", 9),
-    ("votes/s", 9),
-    ("plain/s", 9),
-    ("votes/bare", 11),
-    ("votes/plain", 12),
-    ("steps/s", 8),
-    ("ascent/bare", 12),
-    ("agree p", 8),
+_Columns = tuple[tuple[str, int, Callable[[Any], str]], ...]  # title, width, and text of a cell
+
+_VOTES: _Columns = (
+    ("network", 32, lambda r: r.network),
+    ("precision", 9, lambda r: r.precision),
+    ("batch", 6, lambda r: f"{r.batch}"),
+    ("bare/s", 9, lambda r: f"{r.bare:,.0f}"),
+    ("votes/s", 9, lambda r: f"{r.votes:,.0f}"),
+    ("plain/s", 9, lambda r: f"{r.plain:,.0f}"),
+    ("votes/bare", 11, lambda r: f"{r.votes_over_bare:.2f}"),
+    ("votes/plain", 12, lambda r: f"{r.votes_over_plain:.2f}"),
+    ("steps/s", 8, lambda r: f"{r.ascent_steps:.2f}"),
+    ("ascent/bare", 12, lambda r: f"{r.ascent_over_bare:.2f}"),
+    ("agree p", 8, lambda r: f"{r.agreement.p_value:.3f}"),
 )
-
-
-_TRAINING_COLUMNS = (
-    ("data set", 10),
-    ("network", 16),
-    ("precision", 10),
-    ("batch", 6),
-    ("bare/s", 9),
-    ("gaussian/s", 11),
-    ("gaussian/bare", 14),
-    ("sigma bare", 11),
-    ("sigma extra", 12),
-    ("extra/bare", 11),
+_TRAINING: _Columns = (
+    ("data set", 10, lambda r: r.dataset),
+    ("network", 16, lambda r: r.network),
+    ("precision", 10, lambda r: r.precision),
+    ("batch", 6, lambda r: f"{r.batch}"),
+    ("bare/s", 9, lambda r: f"{r.bare:,.0f}"),
+    ("gaussian/s", 11, lambda r: f"{r.gaussian:,.0f}"),
+    ("gaussian/bare", 14, lambda r: f"{r.gaussian_over_bare:.2f}"),
+    ("sigma bare", 11, lambda r: f"{1000 * r.sigma_bare:.1f}"),
+    ("sigma extra", 12, lambda r: f"{1000 * r.sigma_extra:.1f}"),
+    ("extra/bare", 11, lambda r: f"{r.sigma_extra_over_bare:.2f}"),
 )
 
 
@@ -85,37 +85,26 @@ def _add_adaptive(group: Any) -> None:
         type=float,
         default=0.0,
         metavar="P",
-        help="do not draw an image to the end once its place among the radii is known but for this "
+        help="do not draw an image to the end once its rank among the radii is known but for this "
         "probability; 0: always draw all",
     )
 
 
 def _run(options: argparse.Namespace) -> None:
-    from ddrs_core.bench.training import bench_training
-    from ddrs_core.bench.votes import bench_steps, machine
+    from ddrs_core.bench.votes import machine
     from ddrs_core.models import resolve_device
 
-    if options.what not in _PRINTERS:
-        raise unknown_name("bench", options.what, _PRINTERS)
+    if options.what not in _BENCHES:
+        raise unknown_name("bench", options.what, _BENCHES)
+    start, show = _BENCHES[options.what]
+    total, steps = start(options)
     results: list[Any] = []
-    steps: Iterator[Any]
-    total = 0
-    if options.what == "training":
-        steps = bench_training(options.device, seconds=options.seconds)
-    elif options.what == "adaptive":
-        total, steps = _adaptive(options)
-    elif options.what == "memory":
-        total, steps = options.balls, _memory(options)
-    else:
-        steps = bench_steps(
-            options.device, seconds=options.seconds, all_precisions=options.all_precisions
-        )
     unit = "image" if total else "measurement"
     with progress_bar(options, total=total, unit=unit) as bar:
         for result in steps:
-            results.append(result)
+            if is_dataclass(result):
+                results.append(result)
             bar.update()
-    results = [result for result in results if is_dataclass(result)]
     about = machine(resolve_device(options.device))
     if options.json:
         print_json({**about, "results": [asdict(result) for result in results]})
@@ -124,11 +113,25 @@ def _run(options: argparse.Namespace) -> None:
         f"{about['device']}: {about['device_title']}, torch {about['torch']}, "
         f"native bf16: {'yes' if about['native_bf16'] else 'no'}"
     )
-    _PRINTERS[options.what](results)
+    show(results)
+
+
+def _votes(options: argparse.Namespace) -> tuple[int, Iterator[Any]]:
+    """Number of images, 0 where it is not known, and the measurements as a generator."""
+    from ddrs_core.bench.votes import bench_steps
+
+    return 0, bench_steps(
+        options.device, seconds=options.seconds, all_precisions=options.all_precisions
+    )
+
+
+def _training(options: argparse.Namespace) -> tuple[int, Iterator[Any]]:
+    from ddrs_core.bench.training import bench_training
+
+    return 0, bench_training(options.device, seconds=options.seconds)
 
 
 def _adaptive(options: argparse.Namespace) -> tuple[int, Iterator[Any]]:
-    """Number of images, and the comparison as a generator."""
     from ddrs_core.bench.adaptive import AdaptiveBench, bench_adaptive
     from ddrs_core.models import get_card
     from ddrs_core.runs.certify.config import CertifyConfig, Method, open_plan
@@ -137,7 +140,7 @@ def _adaptive(options: argparse.Namespace) -> tuple[int, Iterator[Any]]:
     sigma = options.sigma or get_card(options.model).sigma
     if sigma is None:
         raise InvalidParameterError(
-            f"Model {options.model!r} does not tell its noise level: add --sigma."
+            f"The noise level of the model {options.model!r} is not known: add --sigma."
         )
     require_number("--sure", options.sure, above=-1e-12, below=0.5)
     config = CertifyConfig(
@@ -155,18 +158,18 @@ def _adaptive(options: argparse.Namespace) -> tuple[int, Iterator[Any]]:
     return len(plan), (s if isinstance(s, AdaptiveBench) else None for s in steps)
 
 
-def _memory(options: argparse.Namespace) -> Iterator[Any]:
-    from ddrs_core.bench.memory import MemoryProgress, bench_memory
+def _memory(options: argparse.Namespace) -> tuple[int, Iterator[Any]]:
+    from ddrs_core.bench.memory import MemoryBench, bench_memory
 
-    for step in bench_memory(options.balls):
-        if isinstance(step, MemoryProgress):
-            yield from [None] * step.images
-        else:
-            yield step
+    def steps() -> Iterator[Any]:
+        for step in bench_memory(options.balls):
+            yield from [step] if isinstance(step, MemoryBench) else [None] * step.images
+
+    return options.balls, steps()
 
 
 def _print_votes(results: list[BenchResult]) -> None:
-    _print_table(_COLUMNS, [_cells(result) for result in results])
+    _print_table(_VOTES, results)
     print(
         "bare: forward pass alone; votes: noisy votes counted; plain: the published loop (fp32, "
         "NCHW, batch 1000);\nsteps: of the sigma optimiser on 32 images with 8 copies each; "
@@ -175,7 +178,7 @@ def _print_votes(results: list[BenchResult]) -> None:
 
 
 def _print_training(results: list[TrainingBench]) -> None:
-    _print_table(_TRAINING_COLUMNS, [_training_cells(result) for result in results])
+    _print_table(_TRAINING, results)
     print(
         "bare: forward and backward pass alone, images a second; gaussian: the whole training "
         "step;\nsigma bare: the passes that choose the sigmas of a batch, in ms; sigma extra: what "
@@ -183,40 +186,10 @@ def _print_training(results: list[TrainingBench]) -> None:
     )
 
 
-def _print_table(columns: tuple[tuple[str, int], ...], rows: list[tuple[str, ...]]) -> None:
-    for row in [tuple(title for title, _ in columns), *rows]:
-        print("".join(f"{cell:>{width}}" for cell, (_, width) in zip(row, columns, strict=True)))
-
-
-def _training_cells(r: TrainingBench) -> tuple[str, ...]:
-    return (
-        r.dataset,
-        r.network,
-        r.precision,
-        str(r.batch),
-        f"{r.bare:,.0f}",
-        f"{r.gaussian:,.0f}",
-        f"{r.gaussian_over_bare:.2f}",
-        f"{1000 * r.sigma_bare:.1f}",
-        f"{1000 * r.sigma_extra:.1f}",
-        f"{r.sigma_extra_over_bare:.2f}",
-    )
-
-
-def _cells(r: BenchResult) -> tuple[str, ...]:
-    return (
-        r.network,
-        r.precision,
-        str(r.batch),
-        f"{r.bare:,.0f}",
-        f"{r.votes:,.0f}",
-        f"{r.plain:,.0f}",
-        f"{r.votes_over_bare:.2f}",
-        f"{r.votes_over_plain:.2f}",
-        f"{r.ascent_steps:.2f}",
-        f"{r.ascent_over_bare:.2f}",
-        f"{r.agreement.p_value:.3f}",
-    )
+def _print_table(columns: _Columns, results: Sequence[Any]) -> None:
+    print("".join(f"{title:>{width}}" for title, width, _ in columns))
+    for result in results:
+        print("".join(f"{cell(result):>{width}}" for _, width, cell in columns))
 
 
 def _print_adaptive(results: list[AdaptiveBench]) -> None:
@@ -225,19 +198,14 @@ def _print_adaptive(results: list[AdaptiveBench]) -> None:
             f"{r.model} on {counted(r.images, 'image')} of {r.dataset}, sigma {r.sigma:g}, alpha "
             f"{r.alpha:g}; fixed N = {r.n:,}, of which {100 * r.drawn:.1f} % were drawn"
         )
-        _print_table(
-            (
-                ("certified accuracy", 20),
-                ("samples", 9),
-                ("worst", 7),
-                *((f"{radius:g}", 7) for radius in r.radii),
-            ),
-            [
-                _adaptive_cells("fixed", 1.0, 0.0, r.table_fixed),
-                _adaptive_cells("adaptive", r.share_adaptive, r.worst_adaptive, r.table_adaptive),
-                _adaptive_cells("mixture", r.share_mixture, r.worst_mixture, r.table_mixture),
-            ],
+        rows = (
+            ("fixed", 1.0, 0.0, r.table_fixed),
+            ("adaptive", r.share_adaptive, r.worst_adaptive, r.table_adaptive),
+            ("mixture", r.share_mixture, r.worst_mixture, r.table_mixture),
         )
+        print(f"{'certified accuracy':>20}{'samples':>9}{'worst':>7}" + _sevens(r.radii, "g"))
+        for name, share, worst, table in rows:
+            print(f"{name:>20}{100 * share:>7.1f} %{worst:>7.2f}" + _sevens(table, ".3f"))
     print(
         "samples: share of those of fixed N; worst: largest difference of an entry, in points; "
         "mixture:\nthe same rule with a beta-binomial mixture, as a yardstick. Radii beyond 80 % "
@@ -245,10 +213,8 @@ def _print_adaptive(results: list[AdaptiveBench]) -> None:
     )
 
 
-def _adaptive_cells(
-    name: str, share: float, worst: float, table: tuple[float, ...]
-) -> tuple[str, ...]:
-    return (name, f"{100 * share:.1f} %", f"{worst:.2f}", *(f"{entry:.3f}" for entry in table))
+def _sevens(numbers: Sequence[float], spec: str) -> str:
+    return "".join(f"{number:>7{spec}}" for number in numbers)
 
 
 def _print_memory(results: list[MemoryBench]) -> None:
@@ -267,9 +233,10 @@ def _print_memory(results: list[MemoryBench]) -> None:
         )
 
 
-_PRINTERS: dict[str, Callable[[list[Any]], None]] = {
-    "votes": _print_votes,
-    "training": _print_training,
-    "adaptive": _print_adaptive,
-    "memory": _print_memory,
+_Bench = tuple[Callable[[argparse.Namespace], tuple[int, Iterator[Any]]], Callable[[Any], None]]
+_BENCHES: dict[str, _Bench] = {
+    "votes": (_votes, _print_votes),
+    "training": (_training, _print_training),
+    "adaptive": (_adaptive, _print_adaptive),
+    "memory": (_memory, _print_memory),
 }

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddrs_core.cli.options import add_command, add_json, add_json_below, add_quiet, print_json
+from ddrs_core.cli.options import (
+    add_command,
+    add_json,
+    add_json_below,
+    add_quiet,
+    answer,
+    print_json,
+)
 from ddrs_core.cli.progress import show_download
 
 if TYPE_CHECKING:
@@ -70,24 +78,23 @@ def _download(options: argparse.Namespace) -> None:
 
     show_download(options, download_dataset(options.name))
     info = get_dataset_info(options.name)
-    _tell(options, info, f"{info.title} is in {info.origin}.")
+    answer(options, _as_dict(info), f"{info.title} is in {info.origin}.")
 
 
 def _add(options: argparse.Namespace) -> None:
     from ddrs_core.data import add_dataset
 
     info = add_dataset(options.path, name=options.name, title=options.title, size=options.size)
-    _tell(options, info, f"Added {info.name}: {_size(info)}, {_classes(info)}. {info.description}")
+    text = f"Added {info.name}: {_size(info)}, {_classes(info)}. {info.description}"
+    answer(options, _as_dict(info), text)
 
 
 def _remove(options: argparse.Namespace) -> None:
     from ddrs_core.data import remove_dataset
 
     remove_dataset(options.name)
-    if options.json:
-        print_json({"removed": options.name})
-    else:
-        print(f"Removed {options.name}; its files stay where they are.")
+    text = f"Removed {options.name}; its files stay where they are."
+    answer(options, {"removed": options.name}, text)
 
 
 def _show(options: argparse.Namespace) -> None:
@@ -95,9 +102,6 @@ def _show(options: argparse.Namespace) -> None:
 
     info = get_dataset_info(options.name)
     counts = {split: len(load_dataset(options.name, split)) for split in info.splits}
-    if options.json:
-        print_json({**_as_dict(info), "counts": counts})
-        return
     rows = {
         "name": info.name,
         "title": info.title,
@@ -109,20 +113,11 @@ def _show(options: argparse.Namespace) -> None:
         else "unknown",
         "from": info.origin,
     }
-    for label, text in rows.items():
-        print(f"{label:<8} {text}")
-
-
-def _tell(options: argparse.Namespace, info: DatasetInfo, sentence: str) -> None:
-    if options.json:
-        print_json(_as_dict(info))
-    else:
-        print(sentence)
+    text = "\n".join(f"{label:<8} {value}" for label, value in rows.items())
+    answer(options, {**_as_dict(info), "counts": counts}, text)
 
 
 def _as_dict(info: DatasetInfo) -> dict[str, Any]:
-    from dataclasses import asdict
-
     return {**asdict(info), "num_classes": info.num_classes}
 
 

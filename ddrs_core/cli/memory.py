@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddrs_core.cli.certify_options import add_certify_options, certify_configs
-from ddrs_core.cli.memory_output import bank_json, settled_line, settlement_json
-from ddrs_core.cli.options import add_command, add_json, print_json
+from ddrs_core.cli.options import add_command, add_json, answer, print_json
 from ddrs_core.cli.progress import progress_bar
 from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.quantities import counted, noun
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
 
     from ddrs_core.runs.certify.run import CertifyRun
     from ddrs_core.smoothing import Certificate
-    from ddrs_core.store import AlphaBudget, BankConfidence, BankKind, MemoryBank
+    from ddrs_core.smoothing.memory.rules import Settlement
+    from ddrs_core.store import AlphaBudget, BankKind, BankRecord, MemoryBank
 
 _FOREIGN = ("out", "resume", "overwrite", "record", "run_id", "cluster")  # of certify alone
 _ALPHA = 0.001  # where the bank does not say which
@@ -60,15 +60,15 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     export.add_argument("--out", type=Path, required=True, metavar="FILE.zip")
     export.add_argument("--overwrite", action="store_true", help="replace the file")
     export.set_defaults(run=_export)
-    bring = add_command(
+    importing = add_command(
         actions,
         "import",
         "make a new bank from a file: its radii are recomputed from their votes and settled again",
     )
-    bring.add_argument("file", type=Path, metavar="FILE.zip")
-    bring.add_argument("--bank", metavar="NAME", help="default: as it was called")
-    add_json(bring)
-    bring.set_defaults(run=_import)
+    importing.add_argument("file", type=Path, metavar="FILE.zip")
+    importing.add_argument("--bank", metavar="NAME", help="default: the name in the file")
+    add_json(importing)
+    importing.set_defaults(run=_import)
     delete = _on_bank(actions, "delete", "remove a bank and its balls")
     delete.set_defaults(run=_delete)
 
@@ -95,7 +95,7 @@ def _list(options: argparse.Namespace) -> None:
 
     banks = list_banks()
     if options.json:
-        print_json([bank_json(bank) for bank in banks])
+        print_json([_bank_json(bank) for bank in banks])
         return
     if not banks:
         print("No memory banks yet. `memory add` makes one.")
@@ -115,24 +115,20 @@ def _add(options: argparse.Namespace) -> None:
             settled = bank.settle(image, certificate)
             found.append(settled)
             if not options.json:
-                bar.write(settled_line(settled, certificate))
+                bar.write(_settled_line(settled, certificate))
             bar.update()
     record = bank.record()
-    if options.json:
-        print_json({"bank": bank_json(record), "settlements": [settlement_json(s) for s in found]})
-        return
     known = record.confidence
-    print(
+    tried = f", and {known.tried:,} that were tried and not stored," if known.tried else ""
+    answer(
+        options,
+        {"bank": _bank_json(record), "settlements": [_settlement_json(s) for s in found]},
         f"{record.name}: {counted(record.stored, 'ball')}; its "
-        f"{counted(known.settled, 'certificate')}"
-        f"{_tried(known)} all hold, but for a probability of at most {known.failure:.4g}; wrong "
-        f"ones to be expected: at most {known.expected_wrong:.4g}. A choice among certificates "
-        "that were made elsewhere, as by `memory lookup`, is not counted."
+        f"{counted(known.settled, 'certificate')}{tried} all hold with a probability of at least "
+        f"{1 - known.failure:.4g}; expected number of wrong ones: at most "
+        f"{known.expected_wrong:.4g}. A choice among certificates that were made elsewhere, as by "
+        "`memory lookup`, is not counted.",
     )
-
-
-def _tried(known: BankConfidence) -> str:
-    return f", and {known.tried:,} that were tried and not stored," if known.tried else ""
 
 
 def _look_up(options: argparse.Namespace) -> None:
@@ -148,12 +144,12 @@ def _look_up(options: argparse.Namespace) -> None:
                 {"ball": p.ball.id, "prediction": p.ball.prediction, "slack": p.slack}
                 for p in looked.containing
             ]
-            found.append({**settlement_json(looked.settlement), "inside": inside})
+            found.append({**_settlement_json(looked.settlement), "inside": inside})
             if not options.json:
-                bar.write(settled_line(looked.settlement, certificate, len(inside)))
+                bar.write(_settled_line(looked.settlement, certificate, len(inside)))
             bar.update()
     if options.json:
-        print_json({"bank": bank_json(bank.record()), "settlements": found})
+        print_json({"bank": _bank_json(bank.record()), "settlements": found})
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -163,7 +159,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.json:
         print_json(
             {
-                "bank": bank_json(check.bank),
+                "bank": _bank_json(check.bank),
                 "holds": check.holds,
                 "balls": check.balls,
                 "tightest": None if check.tightest is None else asdict(check.tightest),
@@ -194,28 +190,19 @@ def _export(options: argparse.Namespace) -> None:
     if options.out.exists() and not options.overwrite:
         raise DDRSError(f"{options.out} is there already: add --overwrite to replace it.")
     record = bank.export(options.out)
-    if options.json:
-        print_json({"file": str(options.out), "balls": record.stored})
-    else:
-        print(f"{options.out} has {counted(record.stored, 'ball')}.")
+    data = {"file": str(options.out), "balls": record.stored}
+    answer(options, data, f"{options.out} has {counted(record.stored, 'ball')}.")
 
 
 def _import(options: argparse.Namespace) -> None:
     from ddrs_core.store import import_bank
 
     imported = import_bank(None, options.file, options.bank)
-    if options.json:
-        print_json(
-            {
-                "bank": bank_json(imported.bank),
-                "balls": imported.balls,
-                "differing": imported.differing,
-            }
-        )
-        return
-    print(f"Bank {imported.bank.name} ({imported.bank.id}) has {counted(imported.balls, 'ball')}.")
-    if imported.differing:
-        print(f"{imported.differing:,} of them were settled otherwise than the file says.")
+    bank, balls, differing = imported.bank, imported.balls, imported.differing
+    text = f"Bank {bank.name} ({bank.id}) has {counted(balls, 'ball')}."
+    if differing:
+        text += f"\n{differing:,} of them were settled otherwise than the file says."
+    answer(options, {"bank": _bank_json(bank), "balls": balls, "differing": differing}, text)
 
 
 def _delete(options: argparse.Namespace) -> None:
@@ -223,10 +210,7 @@ def _delete(options: argparse.Namespace) -> None:
 
     bank = MemoryBank.find(None, options.bank)
     bank.delete()
-    if options.json:
-        print_json({"deleted": bank.id})
-    else:
-        print(f"Memory bank {bank.name} is deleted.")
+    answer(options, {"deleted": bank.id}, f"Memory bank {bank.name} is deleted.")
 
 
 def _certify_run(options: argparse.Namespace) -> CertifyRun:
@@ -240,7 +224,7 @@ def _certify_run(options: argparse.Namespace) -> CertifyRun:
     alpha = _ALPHA if options.alpha is None else options.alpha
     configs = certify_configs(argparse.Namespace(**{**vars(options), "alpha": alpha, "bank": ""}))
     if len(configs) != 1:
-        raise InvalidParameterError("A bank takes certificates of one method and one sigma a time.")
+        raise InvalidParameterError("Name one method and one sigma at a time.")
     return CertifyRun(configs[0])
 
 
@@ -301,7 +285,7 @@ def _certificates(
         record = bank.record()
         known = record.confidence
         if not known.next_alpha:
-            bank.budget.require(_ALPHA, record.turn)  # for its complaint
+            bank.budget.require(_ALPHA, record.turn)  # for its message
         config = replace(
             run.config,
             budget=replace(run.config.budget, alpha=known.next_alpha or _ALPHA),
@@ -320,3 +304,47 @@ def _plain_certificates(run: CertifyRun) -> Iterator[tuple[Tensor, Certificate]]
             print(f"Image {index} cannot be read and is left out: {reason}", file=sys.stderr)
         elif step.certificate is not None:
             yield run.dataset[run.plan[step.place]][0], step.certificate
+
+
+def _settled_line(settled: Settlement, certificate: Certificate, inside: int | None = None) -> str:
+    """A settlement on one line; ``inside`` is the number of balls that contain the image."""
+    from ddrs_core.smoothing import ABSTAIN, round_down
+
+    said = "abstains" if settled.prediction == ABSTAIN else f"class {settled.prediction}"
+    claimed = "abstained" if settled.claimed == ABSTAIN else f"class {settled.claimed}"
+    where = "" if inside is None else f"  inside {counted(inside, 'ball')}"
+    radius, claimed_radius = round_down(settled.radius), round_down(settled.claimed_radius)
+    return (
+        f"{certificate.index:>6}  {settled.outcome:<9}  {said:<9} radius {radius}  "
+        f"(certificate: {claimed}, {claimed_radius}; alpha {settled.alpha:.3g}){where}"
+    )
+
+
+def _settlement_json(settled: Settlement) -> dict[str, Any]:
+    """A settlement as plain data."""
+    certificate = settled.certificate
+    return {
+        "index": None if certificate is None else certificate.index,
+        "label": None if certificate is None else certificate.label,
+        "outcome": settled.outcome.value,
+        "prediction": settled.prediction,
+        "radius": settled.radius,
+        "claimed": settled.claimed,
+        "claimed_radius": settled.claimed_radius,
+        "by": None if settled.by is None else settled.by.id,
+        "serial": settled.serial,
+        "alpha": settled.alpha,
+        "certificate": None if certificate is None else certificate.to_dict(),
+    }
+
+
+def _bank_json(bank: BankRecord) -> dict[str, Any]:
+    """A bank as plain data."""
+    known = bank.confidence
+    return {
+        **asdict(bank),
+        "indexed": bank.indexed,
+        "failure": known.failure,
+        "expected_wrong": known.expected_wrong,
+        "next_alpha": known.next_alpha,
+    }

@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddrs_core.cli.options import add_command, add_json, add_json_below, add_quiet, print_json
+from ddrs_core.cli.options import (
+    add_command,
+    add_json,
+    add_json_below,
+    add_quiet,
+    answer,
+    print_json,
+)
 from ddrs_core.cli.progress import show_download
 from ddrs_core.cli.resolve_inputs import add_foreign_options, import_model
 from ddrs_core.quantities import counted
@@ -25,7 +32,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     add_foreign_options(inspect)
     add_json_below(inspect)
     inspect.set_defaults(run=_inspect)
-    add = add_command(actions, "add", "keep somebody's checkpoint, so that every picker has it")
+    add = add_command(actions, "add", "add a checkpoint file to the models of all pages")
     add.add_argument("path", type=Path, metavar="PATH")
     add.add_argument("--name", metavar="N", help="default: made from the file's name")
     add.add_argument("--sigma", type=float, metavar="S", help="noise that it was trained with")
@@ -92,18 +99,14 @@ def _inspect(options: argparse.Namespace) -> None:
                 "tried on labelled images: "
                 + ", ".join(f"{t['name']} {t['accuracy']:.0%}" for t in trials)
             )
-    if options.json:
-        print_json(
-            {
-                "path": str(options.path),
-                "layout": raw.layout.value,
-                "architectures": [r.architecture for r in found],
-                "normalizations": trials,
-                "lines": lines,
-            }
-        )
-        return
-    print("\n".join(lines))
+    data = {
+        "path": str(options.path),
+        "layout": raw.layout.value,
+        "architectures": [r.architecture for r in found],
+        "normalizations": trials,
+        "lines": lines,
+    }
+    answer(options, data, "\n".join(lines))
 
 
 def _add(options: argparse.Namespace) -> None:

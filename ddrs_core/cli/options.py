@@ -110,22 +110,27 @@ def add_seed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="run seed")
 
 
-def add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON for other programs")
+def add_json(parser: argparse.ArgumentParser, **details: Any) -> None:
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON for other programs", **details
+    )
 
 
 def add_json_below(parser: argparse.ArgumentParser) -> None:
     """``--json`` after an action; without it the one before the action stays as it was."""
-    parser.add_argument(
-        "--json",
-        action="store_true",
-        default=argparse.SUPPRESS,
-        help="print JSON for other programs",
-    )
+    add_json(parser, default=argparse.SUPPRESS)
 
 
 def add_quiet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def answer(options: argparse.Namespace, data: object, text: str) -> None:
+    """Print ``data`` with ``--json``, else ``text``."""
+    if options.json:
+        print_json(data)
+    else:
+        print(text)
 
 
 def print_json(data: object) -> None:

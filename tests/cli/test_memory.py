@@ -173,7 +173,7 @@ def test_certificates_that_nothing_proves_are_refused_and_found(command, tmp_pat
         (("memory", "add", "--bank", "x"), "--dataset"),
         ((*ADD, "--out", "x.tsv"), "--out does not go with memory"),
         ((*ADD, "--run", "x"), "--run does not go with memory"),
-        ((*ADD, "--sigma", 0.25, 0.5), "one sigma a time"),
+        ((*ADD, "--sigma", 0.25, 0.5), "one sigma at a time"),
         ((*ADD, "--planned", 3), "need --budget"),
         ((*ADD, "--budget", "lots"), "no alpha budget 'lots'"),
         ((*ADD, "--budget", "total"), "total alpha"),
