@@ -79,6 +79,21 @@ def writing(path: Path, error: type[DDRSError] = DDRSError, *, advice: str = "")
         ) from None
 
 
+def check_folder(folder: Path) -> Path:
+    """Make sure, before hours of work, that files can be written into ``folder``.
+
+    Raises:
+        DDRSError: if it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DDRSError(f"The folder {folder} cannot be made: {error.strerror}.") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise DDRSError(f"The folder {folder} cannot be written to. Choose another --out.")
+    return folder
+
+
 def _refuse(path: Path, mode: int, error: type[DDRSError]) -> None:
     if not stat.S_ISREG(mode):
         raise error(f"{_shown(path)} is {_kind(mode)}, not a file.")

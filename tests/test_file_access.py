@@ -14,7 +14,6 @@ import torch
 from ddrs_core.atomic_write import write_atomically
 from ddrs_core.errors import CheckpointError, DDRSError
 from ddrs_core.file_access import check_regular, open_regular, writing
-from ddrs_core.jobs.training_process import write_record
 from ddrs_core.models import Classifier, save_checkpoint
 from ddrs_core.models.checkpoint import load_checkpoint
 from ddrs_core.models.importing.build import read_state
@@ -98,7 +97,6 @@ def test_a_full_disk_is_named_by_whoever_writes(
     writers: dict[str, tuple[str, Callable[[], object]]] = {
         "state": ("state.pt", lambda: write_state({"a": torch.zeros(999)}, tmp_path / "state.pt")),
         "model": (f"{model.card.name}.safetensors", lambda: save_checkpoint(model, tmp_path)),
-        "record": ("run.json", lambda: write_record(tmp_path, {"a": "b" * 999})),
         "data": ("data", lambda: write_atomically(tmp_path / "data", bytes(999))),
     }
     name, write = writers[kind]

@@ -12,12 +12,18 @@ import pytest
 
 from ddrs_core.cli import main
 from ddrs_core.data import get_dataset_info, load_dataset
-from ddrs_core.jobs.training_runs import RunState as TrainingState
-from ddrs_core.jobs.training_runs import get_run, list_runs, resume_run
+from ddrs_core.jobs.runs import list_runs, resume_run
 from ddrs_core.models import get_card, load_checkpoint, load_model
 from ddrs_core.runs.from_database import recorded_log, setting_results
 from ddrs_core.runs.logs.reading import read_log
 from ddrs_core.runs.training.log import read_training_log
+from ddrs_core.runs.training.recorded import (
+    run_command,
+    run_files,
+    run_progress,
+    training_run,
+    training_runs,
+)
 from ddrs_core.runs.worker import work_on
 from ddrs_core.smoothing.recompute import recompute
 from ddrs_core.store import MemoryBank, RunState, open_store
@@ -36,9 +42,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.delenv("DDRS_DATABASE_URL", raising=False)
     yield tmp_path / "home"
     for run in list_runs():
-        if run.state.is_moving:
-            assert run.progress is not None
-            psutil.Process(run.progress.pid).kill()
+        if run.state.is_moving and run.process is not None:
+            psutil.Process(run.process.pid).kill()
 
 
 def test_finished_runs_are_listed_and_report_what_they_certified(home: Path) -> None:
@@ -96,22 +101,25 @@ def test_a_memory_bank_settles_further_certificates(home: Path) -> None:
 
 
 def test_training_runs_are_listed_and_a_stopped_one_goes_on(home: Path) -> None:
-    runs = {run.state: run for run in list_runs("ada")}
-    assert set(runs) == {TrainingState.FINISHED, TrainingState.STOPPED}
-    finished, stopped = runs[TrainingState.FINISHED], runs[TrainingState.STOPPED]
-    assert finished.name == "digits-gaussian-ds2-0.50"
-    assert len(read_training_log(finished.files.log).epochs) == 2
-    assert load_checkpoint(finished.files.model).card.name == finished.name
-    assert finished.command.startswith("python -m ddrs_core train --dataset digits")
-    assert stopped.progress is not None
-    reached = stopped.progress.epoch
-    assert 2 <= reached < 30
-    assert stopped.files.state.exists()
-    resume_run(stopped)
+    store = open_store()
+    runs = {run.state: run for run in training_runs(store, "ada")}
+    assert set(runs) == {RunState.FINISHED, RunState.PAUSED}
+    assert len(list_runs("ada")) == 3  # with a certification run
+    finished, stopped = runs[RunState.FINISHED], runs[RunState.PAUSED]
+    assert finished.title == "digits-gaussian-ds2-0.50"
+    assert (finished.stored, finished.total) == (2, 2)
+    assert len(read_training_log(run_files(finished).log).epochs) == 2
+    assert load_checkpoint(run_files(finished).model).card.name == finished.title
+    assert run_command(finished).startswith("python -m ddrs_core train --dataset digits")
+    progress = run_progress(stopped)
+    assert progress is not None
+    assert 2 <= progress.epoch < 30
+    assert run_files(stopped).state.exists()
+    resume_run(stopped.id)
     deadline = time.monotonic() + 240
-    while (run := get_run(stopped.id)).state.is_moving:
+    while (run := training_run(store, stopped.id)).state.is_moving:
         assert time.monotonic() < deadline, run
         time.sleep(0.2)
-    assert run.state is TrainingState.FINISHED, run.error
-    assert [e.epoch for e in read_training_log(run.files.log).epochs] == list(range(1, 31))
-    assert load_checkpoint(run.files.model).card.name == run.name
+    assert run.state is RunState.FINISHED, run.error
+    assert [e.epoch for e in read_training_log(run_files(run).log).epochs] == list(range(1, 31))
+    assert load_checkpoint(run_files(run).model).card.name == run.title

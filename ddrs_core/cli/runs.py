@@ -1,4 +1,4 @@
-"""``runs``: the certification runs in the database."""
+"""``runs``: the certification and training runs in the database."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from ddrs_core.store import RunRecord
 
 _STEERING = {
-    "pause": "ask a run to end for now; `resume` or `certify --run ID` goes on",
-    "cancel": "ask a run to end; what it has certified stays",
+    "pause": "ask a run to end for now; `resume`, `certify --run ID` or `train --run ID` goes on",
+    "cancel": "ask a run to end; what it has made stays",
     "resume": "let a run go on in the background",
-    "delete": "remove a run and its certificates",
+    "delete": "remove a run and all that it has made",
 }
 
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
-    parser = add_command(commands, "runs", "list and steer the certification runs in the database")
+    parser = add_command(commands, "runs", "list and steer the runs in the database")
     add_json(parser)
     parser.set_defaults(run=_list)
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
@@ -34,7 +34,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         action.add_argument("id", metavar="ID")
         add_json_below(action)
         action.set_defaults(run=_steer, action=name)
-    export = add_command(actions, "export", "write a run's certificates as a log")
+    export = add_command(actions, "export", "write a certification run's certificates as a log")
     export.add_argument("id", metavar="ID")
     export.add_argument("--out", type=Path, required=True, metavar="FILE.tsv")
     export.add_argument(
@@ -46,26 +46,27 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def _list(options: argparse.Namespace) -> None:
-    from ddrs_core.store import open_store
+    from ddrs_core.jobs.runs import list_runs
 
-    runs = open_store().runs()
+    runs = list_runs()
     if options.json:
         print_json([_plain(run) for run in runs])
         return
     if not runs:
-        print("No runs yet. `certify --record` makes one, and so does the dashboard.")
+        print("No runs yet. `certify --record` and `train --record` make one, or the dashboard.")
     for run in runs:
         begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.created))
-        print(f"{run.id}  {begun}  {run.state:<11}  {run.stored:>6} of {run.total:<6}  {run.title}")
+        print(
+            f"{run.id}  {begun}  {run.kind:<7}  {run.state:<11}  {run.stored:>6} of {run.total:<6}"
+            f"  {run.title}"
+        )
 
 
 def _steer(options: argparse.Namespace) -> None:
-    from ddrs_core.jobs.certify_runs import cancel_run, pause_run, resume_run
-    from ddrs_core.store import open_store
+    from ddrs_core.jobs.runs import cancel_run, delete_run, pause_run, resume_run
 
-    store = open_store()
     if options.action == "delete":
-        store.delete_run(options.id)
+        delete_run(options.id)
         if options.json:
             print_json({"deleted": options.id})
         else:
@@ -78,17 +79,18 @@ def _steer(options: argparse.Namespace) -> None:
     else:
         asked = f", asked to {run.wanted}" if run.wanted else ""
         print(
-            f"Run {run.id} is {run.state}{asked}: {run.stored} of "
-            f"{counted(run.total, 'certificate')}."
+            f"Run {run.id} is {run.state}{asked}: {run.stored} of {counted(run.total, run.unit)}."
         )
 
 
 def _export(options: argparse.Namespace) -> None:
     from ddrs_core.runs.from_database import recorded_log
-    from ddrs_core.store import open_store
+    from ddrs_core.store import CERTIFY, open_store
 
     store = open_store()
     run = store.run(options.id)
+    if run.kind != CERTIFY:
+        raise InvalidParameterError(f"Run {run.id} is a training run, which has no certificates.")
     if not 1 <= options.setting <= len(run.settings):
         raise InvalidParameterError(
             f"Run {run.id} has settings 1 to {len(run.settings)}, not {options.setting}."

@@ -23,6 +23,7 @@ from ddrs_core.cli.options import (
 )
 from ddrs_core.cli.progress import progress_bar
 from ddrs_core.errors import InvalidParameterError
+from ddrs_core.file_access import check_folder
 from ddrs_core.parameters import (
     Parameter,
     joined_parameters,
@@ -35,6 +36,7 @@ from ddrs_core.parameters import (
 if TYPE_CHECKING:
     import torch
 
+    from ddrs_core.runs.training.run import TrainingStep
     from ddrs_core.training import Group, TrainConfig
 
 _GENERAL = ("architecture", "name", "compile", "seed")
@@ -57,13 +59,27 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     from ddrs_core.training import METHODS, SigmaTraining, TrainConfig
 
     fields = parameters_of(TrainConfig)
-    add_parameters(parser, {"dataset": fields["dataset"]}, required=True)
-    parser.add_argument("--method", required=True, metavar="M", help=", ".join(METHODS))
+    add_parameters(parser, {"dataset": fields["dataset"]})
+    parser.add_argument("--method", metavar="M", help=", ".join(METHODS))
     parser.add_argument(
         "--data-dependent", action="store_true", help="a sigma for every training image"
     )
-    add_parameters(parser, {"sigma": fields["sigma"]}, required=True)
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="where it goes")
+    add_parameters(parser, {"sigma": fields["sigma"]})
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--out", type=Path, metavar="DIR", help="where it goes")
+    where.add_argument(
+        "--record",
+        nargs="?",
+        const="",
+        metavar="TITLE",
+        help="keep the run in the database, where the dashboard and `runs` find it",
+    )
+    where.add_argument(
+        "--run",
+        dest="run_id",
+        metavar="ID",
+        help="go on with a run that is in the database; nothing else is asked for",
+    )
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on with the run in DIR")
     again.add_argument("--overwrite", action="store_true", help="replace the run in DIR")
@@ -95,13 +111,49 @@ def _settings() -> dict[str, Parameter]:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from ddrs_core.models import resolve_device
-    from ddrs_core.runs.argv import command_lines
-    from ddrs_core.runs.training.run import TrainingStopped, check_run, train_and_save
-    from ddrs_core.training import BatchSummary, EpochSummary, join_group, leave_group
+    from ddrs_core.runs.training.run import check_run
 
+    if options.run_id is not None:
+        _run_recorded(options, options.run_id)
+        return
+    needed = {"--dataset": options.dataset, "--method": options.method, "--sigma": options.sigma}
+    if options.record is None:
+        needed["--out"] = options.out
+    missing = [name for name, value in needed.items() if value is None]
+    if missing:
+        raise InvalidParameterError(f"The following are required: {', '.join(missing)}.")
     config = train_config(options)
     check_run(config)
+    if options.record is not None:
+        from ddrs_core.runs.training.recorded import record_training
+        from ddrs_core.store import open_store
+
+        run = record_training(open_store(), config, title=options.record, device=options.device)
+        print(f"Run {run.id}: {run.title}", file=sys.stderr)
+        _run_recorded(options, run.id)
+    else:
+        _run_to_folder(options, config)
+
+
+def _run_recorded(options: argparse.Namespace, run_id: str) -> None:
+    """Train what a run of the database still lacks."""
+    from ddrs_core.runs.training.recorded import train_recorded
+    from ddrs_core.store import open_store
+
+    store = open_store()
+    with _stop_on_signals() as stop:
+        steps = train_recorded(store, run_id, stop)
+        last = _follow(options, store.run(run_id).total, steps)
+    _refuse_stopped(last, f"`train --run {run_id}`")
+    _report(last, options)
+
+
+def _run_to_folder(options: argparse.Namespace, config: TrainConfig) -> None:
+    from ddrs_core.models import resolve_device
+    from ddrs_core.runs.argv import command_lines
+    from ddrs_core.runs.training.run import train_and_save
+    from ddrs_core.training import join_group, leave_group
+
     group, device = join_group(resolve_device(options.device))
     options.quiet = options.quiet or not group.leads
     with _stop_on_signals() as stop, _turn(options, config, device, group, stop):
@@ -115,26 +167,44 @@ def _run(options: argparse.Namespace) -> None:
             group=group,
             stop=stop,
         )
-        said = ""
-        with progress_bar(options, total=config.epochs, unit="epoch") as bar:
-            for step in steps:
-                last = step
-                if isinstance(step, BatchSummary):
-                    bar.n = step.epoch - 1 + round(step.batch / step.batches, 2)
-                    bar.set_postfix(loss=f"{step.loss:.3f}", accuracy=f"{step.accuracy:.3f}")
-                elif isinstance(step, EpochSummary):
-                    if step.excluded not in ("", said):
-                        said = step.excluded
-                        bar.write(said, file=sys.stderr)
-                    bar.n = step.epoch
-                    bar.refresh()
+        last = _follow(options, config.epochs, steps)
     leave_group()
-    if isinstance(last, TrainingStopped):
-        raise KeyboardInterrupt(
-            f"Stopped in epoch {last.epoch}; the same command with --resume goes on."
-        )
+    _refuse_stopped(last, "the same command with --resume")
     if group.leads:
         _report(last, options)
+
+
+def _follow(
+    options: argparse.Namespace, epochs: int, steps: Iterator[TrainingStep | None]
+) -> TrainingStep | None:
+    """Follow a run with a progress bar; returns its last step."""
+    from ddrs_core.training import BatchSummary, EpochSummary
+
+    said, last = "", None
+    with progress_bar(options, total=epochs, unit="epoch") as bar:
+        for step in steps:
+            last = step
+            if step is None:
+                bar.set_postfix_str("waiting for its turn", refresh=False)
+                bar.update(0)
+            elif isinstance(step, BatchSummary):
+                bar.n = step.epoch - 1 + round(step.batch / step.batches, 2)
+                bar.set_postfix(loss=f"{step.loss:.3f}", accuracy=f"{step.accuracy:.3f}")
+            elif isinstance(step, EpochSummary):
+                if step.excluded not in ("", said):
+                    said = step.excluded
+                    bar.write(said, file=sys.stderr)
+                bar.n = step.epoch
+                bar.refresh()
+    return last
+
+
+def _refuse_stopped(last: TrainingStep | None, again: str) -> None:
+    """Raises KeyboardInterrupt if a run was stopped, and says what goes on with it."""
+    from ddrs_core.runs.training.run import TrainingStopped
+
+    if isinstance(last, TrainingStopped):
+        raise KeyboardInterrupt(f"Stopped in epoch {last.epoch}; {again} goes on.")
 
 
 @contextmanager
@@ -146,11 +216,9 @@ def _turn(
     stop: threading.Event,
 ) -> Iterator[None]:
     """Wait until it is this run's turn, if it takes turns with others."""
-    import psutil
-
     from ddrs_core.runs.device_queue import DeviceSlot
     from ddrs_core.runs.training.progress import ProgressReporter, TrainingStage
-    from ddrs_core.runs.training.run import TrainingFiles, check_folder
+    from ddrs_core.runs.training.run import TrainingFiles
 
     if options.queue is None:
         yield
@@ -160,8 +228,7 @@ def _turn(
     files = TrainingFiles(check_folder(options.out), config.model_name)
     files.run.mkdir(exist_ok=True)
     progress = ProgressReporter(files.progress, config)
-    asked = psutil.Process().create_time()  # a minute of imports costs nobody their place
-    with DeviceSlot(check_folder(options.queue), str(device), asked) as turn:
+    with DeviceSlot.of_this_process(options.queue, str(device)) as turn:
         while not turn.take():
             progress.waiting(turn.ahead())
             if stop.wait(_LOOK_SECONDS):

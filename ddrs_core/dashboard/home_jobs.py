@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -12,10 +12,10 @@ from ddrs_core.dashboard.shell.errors import literal, show_error
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs import Job, get_manager
-from ddrs_core.jobs.training_runs import TrainingRun, list_runs
+from ddrs_core.jobs.runs import list_runs
 from ddrs_core.paths import home
 from ddrs_core.quantities import counted, duration
-from ddrs_core.store import RunRecord, open_store
+from ddrs_core.store import TRAIN, RunRecord
 
 _UNASKED = ("curve", "passes", "votes", "robustness")  # kinds that a page starts by itself
 _MOST_RESTING = 6  # that have ended or stand still; what moves is shown whatever it is
@@ -64,8 +64,7 @@ def list_rows(me: str) -> list[Row]:
     """A visitor's jobs and runs: all that move, then the latest of the others."""
     rows = [_job_row(job) for job in get_manager().jobs(me) if _is_shown(job)]
     try:
-        rows += [_certification_row(run) for run in open_store().runs(me)]
-        rows += [_training_row(run) for run in list_runs(me)]
+        rows += [_run_row(run) for run in list_runs(me)]
     except DDRSError as error:  # the database cannot be used; the rest of the page can
         show_error(error)
     rows.sort(key=lambda row: -row.created)
@@ -93,26 +92,14 @@ def _job_row(job: Job) -> Row:
     )
 
 
-def _certification_row(run: RunRecord) -> Row:
+def _run_row(run: RunRecord) -> Row:
     progress = run.progress
+    training = run.kind == TRAIN
     return Row(
-        f"certification of {run_title(run)}",
+        f"training of {run.title}" if training else f"certification of {run_title(run)}",
         run.state.value,
-        run.stored / max(1, run.total),
-        f"compare?run={run.id}",
-        run.state.is_moving,
-        run.created,
-        progress.seconds_left if progress is not None else None,
-    )
-
-
-def _training_row(run: TrainingRun) -> Row:
-    progress = run.progress
-    return Row(
-        f"training of {run.name}",
-        run.state.value,
-        progress.done if progress is not None else 0.0,
-        f"training?run={run.id}",
+        run.share,
+        f"{'training' if training else 'compare'}?run={run.id}",
         run.state.is_moving,
         run.created,
         progress.seconds_left if progress is not None else None,
@@ -130,11 +117,7 @@ def _count_others(me: str) -> int:
 def _owners_of_moving_runs(folder: str) -> Sequence[str]:
     """The owner of each run that moves; ``folder`` is where they are kept."""
 
-    def owners() -> Iterator[str]:
-        yield from (run.owner for run in open_store().runs() if run.state.is_moving)
-        yield from (run.owner for run in list_runs() if run.state.is_moving)
-
     try:
-        return list(owners())
+        return [run.owner for run in list_runs() if run.state.is_moving]
     except DDRSError:  # said above, where this visitor's own runs are listed
         return []

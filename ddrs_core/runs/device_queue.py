@@ -14,8 +14,10 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+import psutil
 from filelock import FileLock, Timeout
 
+from ddrs_core.file_access import check_folder
 from ddrs_core.paths import home
 
 _TICKET = re.compile(r"(?P<when>\d{20})-(?P<pid>\d+)-(?P<device>[a-z0-9_]+)\.ticket")
@@ -53,6 +55,15 @@ class DeviceSlot:
         self._folder_lock = FileLock(folder / _QUEUE_LOCK)
         self._device_lock = FileLock(folder / f"{self._device}.lock")
         self._ticket_lock: FileLock | None = None
+
+    @classmethod
+    def of_this_process(cls, folder: Path, device: str) -> DeviceSlot:
+        """A place since this process began: the time of its imports does not cost its place.
+
+        Raises:
+            DDRSError: if the folder cannot be written to.
+        """
+        return cls(check_folder(folder), device, psutil.Process().create_time())
 
     def __enter__(self) -> DeviceSlot:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -7,27 +7,24 @@ missing, and gets what an undisturbed run would have got.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 
-import psutil
-
 import ddrs_core
 from ddrs_core import paths as places
-from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
+from ddrs_core.errors import InvalidParameterError, MismatchError
 from ddrs_core.models import Journal, batch_size_of, get_card, resolve_device
 from ddrs_core.runs.certify.config import CertifyConfig, open_plan, plan_digest, shared_votes
 from ddrs_core.runs.certify.run import RunStep, interleave, open_runs
 from ddrs_core.runs.certify.sink import certificate_sink
+from ddrs_core.runs.claim import RunClaim
 from ddrs_core.runs.cluster.cluster import cluster_steps
-from ddrs_core.runs.device_queue import DeviceSlot, queue_folder
 from ddrs_core.runs.speeds import RecentRate
-from ddrs_core.runs.training.run import check_folder
 from ddrs_core.smoothing import Certificate, Grade
 from ddrs_core.smoothing.recompute import recompute
-from ddrs_core.store import RunProgress, RunRecord, RunState, Store
+from ddrs_core.store import CERTIFY, RunProgress, RunRecord, Store
 
 SETTING_FIELDS = (
     "method",
@@ -36,8 +33,6 @@ SETTING_FIELDS = (
     "bank",
 )  # in which the settings of one run may differ
 _IMAGES = "images"  # in a run's configuration: digest of what its plan means
-_BEAT_SECONDS = 1.0
-_LOOK_SECONDS = 0.5
 _KEPT_SECONDS = 30 * 86_400.0  # of answers for a run that stands still
 
 
@@ -131,63 +126,21 @@ def work_on(store: Store, run_id: str, cluster: str = "") -> Iterator[RecordedSt
     Raises:
         DDRSError: if the run is taken, finished, or fails; the database then says why.
     """
-    record = store.claim(run_id)
-    leaving = RunState.PAUSED
-    error = ""
-    try:
-        if cluster:
-            asked = yield from _work(store, record, cluster)
-        else:
-            with DeviceSlot(check_folder(queue_folder()), _queue(record), _born()) as turn:
-                asked = yield from _wait(store, record, turn)
-                if asked is None:
-                    asked = yield from _work(store, record, cluster)
-        leaving = RunState.FINISHED if asked is None else asked
-    except DDRSError as complaint:
-        leaving, error = RunState.FAILED, str(complaint)
-        raise
-    except Exception as complaint:
-        leaving, error = RunState.FAILED, f"{type(complaint).__name__}: {complaint}"
-        raise
-    finally:
-        store.release(run_id, leaving, error)
+    with RunClaim(store, run_id, CERTIFY, queued=not cluster) as claim:
+        record = claim.record
+        while claim.waits():
+            yield RecordedStep(0, None, record.stored, record.total, claim.ahead)
+        if claim.asked is None:
+            yield from _work(store, claim, cluster)
 
 
-def _queue(record: RunRecord) -> str:
-    """Whose turn it takes; a run that a cluster began may leave the device open."""
-    return str(resolve_device(record.device))
-
-
-def _born() -> float:
-    """When this process began, so that the time of its imports costs nobody their place."""
-    return psutil.Process().create_time()
-
-
-def _wait(
-    store: Store, record: RunRecord, turn: DeviceSlot
-) -> Generator[RecordedStep, None, RunState | None]:
-    """Wait for the turn; returns what was asked for meanwhile."""
-    done = record.stored
-    while not turn.take():
-        ahead = turn.ahead()
-        progress = RunProgress("waiting", done, 0.0)
-        wanted = store.heartbeat(record.id, progress, state=RunState.WAITING)
-        if wanted is not None:
-            return wanted.state
-        yield RecordedStep(0, None, done, record.total, ahead)
-        time.sleep(_LOOK_SECONDS)
-    return None
-
-
-def _work(
-    store: Store, record: RunRecord, cluster: str
-) -> Generator[RecordedStep, None, RunState | None]:
+def _work(store: Store, claim: RunClaim, cluster: str) -> Iterator[RecordedStep]:
+    record = claim.record
     done: list[set[int]] = [set() for _ in record.settings]
     for setting, place in store.places(record.id):
         done[setting].add(place)
     count = sum(len(places) for places in done)
     meter = _Meter(count, record.total)
-    said = 0.0
     configs = recorded_configs(record)
     _check_images(record, configs[0])
     _check_stored(store, record)
@@ -212,18 +165,14 @@ def _work(
                 earlier = step.certificate
                 keepers[setting](setting, step.place, step.certificate)
                 count += 1
-            if time.monotonic() - said >= _BEAT_SECONDS:
-                wanted = store.heartbeat(record.id, meter.progress(step.stage, count))
-                if wanted is not None:
-                    return wanted.state
-                said = time.monotonic()
+            if claim.is_due and claim.beat(meter.progress(step.stage, count)):
+                return
             yield RecordedStep(setting, step, count, record.total)
     finally:
         for journal in journals:
             journal.write()
     for journal in journals:
         journal.end()
-    return None
 
 
 def _journals(record: RunRecord) -> list[Journal]:

@@ -22,6 +22,8 @@ from ddrs_core.store.errors import (
 )
 from ddrs_core.store.logs import MAX_LOG_BYTES
 from ddrs_core.store.records import (
+    CERTIFY,
+    TRAIN,
     LogRecord,
     RunProgress,
     RunRecord,
@@ -35,8 +37,10 @@ from ddrs_core.store.url import DATABASE_VARIABLE, database_url
 from ddrs_core.store.worker_process import WorkerProcess
 
 __all__ = [
+    "CERTIFY",
     "DATABASE_VARIABLE",
     "MAX_LOG_BYTES",
+    "TRAIN",
     "AlphaBudget",
     "AlreadyStoredError",
     "Attempt",

@@ -10,6 +10,8 @@ from ddrs_core.errors import unknown_name
 from ddrs_core.smoothing import Certificate
 from ddrs_core.store.worker_process import WorkerProcess
 
+CERTIFY, TRAIN = "certify", "train"  # kinds of runs, which are also the commands that work on them
+
 
 class RunState(StrEnum):
     """Where a run stands."""
@@ -59,8 +61,8 @@ class RunProgress:
     """What the process of a run last said of itself."""
 
     stage: str
-    done: float  # certificates; a fraction counts what is under way
-    rate: float  # certificates a second
+    done: float  # certificates or epochs; a fraction counts what is under way
+    rate: float  # certificates, or training images, a second
     seconds_left: float | None = None  # None: not known yet
 
 
@@ -77,8 +79,8 @@ class RunRecord:
     ended: float | None
     config: dict[str, Any]
     settings: tuple[dict[str, Any], ...]  # each certifies the same images
-    total: int  # certificates planned
-    stored: int  # certificates that are there
+    total: int  # certificates, or epochs, planned
+    stored: int  # certificates, or epochs, that are there
     code_version: str
     device: str
     state: RunState
@@ -87,6 +89,17 @@ class RunRecord:
     heartbeat: float | None  # its last sign of life
     progress: RunProgress | None  # None: its process has not said anything yet
     error: str  # why it failed
+
+    @property
+    def share(self) -> float:
+        """How much of it is done, 0 to 1."""
+        done = self.stored if self.progress is None else max(self.stored, self.progress.done)
+        return min(1.0, done / max(1, self.total))
+
+    @property
+    def unit(self) -> str:
+        """What it counts, in the singular."""
+        return "epoch" if self.kind == TRAIN else "certificate"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, sel
 from ddrs_core.errors import InvalidParameterError, require_count
 from ddrs_core.store.database import Database
 from ddrs_core.store.errors import RunClaimedError, StoreError, UnknownEntryError
-from ddrs_core.store.records import RunProgress, RunRecord, RunState, Wanted
+from ddrs_core.store.records import CERTIFY, RunProgress, RunRecord, RunState, Wanted
 from ddrs_core.store.schema import runs
 from ddrs_core.store.worker_process import SAME_START, WorkerProcess
 
@@ -49,7 +49,7 @@ class RunStore(Database):
         config: dict[str, Any],
         settings: Sequence[dict[str, Any]],
         total: int,
-        kind: str = "certify",
+        kind: str = CERTIFY,
         owner: str = "",
         code_version: str = "",
         device: str = "",
@@ -60,8 +60,8 @@ class RunStore(Database):
             title: what people call it.
             config: its whole configuration, as plain data for JSON.
             settings: what its certificates differ in; each certifies the same images.
-            total: number of certificates planned, over all settings.
-            kind: what sort of run it is.
+            total: certificates planned, over all settings; of a training run, its epochs.
+            kind: :data:`CERTIFY` or :data:`TRAIN`.
             owner: who may steer it.
             code_version: of the program.
             device: where it shall work.
@@ -103,11 +103,25 @@ class RunStore(Database):
         with self._reading() as connection:
             return _record(_find(connection, run_id, self._select()))
 
-    def runs(self, owner: str | None = None) -> list[RunRecord]:
-        """All runs, or those of one owner, newest first."""
+    def adopt_run(self, run_id: str, **values: Any) -> None:
+        """Store a run that was made elsewhere, unless there is one of that id.
+
+        Args:
+            run_id: its id.
+            values: columns of the table; those that may be empty may be left out.
+        """
+        known = select(runs.c.id).where(runs.c.id == run_id)
+        with self._writing() as connection:
+            if connection.execute(known).first() is None:
+                connection.execute(insert(runs).values(id=run_id, **values))
+
+    def runs(self, owner: str | None = None, *, kind: str | None = None) -> list[RunRecord]:
+        """All runs, or those of one owner or one kind, newest first."""
         chosen = self._select().order_by(runs.c.created.desc(), runs.c.id.desc())
         if owner is not None:
             chosen = chosen.where(runs.c.owner == owner)
+        if kind is not None:
+            chosen = chosen.where(runs.c.kind == kind)
         with self._reading() as connection:
             rows = connection.execute(chosen).mappings().all()
         return [_record(row) for row in rows]
@@ -174,6 +188,7 @@ class RunStore(Database):
         progress: RunProgress,
         *,
         state: RunState = RunState.RUNNING,
+        stored: int | None = None,
         process: WorkerProcess | None = None,
     ) -> Wanted | None:
         """Say that the work goes on and how far it is; returns what somebody asked for meanwhile.
@@ -182,6 +197,7 @@ class RunStore(Database):
             run_id: which run.
             progress: how far it is.
             state: ``RUNNING``, or ``WAITING`` for a turn.
+            stored: results that are there, unless they are certificates, which are counted here.
             process: who works on it; default: this process.
 
         Raises:
@@ -193,6 +209,8 @@ class RunStore(Database):
             "heartbeat": self._now(),
             "progress": asdict(progress),
         }
+        if stored is not None:
+            values["stored"] = stored
         if state is RunState.RUNNING:
             values["started"] = func.coalesce(runs.c.started, self._now())
         wanted = self._update_own(run_id, process, values)

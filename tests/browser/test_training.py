@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlparse
 
+import psutil
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from ddrs_core.jobs.training_process import living_process, read_record
+from ddrs_core.store import open_store
 from tests.browser.conftest import start_server, wait_until
 
 NAME = "digits-gaussian-ds2-0.25"
@@ -29,18 +30,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("training")
     process, url = start_server(folder, {"DDRS_HOME": str(folder / "home")})
     yield Server(url, folder / "home")
-    for record in (folder / "home" / "training").glob("*/run.json"):
-        end(record.parent)
+    for run in open_store(database(folder / "home")).runs():
+        end(folder / "home", run.id)
     process.terminate()
     process.wait(20)
     assert "Traceback" not in (folder / "server.log").read_text(errors="replace")
 
 
-def end(folder: Path) -> None:
+def database(home: Path) -> str:
+    return f"sqlite:///{home}/ddrs.sqlite3"
+
+
+def end(home: Path, run_id: str) -> None:
     """Kill the process of a run, if it still lives."""
-    process = living_process(read_record(folder))
-    if process is not None:
-        process.kill()
+    run = open_store(database(home)).run(run_id)
+    if run.state.is_moving and run.process is not None:
+        psutil.Process(run.process.pid).kill()
 
 
 def button(page: Page, name: str) -> Locator:
@@ -83,8 +88,7 @@ def start_run(page: Page, epochs: int) -> str:
 
 def test_a_run_from_its_start_to_the_explorer(page: Page, browser: Browser, server: Server) -> None:
     open_training(page, server)
-    run = start_run(page, 36)
-    assert NAME in run
+    start_run(page, 36)
     expect(progress(page)).to_contain_text("training · epoch")
     points = "() => document.querySelector('[data-figure]')?._fullData?.[0]?._length || 0"
     wait_until(page, f"({points})() >= 2")
@@ -130,7 +134,7 @@ def test_a_killed_run_says_so_and_another_is_deleted(page: Page, server: Server)
     open_training(page, server)
     run = start_run(page, 900)
     expect(progress(page)).to_contain_text("training · epoch")
-    end(server.home / "training" / run)
+    end(server.home, run)
     expect(progress(page)).to_contain_text("interrupted")
     expect(button(page, "Stop")).to_be_disabled()
     expect(button(page, "Resume")).to_be_enabled()

@@ -25,7 +25,7 @@ from ddrs_core.dashboard.components.chart import picked_image
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.errors import InvalidParameterError
-from ddrs_core.jobs.certify_runs import cancel_run
+from ddrs_core.jobs.runs import cancel_run
 from ddrs_core.runs.argv import command_lines
 from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.runs.results.memory_effect import memory_effect

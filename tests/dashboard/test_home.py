@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import streamlit as st
@@ -14,9 +13,10 @@ from streamlit.testing.v1 import AppTest
 from ddrs_core.dashboard import home_jobs
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.jobs import JobManager, JobRequest
-from ddrs_core.jobs.training_runs import RunState as TrainingState
+from ddrs_core.runs.training.recorded import record_training
 from ddrs_core.runs.worker import record_run
-from ddrs_core.store import RunRecord, open_store
+from ddrs_core.store import RunProgress, RunRecord, RunState, open_store
+from ddrs_core.training import recipe
 from tests.dashboard.test_compare import SMALL, config
 
 NOTHING = "You have no jobs"
@@ -62,15 +62,9 @@ def _certification(owner: str) -> RunRecord:
     return record_run(open_store(), config(*SMALL), title="digits-gaussian-0.50", owner=owner)
 
 
-def _training(owner: str, state: TrainingState) -> SimpleNamespace:
-    return SimpleNamespace(
-        id="t1",
-        owner=owner,
-        name="net_a",
-        state=state,
-        created=1.0,
-        progress=SimpleNamespace(done=0.5, seconds_left=3_599.0),
-    )
+def _training(owner: str) -> RunRecord:
+    config = recipe("digits", "digits_cnn", "gaussian", 0.5, epochs=4, name="net_a")
+    return record_training(open_store(), config, owner=owner, device="cpu")
 
 
 def test_a_moving_certification_run_is_listed_with_a_link(manager: JobManager) -> None:
@@ -82,15 +76,15 @@ def test_a_moving_certification_run_is_listed_with_a_link(manager: JobManager) -
     assert "Other visitors" not in said
 
 
-def test_a_training_run_is_listed_with_the_time_left(
-    manager: JobManager, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    runs = [_training(visitor(), TrainingState.RUNNING)]
-    monkeypatch.setattr(home_jobs, "list_runs", lambda owner=None: runs)
+def test_a_training_run_is_listed_with_the_time_left(manager: JobManager) -> None:
+    store, run = open_store(), _training(visitor())
+    store.claim(run.id)
+    store.heartbeat(run.id, RunProgress("training", 2.0, 1.0, 3_599.0))
     said = _said()
     assert "training of net\\_a: running, 1 h 00 min left" in said
-    assert "training?run=t1" in said
+    assert f"training?run={run.id}" in said
     assert NOTHING not in said
+    store.release(run.id, RunState.PAUSED)
 
 
 @pytest.mark.parametrize("kind", ["sigma", "certify", "curve", "votes", "robustness", "new kind"])
@@ -111,9 +105,7 @@ def test_what_a_page_started_by_itself_is_not_kept_in_the_list(manager: JobManag
     assert "Nothing of yours is running" in said
 
 
-def test_others_are_counted_by_all_that_moves(
-    manager: JobManager, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_others_are_counted_by_all_that_moves(manager: JobManager) -> None:
     manager.submit(_request("sigma"), "somebody")
     assert "Other visitors have 1 unfinished job on this server" in _said()
     manager.submit(_request("sigma", "that has ended"), "somebody").cancel()
@@ -121,10 +113,10 @@ def test_others_are_counted_by_all_that_moves(
     left.last_attended -= 3_600.0  # it stands still
     _certification("somebody else")
     st.cache_data.clear()
-    runs = [_training("a third", TrainingState.RUNNING), _training("a", TrainingState.FINISHED)]
-    monkeypatch.setattr(
-        home_jobs, "list_runs", lambda owner=None: [r for r in runs if owner in (None, r.owner)]
-    )
+    _training("a third")
+    ended = _training("a")
+    open_store().claim(ended.id)
+    open_store().release(ended.id, RunState.FINISHED)
     said = _said()
     assert "Other visitors have 3 unfinished jobs on this server" in said
     assert NOTHING in said

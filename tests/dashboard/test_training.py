@@ -13,8 +13,7 @@ import torch
 from streamlit.testing.v1 import AppTest
 
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.jobs.training_process import read_record
-from ddrs_core.jobs.training_runs import list_runs
+from ddrs_core.jobs.runs import list_runs
 from ddrs_core.models import registry
 from ddrs_core.runs.training.run import train_and_save
 from ddrs_core.training import recipe
@@ -43,8 +42,8 @@ def app(
     monkeypatch.setattr(registry, "ASSETS", logs)
     yield app
     for run in list_runs():
-        if run.state.is_moving:
-            psutil.Process(read_record(run.folder)["pid"]).kill()
+        if run.state.is_moving and run.process is not None:
+            psutil.Process(run.process.pid).kill()
 
 
 def button(app: AppTest, label: str) -> object:

@@ -14,20 +14,27 @@ import psutil
 import pytest
 
 from ddrs_core.errors import BusyError, DDRSError
-from ddrs_core.jobs import training_runs
-from ddrs_core.jobs.training_runs import (
-    RunState,
-    TrainingRun,
+from ddrs_core.jobs import runs as jobs
+from ddrs_core.jobs.runs import (
+    cancel_run,
     delete_run,
-    get_run,
     list_runs,
-    note_registered,
+    pause_run,
     resume_run,
-    start_run,
-    stop_run,
+    start_training,
+    stop_at_once,
 )
 from ddrs_core.models import load_checkpoint
 from ddrs_core.runs.training.log import read_training_log
+from ddrs_core.runs.training.recorded import (
+    run_command,
+    run_files,
+    run_folder,
+    run_progress,
+    training_run,
+    training_runs,
+)
+from ddrs_core.store import RunRecord, RunState, WorkerProcess, open_store
 from ddrs_core.training import TrainConfig, recipe
 
 
@@ -37,43 +44,48 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("DDRS_HOME", str(tmp_path))
     yield tmp_path
     for run in list_runs():
-        if run.state.is_moving:
-            psutil.Process(record(run)["pid"]).kill()
+        if run.state.is_moving and run.process is not None and run.process.pid != os.getpid():
+            psutil.Process(run.process.pid).kill()
 
 
 def config(epochs: int, **changes: Any) -> TrainConfig:
     return recipe("digits", "digits_cnn", "gaussian", 0.5, epochs=epochs, **changes)
 
 
-def record(run: TrainingRun) -> dict[str, Any]:
-    return dict(json.loads((run.folder / "run.json").read_text()))
+def get(run: RunRecord) -> RunRecord:
+    return training_run(open_store(), run.id)
 
 
-def wait(run: TrainingRun, done: Callable[[TrainingRun], bool]) -> TrainingRun:
+def wait(run: RunRecord, done: Callable[[RunRecord], bool]) -> RunRecord:
     deadline = time.monotonic() + 120
-    while not done(run := get_run(run.id)):
+    while not done(run := get(run)):
         assert time.monotonic() < deadline, run
         time.sleep(0.1)
     return run
 
 
-def trains(run: TrainingRun) -> bool:
-    return run.state is RunState.RUNNING and run.progress is not None and run.progress.epoch >= 2
+def epoch(run: RunRecord) -> int:
+    progress = run_progress(run)
+    return progress.epoch if progress is not None else 0
 
 
-def has_ended(run: TrainingRun) -> bool:
+def trains(run: RunRecord) -> bool:
+    return run.state is RunState.RUNNING and epoch(run) >= 2
+
+
+def has_ended(run: RunRecord) -> bool:
     return not run.state.is_moving
 
 
 def write_run(folder: Path, name: str, **changes: Any) -> Path:
-    """A run that somebody's process left behind."""
+    """A run of an earlier version, as its process left it behind."""
     run = folder / "training" / name
     run.mkdir(parents=True)
     data = {
         "owner": "me",
         "created": time.time(),
         "name": "model",
-        "config": {},
+        "config": config(3, name="model").to_dict(),
         "words": [],
         "device": "cpu",
         "pid": 2**22 + 1,
@@ -85,73 +97,113 @@ def write_run(folder: Path, name: str, **changes: Any) -> Path:
 
 
 def test_a_run_stops_goes_on_and_ends_as_if_undisturbed(home: Path) -> None:
-    run = start_run(config(20, data_dependent=True), "me")
+    run = start_training(config(20, data_dependent=True), "me", device="cpu")
     assert run.state is RunState.WAITING
     run = wait(run, trains)
-    assert run.progress is not None
-    assert run.progress.pid == record(run)["pid"] != os.getpid()
-    stop_run(run)
+    assert run.process is not None
+    progress = run_progress(run)
+    assert progress is not None
+    assert progress.pid == run.process.pid != os.getpid()
+    pause_run(run.id)
     run = wait(run, has_ended)
-    assert (run.state, run.error) == (RunState.STOPPED, "")
-    assert run.files.state.exists()
-    assert run.progress is not None
-    stopped_in = run.progress.epoch
+    assert (run.state, run.error) == (RunState.PAUSED, "")
+    assert run_files(run).state.exists()
+    stopped_in = epoch(run)
     assert 2 <= stopped_in < 20
-    resumed = resume_run(run)
+    assert 0 < run.share < 1
+    resumed = resume_run(run.id)
     assert resumed.state is RunState.WAITING
-    assert resumed.progress is not None
-    assert resumed.progress.epoch == stopped_in  # what is known of it is not forgotten
+    assert epoch(resumed) == stopped_in  # what is known of it is not forgotten
     with pytest.raises(DDRSError, match="nothing to resume"):
-        resume_run(run)
-    with pytest.raises(DDRSError, match="Stop it first"):
-        delete_run(run)
+        resume_run(run.id)
+    with pytest.raises(DDRSError, match="under way"):
+        delete_run(run.id)
     run = wait(run, has_ended)
     assert run.state is RunState.FINISHED, run.error
-    epochs = read_training_log(run.files.log).epochs
+    assert (run.stored, run.share) == (20, 1.0)
+    epochs = read_training_log(run_files(run).log).epochs
     assert [e.epoch for e in epochs] == list(range(1, 21))
-    assert load_checkpoint(run.files.model).card.name == "digits-gaussian-ds2-0.50"
-    assert run.command.startswith("python -m ddrs_core train --dataset digits")
-    note_registered(run, "mine")
-    assert get_run(run.id).registered == "mine"
-    delete_run(run)
+    assert load_checkpoint(run_files(run).model).card.name == "digits-gaussian-ds2-0.50"
+    assert run_command(run).startswith("python -m ddrs_core train --dataset digits")
+    delete_run(run.id)
     assert list_runs() == []
+    assert not run_folder(run).exists()
 
 
 def test_runs_take_turns_and_a_killed_one_makes_room(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = wait(start_run(config(2000), "me"), trains)
-    second, third = start_run(config(1), "me"), start_run(config(1), "somebody else")
-    monkeypatch.setattr(training_runs, "MAX_UNFINISHED", 3)
+    first = wait(start_training(config(2000), "me", device="cpu"), trains)
+    second = start_training(config(1), "me", device="cpu")
+    third = start_training(config(1), "somebody else", device="cpu")
+    monkeypatch.setattr(jobs, "MAX_UNFINISHED", 3)
     with pytest.raises(BusyError, match="3 unfinished training runs"):
-        start_run(config(1), "me")
-    second = wait(second, lambda run: run.progress is not None and run.progress.ahead == 1)
-    third = wait(third, lambda run: run.progress is not None and run.progress.ahead > 0)
+        start_training(config(1), "me")
+
+    def waits(run: RunRecord) -> bool:
+        progress = run_progress(run)
+        return progress is not None and progress.ahead > 0
+
+    second, third = wait(second, waits), wait(third, waits)
     assert {second.state, third.state} == {RunState.WAITING}
-    assert [run.id for run in list_runs("me")] == [second.id, first.id]
-    stop_run(third)
-    assert wait(third, has_ended).state is RunState.STOPPED
-    os.kill(record(first)["pid"], signal.SIGKILL)
+    assert [run.id for run in training_runs(open_store(), "me")] == [second.id, first.id]
+    cancel_run(third.id)
+    assert wait(third, has_ended).state is RunState.CANCELLED
+    assert first.process is not None
+    os.kill(first.process.pid, signal.SIGKILL)
     first = wait(first, has_ended)
     assert first.state is RunState.INTERRUPTED
     assert first.state.can_resume
     assert wait(second, has_ended).state is RunState.FINISHED
+    resume_run(first.id)
+    assert epoch(wait(first, trains)) >= 2
+    stop_at_once(first.id)
+    assert wait(first, has_ended).state is RunState.PAUSED
 
 
 def test_a_run_that_cannot_be_says_why(home: Path) -> None:
-    run = wait(start_run(config(1, init="digits-gausian-0.50")), has_ended)
+    run = start_training(config(1, init="digits-gausian-0.50"), device="cpu")
+    run = wait(run, has_ended)
     assert run.state is RunState.FAILED
     assert "no model 'digits-gausian-0.50'" in run.error
-    assert "\n" not in run.error
 
 
-def test_a_later_process_of_the_same_number_is_not_the_run(home: Path) -> None:
-    write_run(home, "old", pid=os.getpid())
-    assert get_run("old").state is RunState.INTERRUPTED
+def test_folders_without_a_row_are_adopted_as_they_stand(home: Path) -> None:
+    write_run(home, "old", pid=os.getpid())  # the process of that number is a later one
     born = psutil.Process().create_time()
     write_run(home, "ours", pid=os.getpid(), process_started=born)
-    assert get_run("ours").state is RunState.WAITING
+    write_run(home, "asked", stop_asked=True)
+    (write_run(home, "failed") / "output.txt").write_text("error: The sky has fallen.\n")
+    (write_run(home, "broken") / "run.json").write_text("{")
+    finished = write_run(home, "finished", created=5.0)
+    for name in ("model.safetensors", "model.json"):
+        (finished / name).touch()
+    found = {run.id: run for run in list_runs("me")}
+    assert {name: run.state for name, run in found.items()} == {
+        "old": RunState.INTERRUPTED,
+        "ours": RunState.RUNNING,
+        "asked": RunState.PAUSED,
+        "failed": RunState.FAILED,
+        "finished": RunState.FINISHED,
+    }
+    assert found["ours"].process == WorkerProcess.current()
+    assert found["failed"].error == "The sky has fallen."
+    assert (found["finished"].created, found["finished"].stored) == (5.0, 3)
+    with pytest.raises(DDRSError, match="no training run"):
+        training_run(open_store(), "broken")
     (home / "training" / "ours" / "run.json").unlink()
+    open_store().release("ours", RunState.PAUSED)
+
+
+def test_a_run_comes_back_into_a_database_that_does_not_know_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = start_training(config(2), "me", device="cpu")
+    assert wait(run, has_ended).state is RunState.FINISHED
+    monkeypatch.setenv("DDRS_DATABASE_URL", f"sqlite:///{home}/other.sqlite3")
+    (again,) = list_runs()
+    assert (again.id, again.owner, again.state) == (run.id, "me", RunState.FINISHED)
+    assert run_command(again) == run_command(run)
 
 
 @pytest.mark.parametrize(
@@ -161,22 +213,14 @@ def test_hostile_names_find_nothing(name: str, home: Path) -> None:
     write_run(home, "there")
     (home / "run.json").write_text((home / "training" / "there" / "run.json").read_text())
     with pytest.raises(DDRSError, match="no training run"):
-        get_run(name)
+        training_run(open_store(), name)
 
 
-def test_a_damaged_run_hides_no_other(home: Path) -> None:
-    write_run(home, "whole")
-    (write_run(home, "broken") / "run.json").write_text("{")
-    assert [run.id for run in list_runs()] == ["whole"]
-    with pytest.raises(DDRSError, match="cannot be read"):
-        get_run("broken")
-
-
-def test_the_oldest_runs_give_way(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training_runs, "MAX_KEPT", training_runs.MAX_UNFINISHED + 2)
-    monkeypatch.setattr(training_runs, "launch", lambda folder, queue, data: None)
+def test_the_oldest_runs_are_removed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "MAX_TRAINING_RUNS", jobs.MAX_UNFINISHED + 2)
+    monkeypatch.setattr(jobs, "_launch", lambda store, run: run)
     for age in range(5):
         write_run(home, f"run{age}", created=1000.0 - age)
-    with pytest.raises(DDRSError):  # nothing was launched
-        start_run(config(1))
-    assert [run.id for run in list_runs()] == ["run0", "run1"]
+    run = start_training(config(1), device="cpu")
+    assert [found.id for found in list_runs()] == [run.id, "run0", "run1"]
+    assert not (home / "training" / "run2").exists()

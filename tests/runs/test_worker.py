@@ -23,7 +23,7 @@ from ddrs_core.data import add_dataset, get_dataset_info, remove_dataset
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
 from ddrs_core.models import resolve_device
 from ddrs_core.models.inference import forward
-from ddrs_core.runs import worker as recorded
+from ddrs_core.runs import claim
 from ddrs_core.runs.certify.config import CertifyConfig, Method, open_plan, shared_votes
 from ddrs_core.runs.certify.run import CertifyRun, RunStep
 from ddrs_core.runs.from_database import recorded_log, setting_results
@@ -123,7 +123,7 @@ def test_a_run_does_not_go_on_beside_a_certificate_that_was_edited(store: Store)
 def test_a_request_to_pause_is_obeyed_and_the_rest_is_made_later(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ddrs_core.runs.worker._BEAT_SECONDS", 0.0)
+    monkeypatch.setattr("ddrs_core.runs.claim._BEAT_SECONDS", 0.0)
     whole = results(store, finish(store, [FIXED, DS]))
     run = record_run(store, [FIXED, DS])
     for step in work_on(store, run.id):
@@ -228,12 +228,12 @@ def test_what_a_cluster_began_waits_its_turn_on_this_machine(
 ) -> None:
     queues = []
 
-    class Watched(recorded.DeviceSlot):
+    class Watched(claim.DeviceSlot):
         def __init__(self, folder: Path, device: str, since: float | None = None) -> None:
             queues.append(device)
             super().__init__(folder, device, since)
 
-    monkeypatch.setattr(recorded, "DeviceSlot", Watched)
+    monkeypatch.setattr(claim, "DeviceSlot", Watched)
     run = record_run(store, [replace(FIXED, limit=1)], device="auto")
     list(work_on(store, run.id))
     assert queues == [str(resolve_device("auto"))]

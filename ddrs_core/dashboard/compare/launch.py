@@ -17,7 +17,7 @@ from ddrs_core.dashboard.shell.once import once_per_click
 from ddrs_core.dashboard.shell.polling import draw_each_second, redraw
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.errors import DDRSError
-from ddrs_core.jobs.certify_runs import start_run
+from ddrs_core.jobs.runs import start_certification
 from ddrs_core.models import resolve_device
 from ddrs_core.quantities import counted, duration
 from ddrs_core.runs.certify.config import CertifyConfig, open_plan
@@ -45,7 +45,7 @@ def show_start(configs: Sequence[CertifyConfig]) -> None:
     draw_each_second(draw, moving=moving, may_move=True)
     if st.button(_CERTIFY, type="primary", icon=_ICON, width="stretch"):
         try:
-            start = partial(start_run, configs, visitor(), title=configs[0].model)
+            start = partial(start_certification, configs, visitor(), title=configs[0].model)
             run = once_per_click(f"certify {configs}", start)
         except DDRSError as error:
             show_error(error)

@@ -20,18 +20,18 @@ from ddrs_core.dashboard.shell.errors import literal, show_error
 from ddrs_core.dashboard.shell.polling import draw_each_second
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.errors import DDRSError
-from ddrs_core.jobs.certify_runs import cancel_run, pause_run, resume_run
+from ddrs_core.jobs.runs import cancel_run, delete_run, pause_run, resume_run
 from ddrs_core.quantities import counted, duration
 from ddrs_core.runs.from_database import recorded_log
 from ddrs_core.runs.worker import recorded_configs, setting_title
-from ddrs_core.store import MemoryBank, RunRecord, RunState, Wanted, open_store
+from ddrs_core.store import CERTIFY, MemoryBank, RunRecord, RunState, Wanted, open_store
 
 _MOST_EARLIER = 20
 
 
 def show_runs() -> None:
     """Runs that are not finished or are compared, with buttons; the others behind a fold."""
-    mine = open_store().runs(visitor())
+    mine = open_store().runs(visitor(), kind=CERTIFY)
     compared = _compared(st.session_state[keys.COMPARE_SHOWN])
     shown = [run for run in mine if run.id in compared or _is_unfinished(run)]
     shown += [run for name, run in compared.items() if name not in {r.id for r in mine}]
@@ -240,7 +240,7 @@ def _ask(what: Callable[[str], RunRecord], run_id: str) -> None:
 
 def _delete(run: RunRecord) -> None:
     try:
-        open_store().delete_run(run.id)
+        delete_run(run.id)
     except DDRSError as error:
         st.session_state[keys.COMPARE_PROBLEMS] = [str(error)]
     gone = set(run_titles(run))

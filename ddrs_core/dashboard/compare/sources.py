@@ -18,7 +18,7 @@ from ddrs_core.runs.logs.reading import parse_log
 from ddrs_core.runs.results.references import reference_files, reference_results
 from ddrs_core.runs.results.results import ResultSet
 from ddrs_core.runs.worker import recorded_configs, setting_title
-from ddrs_core.store import LogRecord, RunRecord, open_store
+from ddrs_core.store import CERTIFY, LogRecord, RunRecord, open_store
 
 RUN, LOG, REFERENCE = "run.", "log.", "reference."
 MOST_SETS = 10  # that are compared at once
@@ -49,7 +49,7 @@ def offered_sets() -> dict[str, str]:
     """What a visitor can choose from, as titles by name: own runs and logs, and references."""
     store, me = open_store(), visitor()
     titles: dict[str, str] = {}
-    for run in store.runs(me)[:_MOST_RUNS]:
+    for run in store.runs(me, kind=CERTIFY)[:_MOST_RUNS]:
         titles |= run_titles(run)
     titles |= {LOG + log.id: log_title(log) for log in store.logs(me)}
     return titles | {name: _reference_title(name) for name in reference_files()}

@@ -7,11 +7,11 @@ import streamlit as st
 from ddrs_core.dashboard.components.board import Board
 from ddrs_core.dashboard.shell.polling import redraw
 from ddrs_core.dashboard.training.replay import is_replayed, replayed_epoch
-from ddrs_core.dashboard.training.selected_run import Shown
+from ddrs_core.dashboard.training.selected_run import Shown, is_measured
 from ddrs_core.dashboard.training.texts import outcome_html, progress_html, sigma_texts
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import Figure, sigmas_figure, training_figure
-from ddrs_core.jobs.training_runs import RunState
+from ddrs_core.store import RunState
 from ddrs_core.training import EpochSummary
 
 _TICK_SECONDS = 0.5
@@ -53,7 +53,9 @@ def _pace(shown: Shown) -> float | None:
 
 def _signature(shown: Shown) -> tuple[object, ...]:
     run = shown.run
-    return () if run is None else (run.state, run.stopping, len(shown.epochs) > 1)
+    if run is None:
+        return ()
+    return run.state, run.wanted, is_measured(shown), len(shown.epochs) > 1
 
 
 def _show_board(shown: Shown, chosen: int | None) -> None:
@@ -88,7 +90,7 @@ def _now(shown: Shown) -> tuple[float, float, float] | None:
     """Position, loss and accuracy within the epoch that is under way."""
     if shown.run is None or shown.run.state is not RunState.RUNNING:
         return None
-    progress = shown.run.progress
+    progress = shown.progress
     if progress is None or not progress.batch or progress.batch >= progress.batches:
         return None
     return progress.epoch - 1 + progress.batch / progress.batches, progress.loss, progress.accuracy

@@ -16,29 +16,31 @@ from ddrs_core.dashboard.shell.polling import draw_each_second, redraw
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.dashboard.training.replay import end_replay, is_replayed, replay
-from ddrs_core.dashboard.training.selected_run import Shown, show_another, show_run
+from ddrs_core.dashboard.training.selected_run import Shown, is_measured, show_another, show_run
 from ddrs_core.data import get_dataset_info, load_dataset
 from ddrs_core.errors import DDRSError
-from ddrs_core.jobs.training_runs import (
-    RunState,
-    TrainingRun,
+from ddrs_core.jobs.runs import (
     delete_run,
-    note_registered,
+    pause_run,
     resume_run,
-    start_run,
-    stop_run,
+    start_training,
+    stop_at_once,
 )
 from ddrs_core.models import (
     add_model,
     free_name,
     get_card,
+    list_models,
     load_checkpoint,
+    read_card,
     resolve_device,
     with_card,
 )
 from ddrs_core.quantities import counted, duration
 from ddrs_core.runs.argv import command_lines
 from ddrs_core.runs.training.cost import passes_per_image, time_passes
+from ddrs_core.runs.training.recorded import run_command, run_files
+from ddrs_core.store import RunRecord, RunState
 from ddrs_core.training import TrainConfig
 
 _TRAIN, _PLAY = "Train", ":material/play_arrow:"
@@ -65,7 +67,7 @@ def show_start(config: TrainConfig) -> None:
     if st.button(_TRAIN, type="primary", icon=_PLAY, width="stretch"):
         try:
             device = st.session_state[keys.TRAINING_DEVICE]
-            start = partial(start_run, config, visitor(), device=device)
+            start = partial(start_training, config, visitor(), device=device)
             show_run(once_per_click(f"train {config} on {device}", start))
         except DDRSError as busy:
             show_error(busy)
@@ -115,14 +117,14 @@ def show_run_buttons(shown: Shown) -> None:
     stop, resume, delete, _ = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
     try:
         if stop.button(
-            "Stop at once" if run.stopping else "Stop",
+            "Stop at once" if run.wanted else "Stop",
             icon=":material/stop:",
             width="stretch",
-            disabled=not run.state.is_moving or run.state is RunState.MEASURING,
+            disabled=not run.state.is_moving or is_measured(shown),
             key="training_stop",
             help="Save its state and end. It can be resumed.",
         ):
-            stop_run(run)
+            (stop_at_once if run.wanted else pause_run)(run.id)
             redraw()
         if resume.button(
             "Resume",
@@ -131,7 +133,7 @@ def show_run_buttons(shown: Shown) -> None:
             disabled=not run.state.can_resume,
             help="Go on from the last saved state.",
         ):
-            resume_run(run)
+            resume_run(run.id)
             redraw()
         with delete.popover(
             "Delete", icon=":material/delete:", width="stretch", disabled=run.state.is_moving
@@ -151,9 +153,9 @@ def show_run_buttons(shown: Shown) -> None:
         show_error(error)
 
 
-def _delete(run: TrainingRun) -> None:
+def _delete(run: RunRecord) -> None:
     try:
-        delete_run(run)
+        delete_run(run.id)
         show_another()
     except DDRSError as error:
         st.session_state[keys.TRAINING_PROBLEM] = str(error)
@@ -195,21 +197,22 @@ def show_registration(shown: Shown) -> None:
         return
     if run.state is not RunState.FINISHED:
         return
-    if run.registered and _is_there(run.registered):
+    registered = _registered(run)
+    if registered:
         st.success(
-            f"The model is in the library, and on every page, as **{literal(run.registered)}**.",
+            f"The model is in the library, and on every page, as **{literal(registered)}**.",
             icon=":material/check:",
         )
-        _link_to_explorer(shown, run.registered)
+        _link_to_explorer(shown, registered)
         return
     if shown.is_mine:
         _register(shown, run)
 
 
-def _register(shown: Shown, run: TrainingRun) -> None:
+def _register(shown: Shown, run: RunRecord) -> None:
     key = keys.TRAINING_NAME + run.id
     if key not in st.session_state:
-        st.session_state[key] = free_name(run.name)
+        st.session_state[key] = free_name(shown.name)
     name, action = st.columns([3, 2], vertical_alignment="bottom")
     show_widget(name.text_input, key, "Name of the model", max_chars=100)
     if action.button("Add to the library", icon=":material/library_add:", type="primary"):
@@ -222,9 +225,18 @@ def _register(shown: Shown, run: TrainingRun) -> None:
             redraw()
 
 
-def _add_to_library(run: TrainingRun, name: str) -> None:
-    card = add_model(with_card(load_checkpoint(run.files.model), name=name))
-    note_registered(run, card.name)
+def _add_to_library(run: RunRecord, name: str) -> None:
+    add_model(with_card(load_checkpoint(run_files(run).model), name=name))
+
+
+def _registered(run: RunRecord) -> str:
+    """The name under which the model of a finished run is in the library; empty if it is not."""
+    try:
+        made = read_card(run_files(run).model)
+    except DDRSError:
+        return ""
+    same = (card.name for card in list_models() if card.digest == made.digest)
+    return next(same, "")
 
 
 def _is_there(name: str) -> bool:
@@ -268,7 +280,7 @@ def show_take_along(shown: Shown) -> None:
 
 def _command(shown: Shown) -> str:
     if shown.run is not None:
-        return shown.run.command
+        return run_command(shown.run)
     try:
         return get_card(shown.name).command
     except DDRSError:

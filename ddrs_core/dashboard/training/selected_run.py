@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.dashboard.shell.widget_state import fill_on_arrival, show_widget
 from ddrs_core.errors import DDRSError, unknown_name
-from ddrs_core.jobs.training_runs import TrainingRun, get_run, list_runs
 from ddrs_core.quantities import counted
 from ddrs_core.runs.training.log import TrainingRecord, read_training_log, shipped_logs
+from ddrs_core.runs.training.progress import TrainingProgress, TrainingStage
+from ddrs_core.runs.training.recorded import run_files, run_progress, training_run, training_runs
+from ddrs_core.store import RunRecord, RunState, open_store
 from ddrs_core.training import EpochSummary
 
 _EXAMPLE = "log:"  # before the name of a shipped model; without it the choice is the id of a run
@@ -31,7 +33,8 @@ class Shown:
     config: dict[str, Any]  # as TrainConfig.to_dict gives it
     epochs: tuple[EpochSummary, ...]
     log: Path
-    run: TrainingRun | None  # None: the log of a shipped model
+    run: RunRecord | None  # None: the log of a shipped model
+    progress: TrainingProgress | None = None  # None: a shipped log, or its process said nothing yet
 
     @property
     def total(self) -> int:
@@ -67,8 +70,7 @@ class Shown:
         """
         if self.run is None:
             return self
-        run = get_run(self.run.id)
-        return replace(self, run=run, epochs=_epochs(self.log, running=run.state.is_moving))
+        return _shown(training_run(open_store(), self.run.id))
 
 
 def pick_shown() -> Shown | None:
@@ -95,7 +97,7 @@ def pick_shown() -> Shown | None:
     return _open(key)
 
 
-def show_run(run: TrainingRun) -> None:
+def show_run(run: RunRecord) -> None:
     """Let the picker show a run, from now on."""
     st.session_state[keys.TRAINING_SHOWN] = run.id
     _forget_problem()
@@ -113,7 +115,7 @@ def _forget_problem() -> None:
 
 def _titles() -> dict[str, str]:
     """Own runs first, newest on top; then the shipped logs, data-dependent ones of digits first."""
-    titles = {run.id: _title(run) for run in list_runs(visitor())}
+    titles = {run.id: _title(run) for run in training_runs(open_store(), visitor())}
     logs = sorted(
         shipped_logs(),
         key=lambda name: (not name.startswith("digits"), "-ds2" not in name, name),
@@ -121,15 +123,15 @@ def _titles() -> dict[str, str]:
     return titles | {_EXAMPLE + name: f"Example: how {name} was trained" for name in logs}
 
 
-def _title(run: TrainingRun, whose: str = "Your run") -> str:
+def _title(run: RunRecord, whose: str = "Your run") -> str:
     started = time.strftime("%d %b %H:%M", time.localtime(run.created))
-    return f"{whose}: {run.name}, {counted(run.config['epochs'], 'epoch')}, started {started}"
+    return f"{whose}: {run.title}, {counted(run.config['epochs'], 'epoch')}, started {started}"
 
 
 def _with_linked(titles: dict[str, str], run_id: str) -> dict[str, str]:
     """Add the run of somebody whose link was opened."""
     try:
-        return {run_id: _title(get_run(run_id), "A run by link"), **titles}
+        return {run_id: _title(training_run(open_store(), run_id), "A run by link"), **titles}
     except DDRSError as error:
         st.session_state[keys.TRAINING_PROBLEM] = str(error)
         return titles
@@ -164,9 +166,20 @@ def _open(key: str) -> Shown:
         path = shipped_logs()[name]
         record = _read(path, *_version(path))
         return Shown(key, name, record.config, record.epochs, path, None)
-    run = get_run(key)
-    epochs = _epochs(run.files.log, running=run.state.is_moving)
-    return Shown(key, run.name, run.config, epochs, run.files.log, run)
+    return _shown(training_run(open_store(), key))
+
+
+def _shown(run: RunRecord) -> Shown:
+    files = run_files(run)
+    epochs = _epochs(files.log, running=run.state.is_moving)
+    return Shown(run.id, files.name, run.config, epochs, files.log, run, run_progress(run))
+
+
+def is_measured(shown: Shown) -> bool:
+    """Whether the run has been trained, and its process measures the model."""
+    stages = (TrainingStage.MEASURING, TrainingStage.FINISHED)
+    moving = shown.run is not None and shown.run.state is RunState.RUNNING
+    return moving and shown.progress is not None and shown.progress.stage in stages
 
 
 def _epochs(path: Path, *, running: bool) -> tuple[EpochSummary, ...]:

@@ -10,13 +10,14 @@ from markupsafe import Markup
 from ddrs_core.dashboard.components.progress import progress_bar
 from ddrs_core.dashboard.components.render import render
 from ddrs_core.dashboard.components.thumbnail_routes import thumbnail_url
-from ddrs_core.dashboard.training.selected_run import Shown
+from ddrs_core.dashboard.training.selected_run import Shown, is_measured
 from ddrs_core.data import load_dataset
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import quantiles
-from ddrs_core.jobs.training_runs import RunState, TrainingRun
 from ddrs_core.models import ModelCard, get_card, read_card
 from ddrs_core.quantities import counted, duration
+from ddrs_core.runs.training.recorded import run_files
+from ddrs_core.store import RunRecord, RunState
 from ddrs_core.training import EpochSummary
 
 _WHY = (
@@ -33,36 +34,36 @@ def progress_html(shown: Shown) -> Markup:
         example = f"Example: the training log of the shipped model {shown.name}"
         seconds = sum(e.seconds for e in shown.epochs)
         return progress_bar([example, counted(len(shown.epochs), "epoch"), duration(seconds)])
+    done = shown.progress.done if shown.progress else 0.0
     return progress_bar(
-        _state_of(run),
-        1.0 if run.state is RunState.FINISHED else run.progress.done if run.progress else 0.0,
-        label=f"Training of {run.name}",
+        _state_of(shown, run),
+        1.0 if run.state is RunState.FINISHED else done,
+        label=f"Training of {shown.name}",
         failed=run.state in (RunState.FAILED, RunState.INTERRUPTED),
     )
 
 
-def _state_of(run: TrainingRun) -> list[str]:
+def _state_of(shown: Shown, run: RunRecord) -> list[str]:
     """Where a run stands, in the parts of a line."""
-    progress = run.progress
+    progress = shown.progress
     place = f"epoch {progress.epoch} of {progress.epochs}" if progress and progress.epoch else ""
     match run.state:
         case RunState.WAITING if progress and progress.ahead:
             return ["waiting", f"{counted(progress.ahead, 'run')} before it on this device"]
-        case RunState.WAITING:
-            return ["starting", place]
-        case RunState.RUNNING:
-            assert progress is not None
+        case RunState.RUNNING if is_measured(shown):
+            return ["trained, measuring its accuracy on test images", place]
+        case RunState.RUNNING if progress is not None:
             speed, left = progress.images_per_second, progress.seconds_left
             return [
-                "stopping, its state is being saved" if run.stopping else "training",
+                "stopping, its state is being saved" if run.wanted else "training",
                 place,
                 f"batch {progress.batch:,} of {progress.batches:,}",
                 f"{counted(round(speed), 'image')}/s" if speed else "",
                 f"{duration(left)} left" if left is not None else "",
             ]
-        case RunState.MEASURING:
-            return ["trained, measuring its accuracy on test images", place]
-        case RunState.STOPPED:
+        case RunState.WAITING | RunState.RUNNING:
+            return ["starting", place]
+        case RunState.PAUSED | RunState.CANCELLED:
             return ["stopped", place, "Resume continues where it was"]
         case RunState.INTERRUPTED:
             return [
@@ -95,7 +96,9 @@ def _card(shown: Shown) -> ModelCard | None:
     try:
         if shown.run is None:
             return get_card(shown.name)
-        return read_card(shown.run.files.model) if shown.run.state is RunState.FINISHED else None
+        return (
+            read_card(run_files(shown.run).model) if shown.run.state is RunState.FINISHED else None
+        )
     except DDRSError:
         return None
 

@@ -26,6 +26,7 @@ import torch
 from ddrs_core.atomic_write import replacing
 from ddrs_core.data import DatasetInfo, list_datasets
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError, unknown_name
+from ddrs_core.file_access import check_folder
 from ddrs_core.models import (
     Classifier,
     ModelCard,
@@ -340,21 +341,6 @@ def default_architecture(dataset: str) -> str:
         if architecture.shape == info.shape:
             return architecture.name
     raise MismatchError(f"No architecture is made for {info.title}; name one by --architecture.")
-
-
-def check_folder(folder: Path) -> Path:
-    """Make sure, before hours of work, that files can be written into ``folder``.
-
-    Raises:
-        DDRSError: if it cannot be made or written to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DDRSError(f"The folder {folder} cannot be made: {error.strerror}.") from None
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise DDRSError(f"The folder {folder} cannot be written to. Choose another --out.")
-    return folder
 
 
 def _dataset_info(name: str) -> DatasetInfo:
