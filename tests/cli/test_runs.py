@@ -137,3 +137,25 @@ def test_bench_adaptive_compares_with_fixed_samples(command):
     assert sure["drawn"] < 1
     assert sure["table_fixed"] == result["table_fixed"]
     assert sure["share_adaptive"] == result["share_adaptive"]
+
+
+def test_a_recorded_training_run_is_listed_steered_and_finished(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("DDRS_HOME", str(tmp_path / "home"))
+    short = ("--epochs", 1, "--batch-size", 432, "--device", "cpu", "--record", "Mine")
+    outcome = command(
+        "train", "--dataset", "digits", "--method", "gaussian", "--sigma", 0.5, *short
+    )
+    assert outcome.code == 0, outcome.err
+    (run,) = listed(command)
+    assert (run["kind"], run["title"], run["state"]) == ("train", "Mine", "finished")
+    assert (run["stored"], run["total"]) == (1, 1)
+    model = tmp_path / "home" / "training" / run["id"] / "digits-gaussian-0.50.safetensors"
+    assert f"Saved {model}" in outcome.out
+    assert "train " in command("runs").out
+    assert "nothing left to do" in command("train", "--run", run["id"]).err
+    assert "not a run that `certify`" in command("certify", "--run", run["id"]).err
+    exported = command("runs", "export", run["id"], "--out", tmp_path / "x.tsv")
+    assert (exported.code, "training run" in exported.err) == (2, True)
+    assert command("runs", "delete", run["id"]).code == 0
+    assert listed(command) == []
+    assert not model.exists()
