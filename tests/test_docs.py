@@ -23,6 +23,7 @@ _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _IN_CODE = re.compile(r"`([^`\n]+)`")
 _FILE = re.compile(r"^(?:\.\./)*[\w.-]+(?:/[\w.*-]+)*/?$")
+_LABEL = re.compile(r"(?<![*\w\\])\*([A-Z](?:[^*\n\\]|\\\*|\n(?!\n))*)\*(?![*\w])")
 _TOPS = ("ddrs_core", "tests", "docs", "assets", "pages", ".ci", ".streamlit")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
 _OTHER_PROGRAMS = (
@@ -113,6 +114,28 @@ def test_the_drawing_has_the_packages_in_the_order_of_the_layers() -> None:
     packages = [name for name in names if (ROOT / "ddrs_core" / name).is_dir()]
     drawing = (ROOT / "docs" / "images" / "architecture.svg").read_text()
     assert re.findall(r'class="name"[^>]*>(\w+)<', drawing) == packages
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_buttons_and_fields_are_called_as_on_the_pages(page: Path) -> None:
+    """What stands in italics with a capital is a label of the dashboard."""
+    text = _FENCE.sub("", page.read_text())
+    labels = {found.replace("\\*", "*").replace("\n", " ") for found in _LABEL.findall(text)}
+    sources = dashboard_sources()
+    assert {
+        label for label in labels if not re.search(f'["|>]{re.escape(label)}', sources)
+    } == set()
+
+
+@cache
+def dashboard_sources() -> str:
+    folders = (ROOT / "pages", ROOT / "ddrs_core" / "dashboard")
+    return "".join(
+        path.read_text()
+        for folder in folders
+        for path in folder.rglob("*.*")
+        if path.is_file() and path.suffix in (".py", ".html")
+    )
 
 
 def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
