@@ -32,7 +32,7 @@ from ddrs_core.models import (
 )
 from ddrs_core.models.classifier import with_card
 from ddrs_core.models.inference.device import PRECISIONS, Precision
-from ddrs_core.smoothing import AscentConfig, ascend_sigmas
+from ddrs_core.smoothing import AscentConfig, choose_sigmas
 
 PLAIN_BATCH = 1000  # as the field's scripts have it
 ASCENT_IMAGES, ASCENT_SAMPLES, ASCENT_STEPS = 32, 8, 4
@@ -167,7 +167,7 @@ def measure(classifier: Classifier, precision: Precision, seconds: float) -> Ben
         return ASCENT_STEPS * rows
 
     def run_ascent() -> int:
-        for _ in ascend_sigmas(forward, images, [_SIGMA] * ASCENT_IMAGES, config):
+        for _ in choose_sigmas(forward, images, [_SIGMA] * ASCENT_IMAGES, config):
             pass
         return ASCENT_STEPS * rows
 

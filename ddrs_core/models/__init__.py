@@ -29,7 +29,7 @@ from ddrs_core.models.importing.build import (
 )
 from ddrs_core.models.importing.normalizations import list_normalizations
 from ddrs_core.models.importing.proposal import Proposal, accept, propose
-from ddrs_core.models.inference.cost import affordable
+from ddrs_core.models.inference.cost import GRADIENT_PASSES, affordable
 from ddrs_core.models.inference.device import (
     DeviceInfo,
     choose_precision,
@@ -64,6 +64,7 @@ from ddrs_core.models.torchvision_weights import (
 from ddrs_core.models.user_models import add_model, free_name, keep_upload, remove_model
 
 __all__ = [
+    "GRADIENT_PASSES",
     "NOISE_LEVELS",
     "UPLOAD_PREFIX",
     "Classifier",

@@ -9,7 +9,6 @@ from dataclasses import replace
 from ddrs_core.parameters import argument, arguments, option, with_argument
 from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.smoothing import (
-    AscentConfig,
     StopAtRadii,
     StopRule,
     StrategyConfig,
@@ -75,9 +74,8 @@ def _certify_argv(configs: Sequence[CertifyConfig]) -> list[str]:
 def _strategy_argv(config: StrategyConfig, sigmas: Sequence[float]) -> list[str]:
     """The preset that is nearest, and what differs from it at any of the sigmas, each of which
     would give the preset its own bounds."""
-    kind = "ascent" if isinstance(config, AscentConfig) else "search"
     found = []
-    for preset in list_presets(kind):
+    for preset in list_presets(config.name):
         changes: dict[str, float] = {}
         for sigma in sigmas:
             changes |= preset.changes(config, sigma)

@@ -4,7 +4,8 @@ from ddrs_core.smoothing.alpha_spending import LookSchedule
 from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, Grade, round_down
 from ddrs_core.smoothing.classifier import SmoothedClassifier
-from ddrs_core.smoothing.sigma.ascent import AscentConfig, ascend_sigma, ascend_sigmas
+from ddrs_core.smoothing.sigma.ascent import AscentConfig, ascend_sigma
+from ddrs_core.smoothing.sigma.base import StrategyConfig, choose_sigmas
 from ddrs_core.smoothing.sigma.preview import Probe, probe, shown_noise
 from ddrs_core.smoothing.sigma.radius_curve import (
     RadiusCurve,
@@ -13,14 +14,12 @@ from ddrs_core.smoothing.sigma.radius_curve import (
     radius_curve,
     sigma_grid,
 )
-from ddrs_core.smoothing.sigma.search import SearchConfig, search_sigma, search_sigmas
+from ddrs_core.smoothing.sigma.search import SearchConfig, search_sigma
 from ddrs_core.smoothing.sigma.steps import SigmaBatch, SigmaStep
 from ddrs_core.smoothing.sigma.strategies import (
     DEFAULT_PRESET,
     STRATEGIES,
     Preset,
-    StrategyConfig,
-    choose_sigmas,
     get_preset,
     list_presets,
 )
@@ -53,7 +52,6 @@ __all__ = [
     "StrategyConfig",
     "VoteProgress",
     "ascend_sigma",
-    "ascend_sigmas",
     "choose_sigmas",
     "compare_with_curve",
     "curve_budget",
@@ -63,7 +61,6 @@ __all__ = [
     "radius_curve",
     "round_down",
     "search_sigma",
-    "search_sigmas",
     "shown_noise",
     "sigma_grid",
     "watch_sigma",

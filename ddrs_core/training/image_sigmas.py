@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ddrs_core.errors import require_count, require_number
 from ddrs_core.parameters import parameter
-from ddrs_core.smoothing.sigma.ascent import soft_radius_of
+from ddrs_core.smoothing.sigma.soft_radius import soft_radius_of
 from ddrs_core.smoothing.sigma.steps import BETA, check_bounds, sigma_bounds
 from ddrs_core.training.methods.base import Batch, Learner
 
@@ -96,7 +96,7 @@ class ImageSigmas:
                 config.clamp,
                 config.beta,
             )
-            sigma = (sigma + config.lr * found.slope).clamp(*config.bounds)
+            sigma = (sigma + config.lr * found.gradient).clamp(*config.bounds)
         return sigma
 
     def summary(self, sigma_0: float) -> SigmaSummary:

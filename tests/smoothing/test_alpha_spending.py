@@ -48,8 +48,7 @@ def test_looking_takes_no_longer_than_the_strategy(flops: float, preset) -> None
     config = preset.config
     number = len(range(0, config.steps, looks.every))
     looking = (number * (looks.samples + 8) + looks.final) * a_pass
-    own = 2 * config.steps * config.samples + 4 * config.guard
-    assert looking <= max(8.0, own * a_pass) or number <= 2
+    assert looking <= max(8.0, config.passes() * a_pass) or number <= 2
     assert number >= 2
 
 

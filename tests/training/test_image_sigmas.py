@@ -17,8 +17,7 @@ from ddrs_core.data import load_dataset
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.models import NoisyForward, get_card, noise_generator
 from ddrs_core.models.classifier import build_classifier
-from ddrs_core.smoothing import AscentConfig, ascend_sigma
-from ddrs_core.smoothing.sigma.ascent import ascend_sigmas
+from ddrs_core.smoothing import AscentConfig, ascend_sigma, choose_sigmas
 from ddrs_core.training import (
     BatchSummary,
     EpochSummary,
@@ -50,7 +49,7 @@ class Frozen:
 
 
 class Streams:
-    """Noise as ``ascend_sigmas`` draws it: one generator an image, of stage "sigma"."""
+    """Noise as ``choose_sigmas`` draws it: one generator an image, of stage "sigma"."""
 
     def __init__(self, rows: int, shape: tuple[int, ...], seed: int = 0) -> None:
         self.shape = shape
@@ -82,7 +81,7 @@ def test_a_visit_is_the_ascent_of_algorithm_1(
     ours = move(config, network, images, starts)
     ascent = AscentConfig(lr=0.05, steps=6, samples=samples, clamp=clamp, bounds=(0.05, 1.0))
     forward = NoisyForward(network, 5, precision="fp32")
-    *_, last = ascend_sigmas(forward, images, starts, ascent)
+    *_, last = choose_sigmas(forward, images, starts, ascent)
     assert last.chosen is not None
     assert ours.numpy() == pytest.approx(last.chosen, abs=1e-5)
     assert float((ours - starts).abs().min()) > 1e-3
@@ -115,8 +114,8 @@ def test_a_visit_is_the_ascent_written_out(network: nn.Module, images: Tensor) -
     for i in range(5):
         sigma, h = 0.5, 1e-5
         for step in noise:
-            slope = (radius(i, sigma + h, step[i]) - radius(i, sigma - h, step[i])) / (2 * h)
-            sigma = min(max(sigma + lr * slope, 0.05), 1.0)
+            gradient = (radius(i, sigma + h, step[i]) - radius(i, sigma - h, step[i])) / (2 * h)
+            sigma = min(max(sigma + lr * gradient, 0.05), 1.0)
         expected.append(sigma)
 
     class Double(Streams):
@@ -144,18 +143,18 @@ def probit(w: Tensor) -> Any:
 
 @pytest.mark.parametrize("sigma", [0.25, 1.0])
 @pytest.mark.parametrize("score", [0.3, -0.8])
-def test_the_slope_of_a_linear_probit_classifier_is_the_closed_form(
+def test_the_gradient_of_a_linear_probit_classifier_is_the_closed_form(
     score: float, sigma: float
 ) -> None:
     w = torch.tensor([1.0, -2.0, 0.5, 1.5], dtype=torch.float64)
     x = (w * score / w.square().sum()).float().view(1, 1, 2, 2)
     config = SigmaTraining(steps=1, samples=100_000, lr=0.1, clamp=1e-6, bounds=(0.01, 9.0))
-    slope = (float(move(config, probit(w), x, sigma)) - sigma) / 0.1
+    gradient = (float(move(config, probit(w), x, sigma)) - sigma) / 0.1
     spread = 1 + sigma**2 * float(w.square().sum())
-    assert slope == pytest.approx(abs(score) / spread**1.5, abs=0.01)
+    assert gradient == pytest.approx(abs(score) / spread**1.5, abs=0.01)
 
 
-def test_the_slope_of_a_linear_softmax_is_the_closed_form() -> None:
+def test_the_gradient_of_a_linear_softmax_is_the_closed_form() -> None:
     """With p_1(x) = <w, x> and the mean noise e: E = p_1 + sigma <w, e>, R = sigma Phi^-1(E)."""
     w = torch.tensor([0.2, 0.1, 0.3, 0.1], dtype=torch.float64)
 
@@ -168,8 +167,8 @@ def test_the_slope_of_a_linear_softmax_is_the_closed_form() -> None:
     score = norm.ppf(0.9 * 0.7 + sigma * along)
     expected = score + sigma * along / norm.pdf(score)
     config = SigmaTraining(steps=1, samples=5, lr=0.01, clamp=1e-6, bounds=(0.01, 9.0))
-    slope = (float(move(config, f, x, sigma)) - sigma) / 0.01
-    assert slope == pytest.approx(expected, rel=1e-4)
+    gradient = (float(move(config, f, x, sigma)) - sigma) / 0.01
+    assert gradient == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize(("clamp", "climb"), [(0.02, 2.054), (0.001, 3.090)])

@@ -56,10 +56,10 @@ def trajectory_csv(frames: Sequence[SigmaFrame]) -> str:
     """The steps as CSV with a header."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(["step", "sigma", "radius", "slope", "p_a", "p_b", "prediction", "chosen"])
+    writer.writerow(["step", "sigma", "radius", "gradient", "p_a", "p_b", "prediction", "chosen"])
     for frame in frames:
         s = frame.step
-        row = [s.step, s.sigma, s.radius, s.slope, s.p_a, s.p_b, s.prediction, s.chosen]
+        row = [s.step, s.sigma, s.radius, s.gradient, s.p_a, s.p_b, s.prediction, s.chosen]
         writer.writerow(["" if v is None else v for v in row])
     return out.getvalue()
 

@@ -84,7 +84,7 @@ def pick_strategy() -> None:
         first.selectbox,
         keys.STRATEGY,
         "Strategy",
-        STRATEGIES,
+        {name: strategy.title for name, strategy in STRATEGIES.items()},
         on_change=_strategy_changed,
     )
     pick_preset(keys.PRESET, _preset_changed, state[keys.STRATEGY], second)

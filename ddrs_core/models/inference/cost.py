@@ -35,6 +35,11 @@ _UNKNOWN_LIVE, _UNKNOWN_SAVED = 40, 768
 _SPEED = {"cpu": 4e10, "cuda": 1e13}  # operations a second, for each thread of a processor
 
 
+# A gradient of one sample costs so many forward passes, its own one included: the backward pass
+# needs no gradients of weights, but the forward pass runs in fp32 and keeps its activations.
+GRADIENT_PASSES = 3.0
+
+
 @dataclass(frozen=True)
 class PassCost:
     """One image's forward pass."""

@@ -9,11 +9,8 @@ import torch
 
 from ddrs_core.models import NoisyForward, noise_generator
 from ddrs_core.runs.certify.config import CertifyConfig, shared_votes
-from ddrs_core.smoothing import AscentConfig, StrategyConfig
 
 _ADAPTIVE_SHARE = 0.12  # of N: 0.10 on the published ResNet-20 log, a little more on others
-_GRADIENT_VOTES = 3.0  # forward and backward of one copy, in votes
-_GUARD_CANDIDATES = 4
 _MEASURE_SECONDS = 0.6
 _FIRST_VOTES = 256
 
@@ -44,19 +41,9 @@ def expected_votes_of_all(configs: Sequence[CertifyConfig], images: int) -> floa
 
 
 def expected_votes(config: CertifyConfig, images: int) -> float:
-    """Forward passes that a run over so many images will take, about; a backward pass counts as
-    two. The share that an adaptive run needs is that of published runs.
-    """
+    """Forward passes that a run over so many images will take, about. The share that an adaptive
+    run needs is that of published runs."""
     budget = config.budget
     n = budget.n if budget.stop is None else max(_ADAPTIVE_SHARE * budget.n, 512)
-    return images * (budget.n0 + n + _strategy_votes(config.strategy))
-
-
-def _strategy_votes(strategy: StrategyConfig | None) -> float:
-    """Forward passes that choose the sigma of one image."""
-    if strategy is None:
-        return 0.0
-    if isinstance(strategy, AscentConfig):
-        steps = strategy.steps * strategy.samples * _GRADIENT_VOTES
-        return steps + (_GUARD_CANDIDATES * strategy.guard)
-    return 2 * strategy.steps * strategy.samples + (_GUARD_CANDIDATES - 1) * strategy.guard
+    chosen = config.strategy.passes() if config.strategy is not None else 0.0
+    return images * (budget.n0 + n + chosen)

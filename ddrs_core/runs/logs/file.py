@@ -249,9 +249,8 @@ def _strategy_text(config: CertifyConfig) -> str:
     """Such as ``fixed`` or ``ds ascent lr=0.05 steps=60 ...``."""
     if config.strategy is None:
         return config.method.value
-    kind = type(config.strategy).__name__.removesuffix("Config").lower()
     cells = [f"{name}={_plain(value)}" for name, value in asdict(config.strategy).items()]
-    return " ".join([config.method.value, kind, *cells])
+    return " ".join([config.method.value, config.strategy.name, *cells])
 
 
 def line_end(text: str) -> str:

@@ -20,8 +20,8 @@ from ddrs_core.smoothing.confidence import check_sigma
 from ddrs_core.smoothing.memory.arrival_order import Distances, KnownPointsMemory
 from ddrs_core.smoothing.memory.directed_rounding import Distance, sub_downward
 from ddrs_core.smoothing.memory.rules import Ball, Settlement, check_claim, overlap
+from ddrs_core.smoothing.sigma.base import StrategyConfig, choose_sigmas
 from ddrs_core.smoothing.sigma.steps import DEFAULT_BUDGET
-from ddrs_core.smoothing.sigma.strategies import StrategyConfig, choose_sigmas
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from ddrs_core.smoothing.memory.counterexample import (
     NotFound,
     certify_alone,
 )
-from ddrs_core.smoothing.sigma.strategies import StrategyConfig, choose_sigmas
+from ddrs_core.smoothing.sigma.base import StrategyConfig, choose_sigmas
 
 _TINY = 1e-12
 _ROWS = 1024  # noisy copies that are differentiated at once

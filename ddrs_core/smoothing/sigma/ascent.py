@@ -7,36 +7,41 @@ authors' code does.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ddrs_core.errors import InvalidParameterError, require_count, require_number
-from ddrs_core.models import NoisyForward, noise_generator
+from ddrs_core.errors import require_count, require_number
+from ddrs_core.models import GRADIENT_PASSES, NoisyForward, noise_generator
 from ddrs_core.parameters import parameter
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing.budget import CertificationBudget
-from ddrs_core.smoothing.classifier import as_batch, as_forward
-from ddrs_core.smoothing.confidence import Floats, check_sigma
+from ddrs_core.smoothing.confidence import Floats
+from ddrs_core.smoothing.sigma.base import choose_sigma
+from ddrs_core.smoothing.sigma.guard import select_by_validation
+from ddrs_core.smoothing.sigma.soft_radius import soft_radius
 from ddrs_core.smoothing.sigma.steps import (
     BETA,
-    DEFAULT_BUDGET,
     GUARD,
     SigmaBatch,
     SigmaStep,
     check_bounds,
-    select_by_validation,
     sigma_bounds,
 )
+
+_GUARD_SHARES = (0.5, 1.0, 1.5)  # of the way from sigma_0 to the average, on a logarithmic scale
 
 
 @dataclass(frozen=True)
 class AscentConfig:
     """Parameters of Algorithm 1 and of what we add to it (neutral by default)."""
+
+    name: ClassVar[str] = "ascent"
+    title: ClassVar[str] = "Gradient ascent on the radius (Algorithm 1 of the paper)"
 
     lr: float = parameter(
         0.02,
@@ -96,6 +101,54 @@ class AscentConfig:
         check_bounds(self.bounds)
         return self
 
+    def passes(self) -> float:
+        """Forward passes for one image, see :data:`GRADIENT_PASSES`."""
+        guard = (1 + len(_GUARD_SHARES)) * self.guard
+        return GRADIENT_PASSES * self.steps * self.samples + guard
+
+    def run(
+        self,
+        forward: NoisyForward,
+        images: Tensor,
+        sigma_0s: Floats,
+        *,
+        seed: int,
+        indices: list[int],
+        budget: CertificationBudget,
+    ) -> Iterator[SigmaBatch]:
+        """Algorithm 1 for M images at once, each with its own sigma and its own noise."""
+        low, high = self.bounds
+        generators = [noise_generator(seed, i, "sigma", forward.device) for i in indices]
+        with torch.inference_mode(False):  # whatever mode the consumer is in
+            images = images.to(forward.device, torch.float32)
+            sigma = torch.from_numpy(sigma_0s).to(forward.device).clamp(low, high)  # [M], float64
+            shape = (len(images), self.samples, *images.shape[1:])
+            noise = torch.empty(shape, device=forward.device)
+            total = torch.zeros_like(sigma)
+        for step in range(1, self.steps + 1):
+            with torch.inference_mode(False):
+                for i, generator in enumerate(generators):
+                    noise[i].normal_(generator=generator)
+                value = soft_radius(forward, images, sigma, noise, self.clamp, self.beta)
+                lr = self.lr * _share_of_lr(step, self.steps, self.final_lr)
+                moved = (sigma + lr * value.gradient).clamp(low, high)
+                numbers = torch.stack([sigma, value.radius, value.gradient, value.p_a, value.p_b])
+                if step > self.steps - self.averaged:
+                    total += moved
+            chosen: Floats | None = None
+            reasons: tuple[str, ...] = ()
+            if step == self.steps:
+                found = (total / self.averaged).cpu().numpy()
+                chosen, reasons = _settle(
+                    forward, images, sigma_0s, found, self, seed, indices, budget
+                )
+            at, radius, gradient, p_a, p_b = numbers.cpu().numpy()
+            classes = value.prediction.cpu().numpy()
+            yield SigmaBatch(
+                step, self.steps, at, radius, gradient, p_a, p_b, classes, chosen, reasons
+            )
+            sigma = moved
+
 
 def ascend_sigma(
     f: nn.Module | NoisyForward | Callable[[Tensor], Tensor],
@@ -113,7 +166,7 @@ def ascend_sigma(
     """Algorithm 1 for one image ``x`` [C, H, W]: sigma <- sigma + lr * dR/dsigma.
 
     R(sigma) = sigma/2 (Phi^-1(E_A) - Phi^-1(E_B)), E being the mean of the softmax outputs over
-    ``samples`` fresh noisy copies. See :func:`ascend_sigmas` for many images at once.
+    ``samples`` fresh noisy copies. See :func:`choose_sigmas` for many images at once.
 
     Yields:
         One :class:`SigmaStep` a step; the last one carries the chosen sigma.
@@ -129,101 +182,7 @@ def ascend_sigma(
     (30, True)
     """
     config = AscentConfig(lr=lr, steps=steps, samples=samples, clamp=clamp, bounds=bounds)
-    batches = ascend_sigmas(f, as_batch(x), [sigma_0], config, seed=seed, indices=[index])
-    return (batch.one(0) for batch in batches)
-
-
-def ascend_sigmas(
-    f: nn.Module | NoisyForward | Callable[[Tensor], Tensor],
-    images: Tensor,
-    sigma_0: Sequence[float] | Tensor,
-    config: AscentConfig,
-    *,
-    seed: int = 0,
-    indices: Sequence[int] | None = None,
-    budget: CertificationBudget | None = None,
-) -> Iterator[SigmaBatch]:
-    """Algorithm 1 for M images at once, each with its own sigma and its own noise.
-
-    Args:
-        f: base classifier [B, C, H, W] in [0, 1] -> logits [B, K], or its fast forward pass.
-        images: [M, C, H, W].
-        sigma_0: start of each image, [M]; not changed.
-        config: parameters.
-        seed: run seed.
-        indices: image numbers, which select the noise; 0 to M - 1 when omitted.
-        budget: the certification that the guard, if any, chooses for.
-
-    Yields:
-        One :class:`SigmaBatch` a step; the last one carries the chosen sigmas.
-
-    Raises:
-        InvalidParameterError, MismatchError: for arguments that make no sense.
-    """
-    config.check()
-    forward = as_forward(f)
-    start, numbers = check_batch(forward, images, sigma_0, indices)
-    return _ascend(forward, images, start, config, seed, numbers, budget or DEFAULT_BUDGET)
-
-
-def check_batch(
-    forward: NoisyForward,
-    images: Tensor,
-    sigma_0: Sequence[float] | Tensor,
-    indices: Sequence[int] | None,
-) -> tuple[Floats, list[int]]:
-    """Check images [M, C, H, W] with their starts; returns copies of sigma_0 [M] and indices.
-
-    Raises:
-        InvalidParameterError, MismatchError: if a number makes no sense or lengths differ.
-    """
-    forward.check_images(images)
-    start = np.array([check_sigma(float(s)) for s in sigma_0])  # a copy, [M]
-    numbers = list(range(len(images))) if indices is None else [int(i) for i in indices]
-    if not len(images) == len(start) == len(numbers):
-        raise InvalidParameterError(
-            f"{counted(len(images), 'image')} with as many sigmas and indices go together, not "
-            f"with {len(start)} and {len(numbers)}."
-        )
-    return start, numbers
-
-
-def _ascend(
-    forward: NoisyForward,
-    images: Tensor,
-    start: Floats,
-    config: AscentConfig,
-    seed: int,
-    indices: list[int],
-    budget: CertificationBudget,
-) -> Iterator[SigmaBatch]:
-    low, high = config.bounds
-    generators = [noise_generator(seed, i, "sigma", forward.device) for i in indices]
-    with torch.inference_mode(False):  # whatever mode the consumer is in
-        images = images.to(forward.device, torch.float32)
-        sigma = torch.from_numpy(start).to(forward.device).clamp(low, high)  # [M], float64
-        shape = (len(images), config.samples, *images.shape[1:])
-        noise = torch.empty(shape, device=forward.device)
-        total = torch.zeros_like(sigma)
-    for step in range(1, config.steps + 1):
-        with torch.inference_mode(False):
-            for i, generator in enumerate(generators):
-                noise[i].normal_(generator=generator)
-            value = soft_radius(forward, images, sigma, noise, config.clamp, config.beta)
-            lr = config.lr * _share_of_lr(step, config.steps, config.final_lr)
-            moved = (sigma + lr * value.slope).clamp(low, high)
-            numbers = torch.stack([sigma, value.radius, value.slope, value.p_a, value.p_b])
-            if step > config.steps - config.averaged:
-                total += moved
-        chosen: Floats | None = None
-        reasons: tuple[str, ...] = ()
-        if step == config.steps:
-            found = (total / config.averaged).cpu().numpy()
-            chosen, reasons = _settle(forward, images, start, found, config, seed, indices, budget)
-        at, radius, slope, p_a, p_b = numbers.cpu().numpy()
-        classes = value.prediction.cpu().numpy()
-        yield SigmaBatch(step, config.steps, at, radius, slope, p_a, p_b, classes, chosen, reasons)
-        sigma = moved
+    return choose_sigma(f, x, sigma_0, config, seed=seed, index=index)
 
 
 def _settle(
@@ -256,104 +215,6 @@ def _unguarded_reason(sigma: float, config: AscentConfig) -> str:
         if sigma == bound:
             said += f", at the {name} noise level allowed"
     return f"{said}; no votes compared it with other noise levels."
-
-
-_GUARD_SHARES = (0.5, 1.0, 1.5)  # of the way from sigma_0 to the average, on a logarithmic scale
-
-
-@dataclass(frozen=True)
-class SoftRadius:
-    """R(sigma) of the mean softmax, with its slope; tensors [M], float64."""
-
-    radius: Tensor
-    slope: Tensor
-    p_a: Tensor
-    p_b: Tensor
-    prediction: Tensor
-
-
-def soft_radius(
-    forward: NoisyForward,
-    images: Tensor,
-    sigma: Tensor,
-    noise: Tensor,
-    clamp: float,
-    beta: float = 1.0,
-) -> SoftRadius:
-    """R = sigma/2 (Phi^-1(E_A) - Phi^-1(E_B)) and dR/dsigma with the given noise.
-
-    E_A >= E_B are the two largest entries of the mean softmax over the noisy copies, clamped to
-    [clamp, 1 - clamp]. Images whose copies do not fit into one batch are taken in parts, and so
-    are the copies of one image that do not fit into memory together.
-
-    Args:
-        images: [M, C, H, W].
-        sigma: [M], float64.
-        noise: [M, n, C, H, W].
-        clamp: probabilities are kept this far from 0 and 1.
-        beta: inverse temperature of the softmax; 1 in the paper.
-    """
-
-    def ask() -> list[Tensor]:
-        value = _soft_radius(forward, images, sigma, noise, clamp, beta)
-        return [getattr(value, name) for name in SoftRadius.__annotations__]
-
-    return SoftRadius(*forward.remembered(sigma, ask))
-
-
-def _soft_radius(
-    forward: NoisyForward,
-    images: Tensor,
-    sigma: Tensor,
-    noise: Tensor,
-    clamp: float,
-    beta: float,
-) -> SoftRadius:
-    copies = noise.shape[1]
-    size = max(forward.batch_size(images.shape[1:]), _GRADIENT_ROWS_MIN)
-    a_part = max(1, size // copies)
-    parts = []
-    for i in range(0, len(images), a_part):
-        rows = slice(i, i + a_part)
-        work = partial(
-            soft_radius_of, forward.logits, images[rows], sigma[rows], noise[rows], clamp, beta
-        )
-        parts.append(forward.with_gradient_memory(len(images[rows]) * copies, work))
-    if len(parts) == 1:
-        return parts[0]
-    return SoftRadius(
-        *(torch.cat([getattr(p, name) for p in parts]) for name in SoftRadius.__annotations__)
-    )
-
-
-_GRADIENT_ROWS_MIN = 16
-
-
-def soft_radius_of(
-    f: Callable[[Tensor], Tensor],
-    images: Tensor,
-    sigma: Tensor,
-    noise: Tensor,
-    clamp: float,
-    beta: float = 1.0,
-) -> SoftRadius:
-    """:func:`soft_radius` in one piece, of anything that gives logits [B, K]."""
-    m, n = noise.shape[:2]
-    with torch.enable_grad():
-        s = sigma.detach().clone().requires_grad_(True)
-        noisy = torch.addcmul(
-            images[:, None], s.to(noise.dtype).view(m, 1, 1, 1, 1), noise
-        )  # [M, n, C, H, W]
-        logits = f(noisy.flatten(0, 1))
-        probabilities = (beta * logits).softmax(1).view(m, n, -1)
-        top, classes = probabilities.double().mean(1).topk(2, dim=1)  # [M, 2]
-        clamped = top.clamp(clamp, 1 - clamp)
-        gap = torch.special.ndtri(clamped[:, 0]) - torch.special.ndtri(clamped[:, 1])
-        radius = s / 2 * gap
-        (slope,) = torch.autograd.grad(radius.sum(), s)
-    top = top.detach()
-    slope = slope.nan_to_num(0.0, 0.0, 0.0)  # logits that overflowed: sigma stays where it is
-    return SoftRadius(radius.detach(), slope, top[:, 0], top[:, 1], classes[:, 0])
 
 
 def _share_of_lr(step: int, steps: int, final: float) -> float:

@@ -8,8 +8,9 @@ R(sigma * t) - R(sigma / t) tells on which side the maximum lies. Forward passes
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -19,23 +20,18 @@ from ddrs_core.errors import require_count, require_number
 from ddrs_core.models import NoisyForward, noise_generator
 from ddrs_core.parameters import parameter
 from ddrs_core.smoothing.budget import CertificationBudget
-from ddrs_core.smoothing.classifier import as_batch, as_forward
 from ddrs_core.smoothing.confidence import Floats
-from ddrs_core.smoothing.sigma.ascent import check_batch
-from ddrs_core.smoothing.sigma.steps import (
-    DEFAULT_BUDGET,
-    SigmaBatch,
-    SigmaStep,
-    check_bounds,
-    expected_radius,
-    select_by_validation,
-    sigma_bounds,
-)
+from ddrs_core.smoothing.sigma.base import choose_sigma
+from ddrs_core.smoothing.sigma.guard import expected_radius, select_by_validation
+from ddrs_core.smoothing.sigma.steps import SigmaBatch, SigmaStep, check_bounds, sigma_bounds
 
 
 @dataclass(frozen=True)
 class SearchConfig:
     """Parameters of the bisection."""
+
+    name: ClassVar[str] = "search"
+    title: ClassVar[str] = "Bisection on the radius (QCRS)"
 
     steps: int = parameter(6, "number of steps K", "Steps K", low=1, high=60, step=1)
     samples: int = parameter(
@@ -68,6 +64,74 @@ class SearchConfig:
         check_bounds(self.bounds)
         return self
 
+    def passes(self) -> float:
+        """Forward passes for one image."""
+        return (2 * self.steps + 1) * self.samples + 3 * self.guard
+
+    def run(
+        self,
+        forward: NoisyForward,
+        images: Tensor,
+        sigma_0s: Floats,
+        *,
+        seed: int,
+        indices: list[int],
+        budget: CertificationBudget,
+    ) -> Iterator[SigmaBatch]:
+        """Bisection for M images at once.
+
+        A class other than the one at sigma_0 counts as R = 0, and sigma_0 is kept unless fresh
+        votes promise more.
+        """
+
+        def votes(sigmas: Floats) -> np.ndarray:  # [M] -> [M, K], the same noise at every call
+            generators = [noise_generator(seed, i, "sigma", forward.device) for i in indices]
+            return forward.votes(images, torch.from_numpy(sigmas), self.samples, generators)
+
+        lowest, highest = self.bounds
+        start = sigma_0s.clip(lowest, highest)
+        low, high = np.full_like(start, math.log(lowest)), np.full_like(start, math.log(highest))
+        step_ratio = math.log(self.ratio)
+        held_class = votes(start).argmax(axis=1)  # [M]
+        rows = np.arange(len(start))
+        for step in range(1, self.steps + 1):
+            middle = (low + high) / 2
+            sides = []
+            for side in (middle - step_ratio, middle + step_ratio):
+                sigma = np.exp(side).clip(lowest, highest)
+                counts = votes(sigma)
+                held = counts[rows, held_class].astype(np.float64)
+                radius = expected_radius(held, self.samples, sigma, budget)
+                radius[counts.argmax(axis=1) != held_class] = 0.0
+                sides.append((sigma, radius, held / self.samples))
+            (sigma_a, radius_a, share_a), (sigma_b, radius_b, share_b) = sides
+            flat = (radius_a == 0) & (
+                radius_b == 0
+            )  # no class on either side: go back to the start
+            up = np.where(flat, np.log(start) > middle, radius_b > radius_a)
+            low, high = np.where(up, middle, low), np.where(up, high, middle)
+            chosen: Floats | None = None
+            reasons: tuple[str, ...] = ()
+            if step == self.steps:
+                found = np.exp((low + high) / 2)
+                candidates = np.stack([np.sqrt(start * found), found])
+                chosen, reasons = select_by_validation(
+                    forward, images, start, candidates, self.guard, budget, seed, indices
+                )
+            share = (share_a + share_b) / 2
+            yield SigmaBatch(
+                step,
+                self.steps,
+                np.exp(middle),
+                (radius_a + radius_b) / 2,
+                (radius_b - radius_a) / np.maximum(sigma_b - sigma_a, 1e-12),
+                share,
+                1.0 - share,
+                held_class,
+                chosen,
+                reasons,
+            )
+
 
 def search_sigma(
     f: nn.Module | NoisyForward | Callable[[Tensor], Tensor],
@@ -79,7 +143,7 @@ def search_sigma(
     index: int = 0,
     budget: CertificationBudget | None = None,
 ) -> Iterator[SigmaStep]:
-    """Bisection for one image ``x`` [C, H, W]; see :func:`search_sigmas`.
+    """Bisection for one image ``x`` [C, H, W]; see :func:`choose_sigmas`.
 
     >>> from ddrs_core.data import load_dataset
     >>> from ddrs_core.models import load_model
@@ -88,90 +152,6 @@ def search_sigma(
     >>> last.chosen < 0.5
     True
     """
-    batches = search_sigmas(
-        f,
-        as_batch(x),
-        [sigma_0],
-        config or SearchConfig(),
-        seed=seed,
-        indices=[index],
-        budget=budget,
+    return choose_sigma(
+        f, x, sigma_0, config or SearchConfig(), seed=seed, index=index, budget=budget
     )
-    return (batch.one(0) for batch in batches)
-
-
-def search_sigmas(
-    f: nn.Module | NoisyForward | Callable[[Tensor], Tensor],
-    images: Tensor,
-    sigma_0: Sequence[float] | Tensor,
-    config: SearchConfig,
-    *,
-    seed: int = 0,
-    indices: Sequence[int] | None = None,
-    budget: CertificationBudget | None = None,
-) -> Iterator[SigmaBatch]:
-    """Guarded bisection for M images at once; the arguments are those of ``ascend_sigmas``.
-
-    A class other than the one at sigma_0 counts as R = 0, and sigma_0 is kept unless fresh votes
-    promise more.
-    """
-    config.check()
-    forward = as_forward(f)
-    start, numbers = check_batch(forward, images, sigma_0, indices)
-    return _search(forward, images, start, config, seed, numbers, budget or DEFAULT_BUDGET)
-
-
-def _search(
-    forward: NoisyForward,
-    images: Tensor,
-    start: Floats,
-    config: SearchConfig,
-    seed: int,
-    indices: list[int],
-    budget: CertificationBudget,
-) -> Iterator[SigmaBatch]:
-    def votes(sigmas: Floats) -> np.ndarray:  # [M] -> [M, K], the same noise at every call
-        generators = [noise_generator(seed, i, "sigma", forward.device) for i in indices]
-        return forward.votes(images, torch.from_numpy(sigmas), config.samples, generators)
-
-    lowest, highest = config.bounds
-    start = start.clip(lowest, highest)
-    low, high = np.full_like(start, math.log(lowest)), np.full_like(start, math.log(highest))
-    step_ratio = math.log(config.ratio)
-    held_class = votes(start).argmax(axis=1)  # [M]
-    rows = np.arange(len(start))
-    for step in range(1, config.steps + 1):
-        middle = (low + high) / 2
-        sides = []
-        for side in (middle - step_ratio, middle + step_ratio):
-            sigma = np.exp(side).clip(lowest, highest)
-            counts = votes(sigma)
-            held = counts[rows, held_class].astype(np.float64)
-            radius = expected_radius(held, config.samples, sigma, budget)
-            radius[counts.argmax(axis=1) != held_class] = 0.0
-            sides.append((sigma, radius, held / config.samples))
-        (sigma_a, radius_a, share_a), (sigma_b, radius_b, share_b) = sides
-        flat = (radius_a == 0) & (radius_b == 0)  # no class on either side: go back to the start
-        up = np.where(flat, np.log(start) > middle, radius_b > radius_a)
-        low, high = np.where(up, middle, low), np.where(up, high, middle)
-        chosen: Floats | None = None
-        reasons: tuple[str, ...] = ()
-        if step == config.steps:
-            found = np.exp((low + high) / 2)
-            candidates = np.stack([np.sqrt(start * found), found])
-            chosen, reasons = select_by_validation(
-                forward, images, start, candidates, config.guard, budget, seed, indices
-            )
-        share = (share_a + share_b) / 2
-        yield SigmaBatch(
-            step,
-            config.steps,
-            np.exp(middle),
-            (radius_a + radius_b) / 2,
-            (radius_b - radius_a) / np.maximum(sigma_b - sigma_a, 1e-12),
-            share,
-            1.0 - share,
-            held_class,
-            chosen,
-            reasons,
-        )

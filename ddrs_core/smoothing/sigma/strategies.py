@@ -1,30 +1,24 @@
-"""The sigma strategies and presets that people choose from.
+"""The sigma strategies by name, and the presets that people choose from.
 
-A new strategy is one file with a configuration and a generator of ``SigmaBatch``, one case in
-:func:`choose_sigmas`, and its presets here.
+A new strategy is one file with a frozen dataclass that is a
+:class:`~ddrs_core.smoothing.sigma.base.StrategyConfig`, one line in :data:`STRATEGIES`, and its
+presets.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
-from torch import Tensor, nn
-
 from ddrs_core.errors import unknown_name
-from ddrs_core.models import NoisyForward
-from ddrs_core.parameters import values_of
-from ddrs_core.smoothing.budget import CertificationBudget
-from ddrs_core.smoothing.sigma.ascent import AscentConfig, ascend_sigmas
-from ddrs_core.smoothing.sigma.search import SearchConfig, search_sigmas
-from ddrs_core.smoothing.sigma.steps import SigmaBatch
+from ddrs_core.parameters import values_of, with_values
+from ddrs_core.smoothing.sigma.ascent import AscentConfig
+from ddrs_core.smoothing.sigma.base import StrategyConfig
+from ddrs_core.smoothing.sigma.search import SearchConfig
 
-StrategyConfig = AscentConfig | SearchConfig
-
-STRATEGIES: dict[str, str] = {
-    "ascent": "Gradient ascent on the radius (Algorithm 1 of the paper)",
-    "search": "Bisection on the radius (QCRS)",
+STRATEGIES: dict[str, type[StrategyConfig]] = {
+    "ascent": AscentConfig,
+    "search": SearchConfig,
 }
 
 
@@ -33,12 +27,16 @@ class Preset:
     """A named configuration of a strategy."""
 
     name: str
-    strategy: str
     title: str
     description: str
     config: StrategyConfig
     sigma_0: float | None = None  # the start that the source used; None: the model's sigma
     rise: float | None = None  # largest sigma, in sigma_0; None: as ``config`` has it
+
+    @property
+    def strategy(self) -> str:
+        """The name of the strategy."""
+        return self.config.name
 
     def at(self, sigma_0: float) -> StrategyConfig:
         """The configuration for a start: with ``rise``, the largest sigma follows it.
@@ -50,7 +48,8 @@ class Preset:
             return self.config
         largest = round(self.rise * sigma_0, 6)
         smallest = min(self.config.bounds[0], largest / 2)
-        return replace(self.config, bounds=(smallest, largest))
+        bounds = {"sigma_min": smallest, "sigma_max": largest}
+        return with_values(self.config, bounds)
 
     def changes(self, config: StrategyConfig, sigma_0: float) -> dict[str, float]:
         """The values in which a configuration differs from this preset for that start."""
@@ -62,7 +61,6 @@ _RISE = 1.5
 _PRESETS = (
     Preset(
         "guarded",
-        "ascent",
         "Guarded ascent",
         "Algorithm 1 on a sharper softmax, with a falling step size, averaged last iterates and a "
         "guard: sigma moves only if fresh votes promise a larger radius for the same class, and "
@@ -82,14 +80,12 @@ _PRESETS = (
     ),
     Preset(
         "fast",
-        "ascent",
         "Paper, fast",
         "Algorithm 1 as it stands, with larger steps and 8 noisy copies a step.",
         AscentConfig(lr=0.02, steps=100, samples=8, clamp=0.001),
     ),
     Preset(
         "authors-repository",
-        "ascent",
         "Authors' repository",
         "What the paper's code does: one noisy copy a step and very small steps.",
         AscentConfig(lr=1e-4, steps=100, samples=1, clamp=0.02),
@@ -97,21 +93,18 @@ _PRESETS = (
     ),
     Preset(
         "authors-package",
-        "ascent",
         "Authors' package",
         "What the authors' Python package does: 900 large steps with 100 noisy copies each.",
         AscentConfig(lr=0.04, steps=900, samples=100, clamp=0.001),
     ),
     Preset(
         "long",
-        "ascent",
         "Paper, long",
         "One noisy copy a step and very small steps, 900 of them.",
         AscentConfig(lr=1e-4, steps=900, samples=1, clamp=0.02),
     ),
     Preset(
         "qcrs",
-        "search",
         "Guarded bisection",
         "Halves the interval of sigma by comparing votes on both sides; no gradients. At most 1.5 "
         "sigma_0.",
@@ -151,22 +144,9 @@ def config_from_dict(data: dict[str, Any]) -> StrategyConfig:
     Raises:
         TypeError: if it is something else.
     """
-    kind = SearchConfig if "ratio" in data else AscentConfig
+    known = (k for k in STRATEGIES.values() if {f.name for f in fields(k)} >= data.keys())
+    kind = next(known, None)
+    if kind is None:
+        raise TypeError(f"no strategy has the parameters {', '.join(data)}")
     low, high = data["bounds"]
     return kind(**{**data, "bounds": (float(low), float(high))})
-
-
-def choose_sigmas(
-    f: nn.Module | NoisyForward | Callable[[Tensor], Tensor],
-    images: Tensor,
-    sigma_0: Sequence[float] | Tensor,
-    config: StrategyConfig,
-    *,
-    seed: int = 0,
-    indices: Sequence[int] | None = None,
-    budget: CertificationBudget | None = None,
-) -> Iterator[SigmaBatch]:
-    """Run the strategy that ``config`` belongs to; see :func:`ascend_sigmas` for the arguments."""
-    if isinstance(config, AscentConfig):
-        return ascend_sigmas(f, images, sigma_0, config, seed=seed, indices=indices, budget=budget)
-    return search_sigmas(f, images, sigma_0, config, seed=seed, indices=indices, budget=budget)

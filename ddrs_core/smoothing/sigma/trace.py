@@ -11,11 +11,9 @@ from torch import Tensor
 from ddrs_core.models import NoisyForward
 from ddrs_core.models.inference.cost import affordable, assumed_speed
 from ddrs_core.smoothing.budget import CertificationBudget
-from ddrs_core.smoothing.classifier import as_batch
-from ddrs_core.smoothing.sigma.ascent import AscentConfig
+from ddrs_core.smoothing.sigma.base import StrategyConfig, choose_sigma
 from ddrs_core.smoothing.sigma.preview import COPIES, Probe, probe
 from ddrs_core.smoothing.sigma.steps import SigmaStep
-from ddrs_core.smoothing.sigma.strategies import StrategyConfig, choose_sigmas
 
 _PROBES = 60  # along one trajectory, so that looking costs little beside a long ascent
 _PROBE_SAMPLES, _PROBE_SAMPLES_MIN, _PROBE_SECONDS = 200, 16, 0.08
@@ -50,11 +48,8 @@ def watch_sigma(
     Raises:
         InvalidParameterError, MismatchError: for arguments that make no sense.
     """
-    steps = choose_sigmas(
-        forward, as_batch(x), [sigma_0], config, seed=seed, indices=[index], budget=budget
-    )
-    one = (batch.one(0) for batch in steps)
-    return _watch(forward, x, one, plan_previews(forward, x.shape, config), seed, index)
+    steps = choose_sigma(forward, x, sigma_0, config, seed=seed, index=index, budget=budget)
+    return _watch(forward, x, steps, plan_previews(forward, x.shape, config), seed, index)
 
 
 def _watch(
@@ -98,15 +93,8 @@ def plan_previews(
     samples = affordable(forward, shape, _PROBE_SAMPLES, _PROBE_SECONDS, _PROBE_SAMPLES_MIN)
     final = affordable(forward, shape, _FINAL_SAMPLES, _FINAL_SECONDS, _FINAL_SAMPLES_MIN)
     pass_seconds = forward.flops(shape) / assumed_speed(forward.device)
-    allowed = max(_LOOKING_SECONDS, _passes(config) * pass_seconds) - final * pass_seconds
+    allowed = max(_LOOKING_SECONDS, config.passes() * pass_seconds) - final * pass_seconds
     a_look = (samples + COPIES) * pass_seconds
     number = max(2, int(allowed / a_look)) if a_look else config.steps
     every = max(1, config.steps // _PROBES, math.ceil(config.steps / number))
     return PreviewPlan(every, samples, final)
-
-
-def _passes(config: StrategyConfig) -> int:
-    """Forward passes for one image; a gradient costs another one, since weights need none."""
-    if isinstance(config, AscentConfig):
-        return 2 * config.steps * config.samples + 4 * config.guard
-    return (2 * config.steps + 1) * config.samples + 3 * config.guard

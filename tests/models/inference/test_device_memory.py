@@ -24,7 +24,7 @@ from ddrs_core.models.inference.device_memory import (
     is_out_of_memory,
 )
 from ddrs_core.models.inference.gradients import checkpointed, data_parallel_cpu
-from ddrs_core.smoothing.sigma.ascent import soft_radius
+from ddrs_core.smoothing.sigma.soft_radius import soft_radius
 
 CPU_MESSAGE = (
     "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: "
@@ -202,11 +202,11 @@ def test_batches_take_half_of_what_is_free(
 # ----------------------------------------------------------------------------------- gradients
 
 
-def slopes(forward: NoisyForward, images: Tensor) -> tuple[Tensor, Tensor]:
+def gradients(forward: NoisyForward, images: Tensor) -> tuple[Tensor, Tensor]:
     noise = torch.randn((5, 24, 3, 8, 8), generator=torch.Generator().manual_seed(0))
     sigma = torch.tensor([0.1, 0.25, 0.5, 1.0, 0.7], dtype=torch.float64)
     value = soft_radius(forward, images, sigma, noise, 0.001)
-    return value.radius, value.slope
+    return value.radius, value.gradient
 
 
 def test_gradients_in_parts_are_the_whole_gradients(network: nn.Module, images: Tensor) -> None:
@@ -254,26 +254,28 @@ def test_side_by_side_gives_the_same_gradients(network: nn.Module, images: Tenso
     assert torch.equal(found[1], found[2])
 
 
-def test_short_memory_changes_no_slope(
+def test_short_memory_changes_no_gradient(
     network: nn.Module, images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    radius, slope = slopes(NoisyForward(network, 5), images)
+    radius, gradient = gradients(NoisyForward(network, 5), images)
     out_of_memory = NoisyForward(narrow(network, 20), 5)
     planned = NoisyForward(network, 5)
-    assert slopes(out_of_memory, images)[0].tolist() == pytest.approx(radius.tolist(), abs=1e-5)
-    assert slopes(out_of_memory, images)[1].tolist() == pytest.approx(slope.tolist(), abs=1e-5)
+    assert gradients(out_of_memory, images)[0].tolist() == pytest.approx(radius.tolist(), abs=1e-5)
+    assert gradients(out_of_memory, images)[1].tolist() == pytest.approx(
+        gradient.tolist(), abs=1e-5
+    )
     assert "reduced from 120 to 3 images" in out_of_memory.memory_note
     monkeypatch.setattr(memory, "_NEGLIGIBLE", 0)
     monkeypatch.setattr(memory, "free_memory", lambda device: 500_000)
     assert planned.gradient_rows((3, 8, 8), 120) < 24
-    assert slopes(planned, images)[1].tolist() == pytest.approx(slope.tolist(), abs=1e-5)
+    assert gradients(planned, images)[1].tolist() == pytest.approx(gradient.tolist(), abs=1e-5)
 
 
 def test_no_memory_for_one_gradient(network: nn.Module, images: Tensor) -> None:
     f = narrow(network, 0)
     f.forward = lambda x: (_ for _ in ()).throw(MemoryError())  # type: ignore[method-assign]
     with pytest.raises(DeviceError, match="a gradient of Narrow"):
-        slopes(NoisyForward(f, 5, batch_size=8), images)
+        gradients(NoisyForward(f, 5, batch_size=8), images)
 
 
 # ------------------------------------------------------------------------------- what is free

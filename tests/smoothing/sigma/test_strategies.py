@@ -14,21 +14,21 @@ from torch import Tensor, nn
 
 from ddrs_core.data import Dataset
 from ddrs_core.errors import InvalidParameterError, UnknownNameError
-from ddrs_core.models import Classifier, NoisyForward, load_model
+from ddrs_core.models import GRADIENT_PASSES, Classifier, NoisyForward, load_model
 from ddrs_core.smoothing import (
+    STRATEGIES,
     AscentConfig,
     CertificationBudget,
     SearchConfig,
+    StrategyConfig,
     ascend_sigma,
-    ascend_sigmas,
     choose_sigmas,
     get_preset,
     list_presets,
     search_sigma,
-    search_sigmas,
 )
-from ddrs_core.smoothing.sigma.ascent import soft_radius
-from ddrs_core.smoothing.sigma.steps import expected_radius, select_by_validation
+from ddrs_core.smoothing.sigma.guard import expected_radius, select_by_validation
+from ddrs_core.smoothing.sigma.soft_radius import soft_radius
 
 # ----------------------------------------------------------------- classifiers on one pixel
 
@@ -118,7 +118,7 @@ def smooth_network() -> nn.Module:
 # ----------------------------------------------------------------------------- the gradient
 
 
-def test_slope_against_central_differences() -> None:
+def test_gradient_against_central_differences() -> None:
     forward = NoisyForward(smooth_network(), 3)
     generator = torch.Generator().manual_seed(0)
     images = torch.rand((4, 1, 2, 2), generator=generator, dtype=torch.float64)
@@ -127,8 +127,8 @@ def test_slope_against_central_differences() -> None:
     h = 1e-5
     up = soft_radius(forward, images, sigma + h, noise, 0.001).radius
     down = soft_radius(forward, images, sigma - h, noise, 0.001).radius
-    slope = soft_radius(forward, images, sigma, noise, 0.001).slope
-    torch.testing.assert_close(slope, (up - down) / (2 * h), rtol=1e-6, atol=1e-8)
+    gradient = soft_radius(forward, images, sigma, noise, 0.001).gradient
+    torch.testing.assert_close(gradient, (up - down) / (2 * h), rtol=1e-6, atol=1e-8)
 
 
 def test_softmax_is_taken_once_and_then_the_mean() -> None:
@@ -156,7 +156,7 @@ def test_a_saturated_clamp_climbs_by_the_quantile(clamp: float, rise: float) -> 
         ascend_sigma(Sure(), torch.zeros(1, 2, 2), sigma_0=0.2, lr=lr, steps=5, clamp=clamp)
     )
     for k, step in enumerate(steps):
-        assert step.slope == pytest.approx(norm.isf(clamp), rel=1e-6)
+        assert step.gradient == pytest.approx(norm.isf(clamp), rel=1e-6)
         assert step.sigma == pytest.approx(0.2 + k * lr * norm.isf(clamp), rel=1e-6)
         assert step.prediction == 2
     assert steps[1].sigma - steps[0].sigma == pytest.approx(lr * rise, rel=1e-3)
@@ -271,7 +271,7 @@ def test_search_finds_the_best_noise_level(sigma_0: float) -> None:
 def test_ascent_finds_the_best_noise_level(sigma_0: float) -> None:
     config = AscentConfig(lr=0.02, steps=200, samples=256, clamp=1e-4, final_lr=0.05, average=0.25)
     forward = NoisyForward(SoftPocket(), 2)
-    steps = list(ascend_sigmas(forward, ORIGIN[None], [sigma_0], config))
+    steps = list(choose_sigmas(forward, ORIGIN[None], [sigma_0], config))
     assert steps[-1].chosen is not None
     reached = float(SoftPocket.radius(steps[-1].chosen)[0])
     assert reached > 0.97 * SoftPocket.radius(GRID).max()
@@ -469,9 +469,9 @@ def test_search_refuses_nonsense_at_once(network: nn.Module, image: Tensor, wron
 
 def test_as_many_sigmas_as_images(network: nn.Module, images: Tensor) -> None:
     with pytest.raises(InvalidParameterError, match="5 images"):
-        ascend_sigmas(network, images, [0.25], AscentConfig())
+        choose_sigmas(network, images, [0.25], AscentConfig())
     with pytest.raises(InvalidParameterError, match="5 images"):
-        search_sigmas(network, images, [0.25] * 5, SearchConfig(), indices=[1])
+        choose_sigmas(network, images, [0.25] * 5, SearchConfig(), indices=[1])
 
 
 @pytest.mark.parametrize("config", [p.config for p in list_presets()], ids=lambda c: str(c)[:24])
@@ -491,3 +491,36 @@ def test_logits_that_overflow_do_not_carry_sigma_away() -> None:
 
     last = list(ascend_sigma(f, ORIGIN + 0.5, sigma_0=0.25, steps=3))[-1]
     assert last.chosen == 0.25
+
+
+@pytest.mark.parametrize(
+    "config",
+    [AscentConfig(steps=3, samples=5, guard=20), SearchConfig(steps=3, samples=30, guard=20)],
+)
+def test_a_strategy_costs_what_it_says(
+    config: StrategyConfig, network: nn.Module, image: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes = 0.0
+    evaluate, vote = NoisyForward._evaluate, NoisyForward.vote_steps
+
+    def counted(self: NoisyForward, x: Tensor) -> Tensor:
+        nonlocal passes
+        if torch.is_grad_enabled():
+            passes += GRADIENT_PASSES * len(x)
+        return evaluate(self, x)
+
+    def counted_votes(self: NoisyForward, images: Tensor, sigmas: Tensor, n: int, *more, **options):
+        nonlocal passes
+        passes += len(images) * n
+        return vote(self, images, sigmas, n, *more, **options)
+
+    monkeypatch.setattr(NoisyForward, "_evaluate", counted)
+    monkeypatch.setattr(NoisyForward, "vote_steps", counted_votes)
+    forward = NoisyForward(network, 5)
+    list(choose_sigmas(forward, torch.stack([image, image]), [0.25, 0.25], config))
+    assert passes == 2 * config.passes()
+
+
+def test_strategies_are_registered_by_their_names() -> None:
+    assert all(kind.name == name for name, kind in STRATEGIES.items())
+    assert {preset.strategy for preset in list_presets()} <= STRATEGIES.keys()

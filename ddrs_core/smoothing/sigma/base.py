@@ -1,0 +1,130 @@
+"""What a sigma strategy is, and how it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+from torch import Tensor, nn
+
+from ddrs_core.errors import InvalidParameterError
+from ddrs_core.models import NoisyForward
+from ddrs_core.quantities import counted
+from ddrs_core.smoothing.budget import CertificationBudget
+from ddrs_core.smoothing.classifier import as_batch, as_forward
+from ddrs_core.smoothing.confidence import Floats, check_sigma
+from ddrs_core.smoothing.sigma.steps import DEFAULT_BUDGET, SigmaBatch, SigmaStep
+
+
+class StrategyConfig(Protocol):
+    """One way of choosing sigma, as a frozen dataclass whose fields are its parameters."""
+
+    name: ClassVar[str]  # as on the command line and in logs
+    title: ClassVar[str]  # for people, with the source
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def steps(self) -> int:
+        """How many steps it yields."""
+        ...
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Smallest and largest sigma."""
+        ...
+
+    def check(self) -> Self:
+        """Raises InvalidParameterError if a parameter makes no sense."""
+        ...
+
+    def passes(self) -> float:
+        """Forward passes that it costs for one image; a gradient counts as
+        :data:`~ddrs_core.models.GRADIENT_PASSES`."""
+        ...
+
+    def run(
+        self,
+        forward: NoisyForward,
+        images: Tensor,
+        sigma_0s: Floats,
+        *,
+        seed: int,
+        indices: list[int],
+        budget: CertificationBudget,
+    ) -> Iterator[SigmaBatch]:
+        """Choose the sigma of M images; the arguments are checked, see :func:`choose_sigmas`."""
+        ...
+
+
+def choose_sigmas(
+    f: nn.Module | NoisyForward | Callable[[Tensor], Tensor],
+    images: Tensor,
+    sigma_0: Sequence[float] | Tensor,
+    config: StrategyConfig,
+    *,
+    seed: int = 0,
+    indices: Sequence[int] | None = None,
+    budget: CertificationBudget | None = None,
+) -> Iterator[SigmaBatch]:
+    """Choose the sigma of M images at once, each with its own noise.
+
+    Args:
+        f: base classifier [B, C, H, W] in [0, 1] -> logits [B, K], or its fast forward pass.
+        images: [M, C, H, W].
+        sigma_0: start of each image, [M]; not changed.
+        config: the strategy and its parameters.
+        seed: run seed.
+        indices: image numbers, which select the noise; 0 to M - 1 when omitted.
+        budget: the certification that sigma is chosen for; N and alpha matter to the guard.
+
+    Yields:
+        One :class:`SigmaBatch` a step; the last one carries the chosen sigmas.
+
+    Raises:
+        InvalidParameterError, MismatchError: for arguments that make no sense.
+    """
+    config.check()
+    forward = as_forward(f)
+    start, numbers = check_batch(forward, images, sigma_0, indices)
+    budget = budget or DEFAULT_BUDGET
+    return config.run(forward, images, start, seed=seed, indices=numbers, budget=budget)
+
+
+def choose_sigma(
+    f: nn.Module | NoisyForward | Callable[[Tensor], Tensor],
+    x: Tensor,
+    sigma_0: float,
+    config: StrategyConfig,
+    *,
+    seed: int = 0,
+    index: int = 0,
+    budget: CertificationBudget | None = None,
+) -> Iterator[SigmaStep]:
+    """:func:`choose_sigmas` for one image ``x`` [C, H, W]."""
+    batches = choose_sigmas(
+        f, as_batch(x), [sigma_0], config, seed=seed, indices=[index], budget=budget
+    )
+    return (batch.one(0) for batch in batches)
+
+
+def check_batch(
+    forward: NoisyForward,
+    images: Tensor,
+    sigma_0: Sequence[float] | Tensor,
+    indices: Sequence[int] | None,
+) -> tuple[Floats, list[int]]:
+    """Check images [M, C, H, W] with their starts; returns copies of sigma_0 [M] and indices.
+
+    Raises:
+        InvalidParameterError, MismatchError: if a number makes no sense or lengths differ.
+    """
+    forward.check_images(images)
+    start = np.array([check_sigma(float(s)) for s in sigma_0])  # a copy, [M]
+    numbers = list(range(len(images))) if indices is None else [int(i) for i in indices]
+    if not len(images) == len(start) == len(numbers):
+        raise InvalidParameterError(
+            f"{counted(len(images), 'image')} with as many sigmas and indices go together, not "
+            f"with {len(start)} and {len(numbers)}."
+        )
+    return start, numbers

@@ -1,0 +1,79 @@
+"""The validated choice of sigma: fresh votes compare candidates with the start."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ddrs_core.models import NoisyForward, noise_generator
+from ddrs_core.quantities import counted
+from ddrs_core.smoothing.budget import CertificationBudget
+from ddrs_core.smoothing.confidence import Floats, lower_bound, radius_one_sided
+
+
+def expected_radius(
+    votes: Floats, samples: int, sigmas: Floats, budget: CertificationBudget
+) -> Floats:
+    """The radius that ``budget`` would probably certify, from a small number of votes.
+
+    The share of votes is shrunk as by Jeffreys' prior, (k + 1/2) / (n + 1), and then bounded as
+    if it had been seen in all N samples; so few samples do not favour a large sigma merely
+    because unanimity is easily had.
+    """
+    share = (votes + 0.5) / (samples + 1.0)
+    return radius_one_sided(sigmas, lower_bound(share * budget.n, budget.n, budget.alpha))
+
+
+def select_by_validation(
+    forward: NoisyForward,
+    images: Tensor,
+    sigma_0: Floats,
+    candidates: Floats,
+    samples: int,
+    budget: CertificationBudget,
+    seed: int,
+    indices: list[int],
+) -> tuple[Floats, tuple[str, ...]]:
+    """Choose among candidate sigmas by fresh votes, in favour of sigma_0.
+
+    Args:
+        images: [M, C, H, W].
+        sigma_0: [M], within the bounds; its class is the one that must be kept.
+        candidates: [J, M].
+        samples: votes for each candidate; all see the same noise vectors.
+
+    Returns:
+        The sigma [M] with the largest promised radius among those that vote for the class at
+        sigma_0, and the reasons, one an image: they speak of the levels compared here, and of no
+        others. Noise used here is never used to certify.
+    """
+    m = len(images)
+    tried = np.concatenate([sigma_0[None], candidates])  # [J + 1, M]
+    counts = []
+    for row in tried:
+        generators = [noise_generator(seed, i, "guard", forward.device) for i in indices]
+        counts.append(forward.votes(images, torch.from_numpy(row), samples, generators))
+    votes = np.stack(counts)  # [J + 1, M, K]
+    kept_class = votes[0].argmax(axis=1)
+    same = votes.argmax(axis=2) == kept_class
+    held = np.take_along_axis(votes, kept_class[None, :, None], axis=2)[..., 0]
+    promised = np.where(same, expected_radius(held.astype(np.float64), samples, tried, budget), 0.0)
+    best = promised.argmax(axis=0)  # the first, sigma_0, wins a tie
+    reasons = tuple(_selection_reason(tried[:, i], promised[:, i]) for i in range(m))
+    return np.take_along_axis(tried, best[None], axis=0)[0], reasons
+
+
+def _selection_reason(tried: Floats, promised: Floats) -> str:
+    """Why the guard chose as it did among the levels ``tried`` [J + 1], the start first."""
+    levels = sorted({f"{sigma:.4f}" for sigma in tried}, key=float)
+    start = f"{tried[0]:.4f}"
+    if len(levels) == 1:
+        return f"Kept {start}: the strategy ended there, and no other noise level was tried."
+    tried_levels = counted(len(levels), "noise level")
+    compared = f"of the {tried_levels} that fresh votes compared ({', '.join(levels)})"
+    if promised.max() <= 0:
+        return f"Kept {start}: {compared}, none promised a radius for the class that leads there."
+    if promised.argmax() == 0:
+        return f"Kept {start}: {compared}, no other promised a larger radius for the same class."
+    return f"{compared.capitalize()}, it promised the largest radius for the class at the start."
