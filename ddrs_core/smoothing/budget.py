@@ -34,12 +34,31 @@ class CertificationBudget:
     is settled. The seed and the index of an image determine its noise.
     """
 
-    n0: int = parameter(100, "samples for the class")
-    n: int = parameter(100_000, "samples for the bound; the most of them with --adaptive")
-    alpha: float = parameter(0.001, "failure probability")
-    bound: Bound = parameter(Bound.ONE_SIDED, "on the probability", choices=_BOUNDS, brief=True)
+    n0: int = parameter(
+        100, "votes that choose the class; they are not used again", "Samples N0", step=100
+    )
+    n: int = parameter(
+        100_000,
+        "votes that bound the probability of the class; where sampling is adaptive, the most of "
+        "them",
+        "Samples N",
+        step=10_000,
+    )
+    alpha: float = parameter(
+        0.001,
+        "probability, at most, that a certificate is wrong",
+        "Failure probability alpha",
+        step=0.001,
+    )
+    bound: Bound = parameter(
+        Bound.ONE_SIDED,
+        "one-sided: a lower bound on the probability of the class; two-sided: also an upper bound "
+        "on that of the runner-up, alpha/2 each, better where many classes share the rest",
+        choices=_BOUNDS,
+        brief=True,
+    )
     stop: StopRule | None = None
-    seed: int = parameter(0, "run seed")
+    seed: int = parameter(0, "same seed, machine and batch size: same votes")
 
     @classmethod
     def of(cls, budget: Self | None = None, **numbers: Unpack[BudgetNumbers]) -> Self:

@@ -161,7 +161,7 @@ def test_compare(page: Page, url: str) -> None:
     before = sidebar.get_by_test_id("stCode").all_inner_texts()
     more = expand(page, "More settings")
     shows(more, "Failure probability alpha", 0.001)
-    shows(more, "N0", 100)
+    shows(more, "Samples N0", 100)
     shows(more, "Bound", "one-sided")
     shows(more, "Images of", "test")
     shows(more, "Seed", 0)

@@ -14,6 +14,7 @@ from ddrs_core.dashboard.common.model_choice import (
     fitting_models,
     start_sigma,
 )
+from ddrs_core.dashboard.common.parameter_input import show_parameter
 from ddrs_core.dashboard.common.source_form import (
     pick_dataset,
     pick_device,
@@ -32,6 +33,7 @@ from ddrs_core.errors import (
     require_number,
 )
 from ddrs_core.models import ModelCard, check_fit, get_card
+from ddrs_core.parameters import parameters_of
 from ddrs_core.runs.certify.config import CertifyConfig, Method, open_plan
 from ddrs_core.smoothing import (
     DEFAULT_PRESET,
@@ -138,8 +140,8 @@ def read_form() -> list[CertifyConfig]:
         method=Method.FIXED,
         sigma=1.0,
         budget=CertificationBudget(
-            n0=require_count("N0", get("n0")),
-            n=require_count("N", get("n")),
+            n0=get("n0"),
+            n=get("n"),
             alpha=get("alpha"),
             bound=Bound(get("bound")),
             stop=StopAtRadii() if get("adaptive") else None,
@@ -220,14 +222,13 @@ def _strategy(start: float) -> StrategyConfig:
 
 
 def _pick_more() -> None:
-    number("alpha", float, "Failure probability alpha", "Of each certificate.")
-    number("n0", int, "N0", "Votes that choose the class; they are not used again.")
-    show_widget(st.selectbox, key("bound"), "Bound", [b.value for b in Bound])
+    budget = parameters_of(CertificationBudget)
+    for name in ("alpha", "n0", "bound", "seed"):
+        show_parameter(key(name), budget[name])
     splits = list(get_dataset_info(get("dataset")).splits)
     if get("split") not in splits and "test" in splits:
         put("split", "test")
     show_widget(st.selectbox, key("split"), "Images of", splits)
-    number("seed", int, "Seed", "Same seed, machine and batch size: same votes.")
     pick_device(key("device"))
 
 

@@ -21,7 +21,7 @@ from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.models import get_card
 from ddrs_core.parameters import parameters_of, values_of
-from ddrs_core.smoothing import STRATEGIES, Bound, get_preset, list_presets
+from ddrs_core.smoothing import STRATEGIES, Bound, CertificationBudget, get_preset, list_presets
 
 
 def seed_widgets(view: ExplorerView) -> None:
@@ -113,53 +113,10 @@ def pick_strategy() -> None:
 
 
 def _budget_form() -> None:
-    show_widget(
-        st.number_input,
-        keys.N,
-        "Samples N",
-        10,
-        MAX_N,
-        step=10_000,
-        format="%d",
-        help="Votes that bound the probability of the class. More can prove a larger radius.",
-    )
-    show_widget(
-        st.number_input,
-        keys.N0,
-        "Samples N0",
-        1,
-        100_000,
-        step=100,
-        format="%d",
-        help="Votes that choose the class; they are not used again.",
-    )
-    show_widget(
-        st.number_input,
-        keys.ALPHA,
-        "Failure probability alpha",
-        1e-9,
-        0.499,
-        step=0.001,
-        format="%.4g",
-        help="Probability, at most, that the certificate is wrong.",
-    )
-    show_widget(
-        st.selectbox,
-        keys.BOUND,
-        "Bound",
-        [b.value for b in Bound],
-        help="one-sided: a lower bound on the class's probability p_A. two-sided: also an upper "
-        "bound on the runner-up, alpha/2 each; better where many classes share the rest.",
-    )
-    show_widget(
-        st.number_input,
-        keys.SEED,
-        "Seed",
-        0,
-        MAX_SEED,
-        step=1,
-        help="Same seed, machine and batch size: same votes.",
-    )
+    largest = {"n": MAX_N, "n0": MAX_N, "seed": MAX_SEED}
+    for name, described in parameters_of(CertificationBudget).items():
+        limited = replace(described, low=0, high=largest[name]) if name in largest else described
+        show_parameter(keys.EXPLORER + name, limited)
 
 
 def _parameter_form() -> None:

@@ -1,6 +1,7 @@
 """Names in the session state and in the URL."""
 
-# widgets of the explorer
+# widgets of the explorer; numbers of its budget follow the prefix
+EXPLORER = "explorer_"
 DATASET = "explorer_dataset"
 MODEL = "explorer_model"
 DEVICE = "explorer_device"
@@ -11,11 +12,11 @@ LABEL = "explorer_label"
 PRESET = "explorer_preset"
 STRATEGY = "explorer_strategy"
 SIGMA_0 = "explorer_sigma_0"
-SEED = "explorer_seed"
-N = "explorer_n"
-N0 = "explorer_n0"
-ALPHA = "explorer_alpha"
-BOUND = "explorer_bound"
+SEED = EXPLORER + "seed"
+N = EXPLORER + "n"
+N0 = EXPLORER + "n0"
+ALPHA = EXPLORER + "alpha"
+BOUND = EXPLORER + "bound"
 PACE = "explorer_pace"
 SHOWN = "explorer_shown_step"
 PARAMETER = "explorer_parameter_"  # + name of the configuration's field
