@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
 from ddrs_core.dashboard.compare.board import show_live_comparison
@@ -20,19 +18,16 @@ from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.errors import DDRSError
 
-_STYLE = Path(__file__).resolve().parents[1] / "assets" / "compare.css"
-
 
 def main() -> None:
     """Draw the page; what ticks lives in fragments without any widget."""
-    st.html(_STYLE)
     enter_compare()
     with st.sidebar:
         show_form()
     st.title("Certify & compare", anchor=False)
     show_lead(
         "Certify many images, and see side by side what fixed and data-dependent noise can "
-        "prove. Bring logs of other programs; a link shares the view."
+        "prove. Import logs of other programs; the link restores the view."
     )
     show_comparison()
 

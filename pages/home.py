@@ -50,9 +50,8 @@ def main() -> None:
     st.title("Data-dependent randomized smoothing", anchor=False)
     show_lead(
         "A classifier that votes over Gaussian noise keeps its answer within a radius that can "
-        "be certified. Choosing the noise for each image can make that radius larger, and makes "
-        "what it guarantees weaker, unless a memory of certified balls is kept. Watch it "
-        "happen."
+        "be certified. Choosing the noise for each image can make that radius larger, but weakens "
+        "its guarantee, unless a memory of certified balls is used. Watch how this works."
     )
     for column, (title, icon, text) in zip(st.columns(len(_USES)), _USES, strict=True):
         with column.container(border=True, height="stretch"):

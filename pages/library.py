@@ -1,4 +1,4 @@
-"""The library: the data sets and models at hand, and how to add more."""
+"""The library: the available data sets and models, and how to add more."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def main() -> None:
     """Draw the page."""
     st.title("Library", anchor=False)
     show_lead(
-        "The data sets and models at hand. Bring your own: checkpoints of Cohen et al., "
-        "SmoothAdv, MACER, the paper's authors or plain ones, folders of pictures, parquet "
+        "The available data sets and models. Add your own: checkpoints of Cohen et al., "
+        "SmoothAdv, MACER, the paper's authors or plain ones, folders of images, parquet "
         "files."
     )
     added = st.session_state.pop("library_added", "")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
 from ddrs_core.dashboard.components.render import show_lead
@@ -17,16 +15,13 @@ from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal, show_error
 from ddrs_core.errors import DDRSError
 
-_STYLE = Path(__file__).resolve().parents[1] / "assets" / "memory.css"
-
 
 def main() -> None:
     """Draw the page; what ticks lives in fragments without any widget."""
-    st.html(_STYLE)
     st.title("Memory", anchor=False)
     show_lead(
         "The paper's classifier is sound because it remembers: stored balls never overlap a "
-        "ball of another class. Look into a bank, and watch balls meet."
+        "ball of another class. Look into a bank, and watch how balls meet."
     )
     try:
         enter_memory()

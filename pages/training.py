@@ -46,7 +46,7 @@ def show_training() -> None:
     st.title("Training", anchor=False)
     show_lead(
         "Smoothing needs a network that was trained under noise. Choose how in the sidebar, "
-        "watch it learn, see every image find a noise level of its own, and use the result in "
+        "watch it learn, see every image find its own noise level, and use the result in "
         "the explorer."
     )
     try:

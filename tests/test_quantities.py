@@ -118,11 +118,21 @@ def _bare_counts(source: str) -> Iterator[str]:
                 yield f"line {value.lineno}: {{{expression}}}{str(after.value)[:40]}"
 
 
+def _bare_counts_of_template(source: str) -> Iterator[str]:
+    """The same in a template: ``{{ count }} images``."""
+    for expression, after in re.findall(r"\{\{-?(.*?)-?\}\}([^{]*)", source):
+        known = re.search(r"\| (counted|noun)\(|%|\.[1-9]f", expression)
+        if not known and _COUNT_AND_NOUN.match(after) and not _NO_COUNT.search(expression):
+            yield f"{{{{{expression}}}}}{after[:40]}"
+
+
 def test_no_text_puts_a_count_before_a_plural_by_hand() -> None:
     """Else it says "1 images" some day: ``counted`` and ``noun`` know better."""
     package = Path(ddrs_core.__file__).parent
     files = [*package.rglob("*.py"), *(package.parent / "pages").glob("*.py")]
     found = [f"{path}: {text}" for path in files for text in _bare_counts(path.read_text("utf-8"))]
+    for path in package.rglob("*.html"):
+        found += [f"{path}: {text}" for text in _bare_counts_of_template(path.read_text("utf-8"))]
     assert not found, "\n".join(found)
 
 
@@ -130,3 +140,5 @@ def test_the_search_for_plurals_sees_them() -> None:
     assert list(_bare_counts("f'{count:,} noisy copies at {sigma:g}'"))
     assert list(_bare_counts("f'<b>{len(jobs)}</b> jobs of other visitors'"))
     assert not list(_bare_counts("f'{counted(count, \"noisy copy\")} at {sigma:g}'"))
+    assert list(_bare_counts_of_template("<b>{{ count | number(',') }}</b> noisy copies"))
+    assert not list(_bare_counts_of_template("{{ count | counted('noisy copy') }} of images"))

@@ -116,7 +116,7 @@ def test_a_run_from_its_start_to_the_explorer(page: Page, browser: Browser, serv
     expect(progress(page)).to_contain_text(f"stopped · epoch {stopped}")
     button(page, "Resume").click()
     expect(progress(page)).to_contain_text("finished")
-    expect(page.get_by_text(re.compile("every noisy copy judged alone"))).to_be_visible()
+    expect(page.get_by_text(re.compile("each noisy copy classified alone"))).to_be_visible()
     name = page.get_by_label("Name of the model")
     expect(name).to_have_value(f"{NAME}-2")  # a model of that name comes with the program
     name.fill("mine-0.25")

@@ -1,4 +1,4 @@
-"""One image of a comparison: its picture, what A and B say of it, and the way to the explorer."""
+"""One image of a comparison: its picture, the answers of A and B, and links to the explorer."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def show_image(image: int | None, a: ResultSet, b: ResultSet) -> None:
         )
     elif not links:
         st.caption(
-            "The explorer cannot open it: the model of these results is not at hand, or the log "
-            "does not name it."
+            "The explorer cannot open it: the model of these results is not available, "
+            "or the log does not name it."
         )
 
 
@@ -84,7 +84,7 @@ def explorer_query(
 
 
 def _dataset(a: ResultSet, b: ResultSet) -> Dataset | None:
-    """The images, as far as a set names them and they are at hand."""
+    """The images, where a set names them and they are available."""
     named = next((s for s in (a, b) if s.dataset is not None), None)
     if named is None or named.dataset is None:
         return None
@@ -104,7 +104,7 @@ def _picture(dataset: Dataset | None, image: int, row: ResultRow | None) -> dict
 
 
 def answer_text(row: ResultRow, classes: tuple[str, ...]) -> str:
-    """What a set says of an image."""
+    """The answer of a set to an image."""
     if row.failure:
         return f"could not be read, and counts as not certified: {row.failure}"
     if row.abstained:

@@ -24,10 +24,10 @@ from ddrs_core.runs.results.tables import Table, paired_table
 _EXPLAINED = (
     "Each image is its own control, so smaller differences can be told from chance than between "
     "two rows of the table above. gained: images that A certifies at r and B does not; lost: the "
-    "other way round. interval: 95 %, over the choice of images (Tango 1998; for ACR a bootstrap, "
-    "where at least ten images differ and neither average is a floor, since a floor lies lower the "
-    "larger sigma is). McNemar p: how likely such gains and losses are if both "
-    "are equally good. A certifies more, or less, only where interval and p agree on it."
+    "reverse. interval: 95 %, over the choice of images (Tango 1998; for ACR a bootstrap, where at "
+    "least ten images differ and neither average is a lower bound, since such a bound is looser "
+    "for larger sigma). McNemar p: how likely such gains and losses are if both are equally good. "
+    "A certifies more, or less, only where interval and p agree."
 )
 
 _LAST = 10**7  # no image has a larger number

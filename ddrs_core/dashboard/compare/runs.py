@@ -152,7 +152,7 @@ def _steer(run: RunRecord) -> None:
             disabled=run.wanted is not None,
             on_click=_ask,
             args=(pause_run, run.id),
-            help="Its process ends within about a second; Resume goes on where it was.",
+            help="Its process ends within about a second; Resume continues where it was.",
         )
     elif run.state.can_resume:
         st.button(

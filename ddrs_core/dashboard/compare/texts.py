@@ -1,4 +1,4 @@
-"""What the comparison page says in words and tables, as HTML."""
+"""The sentences and tables of the comparison page."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def cached_table(key: tuple[object, ...], _sets: Sequence[ResultSet]) -> Table:
 
 
 def version_of(*sets: ResultSet) -> tuple[object, ...]:
-    """What tells sets from the same sets with more rows."""
+    """Changes when rows are added to the sets; a cache key."""
     return tuple((s.id, s.title, len(s.rows)) for s in sets)
 
 
@@ -50,28 +50,29 @@ def table_note(table: Table, sets: Sequence[ResultSet]) -> str:
     notes = [
         "ACR: average certified radius, rounded down, where wrong answers and abstentions count as "
         "0",
-        "clean: share whose most frequent class is right, proved or not (– where votes are not "
-        "recorded)",
+        "clean: share of images whose most frequent class is correct, certified or not (– where "
+        "votes are not recorded)",
         "abstained: no class could be certified",
-        "guarantee: what the radii are worth",
+        "guarantee: what a radius holds for",
     ]
     if any(s.failed for s in sets):
         notes.append("not readable: counted as not certified, not as abstentions")
     if any(s.acr_is_floor for s in sets):
-        notes.append("≥: sampling stopped once the table was settled, so the ACR is a floor")
+        notes.append("≥: sampling stopped early, so the ACR is a lower bound")
     bold = "Bold: best by more than chance (95 % paired interval and McNemar's test)"
     if len(sets) > 1:
-        notes.append(bold if table.bold else "No figure is best by more than chance: none is bold")
+        notes.append(bold if table.bold else "No value is bold: none is best by more than chance")
     return ". ".join(notes) + "."
 
 
 def floor_note(sets: Sequence[ResultSet]) -> str:
-    """What is special about the curves of adaptive runs."""
+    """Why the curves of adaptive runs have steps."""
     if not any(s.acr_is_floor for s in sets):
         return ""
     return (
-        "Adaptive runs stop voting on an image once it is settled which of some radii (usually 0, "
-        "0.25, 0.5, ...) it reaches: in between, their curves are a floor, which makes the steps."
+        "Adaptive runs stop sampling an image once it is clear which of a few radii (usually 0, "
+        "0.25, 0.5, ...) it reaches. Between these radii their curves are lower bounds, hence the "
+        "steps."
     )
 
 
@@ -95,13 +96,13 @@ def sets_html(sets: Sequence[ResultSet]) -> Markup:
 
 
 def warnings_html(sets: Sequence[ResultSet], sentences: Sequence[str]) -> Markup:
-    """What stands in the way of comparing, and what could not be shown."""
+    """Why the sets are not fully comparable, and what could not be shown."""
     found = mismatches(sets) if len(sets) > 1 else ()
     return render("compare/warnings.html", missing=sentences, mismatches=found)
 
 
 def verdict_html(a: ResultSet, b: ResultSet, found: PairedComparison) -> Markup:
-    """The differences in words: where A certifies more, where less, where nobody can tell."""
+    """Where A certifies more, where less, and where the difference may be chance."""
     acr = found.acr
     if acr is not None and (acr.verdict not in ("more", "less") or acr.low is None):
         acr = None
@@ -128,7 +129,7 @@ def _noise(s: ResultSet) -> str:
     if s.data_dependent_training:
         training += " with data-dependent sigma"
     at = "" if s.sigma is None else f" {s.sigma:g}"
-    own = f"its own sigma for every image, from{at}"
+    own = f"one sigma per image, from{at}"
     noise = {
         "fixed": f"fixed sigma{at}",
         "ds": own,

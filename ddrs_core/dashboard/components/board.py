@@ -1,6 +1,6 @@
 """A board: figures and texts that are updated in place, several times a second, as one element.
 
-``st.plotly_chart`` builds its chart anew on every change, and every element of a ticking fragment
+``st.plotly_chart`` rebuilds its chart on every change, and every element of a ticking fragment
 is drawn again by the browser. A board is a single component: it calls ``Plotly.react`` on the
 figures that it has, so zoom and hover survive, and touches only the texts that changed.
 plotly.js is served from ``assets/vendor``; nothing is loaded from elsewhere.

@@ -129,7 +129,7 @@ def _show_actions(context: BankContext) -> None:
             "application/zip",
             width="stretch",
             on_click="ignore",
-            help="With all images; `memory import` settles it anew somewhere else.",
+            help="With all images; `memory import` settles it again elsewhere.",
         )
         given = st.file_uploader("Open a file of a bank", type=["zip"], key=keys.MEMORY_UPLOAD)
         st.button(

@@ -69,7 +69,7 @@ class Query:
     """An image that the bank is asked about."""
 
     x: Tensor  # [C, H, W]
-    index: int | None  # None: it has been moved, and is no image of the data set any more
+    index: int | None  # None: it has been moved, so it is not in the data set
     moved: float  # l2 distance from the image of the data set
     title: str
 

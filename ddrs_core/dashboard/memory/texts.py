@@ -1,4 +1,4 @@
-"""What the memory page says in words, as HTML."""
+"""The sentences of the memory page."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def settlement_text(s: Settlement, names: Sequence[str]) -> str:
     if s.outcome is Outcome.ENLARGED:
         return (
             f"Enlarged: the query lies in {other} of its own class, {held} below its surface, "
-            f"which is more than the {round_down(s.claimed_radius)} that it proved itself."
+            f"which is more than its own certificate proves ({round_down(s.claimed_radius)})."
         )
     return (
         f"Rescued: nothing could be certified, but the query lies in {other}, {held} below its "
@@ -65,7 +65,7 @@ def place_text(inside: Sequence[Part], nearest: Sequence[Part], names: Sequence[
         return "The bank is empty: the query lies in no ball."
     part = nearest[0]
     return (
-        f"Outside of all balls. The nearest is ball {part.ball.id} of "
+        f"Outside all balls. The nearest is ball {part.ball.id} of "
         f"{class_title(part.ball.prediction, names)}: its surface is {part.slack:.3f} away."
     )
 
@@ -81,31 +81,30 @@ def claim_text(certificate: Certificate, names: Sequence[str]) -> str:
 
 
 def confidence_text(known: BankConfidence) -> str:
-    """What all certificates of a bank are worth together."""
+    """The joint guarantee of all certificates of a bank."""
     tried = f", {known.tried:,} more were tried and not stored" if known.tried else ""
     said = (
-        f"{counted(known.settled, 'settled certificate')}{tried}: each may be wrong with "
-        "its own "
-        "small probability alpha. All of them hold, and so do those that were chosen to be stored, "
-        f"except with a probability of at most {known.failure:.3g} (the sum of the alphas); the "
-        f"number of wrong balls to be expected is at most {known.expected_wrong:.3g}. What was "
-        "tried elsewhere before it came here is not counted."
+        f"{counted(known.settled, 'settled certificate')}{tried}: each may be wrong with its own "
+        "small probability alpha. All of them hold, and so do those selected for storing, except "
+        f"with a probability of at most {known.failure:.3g} (the sum of the alphas); the expected "
+        f"number of wrong balls is at most {known.expected_wrong:.3g}. Attempts outside this bank "
+        "are not counted."
     )
     if known.next_alpha == 0:
-        return said + " The bank's budget is used up: no further certificate is taken."
+        return said + " The bank's budget is used up: it accepts no further certificate."
     if known.next_alpha is not None:
         return said + f" The next certificate may spend {known.next_alpha:.3g}."
     return said
 
 
 def charge_text(known: BankConfidence, alpha: float, count: int = 1) -> str:
-    """What the next certificates cost, whatever becomes of them."""
+    """What the next certificates cost, stored or not."""
     made = known.settled + known.tried
     most = counted(count, "certificate")
     what = "Each certificate is" if count == 1 else f"A search makes up to {most},"
     return (
-        f"{what} charged to your copy of the bank, stored or not (alpha {alpha:.3g} each). All of "
-        f"the {made:,} so far hold but for a probability of at most {known.failure:.3g}."
+        f"{what} charged to your copy of the bank, stored or not (alpha {alpha:.3g} each). The "
+        f"{made:,} so far all hold, except with a probability of at most {known.failure:.3g}."
     )
 
 

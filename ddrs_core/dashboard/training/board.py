@@ -45,7 +45,7 @@ def watch(shown: Shown, chosen: int | None) -> None:
 
 
 def _pace(shown: Shown) -> float | None:
-    """Seconds from one look at the run to the next; None where nothing can change any more."""
+    """Seconds from one look at the run to the next; None where nothing can change."""
     if shown.run is None or not (shown.run.state.is_moving or shown.run.state.can_resume):
         return None
     return _TICK_SECONDS if shown.run.state.is_moving else _IDLE_SECONDS
@@ -72,9 +72,8 @@ def _show_board(shown: Shown, chosen: int | None) -> None:
         texts |= sigma_texts(shown, at)
     else:
         texts["sigma-note"] = (
-            f"There is no histogram: all training images get the same noise, sigma = "
-            f"{shown.sigma:g}. With data-dependent sigma every image has one of its own, and here "
-            "you would see them move."
+            f"All training images get the same noise, sigma = {shown.sigma:g}. With data-dependent "
+            "sigma every image has its own, and their histogram is shown here."
         )
     board = _WITH_SIGMAS if shown.data_dependent else _PLAIN
     board.show(key=f"board_{shown.key}", name=shown.name, figures=figures, texts=texts)

@@ -21,9 +21,9 @@ from ddrs_core.store import RunRecord, RunState
 from ddrs_core.training import EpochSummary
 
 _WHY = (
-    "Images near a boundary of the classifier want little noise, since more would drown them; "
-    "images far from any can take more, which certifies a larger radius. No label is used, so an "
-    "image may also climb to where all noise looks like one class to the network."
+    "Images near a decision boundary need little noise, since more would hide them; images far "
+    "from one tolerate more, which certifies a larger radius. No label is used, so the sigma of an "
+    "image may also rise to where the network assigns all noise to one class."
 )
 
 
@@ -106,9 +106,9 @@ def _card(shown: Shown) -> ModelCard | None:
 def sigma_texts(shown: Shown, at: EpochSummary | None) -> dict[str, str]:
     """What is said about the sigmas after one epoch, and the images that moved most."""
     note = (
-        "Each training image has a noise level of its own, which starts at sigma_0 (dotted). Above "
-        "the histogram, below all epochs as rows: the fuller the colour, the more images; the line "
-        "is the median."
+        "Each training image has its own noise level, which starts at sigma_0 (dotted). Above: the "
+        "histogram. Below: one row per epoch, darker where there are more images; the line is the "
+        "median."
     )
     if at is None or at.sigma is None:
         return {
