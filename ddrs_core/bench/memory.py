@@ -162,7 +162,7 @@ def _measure(
 def _by_brute_force(
     stored: list[Ball], images: Levels, x: NDArray[np.float32], certificate: Certificate
 ) -> Settlement:
-    """Settle against all balls; no abstention is among the images, so serials are places + 1."""
+    """Settle against all balls; no abstention is among the images, so serials are positions + 1."""
     near = []
     for first in range(0, len(stored), _CHUNK):
         some = stored[first : first + _CHUNK]

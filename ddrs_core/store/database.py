@@ -11,7 +11,7 @@ from sqlalchemy.sql import ColumnElement
 
 from ddrs_core.store.engine import check_intact, writing
 from ddrs_core.store.errors import translate_db_errors
-from ddrs_core.store.url import shown_address
+from ddrs_core.store.url import describe_url
 
 
 class Database:
@@ -23,31 +23,31 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._place = shown_address(engine.url)
+        self._title = describe_url(engine.url)
 
     @property
     def url(self) -> str:
-        """The address of the database, password included."""
+        """The URL of the database, password included."""
         return self._engine.url.render_as_string(hide_password=False)
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        with translate_db_errors(self._place), self._engine.connect() as connection:
+        with translate_db_errors(self._title), self._engine.connect() as connection:
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         """A transaction: all of it is kept, or nothing."""
-        with translate_db_errors(self._place), writing(self._engine) as connection:
+        with translate_db_errors(self._title), writing(self._engine) as connection:
             yield connection
 
     def check_intact(self) -> None:
-        """Look for damage before a long work begins to write, see :func:`~engines.check_intact`.
+        """Look for damage before a long work begins to write, see ``engine.check_intact``.
 
         Raises:
             UnavailableError: if the file was damaged.
         """
-        with translate_db_errors(self._place):
+        with translate_db_errors(self._title):
             check_intact(self._engine)
 
     def _now(self) -> ColumnElement[float]:

@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import Pool
 
 from ddrs_core.store.errors import BUSY_SECONDS, DAMAGED, UnavailableError
-from ddrs_core.store.url import database_file, shown_address
+from ddrs_core.store.url import database_file, describe_url
 
 _CONNECT_SECONDS = 5  # until a server counts as out of reach
 _BEGIN = "ddrs_begin"  # how a transaction of a connection begins
@@ -54,36 +54,28 @@ def check_intact(engine: Engine) -> None:
     with engine.connect() as connection:
         said = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
     if said != "ok":
-        raise UnavailableError(f"{shown_address(engine.url)} {DAMAGED}")
+        raise UnavailableError(f"{describe_url(engine.url)} {DAMAGED}")
 
 
 def _create(url: URL) -> Engine:
-    serializer = partial(json.dumps, allow_nan=False)  # NaN is not JSON
-    if database_file(url) is None:
-        milliseconds = int(BUSY_SECONDS * 1000)
-        return create_engine(
-            url,
-            pool_pre_ping=True,
-            pool_size=5,
-            max_overflow=15,
-            json_serializer=serializer,
-            pool_timeout=BUSY_SECONDS,
-            connect_args={
-                "connect_timeout": _CONNECT_SECONDS,
-                "application_name": "ddrs",
-                "options": f"-c lock_timeout={milliseconds}",
-            },
-        )
+    is_file = database_file(url) is not None
+    for_server = {
+        "connect_timeout": _CONNECT_SECONDS,
+        "application_name": "ddrs",
+        "options": f"-c lock_timeout={int(BUSY_SECONDS * 1000)}",
+    }
     engine = create_engine(
         url,
+        pool_pre_ping=not is_file,
         pool_size=5,
         max_overflow=15,
-        json_serializer=serializer,
+        json_serializer=partial(json.dumps, allow_nan=False),  # NaN is not JSON
         pool_timeout=BUSY_SECONDS,
-        connect_args={"timeout": BUSY_SECONDS},
+        connect_args={"timeout": BUSY_SECONDS} if is_file else for_server,
     )
-    event.listen(engine, "connect", _set_up_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
+    if is_file:
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong with a database, in the user's words."""
+"""What can go wrong with a database, as messages for users."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class AlreadyStoredError(StoreError):
 
 
 @contextmanager
-def translate_db_errors(place: str) -> Iterator[None]:
-    """Turn what a driver raises into a message; ``place`` begins it.
+def translate_db_errors(database: str) -> Iterator[None]:
+    """Turn what a driver raises into a message that begins with ``database``.
 
     Raises:
         UnavailableError: instead of any error of SQLAlchemy, its drivers or the file system.
@@ -50,12 +50,12 @@ def translate_db_errors(place: str) -> Iterator[None]:
     try:
         yield
     except (Timeout, PoolTimeoutError):
-        raise UnavailableError(f"{place} {_BUSY}") from None
+        raise UnavailableError(f"{database} {_BUSY}") from None
     except SQLAlchemyError as error:
-        raise UnavailableError(f"{place} {_complaint(error)}") from None
+        raise UnavailableError(f"{database} {_complaint(error)}") from None
     except OSError as error:
         raise UnavailableError(
-            f"{place} cannot be used: {error.strerror or error}. {_PERMIT}"
+            f"{database} cannot be used: {error.strerror or error}. {_PERMIT}"
         ) from None
 
 

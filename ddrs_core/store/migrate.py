@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from ddrs_core.store.engine import check_intact, writing
 from ddrs_core.store.errors import BUSY_SECONDS, NewerDatabaseError, StoreError
 from ddrs_core.store.schema import metadata
-from ddrs_core.store.url import database_file, shown_address
+from ddrs_core.store.url import database_file, describe_url
 
 NEWEST = "0006"  # revision that tables.py describes
 VERSION_TABLE = "ddrs_version"  # others who use Alembic may have tables in the same database
@@ -73,7 +73,7 @@ def _upgrade(connection: Connection) -> None:
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", "ddrs_core.store:migrations")
     config.set_main_option("path_separator", "os")
-    version, place = _version(connection), shown_address(connection.engine.url)
+    version, place = _version(connection), describe_url(connection.engine.url)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if version is not None and version not in known:
         raise NewerDatabaseError(

@@ -12,7 +12,7 @@ from ddrs_core.store.migrate import bring_up_to_date
 from ddrs_core.store.run_banks import RunBankStore
 from ddrs_core.store.runs import RunStore
 from ddrs_core.store.uploads import UploadStore
-from ddrs_core.store.url import database_file, default_address, parse_address, shown_address
+from ddrs_core.store.url import database_file, default_url, describe_url, parse_url
 
 _ready: set[Engine] = set()  # whose tables this process knows to be up to date
 
@@ -37,8 +37,8 @@ def open_store(url: str | None = None) -> Store:
         UnavailableError: if the database cannot be reached, read or written, or is damaged.
         NewerDatabaseError: if a newer version of the program made it.
     """
-    address = default_address() if url is None else parse_address(url)
-    with translate_db_errors(shown_address(address)):
+    address = default_url() if url is None else parse_url(url)
+    with translate_db_errors(describe_url(address)):
         engine, file = engine_for(address), database_file(address)
         if file is not None and not file.exists():  # or no longer: somebody has removed it
             engine.dispose()

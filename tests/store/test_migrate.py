@@ -37,7 +37,7 @@ from ddrs_core.store import (
     store as store_module,
 )
 from ddrs_core.store.schema import metadata
-from ddrs_core.store.url import parse_address
+from ddrs_core.store.url import parse_url
 from tests.store.conftest import certificate, new_database
 
 FORK = multiprocessing.get_context("fork")
@@ -82,7 +82,7 @@ def test_an_older_database_is_brought_up_to_date_and_keeps_what_it_holds(url: st
     config.set_main_option("script_location", "ddrs_core.store:migrations")
     config.set_main_option("path_separator", "os")
     row = {"content": zlib.compress(b"a log"), "size": 5, "created": 1.0}
-    with engines.writing(engines.engine_for(parse_address(url))) as connection:
+    with engines.writing(engines.engine_for(parse_url(url))) as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "0002")
         columns = "id, owner, title, created, size, content"
@@ -106,7 +106,7 @@ def test_an_interrupted_first_opening_leaves_nothing_behind(
         patch.setattr(schema, "_upgrade", create_and_die)
         with pytest.raises(KeyboardInterrupt):
             open_store(url)
-    with engines.engine_for(parse_address(url)).connect() as connection:
+    with engines.engine_for(parse_url(url)).connect() as connection:
         assert inspect(connection).get_table_names() == []
     new_run(open_store(url))
 
@@ -183,7 +183,7 @@ def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
 
 
 def forget_unopened(url: str) -> None:
-    engine = engines._engines.pop(parse_address(url))
+    engine = engines._engines.pop(parse_url(url))
     engine.dispose()
     store_module._ready.discard(engine)
 
@@ -191,7 +191,7 @@ def forget_unopened(url: str) -> None:
 def test_tables_of_other_programs_are_left_alone(url: str) -> None:
     if url.startswith("sqlite"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir()
-    engine = create_engine(parse_address(url))
+    engine = create_engine(parse_url(url))
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE runs (mine INTEGER)"))
         connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32))"))

@@ -8,7 +8,7 @@ import pytest
 
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.store import database_url, open_store
-from ddrs_core.store.url import parse_address, shown_address
+from ddrs_core.store.url import describe_url, parse_url
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +63,6 @@ def test_anything_else_is_refused(address: str) -> None:
 
 
 def test_a_password_is_never_shown() -> None:
-    shown = shown_address(parse_address("postgresql://me:secret@example.org/ddrs"))
+    shown = describe_url(parse_url("postgresql://me:secret@example.org/ddrs"))
     assert "secret" not in shown
     assert "example.org" in shown

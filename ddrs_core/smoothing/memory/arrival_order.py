@@ -65,7 +65,7 @@ class KnownPointsMemory:
         self._arrived = 0
 
     def add(self, row: int, prediction: int, radius: float) -> Settlement:
-        """Settle the certificate of point ``row`` and keep what comes of it.
+        """Settle the certificate of point ``row`` and store the result.
 
         Raises:
             InvalidParameterError: if class and radius make no sense, or too many were added.
@@ -91,9 +91,9 @@ class KnownPointsMemory:
 
 @dataclass(frozen=True)
 class Arrival:
-    """The ``place``-th certificate to arrive, that of point ``row``, and what became of it."""
+    """The certificate that arrived at ``position``, that of point ``row``, and its outcome."""
 
-    place: int
+    position: int  # 0, 1, ...
     row: int
     settlement: Settlement
 
@@ -113,13 +113,13 @@ def replay(
         order: which point comes first, second, ...; as they stand when omitted.
 
     Yields:
-        One :class:`Arrival` a certificate. A ball's id is the place of its arrival.
+        One :class:`Arrival` a certificate. A ball's id is the position of its arrival.
 
     Raises:
-        InvalidParameterError: if lengths differ, the order is none, or a class and its radius
-            contradict each other.
+        InvalidParameterError: if lengths differ, the order is not complete, or a class and its
+            radius contradict each other.
     """
-    classes, claimed = _check(known, predictions, radii)
+    classes, claimed = check_claims(known, predictions, radii)
     rows = list(range(len(known))) if order is None else [int(row) for row in order]
     if sorted(rows) != list(range(len(known))):
         raise InvalidParameterError(f"An order names each image once, and there are {len(known)}.")
@@ -130,8 +130,8 @@ def _replay(
     known: Distances, predictions: list[int], radii: list[float], order: list[int]
 ) -> Iterator[Arrival]:
     memory = KnownPointsMemory(known)
-    for place, row in enumerate(order):
-        yield Arrival(place, row, memory.add(row, predictions[row], radii[row]))
+    for position, row in enumerate(order):
+        yield Arrival(position, row, memory.add(row, predictions[row], radii[row]))
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def replay_orders(
     Raises:
         InvalidParameterError: if lengths differ, a claim makes no sense or there are no shuffles.
     """
-    classes, claimed = _check(known, predictions, radii)
+    classes, claimed = check_claims(known, predictions, radii)
     shuffles = require_count("shuffles", shuffles, at_most=100_000)
     return _replay_orders(known, classes, claimed, shuffles, seed)
 
@@ -246,9 +246,10 @@ def summarise_orders(results: Sequence[OrderResult]) -> OrderStudy:
     return OrderStudy(len(results), changed, means, tuple(changing), np.ptp(radii, axis=0))
 
 
-def _check(
+def check_claims(
     known: Distances, predictions: Sequence[int], radii: Sequence[float]
 ) -> tuple[list[int], list[float]]:
+    """Classes and radii [m] as plain numbers; raises InvalidParameterError if they cannot be."""
     classes, claimed = [int(c) for c in predictions], [float(r) for r in radii]
     if not len(known) == len(classes) == len(claimed):
         raise InvalidParameterError(

@@ -12,14 +12,13 @@ import torch
 from torch import Tensor
 
 from ddrs_core.errors import InvalidParameterError, MismatchError, require_count
-from ddrs_core.quantities import counted
 from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.certificate import Certificate, Grade
 from ddrs_core.smoothing.classifier import SmoothedClassifier, as_batch
 from ddrs_core.smoothing.confidence import check_sigma
-from ddrs_core.smoothing.memory.arrival_order import Distances, KnownPointsMemory
+from ddrs_core.smoothing.memory.arrival_order import Distances, KnownPointsMemory, check_claims
 from ddrs_core.smoothing.memory.directed_rounding import Distance, sub_downward
-from ddrs_core.smoothing.memory.rules import Ball, Settlement, check_claim, overlap
+from ddrs_core.smoothing.memory.rules import Ball, Settlement, overlap
 from ddrs_core.smoothing.sigma.base import StrategyConfig, choose_sigmas
 from ddrs_core.smoothing.sigma.steps import DEFAULT_BUDGET
 
@@ -28,7 +27,7 @@ from ddrs_core.smoothing.sigma.steps import DEFAULT_BUDGET
 class Pair:
     """Two certified balls of different class."""
 
-    first: int  # their places among the certificates
+    first: int  # their positions among the certificates
     second: int
     distance: Distance
     gap: float  # distance minus both radii, rounded down; negative where the balls overlap
@@ -58,15 +57,10 @@ def find_collisions(
     Raises:
         InvalidParameterError: if lengths differ, or a class and its radius contradict each other.
     """
-    if not len(known) == len(predictions) == len(radii):
-        raise InvalidParameterError(
-            f"Each image needs a class and a radius: there are {counted(len(known), 'image')}, "
-            f"but {len(predictions)} and {len(radii)}."
-        )
-    for prediction, radius in zip(predictions, radii, strict=True):
-        check_claim(int(prediction), float(radius))
-    classes, held = np.asarray(predictions, dtype=np.int64), np.asarray(radii, dtype=np.float64)
-    balls = [Ball(i, int(classes[i]), float(held[i])) for i in range(len(held))]
+    claimed = zip(*check_claims(known, predictions, radii), strict=True)
+    balls = [Ball(i, prediction, radius) for i, (prediction, radius) in enumerate(claimed)]
+    classes = np.array([ball.prediction for ball in balls], dtype=np.int64)
+    held = np.array([ball.radius for ball in balls], dtype=np.float64)
     found = []
     for i in np.flatnonzero(classes >= 0).tolist():
         together = np.nextafter(held[i] + held, np.inf) + within

@@ -1,4 +1,4 @@
-"""Pictures of balls in many dimensions that do not lie: a plane through three points keeps their
+"""Faithful drawings of balls in many dimensions: a plane through three points preserves their
 distances exactly, and cuts every other ball in a circle or not at all.
 """
 

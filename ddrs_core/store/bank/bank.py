@@ -40,8 +40,8 @@ from ddrs_core.store.bank.settle import BankTransaction
 class MemoryBank:
     """A bank of certified balls in the database; see :meth:`open` and :meth:`find`.
 
-    Nothing but an index of the balls is kept in memory, so every process sees the same. Threads may
-    share a bank.
+    Only an index of the balls is held in memory, so every process sees the same. Threads may share
+    a bank.
     """
 
     def __init__(self, store: BankStore, record: BankRecord) -> None:
@@ -156,12 +156,10 @@ class MemoryBank:
         *,
         attempt: str | None = None,
     ) -> list[Settlement]:
-        """The same for many, one after the other, in one transaction: all are stored, or none.
+        """The same for images [C, H, W] and their certificates, in order and in one transaction.
 
         Args:
-            images: [C, H, W] each.
-            certificates: of the images.
-            attempt: key under which :meth:`charge` has charged them.
+            attempt: key under which :meth:`charge` has charged the certificates.
 
         Raises:
             AlreadyStoredError: if the certificates of that attempt have been settled already.
@@ -199,13 +197,11 @@ class MemoryBank:
     ) -> list[Settlement]:
         """The same as part of a larger transaction, such as one that stores a run's certificates.
 
-        The bank is held until that ends; take it before anything else that others may hold.
+        The bank is locked until that ends; lock it before anything else that others may lock.
 
         Args:
             connection: from :meth:`transaction`, of this database.
-            images: [C, H, W] each.
-            certificates: of the images.
-            attempt: as for :meth:`settle_many`.
+            images, certificates, attempt: as for :meth:`settle_many`.
         """
         ready = self._read(images, certificates)
         bank, now = self._store.held(connection, self.id)
@@ -214,12 +210,12 @@ class MemoryBank:
         stored = BallsInDatabase(connection, bank.id, bank.kind.shape, bank.fingerprint)
         settling = BankTransaction(bank, stored, now, charged=attempt is not None)
         found = [settling.settle(x, c) for x, c in zip(ready, certificates, strict=True)]
-        self._store.keep(connection, settling)
+        self._store.save(connection, settling)
         return found
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A transaction of the bank's database that may write: all of it is kept, or nothing."""
+        """A transaction of the bank's database that may write: all of it is stored, or nothing."""
         with self._store.writing() as connection:
             yield connection
 

@@ -146,7 +146,7 @@ def import_bank(
     bank = imported.bank
     with store.writing() as connection:
         store.insert_bank(connection, bank)
-        store.keep(connection, settling)
+        store.save(connection, settling)
     return replace(imported, bank=store.bank(bank.id))
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, RowMapping, Select, delete, insert, literal, select
 from sqlalchemy import update as update_rows
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql import ColumnElement
 
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.smoothing import Certificate
@@ -44,19 +45,18 @@ def new_bank(name: str, owner: str, kind: BankKind, budget: AlphaBudget) -> Bank
     Raises:
         InvalidParameterError: if name, kind or budget make no sense.
     """
-    tallies = dict.fromkeys(TALLIES, 0)
     return BankRecord(
-        secrets.token_hex(8),
-        check_name(name),
-        owner,
-        0.0,
-        kind.check(),
-        budget.check(),
-        0,
-        0,
-        0.0,
-        tallies,
-        GENESIS,
+        id=secrets.token_hex(8),
+        name=check_name(name),
+        owner=owner,
+        created=0.0,
+        kind=kind.check(),
+        budget=budget.check(),
+        settled=0,
+        stored=0,
+        alpha_sum=0.0,
+        tallies=dict.fromkeys(TALLIES, 0),
+        fingerprint=GENESIS,
     )
 
 
@@ -73,11 +73,7 @@ class BankStore(Database):
 
     def banks(self, owner: str | None = None) -> list[BankRecord]:
         """All banks, or those of one owner, newest first."""
-        chosen = select(banks).order_by(banks.c.created.desc(), banks.c.id)
-        if owner is not None:
-            chosen = chosen.where(banks.c.owner == owner)
-        with self.reading() as connection:
-            return [bank_record(row) for row in connection.execute(chosen).mappings()]
+        return self._selected(*_owned_by(owner))
 
     def bank(self, bank_id: str) -> BankRecord:
         """The bank of that id.
@@ -95,11 +91,8 @@ class BankStore(Database):
             UnknownEntryError: if there is none.
             InvalidParameterError: if several owners have banks of that name.
         """
-        chosen = select(banks).where((banks.c.id == name_or_id) | (banks.c.name == name_or_id))
-        if owner is not None:
-            chosen = chosen.where(banks.c.owner == owner)
-        with self.reading() as connection:
-            found = [bank_record(row) for row in connection.execute(chosen).mappings()]
+        is_meant = (banks.c.id == name_or_id) | (banks.c.name == name_or_id)
+        found = self._selected(is_meant, *_owned_by(owner))
         if not found:
             raise unknown_bank(name_or_id)
         exact = [bank for bank in found if bank.id == name_or_id] or found
@@ -112,10 +105,12 @@ class BankStore(Database):
 
     def named(self, name: str, owner: str) -> BankRecord | None:
         """The bank of that name and owner, if there is one."""
-        chosen = select(banks).where(banks.c.name == name, banks.c.owner == owner)
+        return next(iter(self._selected(banks.c.name == name, banks.c.owner == owner)), None)
+
+    def _selected(self, *conditions: ColumnElement[bool]) -> list[BankRecord]:
+        chosen = select(banks).where(*conditions).order_by(banks.c.created.desc(), banks.c.id)
         with self.reading() as connection:
-            row = connection.execute(chosen).mappings().first()
-        return None if row is None else bank_record(row)
+            return [bank_record(row) for row in connection.execute(chosen).mappings()]
 
     def create(self, bank: BankRecord) -> BankRecord:
         """Store a new bank, or find that another process has just done so."""
@@ -162,7 +157,7 @@ class BankStore(Database):
         row = _find(connection, bank_id, chosen)
         return bank_record(row), float(row["now"])
 
-    def keep(self, connection: Connection, settling: BankTransaction) -> None:
+    def save(self, connection: Connection, settling: BankTransaction) -> None:
         """Store what was settled; the bank must be held. A failure ends the whole transaction."""
         bank = settling.bank
         try:
@@ -287,6 +282,10 @@ def list_banks(url: str | None = None, *, owner: str | None = None) -> list[Bank
     return open_banks(url).banks(owner)
 
 
+def _owned_by(owner: str | None) -> tuple[ColumnElement[bool], ...]:
+    return () if owner is None else (banks.c.owner == owner,)
+
+
 _SAME_BALL = (balls.c.bank_id == ball_images.c.bank_id) & (balls.c.serial == ball_images.c.serial)
 
 
@@ -305,17 +304,7 @@ def _find(connection: Connection, bank_id: str, query: Select[Any]) -> RowMappin
 
 
 def _stored_ball(row: Row[Any]) -> StoredBall:
-    certificate = Certificate.from_dict(json.loads(row.certificate))
-    return StoredBall(
-        row.serial,
-        Outcome(row.outcome),
-        row.prediction,
-        row.radius,
-        row.claimed,
-        row.claimed_radius,
-        row.decided_by,
-        row.alpha,
-        row.digest,
-        row.created,
-        certificate,
-    )
+    values = {field.name: getattr(row, field.name) for field in fields(StoredBall)}
+    values["outcome"] = Outcome(row.outcome)
+    values["certificate"] = Certificate.from_dict(json.loads(row.certificate))
+    return StoredBall(**values)

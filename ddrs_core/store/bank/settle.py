@@ -1,4 +1,4 @@
-"""Settles certificates one after the other; what is new is kept apart until it is stored."""
+"""Settles certificates one after the other; new balls are stored together at the end."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class BankTransaction:
         )
         self._count(settlement, certificate)
         if serial is not None:
-            self._keep(serial, settlement, image, certificate, text)
+            self._record(serial, settlement, image, certificate, text)
         return result
 
     def _near(self, image: BankImage, radius: float) -> Near:
@@ -125,7 +125,7 @@ class BankTransaction:
             tallies={**bank.tallies, name: bank.tallies[name] + 1},
         )
 
-    def _keep(
+    def _record(
         self,
         serial: int,
         settlement: Settlement,
@@ -174,7 +174,7 @@ def certificate_text(certificate: Certificate) -> str:
     Raises:
         InvalidParameterError: if it holds numbers that cannot be stored.
     """
-    to_row(certificate)  # for its complaints
+    to_row(certificate)  # for its messages
     try:
         return json.dumps(
             certificate.to_dict(), allow_nan=False, separators=(",", ":"), default=_plain

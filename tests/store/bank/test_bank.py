@@ -533,9 +533,9 @@ def older_database(url: str, version: str) -> Engine:
     from alembic import command
     from alembic.config import Config
 
-    from ddrs_core.store.url import database_file, parse_address
+    from ddrs_core.store.url import database_file, parse_url
 
-    address = parse_address(url)
+    address = parse_url(url)
     file = database_file(address)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
