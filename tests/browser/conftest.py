@@ -11,14 +11,25 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qsl, urlparse
 
+import psutil
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from ddrs_core.paths import ALLOWED_VARIABLE, HOME_VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_BROWSERS = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
 _ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -29,6 +40,8 @@ _ARGUMENTS = (
     "--disable-sync",
     "--disable-dev-shm-usage",
 )
+
+_NOWHERE = "http://127.0.0.1:9"  # the port "discard": nobody answers
 
 expect.set_options(timeout=60_000)
 
@@ -68,13 +81,84 @@ def start_server(
             time.sleep(0.2)
 
 
+@dataclass(frozen=True)
+class Server:
+    """A running dashboard, and the folder in which it has all of its files."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    folder: Path
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    @property
+    def database(self) -> str:
+        return f"sqlite:///{self.home}/ddrs.sqlite3"
+
+    @property
+    def opened(self) -> Path:
+        """The folder below which visitors may open files."""
+        return self.folder / "opened"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text(errors="replace")
+
+    def end_runs(self) -> None:
+        """Kill what certifies or trains in processes of its own."""
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            with suppress(psutil.Error):
+                if process.cmdline()[1:3] == ["-m", "ddrs_core"]:
+                    process.kill()
+
+
+@contextmanager
+def own_server(folder: Path, environment: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """A dashboard that has all of its files in ``folder``, and no way to the network."""
+    for name in ("opened", "tmp"):
+        (folder / name).mkdir(exist_ok=True)
+    nowhere = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), _NOWHERE)
+    own = {
+        HOME_VARIABLE: str(folder / "home"),
+        ALLOWED_VARIABLE: str(folder / "opened"),
+        "TMPDIR": str(folder / "tmp"),
+        "no_proxy": "127.0.0.1,localhost",
+        "NO_PROXY": "127.0.0.1,localhost",
+        **nowhere,
+    }
+    process, url = start_server(folder, {**own, **(environment or {})})
+    server = Server(process, url, folder)
+    try:
+        yield server
+    finally:
+        server.end_runs()
+        process.terminate()
+        process.wait(20)
+    assert "Traceback" not in server.log
+
+
 @pytest.fixture(scope="session")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One dashboard for all tests of a worker."""
+    with own_server(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared_server: Server) -> Iterator[Server]:
+    """A running dashboard, in which a test leaves nothing that computes, and no error."""
+    before = len(shared_server.log)
+    yield shared_server
+    shared_server.end_runs()
+    assert "Traceback" not in shared_server.log[before:]
+
+
+@pytest.fixture
+def url(server: Server) -> str:
     """Address of a running dashboard."""
-    server, address = start_server(tmp_path_factory.mktemp("server"))
-    yield address
-    server.terminate()
-    server.wait(20)
+    return server.url
 
 
 @contextmanager
@@ -106,6 +190,25 @@ def wait_until(page: Page, script: str, arg: object = None, *, timeout: float = 
     while not page.evaluate(script, arg):
         assert time.monotonic() < deadline, f"never true: {script}"
         page.wait_for_timeout(50)
+
+
+def at_rest(page: Page) -> None:
+    """Wait until the page's script has run to its end."""
+    page.wait_for_timeout(300)  # in which the browser asks for the run
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def button(page: Page, name: str) -> Locator:
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def progress(page: Page) -> Locator:
+    return page.locator(".ddrs-progress").first
+
+
+def query_of(page: Page) -> dict[str, str]:
+    """What the page's address says after the question mark."""
+    return dict(parse_qsl(urlparse(page.url).query))
 
 
 def note_refusals(tab: Page, refused: list[str]) -> None:

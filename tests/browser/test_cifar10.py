@@ -18,12 +18,15 @@ from playwright.sync_api import Page, expect
 
 from ddrs_core.data import load_dataset
 from ddrs_core.models import ModelCard, add_model, build_classifier
-from tests.browser.conftest import start_server, wait_until
+from tests.browser.conftest import own_server, wait_until
 from tests.conftest import SHARED_DATA
 
-pytestmark = pytest.mark.skipif(
-    not (SHARED_DATA / "cifar10").is_dir(), reason="the shared CIFAR-10 files are not here"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not (SHARED_DATA / "cifar10").is_dir(), reason="the shared CIFAR-10 files are not here"
+    ),
+    pytest.mark.xdist_group("cifar10"),  # one server for all of them
+]
 
 _SIZE = 10_000
 _STOPS = 60
@@ -79,12 +82,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             add_model(build_classifier(card))
     finally:
         os.environ["DDRS_HOME"] = outer
-    environment = {"DDRS_HOME": str(home), "DDRS_DATA_DIR": str(SHARED_DATA)}
-    process, address = start_server(folder, environment)
-    yield address
-    process.terminate()
-    process.wait(20)
-    assert "Traceback" not in (folder / "server.log").read_text(errors="replace")
+    with own_server(folder, {"DDRS_DATA_DIR": str(SHARED_DATA)}) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="module")

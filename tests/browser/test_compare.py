@@ -6,55 +6,20 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import psutil
-import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from ddrs_core.data import load_dataset
 from ddrs_core.models import NoisyForward, load_model
-from ddrs_core.paths import HOME_VARIABLE
 from ddrs_core.runs.certify.cost import measure_rate
-from ddrs_core.store import DATABASE_VARIABLE, open_store
-from tests.browser.conftest import start_server, wait_until
+from ddrs_core.store import open_store
+from tests.browser.conftest import Server, at_rest, button, own_server, progress, wait_until
 
 MODEL = "digits-gaussian-0.50"
 IMAGES, SECONDS = 16, 6.0  # of the run, about
 FIXED, DS = (f"reference.study.{MODEL}-{end}-0.5" for end in ("fixed", "ds"))
-
-
-class Server(NamedTuple):
-    url: str
-    database: str
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a data folder of its own."""
-    folder = tmp_path_factory.mktemp("compare")
-    database = f"sqlite:///{folder}/ddrs.sqlite3"
-    environment = {HOME_VARIABLE: str(folder / "home"), DATABASE_VARIABLE: database}
-    process, url = start_server(folder, environment)
-    yield Server(url, database)
-    for run in open_store(database).runs():
-        if run.state.is_moving and run.process is not None:
-            with suppress(psutil.Error):
-                psutil.Process(run.process.pid).kill()
-    process.terminate()
-    process.wait(20)
-    assert "Traceback" not in (folder / "server.log").read_text(errors="replace")
-
-
-def button(page: Page, name: str) -> Locator:
-    return page.get_by_role("button", name=name, exact=True)
-
-
-def progress(page: Page) -> Locator:
-    return page.locator(".ddrs-progress").first
 
 
 def fill(page: Page, label: str, value: int) -> None:
@@ -65,8 +30,7 @@ def fill(page: Page, label: str, value: int) -> None:
 
 def stand_still(page: Page, part: Locator) -> None:
     """Wait until the page is drawn, and bring a part of it into view."""
-    page.wait_for_timeout(300)
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    at_rest(page)
     part.evaluate("part => part.scrollIntoView({block: 'center', behavior: 'instant'})")
     page.wait_for_timeout(500)
 
@@ -93,12 +57,12 @@ def votes_for(seconds: float) -> int:
     return max(1000, int(measure_rate(forward, forward.shape) * seconds / (2 * IMAGES)))
 
 
-def hold(server: Server) -> psutil.Process:
-    """The newest run's process, stopped in its midst, though not while it writes, which all others
+def hold(server: Server, earlier: set[str]) -> psutil.Process:
+    """The process of a new run, stopped in its midst, though not while it writes, which all others
     would wait for: pages and presses may take their time."""
     store, deadline = open_store(server.database), time.monotonic() + 60
     while time.monotonic() < deadline:
-        run = next(iter(store.runs()), None)
+        run = next((run for run in store.runs() if run.id not in earlier), None)
         if run is not None and run.process is not None and run.stored:
             process = psutil.Process(run.process.pid)
             process.suspend()
@@ -149,6 +113,7 @@ def test_a_run_from_its_start_to_one_image_in_the_explorer(
     page: Page, browser: Browser, server: Server
 ) -> None:
     n = votes_for(SECONDS)
+    earlier = {run.id for run in open_store(server.database).runs()}
     open_page(page, server)
     expect(
         page.get_by_text(re.compile(r"a second that takes about .* \(measured "))
@@ -159,7 +124,7 @@ def test_a_run_from_its_start_to_one_image_in_the_explorer(
     fill(page, "N", n)
     expect(page.get_by_text(re.compile(f"^{IMAGES} images in 2 settings"))).to_be_visible()
     button(page, "Certify").dblclick()  # an impatient visitor starts no second run
-    process = hold(server)
+    process = hold(server, earlier)
     expect(page).to_have_url(re.compile("show=run"))
     expect(progress(page)).to_contain_text(re.compile(rf"[1-9]\d* of {2 * IMAGES} certificates"))
     points = "() => document.querySelector('[data-figure]')?._fullData?.[0]?._length || 0"
@@ -184,7 +149,7 @@ def test_a_run_from_its_start_to_one_image_in_the_explorer(
     expect(progress(page)).to_contain_text("finished")
     expect(progress(other)).to_contain_text("finished")  # without a reload
     other.context.close()
-    (run,) = open_store(server.database).runs()
+    (run,) = (run for run in open_store(server.database).runs() if run.id not in earlier)
     assert run.stored == 2 * IMAGES
 
     page.get_by_text("Import logs").first.click()
@@ -227,10 +192,9 @@ def test_a_run_from_its_start_to_one_image_in_the_explorer(
 def test_a_shared_link_opens_the_same_view_on_a_fresh_server(
     browser: Browser, tmp_path: Path
 ) -> None:
-    process, url = start_server(tmp_path, {HOME_VARIABLE: str(tmp_path / "home")})
-    page = browser.new_page(viewport={"width": 1400, "height": 2600})
-    try:
-        open_page(page, Server(url, ""), f"?show={DS},{FIXED}&pair=2-1&image=10&envelope=1")
+    with own_server(tmp_path) as server:
+        page = browser.new_page(viewport={"width": 1400, "height": 2600})
+        open_page(page, server, f"?show={DS},{FIXED}&pair=2-1&image=10&envelope=1")
         table = page.locator(".ddrs-table").first
         expect(table).to_contain_text(f"{MODEL}-ds")
         first = page.get_by_role("combobox", name="A", exact=True)
@@ -240,7 +204,4 @@ def test_a_shared_link_opens_the_same_view_on_a_fresh_server(
         expect(page.get_by_text("envelope (not a classifier)").first).to_be_visible()
         size = page.locator(".ddrs-image img").evaluate("i => i.complete && i.naturalWidth")
         assert size == 8
-    finally:
         page.close()
-        process.terminate()
-        process.wait(20)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import parse_qs, urlparse
 
 import pytest
@@ -15,43 +13,23 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from ddrs_core.data import load_dataset
 from ddrs_core.data.images.thumbnails import thumbnail
 from ddrs_core.models import get_card
-from tests.browser.conftest import start_server
+from tests.browser.conftest import Server, progress
 from tests.browser.hostile_files import cohen_checkpoint
 
 _DONE = re.compile(r"done · (\d+) of \1 steps")
-_NOWHERE = "http://127.0.0.1:9"  # the port "discard": nobody answers
 
 
-class Library(NamedTuple):
-    url: str
-    opened: Path  # the folder that is open to visitors
-    closed: Path  # one that is not
+@pytest.fixture
+def closed(server: Server) -> Path:
+    """A folder beside the open one, which visitors may not read."""
+    folder = server.folder / "closed"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
-@pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    """A server of its own, with one folder open to visitors and no way to the network."""
-    folder = tmp_path_factory.mktemp("library")
-    opened, closed = folder / "opened", folder / "closed"
-    for made in (opened, closed):
-        made.mkdir()
-    environment = {
-        "DDRS_HOME": str(folder / "home"),
-        "DDRS_ALLOWED_DIRS": str(opened),
-        **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), _NOWHERE),
-        "no_proxy": "127.0.0.1,localhost",
-        "NO_PROXY": "127.0.0.1,localhost",
-    }
-    process, url = start_server(folder, environment)
-    yield Library(url, opened, closed)
-    process.terminate()
-    process.wait(20)
-    assert "Traceback" not in (folder / "server.log").read_text(errors="replace")
-
-
-def open_library(page: Page, library: Library) -> None:
+def open_library(page: Page, server: Server) -> None:
     page.set_default_timeout(60_000)
-    page.goto(f"{library.url}/library")
+    page.goto(f"{server.url}/library")
     expect(page.get_by_role("heading", name="Add a model")).to_be_visible()
 
 
@@ -88,9 +66,9 @@ def expect_error(page: Page, words: str) -> None:
     expect(page.get_by_test_id("stAlert").filter(has_text=words)).to_have_count(1)
 
 
-def test_data_sets_and_models_are_listed(page: Page, library: Library) -> None:
+def test_data_sets_and_models_are_listed(page: Page, server: Server) -> None:
     page.add_init_script("window.showSaveFilePicker = undefined")  # it would ask where to
-    open_library(page, library)
+    open_library(page, server)
     datasets, models = rows(page, 0), rows(page, 1)
     assert datasets[0]["name"] == "digits"
     assert set(datasets[0]["images"].split(", ")) == {"1,297 train", "500 test"}
@@ -104,9 +82,9 @@ def test_data_sets_and_models_are_listed(page: Page, library: Library) -> None:
 
 @pytest.mark.timeout(300)
 def test_a_checkpoint_of_others_goes_all_the_way(
-    page: Page, browser: Browser, library: Library
+    page: Page, browser: Browser, server: Server
 ) -> None:
-    open_library(page, library)
+    open_library(page, server)
     name = "noise_0.50 checkpoint.pth.tar"
     page.get_by_test_id("stFileUploader").locator("input[type=file]").set_input_files(
         {"name": name, "mimeType": "application/octet-stream", "buffer": cohen_checkpoint()}
@@ -133,74 +111,74 @@ def test_a_checkpoint_of_others_goes_all_the_way(
     page.get_by_role("button", name="Use this model").click()
     expect(page.get_by_text("Your pages offer the model now")).to_be_visible()
     page.get_by_role("link", name="Explore with it").click()
-    expect(page.locator(".ddrs-progress").first).to_contain_text(_DONE)
+    expect(progress(page)).to_contain_text(_DONE)
     shown = parse_qs(urlparse(page.url).query)
     assert shown["model"][0].startswith("upload-")
     assert shown["sigma0"] == ["0.5"]
     expect(picker(page, "Model")).to_have_value("your digits_cnn at 0.5")
 
     page.reload()
-    expect(page.locator(".ddrs-progress").first).to_contain_text(_DONE)
+    expect(progress(page)).to_contain_text(_DONE)
     expect(picker(page, "Model")).to_have_value("your digits_cnn at 0.5")
-    page.goto(f"{library.url}/explorer")
+    page.goto(f"{server.url}/explorer")
     assert "your digits_cnn at 0.5" in options(page, "Model")
 
     context = browser.new_context(viewport={"width": 1440, "height": 1800})
     other = context.new_page()
-    other.goto(f"{library.url}/explorer")
+    other.goto(f"{server.url}/explorer")
     expect(picker(other, "Model")).to_be_visible()
     assert not any("your" in option for option in options(other, "Model"))
-    link = f"{library.url}/explorer?dataset=digits&model={shown['model'][0]}&image=4"
+    link = f"{server.url}/explorer?dataset=digits&model={shown['model'][0]}&image=4"
     other.goto(link)
-    expect(other.locator(".ddrs-progress").first).to_contain_text(_DONE)
+    expect(progress(other)).to_contain_text(_DONE)
     expect(picker(other, "Model")).to_have_value("your digits_cnn at 0.5")
     context.close()
 
 
-def test_only_open_folders_can_be_read(page: Page, library: Library) -> None:
-    for folder in (library.opened, library.closed):
+def test_only_open_folders_can_be_read(page: Page, server: Server, closed: Path) -> None:
+    for folder in (server.opened, closed):
         (folder / "noise_0.25").mkdir()
         (folder / "noise_0.25/checkpoint.pth.tar").write_bytes(cohen_checkpoint())
-    link = library.opened / "link.pth"
-    link.symlink_to(library.closed / "noise_0.25/checkpoint.pth.tar")
-    (library.opened / "folder-link").symlink_to(library.closed)
-    open_library(page, library)
+    link = server.opened / "link.pth"
+    link.symlink_to(closed / "noise_0.25/checkpoint.pth.tar")
+    (server.opened / "folder-link").symlink_to(closed)
+    open_library(page, server)
     for path in (
-        library.closed / "noise_0.25/checkpoint.pth.tar",
-        library.opened / "../closed/noise_0.25/checkpoint.pth.tar",
+        closed / "noise_0.25/checkpoint.pth.tar",
+        server.opened / "../closed/noise_0.25/checkpoint.pth.tar",
         link,
-        library.opened / "folder-link/noise_0.25/checkpoint.pth.tar",
+        server.opened / "folder-link/noise_0.25/checkpoint.pth.tar",
         Path("/etc/passwd"),
         Path("~/.ssh/id_rsa"),
     ):
         enter_path(page, "or a path on the server", path)
         expect_error(page, f"{str(path)!r} does not lie in a folder that is open to visitors")
         expect(page.get_by_test_id("stCode")).to_have_count(0)
-    enter_path(page, "or a path on the server", library.opened / "nothing.pth")
+    enter_path(page, "or a path on the server", server.opened / "nothing.pth")
     expect_error(page, "There is nothing at")
-    enter_path(page, "or a path on the server", library.opened / "noise_0.25")
+    enter_path(page, "or a path on the server", server.opened / "noise_0.25")
     expect_error(page, "noise_0.25 is a folder")
-    enter_path(page, "or a path on the server", library.opened / "noise_0.25/checkpoint.pth.tar")
+    enter_path(page, "or a path on the server", server.opened / "noise_0.25/checkpoint.pth.tar")
     expect(page.get_by_test_id("stCode")).to_contain_text("file: checkpoint.pth.tar")
     expect(page.get_by_label("Trained with noise sigma", exact=True)).to_have_value(
         "0.50"
     )  # measured; folders say nothing
 
 
-def test_a_folder_of_pictures_becomes_a_data_set(page: Page, library: Library) -> None:
+def test_a_folder_of_pictures_becomes_a_data_set(page: Page, server: Server, closed: Path) -> None:
     digits = load_dataset("digits")
-    folder = library.opened / "my digits"
+    folder = server.opened / "my digits"
     for index in range(30):
         into = folder / digits.info.class_names[digits.label(index) or 0]
         into.mkdir(parents=True, exist_ok=True)
         (into / f"{index}.png").write_bytes(thumbnail(digits, index))
-    (library.opened / "escape").symlink_to(library.closed)
-    open_library(page, library)
+    (server.opened / "escape").symlink_to(closed)
+    open_library(page, server)
     page.get_by_text("Add a data set that lies on this server").click()
     for path, words in (
-        (library.opened / "../closed", "does not lie in a folder that is open"),
-        (library.opened / "escape", "does not lie in a folder that is open"),
-        (library.opened / "nothing", "There is nothing at"),
+        (server.opened / "../closed", "does not lie in a folder that is open"),
+        (server.opened / "escape", "does not lie in a folder that is open"),
+        (server.opened / "nothing", "There is nothing at"),
     ):
         page.get_by_label("Path on the server", exact=True).fill(str(path))
         page.get_by_role("button", name="Add", exact=True).click()
@@ -210,16 +188,16 @@ def test_a_folder_of_pictures_becomes_a_data_set(page: Page, library: Library) -
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_text("Added my digits as 'my-digits'.")).to_be_visible()
     page.get_by_role("link", name="Explore my digits").click()
-    expect(page.locator(".ddrs-progress").first).to_contain_text(re.compile("running|done"))
+    expect(progress(page)).to_contain_text(re.compile("running|done"))
     expect(page.locator(".ddrs-gallery button")).to_have_count(30)
     assert parse_qs(urlparse(page.url).query)["dataset"] == ["my-digits"]
 
 
-def test_without_a_network_a_download_says_so(page: Page, library: Library) -> None:
-    open_library(page, library)
+def test_without_a_network_a_download_says_so(page: Page, server: Server) -> None:
+    open_library(page, server)
     page.get_by_role("button", name="Download", exact=True).click()
     message = page.get_by_test_id("stAlert").filter(has_text="could not be fetched")
     expect(message).to_contain_text("name a folder that has cifar10/*.parquet with DDRS_DATA_DIR")
     expect(page.get_by_role("button", name="Download", exact=True)).to_be_enabled()
     page.get_by_role("link", name="Explore Handwritten digits").click()
-    expect(page.locator(".ddrs-progress").first).to_contain_text(_DONE)
+    expect(progress(page)).to_contain_text(_DONE)

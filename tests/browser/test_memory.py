@@ -4,14 +4,11 @@ breaks an unprotected radius, and the history of a bank."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from ddrs_core.paths import HOME_VARIABLE
-from tests.browser.conftest import start_server
+from tests.browser.conftest import at_rest, button, own_server
 
 _CIRCLES = """host => host._fullData.filter(t => t.mode === 'lines' && t._length > 100).map(t => {
   const x = [...t.x], y = [...t.y], mid = v => (Math.max(...v) + Math.min(...v)) / 2;
@@ -19,30 +16,10 @@ _CIRCLES = """host => host._fullData.filter(t => t.mode === 'lines' && t._length
 })"""
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server with a data folder of its own."""
-    folder = tmp_path_factory.mktemp("memory")
-    process, address = start_server(folder, {HOME_VARIABLE: str(folder / "home")})
-    yield address
-    process.terminate()
-    process.wait(20)
-    assert "Traceback" not in (folder / "server.log").read_text(errors="replace")
-
-
-def button(page: Page, name: str) -> Locator:
-    return page.get_by_role("button", name=name, exact=True)
-
-
 def section(page: Page, name: str) -> None:
-    stand_still(page)
+    at_rest(page)
     page.get_by_role("radio", name=name).or_(button(page, name)).first.click()
     expect(page).to_have_url(re.compile(f"section={name.lower()}"))
-
-
-def stand_still(page: Page) -> None:
-    page.wait_for_timeout(300)
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 def said(page: Page) -> Locator:
@@ -107,15 +84,11 @@ def test_query_collision_and_replay(page: Page, url: str) -> None:
 def test_a_shared_link_opens_the_same_view_on_a_fresh_server(
     browser: Browser, tmp_path: Path
 ) -> None:
-    process, url = start_server(tmp_path, {HOME_VARIABLE: str(tmp_path / "home")})
-    page = browser.new_page(viewport={"width": 480, "height": 1600})
-    try:
-        page.goto(f"{url}/memory?bank=demo&section=order&arrival=50")
+    with own_server(tmp_path) as server:
+        page = browser.new_page(viewport={"width": 480, "height": 1600})
+        page.goto(f"{server.url}/memory?bank=demo&section=order&arrival=50")
         expect(said(page).first).to_contain_text("Arrival 50 of 481: image 53. ")
         expect(page.locator("[data-figure='ruler'] .main-svg").first).to_be_visible()
         wide = "() => document.documentElement.scrollWidth <= window.innerWidth"
         assert page.evaluate(wide)  # nothing sticks out of a narrow page
-    finally:
         page.close()
-        process.terminate()
-        process.wait(20)

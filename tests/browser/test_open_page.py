@@ -8,17 +8,14 @@ page was drawn; they send what they show with the next press of anything.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from urllib.parse import parse_qs, urlparse
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from ddrs_core.dashboard.explorer.query import parse_query
 from ddrs_core.dashboard.memory.view import MemoryView
-from ddrs_core.paths import HOME_VARIABLE
 from ddrs_core.training import recipe
-from tests.browser.conftest import start_server
+from tests.browser.conftest import at_rest, query_of, wait_until
 
 _LONG = 8_000  # ms: longer than anything is repeated after a page was drawn
 _TEXTS = """([dark, least]) => {
@@ -31,26 +28,6 @@ _TEXTS = """([dark, least]) => {
   return texts.length >= least
     && texts.every((text) => (lightness(text) > 0.6) === dark);
 }"""
-
-
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server with a data folder of its own."""
-    folder = tmp_path_factory.mktemp("open")
-    process, address = start_server(folder, {HOME_VARIABLE: str(folder / "home")})
-    yield address
-    process.terminate()
-    process.wait(20)
-    assert "Traceback" not in (folder / "server.log").read_text(errors="replace")
-
-
-def link_of(page: Page) -> dict[str, str]:
-    return {k: v[0] for k, v in parse_qs(urlparse(page.url).query).items()}
-
-
-def at_rest(page: Page) -> None:
-    page.wait_for_timeout(300)
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 def field(scope: Page | Locator, label: str) -> Locator:
@@ -79,20 +56,20 @@ def follows_theme(page: Page, texts: int) -> None:
     at_rest(page)
     for dark in (False, True, False):
         page.emulate_media(color_scheme="dark" if dark else "light")
-        page.wait_for_function(_TEXTS, arg=[dark, texts])
+        wait_until(page, _TEXTS, [dark, texts])
 
 
 def test_the_explorer(page: Page, url: str) -> None:
-    page.goto(f"{url}/explorer?dataset=digits&model=digits-gaussian-0.50&image=3")
+    page.goto(f"{url}/explorer?dataset=digits&model=digits-gaussian-0.50&image=30")
     done = page.get_by_text("done · 60 of 60 steps")
     expect(done).to_be_visible()
     page.wait_for_timeout(_LONG)
-    page.locator(".ddrs-gallery button[data-index='5']").click()
-    expect(page.locator(".ddrs-original")).to_contain_text("image 5")
+    page.locator(".ddrs-gallery button[data-index='31']").click()
+    expect(page.locator(".ddrs-original")).to_contain_text("image 31")
     page.get_by_role("button", name="Run", exact=True).click()
     expect(done).to_be_visible()
-    held, problems = parse_query(link_of(page))
-    assert (held.index, held.config.steps, held.n, problems) == (5, 60, 10_000, [])
+    held, problems = parse_query(query_of(page))
+    assert (held.index, held.config.steps, held.n, problems) == (31, 60, 10_000, [])
     part = page.get_by_test_id("stPopoverBody")
     page.get_by_role("button", name="Parameters").click()
     shows(part, "Steps K", held.config.steps)
@@ -111,7 +88,7 @@ def test_the_explorer(page: Page, url: str) -> None:
     page.get_by_role("button", name="Certify at sigma_0 and sigma*").click()  # which sends them
     expect(page.locator(".ddrs-card")).to_have_count(2)
     expect(done).to_be_visible()
-    assert parse_query(link_of(page)) == (held, [])
+    assert parse_query(query_of(page)) == (held, [])
     follows_theme(page, 20)
 
 
@@ -201,7 +178,7 @@ def test_the_memory(page: Page, url: str) -> None:
     page.get_by_role("button", name="Next that changed").click()  # which sends them
     expect(page).to_have_url(re.compile("arrival="))
     at_rest(page)
-    assert set(link_of(page)) <= {"bank", "section", "arrival"}
+    assert set(query_of(page)) <= {"bank", "section", "arrival"}
 
 
 def test_the_library(page: Page, url: str) -> None:

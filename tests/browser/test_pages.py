@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 
 from ddrs_core.dashboard.components.board import PLOTLY_ROUTE
 from ddrs_core.dashboard.shell.visitor import NO_COOKIE
-from tests.browser.conftest import note_refusals, start_server
+from tests.browser.conftest import note_refusals, own_server
 
 PAGES = {
     "": "Data-dependent randomized smoothing",
@@ -28,18 +28,14 @@ _STREAMLITS_OWN = {"list", "listitem", "presentation-role-conflict"}
 
 @pytest.mark.parametrize("first", list(PAGES))
 def test_a_deep_link_works_on_a_fresh_server(first: str, browser: Browser, tmp_path: Path) -> None:
-    server, url = start_server(tmp_path)
-    try:
+    with own_server(tmp_path) as server:
         page = browser.new_page()
-        page.goto(f"{url}/{first}")
+        page.goto(f"{server.url}/{first}")
         expect(page.get_by_role("heading", name=PAGES[first], level=1)).to_be_visible()
         for name in ("Home", "Explorer", "Training", "Library"):
             link = page.get_by_test_id("stSidebarNav").get_by_role("link", name=name)
             expect(link).to_be_visible()
         page.close()
-    finally:
-        server.terminate()
-        server.wait(20)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -107,34 +103,29 @@ def test_a_name_that_somebody_else_may_own_is_refused(url: str) -> None:
 def test_a_visitor_finds_what_is_theirs_after_a_restart_of_browser_and_server(
     browser: Browser, tmp_path: Path
 ) -> None:
-    home = {"DDRS_HOME": str(tmp_path / "home")}
-    server, url = start_server(tmp_path, home)
-    context = browser.new_context()
-    context.set_default_timeout(90_000)
-    page = context.new_page()
-    page.goto(f"{url}/compare")
-    page.get_by_text("Import logs").first.click()
-    log = b"idx\tlabel\tpredict\tradius\tcorrect\ttime\n0\t3\t3\t0.25\t1\t0:00:14.2\n"
-    theirs = {"name": "theirs.tsv", "mimeType": "text/plain", "buffer": log}
-    page.locator("input[type=file]").set_input_files([theirs])
-    expect(page.get_by_text("the six columns of Cohen et al.'s certify.py").first).to_be_visible()
-    expect(page.get_by_text(NO_COOKIE)).to_have_count(0)
-    kept = [cookie for cookie in context.cookies() if cookie["expires"] > 0]  # as at its end
-    context.close()
-    server.terminate()
-    server.wait(20)
+    with own_server(tmp_path) as server:
+        context = browser.new_context()
+        context.set_default_timeout(90_000)
+        page = context.new_page()
+        page.goto(f"{server.url}/compare")
+        page.get_by_text("Import logs").first.click()
+        log = b"idx\tlabel\tpredict\tradius\tcorrect\ttime\n0\t3\t3\t0.25\t1\t0:00:14.2\n"
+        theirs = {"name": "theirs.tsv", "mimeType": "text/plain", "buffer": log}
+        page.locator("input[type=file]").set_input_files([theirs])
+        expect(
+            page.get_by_text("the six columns of Cohen et al.'s certify.py").first
+        ).to_be_visible()
+        expect(page.get_by_text(NO_COOKIE)).to_have_count(0)
+        kept = [cookie for cookie in context.cookies() if cookie["expires"] > 0]  # as at its end
+        context.close()
 
-    server, url = start_server(tmp_path, home)
-    try:
+    with own_server(tmp_path) as server:
         context = browser.new_context()
         context.set_default_timeout(90_000)
         context.add_cookies(kept)  # type: ignore[arg-type]
         page = context.new_page()
-        page.goto(f"{url}/compare")
+        page.goto(f"{server.url}/compare")
         page.get_by_text("Import logs").first.click()
         expect(page.get_by_text("Your imported logs:")).to_be_visible()
         expect(page.get_by_role("button", name="Remove", exact=True)).to_be_visible()
         context.close()
-    finally:
-        server.terminate()
-        server.wait(20)

@@ -4,56 +4,22 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import parse_qs, urlparse
 
 import psutil
-import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from ddrs_core.store import open_store
-from tests.browser.conftest import start_server, wait_until
+from tests.browser.conftest import Server, button, progress, wait_until
 
 NAME = "digits-gaussian-ds2-0.25"
 
 
-class Server(NamedTuple):
-    url: str
-    home: Path
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a data folder of its own."""
-    folder = tmp_path_factory.mktemp("training")
-    process, url = start_server(folder, {"DDRS_HOME": str(folder / "home")})
-    yield Server(url, folder / "home")
-    for run in open_store(database(folder / "home")).runs():
-        end(folder / "home", run.id)
-    process.terminate()
-    process.wait(20)
-    assert "Traceback" not in (folder / "server.log").read_text(errors="replace")
-
-
-def database(home: Path) -> str:
-    return f"sqlite:///{home}/ddrs.sqlite3"
-
-
-def end(home: Path, run_id: str) -> None:
+def end(server: Server, run_id: str) -> None:
     """Kill the process of a run, if it still lives."""
-    run = open_store(database(home)).run(run_id)
+    run = open_store(server.database).run(run_id)
     if run.state.is_moving and run.process is not None:
         psutil.Process(run.process.pid).kill()
-
-
-def button(page: Page, name: str) -> Locator:
-    return page.get_by_role("button", name=name, exact=True)
-
-
-def progress(page: Page) -> Locator:
-    return page.locator(".ddrs-progress").first
 
 
 def epoch(page: Page) -> int:
@@ -134,7 +100,7 @@ def test_a_killed_run_says_so_and_another_is_deleted(page: Page, server: Server)
     open_training(page, server)
     run = start_run(page, 900)
     expect(progress(page)).to_contain_text("training · epoch")
-    end(server.home, run)
+    end(server, run)
     expect(progress(page)).to_contain_text("interrupted")
     expect(button(page, "Stop")).to_be_disabled()
     expect(button(page, "Resume")).to_be_enabled()
