@@ -69,7 +69,7 @@ def bench_adaptive(
 
     Args:
         config: images, model, sigma, N and alpha.
-        sure: an image is not drawn to the end once its place among the radii is known at fixed N
+        sure: an image is not drawn to the end once its rank among the radii is known at fixed N
             but for this probability; 0: always draw all N.
 
     Yields:
@@ -147,7 +147,7 @@ def _draw(run: CertifyRun, index: int, budget: CertificationBudget, sure: float)
 
 
 def _is_sure(counts: NDArray[np.int64], candidate: int, config: CertifyConfig, sure: float) -> bool:
-    """Whether the place at fixed N among all radii is known, but for probability ``sure``."""
+    """Whether the rank at fixed N among all radii is known, but for probability ``sure``."""
     budget = config.budget
     n, held = int(counts.sum()), int(counts[candidate])
     two = [held, n - held]

@@ -37,7 +37,7 @@ Levels = NDArray[np.uint8]  # pixels as k of k/255
 
 @dataclass(frozen=True)
 class MemoryProgress:
-    """So many images more are done."""
+    """So many more images are done."""
 
     images: int
 
@@ -210,7 +210,7 @@ def _photographs(count: int, rng: np.random.Generator) -> Levels:
 
 
 def _certificate(rng: np.random.Generator) -> Certificate:
-    """One whose numbers nobody counted: only class and radius matter here."""
+    """A made-up certificate: only class and radius matter here."""
     return Certificate(
         dataset=None,
         index=None,

@@ -52,9 +52,9 @@ def bench_training(device_name: str, *, seconds: float) -> Iterator[TrainingBenc
         DDRSError: if there is no such device.
     """
     device = resolve_device(device_name)
-    at_hand = {info.name for info in list_datasets()}
+    available = {info.name for info in list_datasets()}
     for dataset in _DATASETS:
-        if dataset in at_hand:
+        if dataset in available:
             yield _measure(dataset, device, seconds)
 
 
@@ -101,7 +101,7 @@ def _measure(dataset: str, device: torch.device, seconds: float) -> TrainingBenc
 
 
 def _stepper(trainer: Trainer, steps: int) -> Callable[[], int]:
-    """A task that takes a number of training steps, on and on."""
+    """A task that runs the next training steps each time that it is called."""
     running = trainer.steps(report_seconds=0.0)
 
     def task() -> int:

@@ -33,7 +33,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     add_quiet(download)
     download.set_defaults(run=_download)
 
-    adding = add_command(actions, "add", "remember files of yours as a data set")
+    adding = add_command(actions, "add", "register your own files as a data set")
     adding.add_argument(
         "path",
         metavar="PATH",

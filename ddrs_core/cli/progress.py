@@ -1,4 +1,4 @@
-"""The progress bar: on stderr, and only where somebody is watching."""
+"""The progress bar: on stderr, and only in a terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data and models that are named by their path: somebody's folder, picture or checkpoint."""
+"""Data sets and models given by a path: a folder, a picture or a checkpoint of the user."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_foreign_options(parser: Any) -> None:
-    """What a checkpoint file of others does not tell by itself."""
+    """What the checkpoint file of another program may not record."""
     parser.add_argument("--arch", metavar="A", help="architecture of a file; default: recognised")
     parser.add_argument(
         "--normalization",
@@ -51,8 +51,8 @@ def find_model(options: argparse.Namespace, dataset: str) -> str:
     if not _is_path(options.model, (card.name for card in list_models())):
         if options.arch or options.normalization:
             raise InvalidParameterError(
-                "--arch and --normalization go with a checkpoint file; the card of "
-                f"{get_card(options.model).name!r} tells both."
+                "--arch and --normalization belong to a checkpoint file; the card of "
+                f"{get_card(options.model).name!r} contains both."
             )
         return str(options.model)
     if path.suffix == ".safetensors" and path.with_suffix(".json").is_file():
@@ -77,7 +77,7 @@ def import_model(
     sigma: float | None = None,
     method: str | None = None,
 ) -> tuple[Proposal, Classifier]:
-    """Read somebody's checkpoint as the options say.
+    """Read a checkpoint file as the options say.
 
     Without a name it is called after the file and its digest, since every second checkpoint is
     called ``checkpoint.pth.tar``.

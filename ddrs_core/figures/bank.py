@@ -76,10 +76,10 @@ def bank_map_figure(
 
 
 def bank_growth_figure(outcomes: Sequence[str]) -> Figure:
-    """How many certificates met which fate, after each arrival.
+    """How many certificates had which outcome, after each arrival.
 
-    ``outcomes`` are in the order of arrival; anything but the known ones is drawn as a line of its
-    own, such as abstentions that stayed.
+    ``outcomes`` are in the order of arrival; other values, such as abstentions that stayed, have
+    their own lines.
     """
     known = [outcome.value for outcome in Outcome]
     kinds = [*known, *sorted({str(o) for o in outcomes} - set(known))]

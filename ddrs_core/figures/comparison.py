@@ -52,7 +52,7 @@ def certified_accuracy_figure(
     """Certified accuracy against the radius: exact steps, with the part that is sure with
     probability 1 - rho shaded below them.
 
-    The hue tells the training method; solid lines have a sigma for each image, dashed ones one
+    The hue shows the training method; solid lines have a sigma for each image, dashed ones one
     for all, those with dots and dashes a memory. The envelope is dotted, published figures are
     thin lines with dots.
     """

@@ -45,7 +45,7 @@ OUTCOME_HUES = {
 
 
 def class_hue(prediction: int) -> str:
-    """The colour of a class; ten colours take turns, and :func:`class_symbol` tells them apart."""
+    """The colour of a class; ten colours repeat, and :func:`class_symbol` distinguishes them."""
     return MUTED if prediction == ABSTAIN else _HUES[prediction % len(_HUES)]
 
 

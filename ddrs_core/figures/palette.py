@@ -137,7 +137,7 @@ def see_through(hue: str, opacity: float) -> str:
 
 
 def literal_text(text: str) -> str:
-    """Somebody's text for a place where Plotly would read markup."""
+    """User text for fields that Plotly would read as markup."""
     return html.escape(text, quote=False)
 
 

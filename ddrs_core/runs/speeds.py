@@ -17,7 +17,7 @@ import psutil
 
 _AGE = 3_600.0  # seconds after which a speed is measured again, whatever the load
 _PAUSE = 30.0  # seconds at least from one measurement of a speed to the next
-_QUIETER = 0.15  # by how much the load must have fallen to be worth another measurement
+_QUIETER = 0.15  # by how much the load must have fallen to justify another measurement
 _WINDOW = 1.0  # seconds from one reading to the next, at least
 _RECENT = 120.0  # seconds that a recent rate looks back, at least
 
@@ -145,7 +145,7 @@ class LoadMeter:
 
 
 class RecentRate:
-    """How fast something goes on of late.
+    """The recent speed of some work.
 
     The beginning is forgotten, since the device may have been busy with other work then: what
     counts is the second half of the time so far, and two minutes at least.

@@ -42,7 +42,7 @@ def from_row(row: dict[str, Any]) -> Certificate:
 
 
 def pack_counts(counts: Sequence[int]) -> str:
-    """Votes [K] as a JSON list in which -k stands for k zeros: short, though K be a thousand."""
+    """Votes [K] as a JSON list in which -k stands for k zeros: short, also for 1,000 classes."""
     packed: list[int] = []
     for is_zero, group in groupby(counts, key=lambda count: count == 0):
         values = [int(count) for count in group]

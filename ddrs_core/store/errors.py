@@ -69,8 +69,8 @@ _BUSY = (
 )
 _FULL = "cannot grow: its disk is full. Make room; what was stored before is safe."
 DAMAGED = (
-    "is damaged, or is not a database. Move it away, and a new one is made; put a copy of yours "
-    "back if you have one."
+    "is damaged, or is not a database. Move it away, and a new one is made; restore a copy of it "
+    "if you have one."
 )
 _UNREACHABLE = (
     "cannot be reached. See that the server runs and that DDRS_DATABASE_URL is right. It said: "

@@ -111,7 +111,7 @@ class Header:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the columns mean for whoever reads the figures."""
+        """What the columns mean for a reader of the figures."""
         notes = []
         if self.radius is None:
             notes.append("There is no column radius: the log holds predictions, without radii.")

@@ -211,7 +211,7 @@ def looks_text(schedule: str) -> str:
 
 
 def _check_look(certificate: Certificate) -> None:
-    """Raises ValueError if no look stands at the number of samples."""
+    """Raises ValueError if no interim look is scheduled at the number of samples."""
     try:
         certificate.spent  # noqa: B018 (asked for its complaint)
     except InvalidParameterError as error:
@@ -219,7 +219,7 @@ def _check_look(certificate: Certificate) -> None:
 
 
 def run_settings(run: CertifyRun) -> dict[str, str]:
-    """What rows of one file must have in common, as the text that stands in the file."""
+    """What rows of one file must have in common, as the text in the file."""
     forward = run.smoothed.forward
     return settings_text(run.config, forward.digest, forward.precision, forward.device.type)
 

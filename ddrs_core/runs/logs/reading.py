@@ -1,6 +1,6 @@
 """Reading certification logs: our own, Cohen et al.'s, and every known relative of theirs.
 
-Nothing is repaired silently: what was left out or read in another way than it stands becomes a
+Nothing is repaired silently: what was left out or reinterpreted becomes a
 sentence in the notes of the results, what cannot be read is an error that names the line.
 """
 
@@ -70,7 +70,7 @@ def parse_log(data: bytes, name: str) -> ResultSet:
     """As :func:`read_log`, from the bytes of a file.
 
     Args:
-        data: what stands in the file.
+        data: content of the file.
         name: of the file, for messages and the title.
 
     >>> rows = "idx label predict radius correct time", "0 3 3 0.25 1 0:00:14.2"
@@ -141,7 +141,7 @@ def _read_rows(log: _Lines, findings: Findings) -> tuple[list[Claim], dict[str, 
             findings.add("Empty lines were skipped: {rows}.", number)
             continue
         if line == log.lines[0]:
-            findings.add("The header stands again, and was skipped, in {rows}.", number)
+            findings.add("The header is repeated, and was skipped, in {rows}.", number)
             continue
         try:
             claim, own = _read_row(line, log, number, findings)
@@ -163,7 +163,7 @@ def _read_rows(log: _Lines, findings: Findings) -> tuple[list[Claim], dict[str, 
         before = None if index is None else seen.get(index)
         if before is not None:
             _check_repeated(claim.row, before, number, log.name)
-            findings.add("Images that stand twice were left out in {rows}.", number)
+            findings.add("Repeated images were left out in {rows}.", number)
             continue
         if index is not None:
             seen[index] = claim.row

@@ -24,7 +24,7 @@ _SUFFIXES = re.compile(r"(\.(tsv|txt|csv|log|tab|dat))+$", re.I)
 
 
 class Findings:
-    """What was met on the way, how often, and where first."""
+    """What was found while reading, how often, and where first."""
 
     def __init__(self) -> None:
         self._found: dict[str, list[int]] = {}
@@ -75,7 +75,7 @@ def log_title(name: str) -> str:
 
 
 def distinct_titles(paths: Sequence[Path]) -> list[str]:
-    """A title for each log, with as much of the folders as tells it from logs of other folders:
+    """A title for each log, with as many parent folders as distinguish it from the other logs:
     Cohen et al. call every log of a noise level ``sigma_0.25``."""
     titles = []
     for path in paths:

@@ -36,7 +36,7 @@ _WITHOUT_SIGMA = 1.0  # a class is proved, or not, whatever sigma is
 
 @dataclass(frozen=True)
 class Claim:
-    """A row as it stands in line ``line``; ``certificate`` holds its votes, if it has any."""
+    """A row as written in line ``line``; ``certificate`` holds its votes, if it has any."""
 
     line: int
     row: ResultRow
@@ -129,7 +129,7 @@ def cap_sentences(claims: Sequence[Claim], from_name: bool) -> list[str]:
 
     Args:
         claims: the rows.
-        from_name: whether sigma stands in the name of the file only.
+        from_name: whether sigma is known from the name of the file only.
     """
     bare = [c for c in claims if c.certificate is None and c.sigma and c.row.radius > 0]
     if not bare:
@@ -168,7 +168,7 @@ def sigma_in_name(name: str) -> float | None:
 def _certificate(
     row: ResultRow, sigma: float | None, counts: tuple[int, ...], **known: Any
 ) -> Certificate:
-    """The certificate of a foreign row; what nobody recorded does not matter to its proof."""
+    """The certificate of a foreign row; unrecorded fields do not matter to its proof."""
     return Certificate(
         **{
             "dataset": None,

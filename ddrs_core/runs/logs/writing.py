@@ -32,7 +32,7 @@ _ROUNDING = 1e-9  # of a radius that another version of the same formulas gives
 
 def recorded_execution(path: Path) -> str:
     """What the last row of a file says of how it was made; empty where it does not, or there is no
-    such file (whoever opens it to write says why)."""
+    such file (opening it for writing reports why)."""
     try:
         with open_regular(path) as file:
             lines = whole_lines(file.read().decode())

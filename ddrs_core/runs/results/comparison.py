@@ -1,5 +1,5 @@
-"""Certified accuracy as a function of the radius, how sure one may be of it, and what stands in
-the way of comparing two sets of results.
+"""Certified accuracy as a function of the radius, how certain it is, and what makes two
+sets of results incomparable.
 
 Two kinds of chance are kept apart. The noise of a certification may make a certificate wrong (with
 probability alpha each); the *high-probability bound* holds for the very images that were
@@ -50,7 +50,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Envelope:
-    """At each radius the best of several sets. No classifier does that: whoever uses it has to
+    """At each radius the best of several sets. No classifier does that: its user would have to
     know the radius before choosing."""
 
     title: str

@@ -17,7 +17,7 @@ CLAIMS = (
 
 @dataclass(frozen=True)
 class PublishedResult:
-    """Certified accuracy as it stands in a publication; fractions."""
+    """Certified accuracy as published; fractions."""
 
     name: str
     title: str

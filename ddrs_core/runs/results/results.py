@@ -78,7 +78,7 @@ class ResultRow:
 class ResultSet:
     """The rows of one certification, with what is known about how they were made.
 
-    What nobody recorded is None, or ``"unknown"`` for ``method`` and ``training``. Arrays are
+    What was not recorded is None, or ``"unknown"`` for ``method`` and ``training``. Arrays are
     [m], in the order of the rows.
     """
 
@@ -157,7 +157,7 @@ class ResultSet:
 
     @cached_property
     def sigmas(self) -> NDArray[np.float64]:
-        """Noise level of each image; NaN where nobody recorded it."""
+        """Noise level of each image; NaN where it was not recorded."""
         return np.array(
             [np.nan if r.sigma is None else r.sigma for r in self.rows], dtype=np.float64
         )
@@ -246,8 +246,8 @@ def failure_notes(rows: Sequence[ResultRow]) -> list[str]:
 def trained_how(model: str | None) -> tuple[str | None, str, bool | None]:
     """Name, training method, and whether training was data-dependent.
 
-    An available model with this name or digest tells all; otherwise a name is believed that follows
-    the pattern of ours, such as ``digits-gaussian-ds2-0.50``.
+    An available model with this name or digest is asked; otherwise a name is parsed that follows
+    our pattern, such as ``digits-gaussian-ds2-0.50``.
     """
     if model is None:
         return None, UNKNOWN, None

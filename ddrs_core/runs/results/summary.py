@@ -20,7 +20,7 @@ RADII = (0.0, 0.25, 0.5, 0.75, 1.0)
 class Summary:
     """Shares are fractions of all images; abstentions count as wrong, and so do images without a
     label, of which there are ``images - labelled``, and images that could not be read
-    (``unreadable``), which did not abstain. What nobody recorded, and every share of no images,
+    (``unreadable``), which did not abstain. What was not recorded, and every share of no images,
     is None.
 
     ``certified_accuracy`` maps a radius r to the share that is correct with a radius of at least

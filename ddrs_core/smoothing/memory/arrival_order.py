@@ -1,4 +1,4 @@
-"""A memory's answers depend on who came first: the same certificates in many orders of arrival.
+"""A memory's answers depend on the order of arrival: the same certificates in many orders.
 
 Distances do not depend on the order, so they are bounded once for all orders; what remains is
 cheap enough for a hundred orders of a few hundred images in seconds.
@@ -110,7 +110,7 @@ def replay(
         known: distances of the m points.
         predictions: certified classes [m], ``ABSTAIN`` among them.
         radii: certified radii [m].
-        order: which point comes first, second, ...; as they stand when omitted.
+        order: which point comes first, second, ...; as given when omitted.
 
     Yields:
         One :class:`Arrival` a certificate. A ball's id is the position of its arrival.
@@ -143,7 +143,7 @@ class OrderResult:
     order: tuple[int, ...]
     predictions: _Ints
     radii: _Floats
-    outcomes: tuple[tuple[Outcome, int], ...]  # how many certificates met which fate
+    outcomes: tuple[tuple[Outcome, int], ...]  # how many certificates had which outcome
 
     @property
     def mean_radius(self) -> float:
@@ -185,12 +185,12 @@ def _replay_orders(
     order = list(range(m))
     for number in range(shuffles + 1):
         answers, held = np.full(m, ABSTAIN, dtype=np.int64), np.zeros(m)
-        fates: Counter[Outcome] = Counter()
+        counts: Counter[Outcome] = Counter()
         for arrival in _replay(known, predictions, radii, order):
             settlement = arrival.settlement
             answers[arrival.row], held[arrival.row] = settlement.prediction, settlement.radius
-            fates[settlement.outcome] += 1
-        outcomes = tuple((outcome, fates[outcome]) for outcome in Outcome)
+            counts[settlement.outcome] += 1
+        outcomes = tuple((outcome, counts[outcome]) for outcome in Outcome)
         yield OrderResult(number, shuffles + 1, tuple(order), answers, held, outcomes)
         order = [int(row) for row in rng.permutation(m)]
 

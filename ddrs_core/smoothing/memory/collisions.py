@@ -112,7 +112,7 @@ class WalkPoint:
 
 @dataclass(frozen=True)
 class WalkProgress:
-    """A sign of life; ``point`` is there when one has been settled."""
+    """Progress; ``point`` is set when one has been settled."""
 
     done: int  # points
     total: int

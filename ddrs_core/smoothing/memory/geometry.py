@@ -140,7 +140,7 @@ class Distortion:
 
     @property
     def text(self) -> str:
-        """A sentence to stand beside the map."""
+        """A sentence to show beside the map."""
         return (
             f"{self.wrong_share:.0%} of the distances on this map are wrong by more than "
             f"{self.tolerance:.0%}; overall they deviate by {self.stress:.0%} (stress)."

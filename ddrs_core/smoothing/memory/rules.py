@@ -86,12 +86,12 @@ class Settlement:
 
     @property
     def is_stored(self) -> bool:
-        """Whether there is anything to store: an abstention that nobody rescued is not."""
+        """Whether there is anything to store: an abstention that no ball rescued is not."""
         return self.prediction != ABSTAIN
 
     @property
     def enters_index(self) -> bool:
-        """Whether later settlements have to look at its ball."""
+        """Whether its ball can change later settlements."""
         return self.is_stored and self.outcome.enters_index
 
 

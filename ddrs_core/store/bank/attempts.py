@@ -1,7 +1,7 @@
 """Certificates that are charged to a bank before their votes are drawn.
 
-Whoever sees a certificate before deciding whether to store it selects among all that they have
-seen. So that the sum of a bank's alphas bounds the probability that anything stored is wrong,
+Deciding whether to store a certificate after seeing it is a selection among all that were seen.
+So that the sum of a bank's alphas bounds the probability that anything stored is wrong,
 whatever was selected, every attempt is charged first: it stays charged if nothing is stored, if
 the work is cancelled, or if the program dies.
 """
@@ -28,7 +28,7 @@ _MOST_TOGETHER = 1_000
 class Attempt:
     """What was charged to a bank under one key.
 
-    The key tells everything that determines the votes, their noise included: to draw the same
+    The key contains everything that determines the votes, including their noise: drawing the same
     votes once more reveals nothing new, and costs nothing.
     """
 

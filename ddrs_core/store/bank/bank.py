@@ -2,7 +2,7 @@
 
 Alfarra et al. (UAI 2022), Algorithm 2. From the moment an image is stored, the memory-enhanced
 classifier answers its class on its whole ball, because no two stored balls of different class
-overlap; looking, settling and storing are one transaction, whoever else writes.
+overlap; looking, settling and storing are one transaction, also with concurrent writers.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class MemoryBank:
     def charge(self, key: str, alpha: float, *, count: int = 1) -> Attempt:
         """Charge certificates to the bank before their votes are drawn; they stay charged.
 
-        Whoever decides to store a certificate after having seen it has to charge it first: then
+        A certificate that is stored or not depending on its result must be charged first: then
         the bank's alphas bound what is stored, whatever was selected.
 
         Args:

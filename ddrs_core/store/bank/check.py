@@ -124,7 +124,7 @@ class _Reading:
         self.unproved: list[str] = []
         self._bank = bank
         self._last = 0  # serial
-        self._indexed, self._unknown = 0, 0  # by outcome; balls whose outcome nobody knows
+        self._indexed, self._unknown = 0, 0  # by outcome; balls with an unknown outcome
         self._alphas: list[float] = []
         # Fingerprints that the next ball may continue from; empty: any.
         self._before: tuple[str, ...] = (GENESIS,)

@@ -95,7 +95,7 @@ def _header_of(bank: BankRecord, alpha: float) -> dict[str, Any]:
         "budget": bank.budget.to_dict(),
         "balls": bank.stored,
         "fingerprint": bank.fingerprint,
-        # What the abstentions spent of which no ball tells, and what was charged and not settled.
+        # Alpha of abstentions, which have no ball, and of what was charged and not settled.
         "abstained": {
             "count": bank.tallies[ABSTAINED],
             "alpha": max(0.0, bank.alpha_sum - alpha),
@@ -234,7 +234,7 @@ def _settle(archive: zipfile.ZipFile, bank: BankRecord) -> tuple[BankTransaction
                 ):
                     number += 1
                     if data.get("digest") != image.digest:
-                        raise _FormatError(f"the image of ball {number} is not the one it tells of")
+                        raise _FormatError(f"the image of ball {number} does not match its digest")
                     found = settling.settle(image, certificate)
                     if problem:  # nothing is stored yet, and nothing of this file will be
                         raise _FormatError(
@@ -275,7 +275,7 @@ def _entries(
 
 
 def _count_abstentions(settling: BankTransaction, header: dict[str, Any]) -> None:
-    """Add what was spent of which no ball tells: by abstentions, and by what was only tried."""
+    """Add the alpha of abstentions and of certificates that were not settled; they have no ball."""
     data = _of(header, "abstained", dict)
     count, alpha = _of(data, "count", int), data.get("alpha")
     tried = _of({"tried": 0, **header}, "tried", int)  # older files do not have it

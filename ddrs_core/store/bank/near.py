@@ -21,7 +21,7 @@ _MOST_AT_ONCE = 500  # images asked for in one query
 
 @dataclass(frozen=True)
 class BallsInDatabase:
-    """The stored balls of a bank, as somebody sees them who settles or looks up.
+    """The stored balls of a bank, for settlements and look-ups.
 
     Args:
         connection: of a transaction that holds the bank, or in which nothing was read yet.

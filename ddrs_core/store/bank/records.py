@@ -52,7 +52,7 @@ class BankKind:
         return self
 
     def require(self, wanted: BankKind, name: str) -> None:
-        """Raises MismatchError if somebody wanted another kind of bank."""
+        """Raises MismatchError if another kind of bank is wanted."""
         differences = []
         if wanted.model != self.model:
             differences.append(f"the model {self.model[:16]}, not {wanted.model[:16]}")
@@ -80,7 +80,7 @@ class BankKind:
 
 @dataclass(frozen=True)
 class BankRecord:
-    """A bank as it stands at this moment."""
+    """A bank in its present state."""
 
     id: str
     name: str

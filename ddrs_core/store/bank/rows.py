@@ -148,7 +148,7 @@ class BankStore(Database):
             raise StoreError(f"There is a memory bank called {bank.name!r} already.") from None
 
     def held(self, connection: Connection, bank_id: str) -> tuple[BankRecord, float]:
-        """The bank, which nobody else changes until the transaction ends; and the time.
+        """Lock a bank until the transaction ends; returns it, and the time of the database.
 
         Raises:
             UnknownEntryError: if there is none.
@@ -167,7 +167,7 @@ class BankStore(Database):
             connection.execute(
                 update_rows(banks).where(banks.c.id == bank.id).values(_standing(bank))
             )
-        except BaseException:  # a part of it must not be kept by one who goes on nevertheless
+        except BaseException:  # a caller that continues must not commit a part of it
             transaction = connection.get_transaction()
             if transaction is not None:
                 transaction.rollback()

@@ -53,13 +53,13 @@ class BankTransaction:
     """Settles against the balls that are stored, and those that it has settled itself.
 
     Args:
-        bank: as it stands; nobody else may change it meanwhile.
+        bank: its present state; the caller holds its lock.
         stored: its balls.
         now: seconds since 1970.
         charged: whether the alphas were charged to the bank before, see attempts.py.
 
     Attributes:
-        bank: as it stands once ``rows`` and ``image_rows`` are stored.
+        bank: its state once ``rows`` and ``image_rows`` are stored.
     """
 
     def __init__(
