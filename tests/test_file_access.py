@@ -16,7 +16,7 @@ from ddrs_core.errors import CheckpointError, DDRSError
 from ddrs_core.file_access import check_regular, open_regular, writing
 from ddrs_core.models import Classifier, save_checkpoint
 from ddrs_core.models.checkpoint import load_checkpoint
-from ddrs_core.models.importing.build import read_state
+from ddrs_core.models.importing.read import read_here
 from ddrs_core.runs.training.run import write_state
 from ddrs_core.store.bank.files import read_bank_file
 from tests.disks import files_of_at_most
@@ -96,7 +96,7 @@ def test_a_full_disk_is_named_by_whoever_writes(
 ) -> None:
     writers: dict[str, tuple[str, Callable[[], object]]] = {
         "state": ("state.pt", lambda: write_state({"a": torch.zeros(999)}, tmp_path / "state.pt")),
-        "model": (f"{model.card.name}.safetensors", lambda: save_checkpoint(model, tmp_path)),
+        "model": (f"{model.card.name}.json", lambda: save_checkpoint(model, tmp_path)),
         "data": ("data", lambda: write_atomically(tmp_path / "data", bytes(999))),
     }
     name, write = writers[kind]
@@ -110,7 +110,7 @@ def test_models_and_banks_are_not_read_from_pipes(tmp_path: Path) -> None:
     path = tmp_path / "pipe.safetensors"
     os.mkfifo(path)
     path.with_suffix(".json").write_text("{}")
-    for read in (load_checkpoint, read_state, lambda path: read_bank_file(path, None, "")):
+    for read in (load_checkpoint, read_here, lambda path: read_bank_file(path, None, "")):
         with pytest.raises(DDRSError, match=r"named pipe|model card|should hold"):
             within(20, lambda read=read: read(path))
     path.with_suffix(".json").unlink()

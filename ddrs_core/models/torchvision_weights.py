@@ -19,7 +19,8 @@ from ddrs_core import download
 from ddrs_core.errors import CheckpointError, unknown_name
 from ddrs_core.models.architectures.torchvision_nets import torchvision_sizes
 from ddrs_core.models.classifier import Classifier, Normalization, with_card
-from ddrs_core.models.importing.build import build_foreign, read_state
+from ddrs_core.models.importing.build import build_foreign
+from ddrs_core.models.importing.read import read_here
 
 _TOLERANCE = 0.02  # torchvision notes sizes in MB with three digits after the point
 
@@ -147,7 +148,7 @@ def load_published(published: PublishedWeights) -> Classifier:
             "digest differs. Remove it and fetch it again."
         )
     classifier = build_foreign(
-        read_state(published.file),
+        read_here(published.file),
         published.architecture,
         num_classes=len(published.categories),
         normalization=published.normalization,

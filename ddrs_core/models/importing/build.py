@@ -1,6 +1,6 @@
 """Other people's models: what is in their files, and a classifier from them.
 
-``read_state`` (or, on a server, ``read_isolated``) reads the file, ``recognise`` names the
+``read_state`` reads the file in a child process, ``recognise`` names the
 architecture, ``build_foreign`` makes the classifier. Files rarely hold their normalisation:
 :mod:`ddrs_core.models.importing.normalizations` has the usual ones and tries them on labelled
 images.
@@ -22,10 +22,9 @@ from ddrs_core.models.classifier import (
     with_card,
 )
 from ddrs_core.models.importing.normalizations import usual_normalization
-from ddrs_core.models.importing.read import Layout, RawCheckpoint
-from ddrs_core.models.importing.read_state import read_state
 from ddrs_core.models.importing.recognise import Recognition, fit, recognise
-from ddrs_core.models.importing.sandbox import Limits, read_isolated
+from ddrs_core.models.importing.sandbox import Limits, read_isolated, read_state
+from ddrs_core.models.importing.sniff import Layout, RawCheckpoint
 from ddrs_core.quantities import counted
 
 _SOFTMAX = {

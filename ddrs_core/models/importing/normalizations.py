@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from ddrs_core.errors import InvalidParameterError, MismatchError, unknown_name
 from ddrs_core.models.classifier import ModelCard, Normalization
-from ddrs_core.models.importing.read import Layout
+from ddrs_core.models.importing.sniff import Layout
 from ddrs_core.quantities import counted
 
 _CIFAR_MEAN = (0.4914, 0.4822, 0.4465)

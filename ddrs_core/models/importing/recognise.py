@@ -23,7 +23,7 @@ from ddrs_core.models.architectures import (
     list_architectures,
     list_torchvision_architectures,
 )
-from ddrs_core.models.importing.read import RawCheckpoint
+from ddrs_core.models.importing.sniff import RawCheckpoint
 
 _FACTORIES: Final = {torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn}
 _RANDOM: Final = {Tensor.normal_, Tensor.uniform_}

@@ -1,7 +1,8 @@
-"""Reading strangers' files in a process of its own, with limits.
+"""Reading other people's files in a child process, with limits.
 
 Whatever a hostile file does to the reader (fills the memory, never ends, crashes it) happens to a
-child that can be lost. What the child hands back is a safetensors file and a small JSON report.
+child that can be lost. The child returns a safetensors file and a small JSON report; it runs as
+``python -m ddrs_core.models.importing.sandbox FILE FOLDER MEMORY CPU_SECONDS``.
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from safetensors.torch import save_file
 from torch import Tensor
 
-from ddrs_core.errors import CheckpointError
+from ddrs_core.errors import CheckpointError, DDRSError
 from ddrs_core.models.classifier import Normalization
-from ddrs_core.models.importing.pickle_calls import plain
-from ddrs_core.models.importing.read import Layout, RawCheckpoint
-from ddrs_core.models.importing.read_state import read_safetensors
+from ddrs_core.models.importing.read import read_here, read_safetensors
+from ddrs_core.models.importing.scan import plain
+from ddrs_core.models.importing.sniff import Layout, RawCheckpoint
 
 WEIGHTS: Final = "weights.safetensors"
 REPORT: Final = "report.json"
@@ -37,8 +40,25 @@ class Limits:
     seconds: float = 120.0  # by the clock
 
 
+def read_state(path: str | Path, limits: Limits | None = None) -> RawCheckpoint:
+    """Read a weights file of any known layout in a child process; nothing in it is executed.
+
+    Args:
+        path: a file by ``torch.save`` (either format) or a safetensors file; the suffix does not
+            matter.
+        limits: for the child.
+
+    Raises:
+        CheckpointError: if it is missing, damaged, hostile, something else than weights, or has
+            weights that are not finite; and if the child exceeded its limits or crashed.
+    """
+    with TemporaryDirectory(prefix="ddrs-", ignore_cleanup_errors=True) as folder:
+        raw = read_isolated(path, folder, limits)
+        return replace(raw, state={key: tensor.clone() for key, tensor in raw.state.items()})
+
+
 def read_isolated(path: str | Path, out: str | Path, limits: Limits | None = None) -> RawCheckpoint:
-    """Like :func:`read_state`, but a hostile file can harm neither this process nor its speed.
+    """Like :func:`read_state`; the clean copy of the weights stays in a file.
 
     Args:
         path: the stranger's file.
@@ -77,7 +97,7 @@ def _run_child(path: Path, out: Path, limits: Limits, name: str) -> int:
     arguments = [str(path), str(out), str(limits.memory), str(limits.cpu_seconds)]
     try:
         return subprocess.run(
-            [sys.executable, "-m", "ddrs_core.models.importing.sandbox_worker", *arguments],
+            [sys.executable, "-m", "ddrs_core.models.importing.sandbox", *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -134,3 +154,43 @@ def _raw_checkpoint(report: dict[str, Any], state: dict[str, Tensor], name: str)
         )
     except (KeyError, TypeError, ValueError):
         raise CheckpointError(f"{name} made the reader answer nonsense; it was refused.") from None
+
+
+def _limit(memory: int, cpu_seconds: int) -> None:
+    """Bind this process; on Windows there is nothing to bind with, and the clock has to do."""
+    try:
+        import resource
+    except ImportError:
+        return
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 5))
+    if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+
+
+def _read(path: Path, folder: Path) -> dict[str, Any]:
+    raw = read_here(path)
+    save_file(raw.state, folder / WEIGHTS)
+    report = {
+        key: getattr(raw, key)
+        for key in ("prefix", "entry", "arch_hint", "epoch", "extras", "notes", "size")
+    }
+    normalization = asdict(raw.normalization) if raw.normalization else None
+    return {**report, "layout": str(raw.layout), "normalization": normalization}
+
+
+def _main(arguments: list[str]) -> None:
+    path, folder = Path(arguments[0]), Path(arguments[1])
+    _limit(int(arguments[2]), int(arguments[3]))
+    try:
+        report = _read(path, folder)
+    except DDRSError as error:
+        report = {"error": str(error)}
+    except MemoryError:
+        name = plain(path.name, 80)
+        report = {"error": f"{name} needs more memory than this server gives to one file."}
+    (folder / REPORT).write_text(json.dumps(report), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1:])

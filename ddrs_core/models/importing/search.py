@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from torch import Tensor
 
-from ddrs_core.models.importing.pickle_calls import plain
 from ddrs_core.models.importing.recognise import recognise_state
+from ddrs_core.models.importing.scan import plain
 from ddrs_core.quantities import counted
 
 _WRAPPERS: Final = (  # in this order, where several hold the same number of tensors

@@ -1,4 +1,13 @@
-"""What kind of file somebody has handed in, told by its content, before anything reads it."""
+"""What kinds of files there are, and which one a file is, told by its content before it is read.
+
+Layouts as their own code writes them:
+
+- Cohen et al. 2019 (locuslab/smoothing, code/train.py) and SmoothAdv: ``epoch``, ``arch``,
+  ``state_dict``, ``optimizer``; the network is the second part of ``Sequential(normalize, net)``,
+  so names begin with ``1.``, or with ``1.module.`` for ImageNet. The normalisation is not in it.
+- MACER (RuntianZ/macer, main.py): ``net``, ``epoch``.
+- Alfarra et al. 2022 (CIFAR10/train_macer.py): ``epoch``, ``state_dict``, ``optimizer_param``.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +17,17 @@ import pickletools
 import struct
 import zipfile
 import zlib
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Final
 
+from torch import Tensor
+
 from ddrs_core.errors import CheckpointError
 from ddrs_core.file_access import open_regular
-from ddrs_core.models.importing.pickle_calls import Storage, plain
-from ddrs_core.models.importing.pickle_scan import MAX_PICKLE, Outline, follow
+from ddrs_core.models.classifier import Normalization
+from ddrs_core.models.importing.scan import MAX_PICKLE, Scan, Storage, plain
 from ddrs_core.quantities import counted
 
 MAX_FILE: Final = 4 << 30  # bytes; the largest published torchvision network has 2.6 GB
@@ -60,6 +72,36 @@ _WANTED: Final = (
 )
 
 
+class Layout(StrEnum):
+    """Who writes files like this."""
+
+    COHEN = "Cohen / SmoothAdv"
+    MACER = "MACER"
+    AUTHORS = "data-dependent smoothing (paper's authors)"
+    LIGHTNING = "PyTorch Lightning"
+    WRAPPED = "state dict with other entries"
+    PLAIN = "plain state dict"
+    SAFETENSORS = "safetensors"
+    OURS = "ours"
+
+
+@dataclass(frozen=True)
+class RawCheckpoint:
+    """Weights as they were found in a file, on the CPU, in float32."""
+
+    name: str  # of the file
+    layout: Layout
+    state: dict[str, Tensor]  # without prefix and without a normalisation layer
+    prefix: str = ""  # what was in front of every name
+    arch_hint: str = ""  # the file's own "arch" entry
+    epoch: int | None = None
+    entry: str = ""  # where in the file they are; empty: they are the file
+    extras: tuple[str, ...] = ()  # names of the other entries, and of other weights
+    normalization: Normalization | None = None  # None: not in the file
+    notes: tuple[str, ...] = ()
+    size: int = 0  # bytes
+
+
 class Container(StrEnum):
     """How the weights are packed."""
 
@@ -68,11 +110,8 @@ class Container(StrEnum):
     SAFETENSORS = "safetensors"
 
 
-def check_container(path: Path) -> tuple[Container, Outline | None]:
-    """Look at a file without loading it.
-
-    Returns:
-        How it is packed, and what its pickle holds; None for safetensors, which has no pickle.
+def check_container(path: Path) -> Container:
+    """Look at a file without loading it; returns how it is packed.
 
     Raises:
         CheckpointError: if it is not there, not weights, damaged or hostile.
@@ -91,7 +130,7 @@ def check_container(path: Path) -> tuple[Container, Outline | None]:
         raise CheckpointError(f"{name} cannot be read: {reason}.") from None
 
 
-def _check(file: IO[bytes], name: str, size: int) -> tuple[Container, Outline | None]:
+def _check(file: IO[bytes], name: str, size: int) -> Container:
     if size == 0:
         raise CheckpointError(f"{name} is empty.")
     if size > MAX_FILE:
@@ -100,12 +139,14 @@ def _check(file: IO[bytes], name: str, size: int) -> tuple[Container, Outline | 
         )
     head = file.read(4096)
     if head.startswith(b"PK"):
-        return Container.ZIP, _check_zip(file, name, size)
+        _check_zip(file, name, size)
+        return Container.ZIP
     if _looks_like_safetensors(head, size):
         _check_safetensors(file, name)
-        return Container.SAFETENSORS, None
+        return Container.SAFETENSORS
     if head.startswith(b"\x80") or _is_text_pickle(file, head, size):
-        return Container.LEGACY, _check_legacy(file, name, size)
+        _check_legacy(file, name, size)
+        return Container.LEGACY
     raise CheckpointError(f"{name} is {_kind(head, file, size)}, not weights. {_WANTED}")
 
 
@@ -136,7 +177,7 @@ def _kind(head: bytes, file: IO[bytes], size: int) -> str:
     return "text" if text.isprintable() or "\n" in text else "of a kind that is not known here"
 
 
-def _check_zip(file: IO[bytes], name: str, size: int) -> Outline:
+def _check_zip(file: IO[bytes], name: str, size: int) -> None:
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
@@ -154,10 +195,8 @@ def _check_zip(file: IO[bytes], name: str, size: int) -> Outline:
                     f"{name} has a list of tensors of {names['data.pkl'].file_size >> 20} MB; at "
                     f"most {MAX_PICKLE >> 20} MB are read. Save model.state_dict() by itself."
                 )
-            outline = follow(archive.read(names["data.pkl"]), name)
-            for storage in outline.storages.values():
+            for storage in Scan(archive.open(names["data.pkl"]), name).run().storages.values():
                 _check_member(storage, names.get(f"data/{storage.key}"), name)
-            return outline
     except _ZIP_ERRORS:
         raise CheckpointError(
             f"{name} is damaged or cut off: it begins as torch.save writes, but the end is "
@@ -248,33 +287,21 @@ def _is_text_pickle(file: IO[bytes], head: bytes, size: int) -> bool:
     return last[0].name == "STOP"
 
 
-def _check_legacy(file: IO[bytes], name: str, size: int) -> Outline:
+def _check_legacy(file: IO[bytes], name: str, size: int) -> None:
     """Three small pickles, that of the weights, the list of storages, then the numbers."""
     file.seek(0)
-    data = file.read(MAX_PICKLE)
-    try:
-        first = follow(data, name)
-    except CheckpointError as error:
-        if "want" in str(error) or "class" in str(error) or "instruction" in str(error):
-            raise
-        raise CheckpointError(
-            f"{name} begins as a pickle, but is damaged, cut off or something else. {_WANTED}"
-        ) from None
-    if first.root != _LEGACY_MAGIC:
+    stream = io.BytesIO(file.read(MAX_PICKLE))
+    if Scan(stream, name).run().root != _LEGACY_MAGIC:
         raise CheckpointError(
             f"{name} is a plain pickle, which torch.save did not write. Nothing in it was "
             "executed. Where it was made, save model.state_dict() with torch.save."
         )
-    second = follow(data, name, first.end)
-    third = follow(data, name, second.end)
-    outline = follow(data, name, third.end)
-    keys = follow(data, name, outline.end)
-    claimed = sum(8 + s.numel * s.item for s in outline.storages.values())
+    *_, weights, keys = (Scan(stream, name).run() for _ in range(4))
+    claimed = sum(8 + s.numel * s.item for s in weights.storages.values())
     listed = isinstance(keys.root, list) and all(isinstance(key, str) for key in keys.root)
-    complete = listed and sorted(keys.root) == sorted(outline.storages)
-    if not complete or keys.end + claimed > size:
+    complete = listed and sorted(keys.root) == sorted(weights.storages)
+    if not complete or stream.tell() + claimed > size:
         raise CheckpointError(
             f"{name} is damaged or cut off: {counted(claimed, 'byte')} of tensors are announced, "
-            f"but {max(0, size - keys.end):,} are there. Fetch or copy the file again."
+            f"but {max(0, size - stream.tell()):,} are there. Fetch or copy the file again."
         )
-    return outline

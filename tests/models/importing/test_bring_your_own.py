@@ -36,7 +36,6 @@ from ddrs_core.models import (
     measure_robustness,
     open_for_model,
     propose,
-    read_state,
     registry,
     remove_model,
     robustness_on_card,
@@ -47,6 +46,7 @@ from ddrs_core.models import user_models as library
 from ddrs_core.models.importing import normalizations
 from ddrs_core.models.importing import proposal as proposal_module
 from ddrs_core.models.importing.proposal import IN_FILE, sigma_in
+from ddrs_core.models.importing.read import read_here
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +72,7 @@ def checkpoint(model: Classifier, tmp_path: Path) -> Path:
 
 
 def test_the_right_normalisation_is_proposed(checkpoint: Path, model: Classifier) -> None:
-    proposal = propose(read_state(checkpoint))
+    proposal = propose(read_here(checkpoint))
     assert (proposal.architecture, proposal.dataset) == ("digits_cnn", "digits")
     assert proposal.normalization == "digits"
     assert proposal.sigma == pytest.approx(0.25, abs=0.02)  # the weights tell it
@@ -88,7 +88,7 @@ def test_the_right_normalisation_is_proposed(checkpoint: Path, model: Classifier
 
 
 def test_another_normalisation_can_be_chosen(checkpoint: Path, model: Classifier) -> None:
-    proposal = propose(read_state(checkpoint))
+    proposal = propose(read_here(checkpoint))
     built = accept(proposal, "mine", normalization="none", sigma=0.5, method="gaussian")
     assert built.card.normalization.std == (1.0,)
     assert (built.card.sigma, built.card.method) == (0.5, "gaussian")
@@ -100,7 +100,7 @@ def test_a_normalisation_in_the_file_wins(model: Classifier, tmp_path: Path) -> 
     state = {f"1.{name}": tensor for name, tensor in model.network.state_dict().items()}
     state |= {"0.mean": torch.tensor([0.3052]), "0.std": torch.tensor([0.376])}
     torch.save(state, tmp_path / "whole.pth")
-    proposal = propose(read_state(tmp_path / "whole.pth"))
+    proposal = propose(read_here(tmp_path / "whole.pth"))
     assert proposal.normalization == proposal.trials[0].name == IN_FILE
     assert accept(proposal, "mine").card.normalization.mean == pytest.approx((0.3052,))
 
@@ -114,13 +114,13 @@ def test_an_untrained_network_is_flagged(tmp_path: Path) -> None:
             for k, v in network.state_dict().items()
         }
     torch.save(state, tmp_path / "noise.pth")
-    proposal = propose(read_state(tmp_path / "noise.pth"))
+    proposal = propose(read_here(tmp_path / "noise.pth"))
     assert proposal.near_chance
     assert "guessing" in proposal.advice
 
 
 def test_a_data_set_that_does_not_fit_is_refused(checkpoint: Path) -> None:
-    raw = read_state(checkpoint)
+    raw = read_here(checkpoint)
     with pytest.raises(UnknownNameError):
         propose(raw, dataset="digitz")
     with pytest.raises(CheckpointError, match="cifar_resnet20"):
@@ -157,7 +157,7 @@ def test_the_measured_noise_is_believed_and_a_contradicting_name_is_said(
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     torch.save(model.network.state_dict(), path)
-    proposal = propose(read_state(path))
+    proposal = propose(read_here(path))
     assert accept(proposal, "mine").card.sigma == pytest.approx(sigma, abs=0.02)
     assert words in proposal.noise
     assert bool(words) == bool(proposal.noise)
@@ -194,7 +194,7 @@ def test_normalisations_that_do_equally_well_are_named(
     near = Normalization((0.3055,), (0.3755,))
     candidates = {**normalizations.list_normalizations(1), "near": near}
     monkeypatch.setitem(normalizations._CANDIDATES, 1, candidates)
-    proposal = propose(read_state(checkpoint))
+    proposal = propose(read_here(checkpoint))
     assert {proposal.normalization, *proposal.equals} == {"digits", "near"}
     assert repr(proposal.equals[0]) in proposal.advice
 
@@ -205,7 +205,7 @@ def test_a_normalisation_in_the_file_that_fails_is_not_proposed(
     state = {f"1.{name}": tensor for name, tensor in model.network.state_dict().items()}
     state |= {"0.mean": torch.tensor([1.4]), "0.std": torch.tensor([0.02])}
     torch.save(state, tmp_path / "whole.pth")
-    proposal = propose(read_state(tmp_path / "whole.pth"))
+    proposal = propose(read_here(tmp_path / "whole.pth"))
     assert proposal.normalization == "digits"
     assert "own normalisation" in proposal.advice
     assert accept(proposal, "mine", normalization=IN_FILE).card.normalization.mean == (
@@ -218,14 +218,14 @@ def test_uploads_are_found_by_name_and_never_listed(
 ) -> None:
     names = []
     for normalization in ("digits", "none", "mnist"):
-        proposal = propose(read_state(checkpoint))
+        proposal = propose(read_here(checkpoint))
         names.append(keep_upload(accept(proposal, "x", normalization=normalization)).name)
     assert len(set(names)) == 3  # the same weights, but not the same function
     assert not set(names) & {card.name for card in list_models()}
     x = torch.rand(4, 1, 8, 8)
     torch.testing.assert_close(load_model(names[0], "cpu")(x), model(x), atol=1e-5, rtol=0)
     monkeypatch.setattr(library, "MAX_UPLOADS", 2)
-    keep_upload(accept(propose(read_state(checkpoint)), "x", sigma=0.7))
+    keep_upload(accept(propose(read_here(checkpoint)), "x", sigma=0.7))
     assert len(list(registry.uploads_folder().glob("*"))) == 4  # two models with their cards
     with pytest.raises(CheckpointError, match="Upload it again"):
         get_card(names[0])
@@ -234,7 +234,7 @@ def test_uploads_are_found_by_name_and_never_listed(
 
 
 def test_a_name_is_given_once_however_many_ask_at_once(checkpoint: Path) -> None:
-    models = [accept(propose(read_state(checkpoint)), "wanted", sigma=0.1 * n) for n in range(1, 5)]
+    models = [accept(propose(read_here(checkpoint)), "wanted", sigma=0.1 * n) for n in range(1, 5)]
     together = threading.Barrier(4)
 
     def add(model: Classifier) -> float | None:
@@ -250,11 +250,11 @@ def test_a_name_is_given_once_however_many_ask_at_once(checkpoint: Path) -> None
 
 
 def test_added_models_are_listed_and_can_be_removed(checkpoint: Path) -> None:
-    card = add_model(accept(propose(read_state(checkpoint)), "mine"))
+    card = add_model(accept(propose(read_here(checkpoint)), "mine"))
     assert get_card("mine") == card
     assert "mine" in [c.name for c in list_models()]
     with pytest.raises(InvalidParameterError, match="already"):
-        add_model(accept(propose(read_state(checkpoint)), "mine"))
+        add_model(accept(propose(read_here(checkpoint)), "mine"))
     remove_model("mine")
     with pytest.raises(UnknownNameError):
         get_card("mine")
@@ -263,7 +263,7 @@ def test_added_models_are_listed_and_can_be_removed(checkpoint: Path) -> None:
             remove_model(name)
     for name in ("a b", "a/b", "upload-0123456789abcdef", "torchvision-mine", "-x"):
         with pytest.raises(InvalidParameterError, match="name"):
-            add_model(accept(propose(read_state(checkpoint)), name))
+            add_model(accept(propose(read_here(checkpoint)), name))
 
 
 def test_a_card_of_another_shape_is_refused() -> None:
@@ -273,7 +273,7 @@ def test_a_card_of_another_shape_is_refused() -> None:
 
 
 def test_attached_models_live_as_long_as_the_process(checkpoint: Path) -> None:
-    built = accept(propose(read_state(checkpoint)), "here-only")
+    built = accept(propose(read_here(checkpoint)), "here-only")
     attach_model(built)
     assert load_model("here-only", "cpu") is built
 

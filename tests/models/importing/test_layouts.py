@@ -21,8 +21,9 @@ from torchvision.models.resnet import BasicBlock
 
 from ddrs_core.errors import MismatchError
 from ddrs_core.models.classifier import Normalization
-from ddrs_core.models.importing.build import Layout, build_foreign, describe, read_state, recognise
+from ddrs_core.models.importing.build import Layout, build_foreign, describe, recognise
 from ddrs_core.models.importing.normalizations import get_normalization
+from ddrs_core.models.importing.read import read_here
 
 CIFAR = get_normalization("cifar", 3)
 MEAN = torch.tensor(CIFAR.mean).view(1, 3, 1, 1)
@@ -179,7 +180,7 @@ def seed() -> Any:
 
 
 def agree(original: nn.Module, path: Path, x: Tensor, **options: Any) -> None:
-    classifier = build_foreign(read_state(path), **options)
+    classifier = build_foreign(read_here(path), **options)
     with torch.no_grad():
         torch.testing.assert_close(classifier(x), original(x), atol=TOLERANCE, rtol=1e-4)
     assert not classifier.training
@@ -202,7 +203,7 @@ def test_cohen_on_cifar(tmp_path: Path, zipped: bool) -> None:
     optimizer = train_a_little(model, (3, 32, 32))
     path = tmp_path / "checkpoint.pth.tar"
     save_as_cohen(path, model, optimizer, "cifar_resnet20", _use_new_zipfile_serialization=zipped)
-    raw = read_state(path)
+    raw = read_here(path)
     assert (raw.layout, raw.prefix, raw.arch_hint, raw.epoch) == (
         Layout.COHEN,
         "1.",
@@ -225,7 +226,7 @@ def test_cohen_on_imagenet_has_a_parallel_module_inside(tmp_path: Path) -> None:
     optimizer = train_a_little(model, (3, 64, 64))
     path = tmp_path / "checkpoint.pth.tar"
     save_as_cohen(path, model, optimizer, "resnet18")
-    raw = read_state(path)
+    raw = read_here(path)
     assert (raw.layout, raw.prefix) == (Layout.COHEN, "1.module.")
     assert [r.architecture for r in recognise(raw)] == ["resnet18"]
     imagenet = get_normalization("imagenet", 3)
@@ -238,7 +239,7 @@ def test_macer(tmp_path: Path) -> None:
     train_a_little(model, (3, 32, 32))
     path = tmp_path / "440.pth"
     torch.save({"net": model.state_dict(), "epoch": 440}, path)
-    raw = read_state(path)
+    raw = read_here(path)
     assert (raw.layout, raw.epoch, raw.prefix) == (Layout.MACER, 440, "")
     assert build_foreign(raw).card.method == "macer"
     agree(model, path, images(3, 32, 32))  # no normalisation
@@ -258,7 +259,7 @@ def test_the_authors_softmax_is_not_applied_twice(tmp_path: Path) -> None:
     path = tmp_path / "best_model.pth.tar"
     content = {"epoch": 440, "state_dict": model.state_dict()}
     torch.save({**content, "optimizer_param": optimizer.state_dict()}, path)
-    raw = read_state(path)
+    raw = read_here(path)
     assert raw.layout == Layout.AUTHORS
     (found,) = recognise(raw)
     assert found.architecture == "authors_resnet18"
@@ -278,7 +279,7 @@ def test_the_authors_wide_resnet(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pth.tar"
     content = {"epoch": 1, "state_dict": network.state_dict()}
     torch.save({**content, "optimizer_param": optimizer.state_dict()}, path)
-    assert [r.architecture for r in recognise(read_state(path))] == ["wideresnet40_2"]
+    assert [r.architecture for r in recognise(read_here(path))] == ["wideresnet40_2"]
     agree(model, path, images(3, 32, 32))
 
 
@@ -296,7 +297,7 @@ def test_the_authors_imagenet_wrapper(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.pth.tar"
     content = {"epoch": 1, "state_dict": model.state_dict()}
     torch.save({**content, "optimizer_param": optimizer.state_dict()}, path)
-    raw = read_state(path)
+    raw = read_here(path)
     assert raw.prefix == "model.module."
     x = images(3, 64, 64)
     with torch.no_grad():
@@ -309,7 +310,7 @@ def test_padding_shortcuts_under_another_name_of_the_head(tmp_path: Path) -> Non
     train_a_little(model, (3, 32, 32))
     path = tmp_path / "resnet20.th"
     torch.save({"state_dict": Wrapped(model).state_dict(), "best_prec1": 91.7}, path)
-    raw = read_state(path)
+    raw = read_here(path)
     assert (raw.prefix, raw.extras) == ("module.", ("best_prec1",))
     assert [r.architecture for r in recognise(raw)] == ["cifar_resnet20"]
     agree(model, path, images(3, 32, 32), normalization=get_normalization("none", 3))
@@ -325,13 +326,13 @@ def test_the_usual_cifar_resnet18(tmp_path: Path) -> None:
     }
     path = tmp_path / "ckpt.pth"
     torch.save({"net": state, "acc": np.float64(93.02), "epoch": np.int64(199)}, path)
-    raw = read_state(path)
+    raw = read_here(path)
     assert (raw.layout, raw.extras) == (Layout.WRAPPED, ("acc",))
     assert [r.architecture for r in recognise(raw)] == ["cifar_resnet18"]
     none = get_normalization("none", 3)
     agree(model, path, images(3, 32, 32), normalization=none)
     torch.save(model.state_dict(), path)  # torchvision's names of the same function
-    assert [r.architecture for r in recognise(read_state(path))] == ["cifar_resnet18"]
+    assert [r.architecture for r in recognise(read_here(path))] == ["cifar_resnet18"]
     agree(model, path, images(3, 32, 32), normalization=none)
 
 
@@ -340,7 +341,7 @@ def test_a_torchvision_network_as_safetensors(tmp_path: Path) -> None:
     train_a_little(model, (3, 64, 64))
     path = tmp_path / "weights.bin"  # told by its content
     save_file(model.state_dict(), path)
-    raw = read_state(path)
+    raw = read_here(path)
     assert raw.layout == Layout.SAFETENSORS
     (found,) = recognise(raw)
     assert (found.architecture, found.num_classes, found.shape) == (
@@ -355,7 +356,7 @@ def test_a_torchvision_network_as_safetensors(tmp_path: Path) -> None:
 def test_prefixes_are_taken_off(tmp_path: Path, prefix: str) -> None:
     state = {f"{prefix}{k}": v for k, v in reference_lenet().state_dict().items()}
     torch.save(state, tmp_path / "a.pt")
-    raw = read_state(tmp_path / "a.pt")
+    raw = read_here(tmp_path / "a.pt")
     assert (raw.prefix, raw.layout) == (prefix, Layout.PLAIN)
     assert [r.architecture for r in recognise(raw)] == ["lenet"]
 
@@ -364,7 +365,7 @@ def test_prefixes_are_taken_off(tmp_path: Path, prefix: str) -> None:
 def test_entries_that_hold_the_weights(tmp_path: Path, entry: str) -> None:
     state = reference_lenet().state_dict()
     torch.save({entry: state, "epoch": 5, "loss": 0.3}, tmp_path / "a.pt")
-    raw = read_state(tmp_path / "a.pt")
+    raw = read_here(tmp_path / "a.pt")
     assert set(raw.state) == set(state)
     assert (raw.epoch, raw.extras) == (5, ("loss",))
 
@@ -422,7 +423,7 @@ def test_weights_are_found_wherever_they_lie(
     tmp_path: Path, content: Any, entry: str, prefix: str, extras: tuple[str, ...]
 ) -> None:
     torch.save(content, tmp_path / "a.pt")
-    raw = read_state(tmp_path / "a.pt")
+    raw = read_here(tmp_path / "a.pt")
     assert (raw.entry, raw.prefix, raw.extras) == (entry, prefix, extras)
     assert [r.architecture for r in recognise(raw)] == ["lenet"]
     assert raw.state.keys() == LENET.keys()
@@ -434,7 +435,7 @@ def test_weights_are_found_wherever_they_lie(
 def test_several_sets_of_weights_that_fit_are_named(tmp_path: Path) -> None:
     other = {key: tensor + 1 for key, tensor in LENET.items()}
     torch.save({"state_dict_ema": other, "state_dict": LENET}, tmp_path / "a.pt")
-    raw = read_state(tmp_path / "a.pt")
+    raw = read_here(tmp_path / "a.pt")
     assert raw.entry == "state_dict"
     assert torch.equal(raw.state["fc2.bias"], LENET["fc2.bias"])
     assert raw.extras == ("state_dict_ema",)
@@ -467,7 +468,7 @@ def test_whatever_torchs_safe_reader_takes_may_lie_beside_the_weights(
     path = tmp_path / "a.pt"
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
     torch.load(path, weights_only=True)
-    raw = read_state(path)
+    raw = read_here(path)
     assert torch.equal(raw.state["fc1.weight"], model.state_dict()["fc1.weight"])
     assert [r.architecture for r in recognise(raw)] == ["lenet"]
 
@@ -480,14 +481,14 @@ def test_a_dictionary_as_python_2_wrote_it(tmp_path: Path) -> None:
             return OrderedDict, ([[key, value] for key, value in self.items()],)
 
     torch.save(Old(LENET), tmp_path / "a.pt")
-    assert read_state(tmp_path / "a.pt").state.keys() == LENET.keys()
+    assert read_here(tmp_path / "a.pt").state.keys() == LENET.keys()
 
 
 def test_lightning(tmp_path: Path) -> None:
     state = {f"model.{k}": v for k, v in reference_lenet().state_dict().items()}
     content = {"state_dict": state, "pytorch-lightning_version": "2.1.0", "global_step": 7}
     torch.save(content, tmp_path / "last.ckpt")
-    raw = read_state(tmp_path / "last.ckpt")
+    raw = read_here(tmp_path / "last.ckpt")
     assert (raw.layout, raw.prefix) == (Layout.LIGHTNING, "model.")
 
 
@@ -509,7 +510,7 @@ def test_a_normalisation_in_the_file_is_used(
     outer = {"0.": "1.", "mo": "module.model."}.get(mean[:2], "")
     state = {f"{outer}{k}": v for k, v in model.state_dict().items()}
     torch.save({mean: MEAN.view(shape), std: STD.view(shape), **state}, tmp_path / "a.pt")
-    raw = read_state(tmp_path / "a.pt")
+    raw = read_here(tmp_path / "a.pt")
     assert raw.normalization is not None
     assert raw.normalization.mean == pytest.approx(CIFAR.mean)
     assert raw.normalization.std == pytest.approx(CIFAR.std)
@@ -528,7 +529,7 @@ def test_a_normalisation_beside_an_attacker_is_that_of_the_network(
     state |= under("module.attacker.normalize.", {mean: MEAN + 1e-3, std: STD})
     state |= under("module.attacker.model.", model.state_dict())
     torch.save({"model": state, "epoch": 3}, tmp_path / "a.pt")
-    raw = read_state(tmp_path / "a.pt")
+    raw = read_here(tmp_path / "a.pt")
     assert (raw.entry, raw.prefix, raw.epoch) == ("model", "module.model.", 3)
     assert raw.extras == ("module.attacker.* (130 tensors)",)
     assert any("same numbers" in note and "module.attacker.model." in note for note in raw.notes)
@@ -541,7 +542,7 @@ def test_the_normalisation_of_another_network_is_not_taken(tmp_path: Path) -> No
     layer = {"mean": MEAN, "std": STD}
     state = under("teacher.normalize.", layer) | under("student.", LENET)
     torch.save(state, tmp_path / "a.pt")
-    raw = read_state(tmp_path / "a.pt")
+    raw = read_here(tmp_path / "a.pt")
     assert raw.normalization is None
     assert raw.extras == ("teacher.* (2 tensors)",)
 
@@ -550,7 +551,7 @@ def test_a_normalisation_for_bytes_is_rescaled(tmp_path: Path) -> None:
     state = {f"1.{k}": v for k, v in ReferenceResNet(20, projection=True).state_dict().items()}
     state |= {"0.mean": MEAN.flatten() * 255, "0.std": STD.flatten() * 255}
     torch.save(state, tmp_path / "a.pt")
-    raw = read_state(tmp_path / "a.pt")
+    raw = read_here(tmp_path / "a.pt")
     assert raw.normalization is not None
     assert raw.normalization.std == pytest.approx(CIFAR.std)
     assert any("255" in note for note in raw.notes)
@@ -563,7 +564,7 @@ def test_half_and_double_precision_become_single(tmp_path: Path) -> None:
     state[keys[1]] = state[keys[1]].bfloat16()
     state[keys[2]] = state[keys[2]].double()
     torch.save(state, tmp_path / "a.pt")
-    raw = read_state(tmp_path / "a.pt")
+    raw = read_here(tmp_path / "a.pt")
     assert {t.dtype for t in raw.state.values()} == {torch.float32}
     assert len(raw.notes) == 3
 
@@ -574,7 +575,7 @@ def test_parameters_and_views_are_read(tmp_path: Path) -> None:
     state["conv1.weight"] = nn.Parameter(state["conv1.weight"])
     state["fc2.weight"] = torch.rand(500, 10).T  # not contiguous
     torch.save(state, tmp_path / "a.pt")
-    raw = read_state(tmp_path / "a.pt")
+    raw = read_here(tmp_path / "a.pt")
     assert torch.equal(raw.state["fc1.bias"], block[1])
     assert torch.equal(raw.state["fc2.weight"], state["fc2.weight"])
     assert raw.state["fc1.bias"].untyped_storage().nbytes() == 500 * 4
@@ -583,7 +584,7 @@ def test_parameters_and_views_are_read(tmp_path: Path) -> None:
 
 def test_the_number_of_classes_is_checked(tmp_path: Path) -> None:
     torch.save(reference_lenet().state_dict(), tmp_path / "a.pt")
-    raw = read_state(tmp_path / "a.pt")
+    raw = read_here(tmp_path / "a.pt")
     assert build_foreign(raw, num_classes=10).card.num_classes == 10
     with pytest.raises(MismatchError, match="10 classes, not 100"):
         build_foreign(raw, num_classes=100)
@@ -594,7 +595,7 @@ def test_the_number_of_classes_is_checked(tmp_path: Path) -> None:
 def test_another_shape_than_the_architectures(tmp_path: Path) -> None:
     state = torchvision_models.squeezenet1_1(num_classes=10).state_dict()
     torch.save(state, tmp_path / "a.pt")
-    raw = read_state(tmp_path / "a.pt")
+    raw = read_here(tmp_path / "a.pt")
     assert build_foreign(raw, shape=(3, 32, 32)).card.shape == (3, 32, 32)
     for shape in ((3, 8, 8), (1, 32, 32)):
         with pytest.raises(MismatchError, match=" x ".join(str(v) for v in shape)):
@@ -604,7 +605,7 @@ def test_another_shape_than_the_architectures(tmp_path: Path) -> None:
 def test_tied_weights_are_taken_apart(tmp_path: Path) -> None:
     tied = torch.rand(4, 3)
     torch.save({"a.weight": tied, "b.weight": tied, "c.weight": tied.T}, tmp_path / "a.pt")
-    state = read_state(tmp_path / "a.pt").state
+    state = read_here(tmp_path / "a.pt").state
     assert len({t.data_ptr() for t in state.values()}) == 3
     assert torch.equal(state["c.weight"], tied.T)
     save_file(state, tmp_path / "b.safetensors")
@@ -615,7 +616,7 @@ def test_a_description_names_what_matters(tmp_path: Path) -> None:
     save_as_cohen(
         tmp_path / "a.pth.tar", model, torch.optim.SGD(model.parameters(), 0.1), "cifar_resnet20"
     )
-    raw = read_state(tmp_path / "a.pth.tar")
+    raw = read_here(tmp_path / "a.pth.tar")
     text = "\n".join(describe(raw, recognise(raw)))
     for part in (
         "a.pth.tar",

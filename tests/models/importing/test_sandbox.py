@@ -16,6 +16,7 @@ from ddrs_core.errors import CheckpointError
 from ddrs_core.models.architectures import get_architecture
 from ddrs_core.models.importing import sandbox as foreign_isolated
 from ddrs_core.models.importing.build import Limits, read_isolated, read_state, recognise
+from ddrs_core.models.importing.read import read_here
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits are Linux's")
 
@@ -39,7 +40,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_the_answer_is_that_of_reading_here(path: Path, tmp_path: Path) -> None:
-    here, there = read_state(path), read_isolated(path, tmp_path / "out")
+    here, there = read_here(path), read_isolated(path, tmp_path / "out")
     assert here.normalization is not None
     for name in (
         "name",
@@ -63,9 +64,9 @@ def test_refusals_are_in_the_same_words(tmp_path: Path) -> None:
     marker = tmp_path / "executed"
     torch.save({"w": Call(str(marker))}, tmp_path / "a.pt")
     with pytest.raises(CheckpointError) as here:
-        read_state(tmp_path / "a.pt")
+        read_here(tmp_path / "a.pt")
     with pytest.raises(CheckpointError) as there:
-        read_isolated(tmp_path / "a.pt", tmp_path / "out")
+        read_state(tmp_path / "a.pt")
     assert str(here.value) == str(there.value)
     assert "mkdir" in str(there.value)
     assert not marker.exists()
