@@ -92,6 +92,7 @@ def test_every_picture_is_shown_somewhere() -> None:
         ("ddrs_core/data/registry.py", '    "digits": '),
         ("ddrs_core/models/architectures/__init__.py", '        Architecture("lenet"'),
         ("ddrs_core/training/methods/registry.py", '    "gaussian": '),
+        ("ddrs_core/smoothing/sigma/strategies.py", '    "search": '),
         ("ddrs_core/dashboard/navigation.py", "        explorer_page()"),
         ("ddrs_core/cli/__init__.py", '    "report": '),
     ],
