@@ -90,7 +90,7 @@ def test_what_cannot_be_written_is_named_with_the_reason(
             place.write_text("x" * 100_000)
 
 
-@pytest.mark.parametrize("kind", ["state", "model", "record", "data"])
+@pytest.mark.parametrize("kind", ["state", "model", "data"])
 def test_a_full_disk_is_named_by_whoever_writes(
     tmp_path: Path, model: Classifier, kind: str
 ) -> None:
