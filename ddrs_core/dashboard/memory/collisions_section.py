@@ -15,16 +15,13 @@ from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.components.render import render, show_html
 from ddrs_core.dashboard.memory.bank_snapshot import MOST_SHOWN, BankContent, read_content
 from ddrs_core.dashboard.memory.counterexample_section import show_counterexample
-from ddrs_core.dashboard.memory.jobs import Tools, find_job, open_tools, start_job, walk_request
-from ddrs_core.dashboard.memory.query_section import (
-    pick_certification,
-    pick_number,
-    pictures_html,
-    titled,
-)
+from ddrs_core.dashboard.memory.jobs import find_job, show_job_buttons, start_job, walk_request
+from ddrs_core.dashboard.memory.query_form import pick_certification, pick_number, titled
+from ddrs_core.dashboard.memory.query_section import pictures_html
+from ddrs_core.dashboard.memory.tools import Tools, open_tools
 from ddrs_core.dashboard.memory.view import POINT_CHOICES, current_view, widget
 from ddrs_core.dashboard.shell.errors import show_error
-from ddrs_core.dashboard.shell.polling import draw_while_moving, redraw
+from ddrs_core.dashboard.shell.polling import draw_while_moving
 from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import walk_figure
@@ -159,14 +156,8 @@ def _show_walk(tools: Tools, names: Sequence[str]) -> None:
     )
     request = walk_request(tools, view.first, view.second, view.points, view.walk_n)
     job = find_job(request)
-    busy = job is not None and not job.state.is_over
     with st.container(horizontal=True):
-        if st.button("Walk", type="primary", icon=":material/route:", disabled=busy):
-            start_job(request)
-        if st.button("Cancel", icon=":material/stop:", disabled=not busy, key="memory_walk_cancel"):
-            if job is not None:  # else it has given way meanwhile
-                job.cancel()
-            redraw()
+        show_job_buttons("Walk", "route", job, lambda: start_job(request), "memory_walk_cancel")
     draw_while_moving(lambda: _draw(job, length, names), [job])
 
 

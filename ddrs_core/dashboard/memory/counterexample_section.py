@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 from markupsafe import Markup
@@ -11,19 +12,21 @@ from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.components.board import Board
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.components.render import render, show_html
-from ddrs_core.dashboard.memory.attempts import Charged, charge, find_charged, next_alpha
+from ddrs_core.dashboard.memory.attempts import Charged, find_charged, next_alpha
 from ddrs_core.dashboard.memory.bank_snapshot import read_content
 from ddrs_core.dashboard.memory.jobs import (
     SEARCH_CERTIFICATES,
-    Tools,
     find_job,
     search_identity,
     search_request,
-    start_job,
+    show_job_buttons,
+    start_charged,
 )
-from ddrs_core.dashboard.memory.query_section import pick_number, pictures_html, titled
+from ddrs_core.dashboard.memory.query_form import pick_number, titled
+from ddrs_core.dashboard.memory.query_section import pictures_html
 from ddrs_core.dashboard.memory.settlement_board import settlement_figures, show_settlement
 from ddrs_core.dashboard.memory.texts import charge_text, grades_html, settlement_text
+from ddrs_core.dashboard.memory.tools import Tools
 from ddrs_core.dashboard.memory.view import current_view
 from ddrs_core.dashboard.shell.errors import literal, show_error
 from ddrs_core.dashboard.shell.once import once_per_click
@@ -61,29 +64,19 @@ def show_counterexample(context: BankContext, tools: Tools, names: Sequence[str]
             st.info(literal(str(error)))
             return
         charged = find_charged(context.bank, what)
-        job = find_job(search_request(tools, view.hunted, charged)) if charged is not None else None
-        busy = job is not None and not job.state.is_over
-        if st.button("Search", type="primary", icon=":material/search:", disabled=busy):
-            _search(context, tools, view.hunted, what)
-        if st.button(
-            "Cancel", icon=":material/stop:", disabled=not busy, key="memory_search_cancel"
-        ):
-            if job is not None:  # else it has given way meanwhile
-                job.cancel()
-            redraw()
+        request = partial(search_request, tools, view.hunted)
+        job = find_job(request(charged)) if charged is not None else None
+        show_job_buttons(
+            "Search",
+            "search",
+            job,
+            lambda: start_charged(context, what, request, SEARCH_CERTIFICATES),
+            "memory_search_cancel",
+        )
         _show_store(context, job, charged)
     alpha = next_alpha(context.record, SEARCH_CERTIFICATES)
     st.caption(literal(charge_text(context.record.confidence, alpha, SEARCH_CERTIFICATES)))
     draw_while_moving(lambda: _draw(tools, view.hunted, job, names), [job])
-
-
-def _search(context: BankContext, tools: Tools, index: int, what: str) -> None:
-    try:
-        charged = charge(context, what, SEARCH_CERTIFICATES)
-    except DDRSError as error:
-        show_error(error)
-        return
-    start_job(search_request(tools, index, charged))
 
 
 def _show_store(context: BankContext, job: Job | None, charged: Charged | None) -> None:

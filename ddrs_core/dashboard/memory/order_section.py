@@ -12,11 +12,11 @@ from ddrs_core.dashboard.components.board import PROGRESS_BOARD, Board
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.memory.bank_section import image_name
 from ddrs_core.dashboard.memory.bank_snapshot import BankContent, read_content
-from ddrs_core.dashboard.memory.jobs import find_job, orders_request, start_job
+from ddrs_core.dashboard.memory.jobs import find_job, orders_request, show_job_buttons, start_job
 from ddrs_core.dashboard.memory.settlement_board import settlement_figures, show_settlement
 from ddrs_core.dashboard.memory.texts import settlement_text
 from ddrs_core.dashboard.memory.view import SHUFFLE_CHOICES, current_view, widget
-from ddrs_core.dashboard.shell.polling import draw_while_moving, redraw
+from ddrs_core.dashboard.shell.polling import draw_while_moving
 from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.figures import (
     bank_growth_figure,
@@ -124,15 +124,9 @@ def _show_shuffles(context: BankContext, content: BankContent) -> None:
         view = current_view()
         request = orders_request(content, context.record.fingerprint, view.shuffles)
         job = find_job(request)
-        busy = job is not None and not job.state.is_over
-        if st.button("Shuffle", type="primary", icon=":material/shuffle:", disabled=busy):
-            start_job(request)
-        if st.button(
-            "Cancel", icon=":material/stop:", disabled=not busy, key="memory_order_cancel"
-        ):
-            if job is not None:  # else it has given way meanwhile
-                job.cancel()
-            redraw()
+        show_job_buttons(
+            "Shuffle", "shuffle", job, lambda: start_job(request), "memory_order_cancel"
+        )
     draw_while_moving(lambda: _draw(job, content, context.class_names), [job])
 
 
