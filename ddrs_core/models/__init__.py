@@ -37,9 +37,11 @@ from ddrs_core.models.inference.device import (
     list_devices,
     resolve_device,
 )
-from ddrs_core.models.inference.forward import NoisyForward, VoteCounts, batch_size_of
+from ddrs_core.models.inference.execution import batch_size_of
+from ddrs_core.models.inference.forward import NoisyForward
 from ddrs_core.models.inference.journal import Journal, JournaledForward
 from ddrs_core.models.inference.noise import NoiseStream, noise_generator
+from ddrs_core.models.inference.votes import VoteCounts
 from ddrs_core.models.registry import (
     UPLOAD_PREFIX,
     attach_model,

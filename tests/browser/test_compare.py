@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from ddrs_core.data import load_dataset
 from ddrs_core.models import NoisyForward, load_model
-from ddrs_core.runs.certify.cost import measure_rate
+from ddrs_core.runs.cost import vote_rate
 from ddrs_core.store import open_store
 from tests.browser.conftest import Server, at_rest, button, own_server, progress, wait_until
 
@@ -54,7 +54,7 @@ def votes_for(seconds: float) -> int:
     """N with which the run takes about so long on this machine."""
     forward = NoisyForward(load_model(MODEL))
     assert forward.shape is not None
-    return max(1000, int(measure_rate(forward, forward.shape) * seconds / (2 * IMAGES)))
+    return max(1000, int(vote_rate(forward, forward.shape) * seconds / (2 * IMAGES)))
 
 
 def hold(server: Server, earlier: set[str]) -> psutil.Process:

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from ddrs_core.models import NoisyForward
 from ddrs_core.models.architectures import get_architecture
-from ddrs_core.models.inference.cost import PassCost, assumed_speed
+from ddrs_core.models.inference.cost import assumed_speed
+from ddrs_core.models.inference.pass_cost import PassCost
 from ddrs_core.smoothing import AscentConfig, list_presets, watch_sigma
 from ddrs_core.smoothing.sigma.radius_curve import curve_budget
 from ddrs_core.smoothing.sigma.trace import PreviewPlan, plan_previews

@@ -10,7 +10,7 @@ from ddrs_core.dashboard.common.model_cache import get_forward
 from ddrs_core.data import get_dataset_info, load_dataset
 from ddrs_core.models import ModelCard, affordable
 from ddrs_core.runs.certify.config import CertifyConfig, Method
-from ddrs_core.runs.certify.cost import expected_votes_of_all
+from ddrs_core.runs.cost import expected_votes_of_all
 from ddrs_core.smoothing import DEFAULT_PRESET, CertificationBudget, StopAtRadii, get_preset
 
 _SECONDS = 180.0  # by an optimistic guess of the speed

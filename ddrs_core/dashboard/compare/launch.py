@@ -21,7 +21,7 @@ from ddrs_core.jobs.runs import start_certification
 from ddrs_core.models import resolve_device
 from ddrs_core.quantities import counted, duration
 from ddrs_core.runs.certify.config import CertifyConfig, open_plan
-from ddrs_core.runs.certify.cost import expected_votes_of_all, measure_rate
+from ddrs_core.runs.cost import expected_votes_of_all, vote_rate
 
 _CERTIFY, _ICON = "Certify", ":material/verified:"
 
@@ -64,7 +64,7 @@ def _measurement(config: CertifyConfig) -> Measurement:
     def start() -> Iterator[float]:
         forward = get_forward(config.model, device)
         assert forward.shape is not None
-        yield measure_rate(forward, forward.shape)
+        yield vote_rate(forward, forward.shape)
 
     return measure(key, f"speed of {config.model}", "votes", device, start)
 

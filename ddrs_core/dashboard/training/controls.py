@@ -38,7 +38,7 @@ from ddrs_core.models import (
 )
 from ddrs_core.quantities import counted, duration
 from ddrs_core.runs.argv import command_lines
-from ddrs_core.runs.training.cost import passes_per_image, time_passes
+from ddrs_core.runs.cost import passes_per_image, training_rates
 from ddrs_core.runs.training.recorded import run_command, run_files
 from ddrs_core.store import RunRecord, RunState
 from ddrs_core.training import TrainConfig
@@ -84,7 +84,7 @@ def _speed_of(config: TrainConfig) -> Measurement:
     key = f"passes|{config.architecture}|{info.shape}|{info.num_classes}|{device}"
 
     def start() -> Iterator[float]:
-        return (1 / seconds for seconds in time_passes(config.architecture, info, device))
+        return training_rates(config.architecture, info, device)
 
     title = f"speed of {config.architecture}"
     return measure(key, title, "passes", str(device), start)

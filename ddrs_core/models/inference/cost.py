@@ -1,36 +1,17 @@
-"""What one forward pass costs: floating-point operations and memory for activations.
+"""How long forward passes take, by an assumed speed of the device.
 
-Both are counted in one pass over a single blank image, so they do not depend on the speed of the
-machine.
+Nothing is measured here, so that plans are the same in every run on a machine; measured rates are
+in :mod:`ddrs_core.runs.cost`.
 """
 
 from __future__ import annotations
 
-import copy
-import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
-from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
 
-from ddrs_core.models.inference.fuse_batchnorm import PlainFunction, runs_on_blank
+from ddrs_core.models.inference.forward import NoisyForward
 
-if TYPE_CHECKING:
-    from ddrs_core.models.inference.forward import NoisyForward
-
-_LOG = logging.getLogger(__name__)
-# Convolutions take workspaces and copies in other layouts that no operator's output shows, and
-# allocators round up: what is counted is doubled.
-_SAFETY = 2
-# A network that cannot be counted is taken for one of the hungrier kinds: in multiples of its
-# input, doubled, a ResNet-20 has 34 alive and 245 in all, a ViT-B/16 26 and 738.
-_UNKNOWN_LIVE, _UNKNOWN_SAVED = 40, 768
 # Reached by ResNet-20 at 32 and ResNet-50 at 224 pixels, in fp32, on AVX2 cores; a mid-range GPU.
 _SPEED = {"cpu": 4e10, "cuda": 1e13}  # operations a second, for each thread of a processor
 
@@ -38,38 +19,6 @@ _SPEED = {"cpu": 4e10, "cuda": 1e13}  # operations a second, for each thread of 
 # A gradient of one sample costs so many forward passes, its own one included: the backward pass
 # needs no gradients of weights, but the forward pass runs in fp32 and keeps its activations.
 GRADIENT_PASSES = 3.0
-
-
-@dataclass(frozen=True)
-class PassCost:
-    """One image's forward pass."""
-
-    flops: float  # a multiplication and an addition are two operations; 0: unknown
-    live_bytes: int  # activations that are needed at the same time, without gradients
-    saved_bytes: int  # all activations together: gradients need them later
-
-
-def measure_pass(network: nn.Module, shape: Sequence[int]) -> PassCost:
-    """Count the forward pass of one image of shape [C, H, W]; never raises.
-
-    Plain functions may keep state and are not run: they get an estimate and unknown operations.
-    """
-    if isinstance(network, PlainFunction):
-        return _unknown(shape)
-    reason: Exception | None = None
-    for pretend in (False, True):  # without data where there is no memory for one image
-        try:
-            return _count(_without_data(network) if pretend else network, shape)
-        except Exception as error:  # a foreign network raises whatever it raises
-            reason = reason or error
-    if runs_on_blank(network, shape):  # but this one does not: counting has failed
-        _LOG.warning(
-            "What a forward pass costs cannot be counted under torch %s, so batches are planned "
-            "from a guess: %s. Install a version of torch that requirements.txt allows.",
-            torch.__version__,
-            reason,
-        )
-    return _unknown(shape)
 
 
 def affordable(
@@ -81,11 +30,14 @@ def affordable(
     run on a machine. It is never below ``at_least`` (unless fewer are wanted), and ``wanted`` for
     a network whose operations are unknown.
     """
-    flops = forward.flops(shape)
-    if not flops:
-        return wanted
-    fits = int(seconds * assumed_speed(forward.device) / flops)
-    return min(wanted, max(at_least, fits))
+    one = pass_seconds(forward, shape)
+    return min(wanted, max(at_least, int(seconds / one))) if one else wanted
+
+
+def pass_seconds(forward: NoisyForward, shape: Sequence[int]) -> float:
+    """Assumed seconds of the forward pass of one image [C, H, W]; 0 where its operations are
+    unknown."""
+    return forward.flops(shape) / assumed_speed(forward.device)
 
 
 def assumed_speed(device: torch.device) -> float:
@@ -93,72 +45,3 @@ def assumed_speed(device: torch.device) -> float:
     if device.type == "cuda":
         return _SPEED["cuda"]
     return _SPEED["cpu"] * torch.get_num_threads()
-
-
-class _Counter(TorchDispatchMode):
-    """Adds up operations and the memory of new tensors."""
-
-    def __init__(self, known: list[Tensor]) -> None:
-        super().__init__()
-        self.flops = 0.0
-        self.peak = self.total = 0
-        self._weights = {_key(t) for t in known}
-        self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # else the first use would load torch's compiler, which takes seconds
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        count = flop_registry.get(func._overloadpacket)
-        if count is not None:
-            self.flops += count(*args, **(kwargs or {}), out_val=out)
-        for tensor in tree_leaves(out):
-            if isinstance(tensor, Tensor):
-                self.add(tensor)
-        return out
-
-    def add(self, tensor: Tensor) -> None:
-        """Note a tensor, unless it is a view of a known one."""
-        self._alive = {k: v for k, v in self._alive.items() if not v[0].expired()}
-        key = _key(tensor)
-        if key in self._weights or key in self._alive:
-            return
-        size = tensor.untyped_storage().nbytes()
-        self._alive[key] = StorageWeakRef(tensor.untyped_storage()), size
-        self.total += size
-        self.peak = max(self.peak, sum(size for _, size in self._alive.values()))
-
-
-def _key(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
-
-
-def _count(network: nn.Module, shape: Sequence[int]) -> PassCost:
-    tensors = [*network.parameters(), *network.buffers()]
-    like = next((t for t in tensors if t.is_floating_point()), torch.empty(0))
-    with torch.inference_mode(False), torch.no_grad():
-        x = torch.zeros((1, *shape), dtype=like.dtype, device=like.device)
-        x = x.contiguous(memory_format=torch.channels_last)
-        counter = _Counter(tensors)
-        counter.add(x)
-        with counter:
-            network(x)
-    return PassCost(counter.flops, _SAFETY * counter.peak, _SAFETY * counter.total)
-
-
-def _without_data(network: nn.Module) -> nn.Module:
-    """A copy of ``network`` whose tensors have shapes but no numbers."""
-    empty: dict[int, Any] = {}
-    with torch.inference_mode(False):
-        for p in network.parameters():
-            empty[id(p)] = nn.Parameter(p.detach().to("meta"), requires_grad=False)
-        for b in network.buffers():
-            empty[id(b)] = b.detach().to("meta")
-        return copy.deepcopy(network, empty)
-
-
-def _unknown(shape: Sequence[int]) -> PassCost:
-    size = 4 * max(1, int(torch.Size(shape).numel()))
-    return PassCost(0.0, _UNKNOWN_LIVE * size, _UNKNOWN_SAVED * size)

@@ -1,19 +1,13 @@
-"""The fast forward pass over noisy copies; the one place where samples are spent.
+"""The fast forward pass over noisy copies.
 
-Counts stay on the device and nothing waits for it inside the sampling loop. Batches have one of a
-few fixed shapes, images lie in memory channels last, batch-norm is folded into the convolutions,
-and the number format is that of the model's card where the hardware has it.
+Images lie in memory channels last, batch-norm is fused into the convolutions, and the number format
+is that of the model's card where the hardware has it.
 """
 
 from __future__ import annotations
 
-import re
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -21,35 +15,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-import ddrs_core
 from ddrs_core.errors import InvalidParameterError, MismatchError
 from ddrs_core.models.classifier import Classifier, weights_digest
-from ddrs_core.models.inference.cost import PassCost, measure_pass
 from ddrs_core.models.inference.cpu_pool import CpuPool, cpu_pool
-from ddrs_core.models.inference.device import Precision, choose_precision, device_info, without_tf32
+from ddrs_core.models.inference.device import Precision, choose_precision, without_tf32
 from ddrs_core.models.inference.device_memory import MemoryLimit, batch_that_fits
+from ddrs_core.models.inference.execution import execution_text
 from ddrs_core.models.inference.fuse_batchnorm import PlainFunction, fold_batchnorm
 from ddrs_core.models.inference.gradients import checkpointed, data_parallel_cpu
 from ddrs_core.models.inference.noise import NoiseStream
+from ddrs_core.models.inference.pass_cost import PassCost, measure_pass
 from ddrs_core.models.inference.pixels import check_pixels
-from ddrs_core.quantities import counted
+from ddrs_core.models.inference.votes import REPORT_SECONDS, VoteCounts, VoteLoop
 
 T = TypeVar("T")
 
 # input values a batch: 256 and 4,096 CIFAR images
 _BATCH_VALUES = {"cpu": 3 << 18, "cuda": 3 << 22}
-REPORT_SECONDS = 0.1
-_BATCH = re.compile(r"batch=([1-9][0-9]{0,6}) ")
-_MAX_UNREPORTED = 64  # batches between two snapshots at most
-
-
-@dataclass(frozen=True)
-class VoteCounts:
-    """Votes after ``done`` of ``total`` samples over all images."""
-
-    counts: NDArray[np.int64]  # [M, K]
-    done: int
-    total: int
 
 
 class NoisyForward:
@@ -253,53 +235,29 @@ class NoisyForward:
             The counts so far, about every ``report_every`` seconds; the last is complete.
         """
         self.check_images(images)
-        m, total = len(images), len(images) * n
         with self._limit.explained():
             images = images.to(self.device, torch.float32)
-        scale = sigmas.to(self.device, torch.float32).view(m, 1, 1, 1)
-        shape = tuple(images.shape[1:])
-        streams = [
-            g if isinstance(g, NoiseStream) else NoiseStream(g, shape, n) for g in generators
-        ]
-        size = self.batch_size(images.shape[1:])
-        k = self.num_classes(images.shape[1:])
-        counts = torch.zeros(m * k, dtype=torch.int64, device=self.device)
-        ones = torch.ones(size, dtype=torch.int64, device=self.device)
-        together = self._together(images.shape[1:]) if self._splits(total, size) else 1
-        pool = self._pool() if together > 1 else None
-        window = pool.workers + 1 if pool else 1  # batches under way at once
-        buffers = self._limit.attempt(size, partial(self._buffers, window, images.shape[1:]))
-        size = len(buffers[0])
-        pending: deque[tuple[int, Callable[[], Tensor]]] = deque()
-        done = drawn = batch = 0
-        if start is not None:
-            counts.copy_(torch.from_numpy(start.counts.reshape(-1)))
-            done = drawn = start.done
-            for image, stream in enumerate(streams):
-                stream.skip(max(0, min(n, done - image * n)))
-        every, since, started = 1, 0, time.perf_counter()
-        while done < total:
-            while drawn < total and len(pending) < window:
-                filled = min(size, total - drawn)
-                buffer = buffers[batch % window]
-                with torch.inference_mode(), self._limit.explained():
-                    numbers = self._draw(buffer, streams, drawn, filled, n)
-                work = partial(self._classify, buffer, filled, images, scale, numbers, k)
-                pending.append((filled, pool.start(work) if pool else work))
-                drawn, batch = drawn + filled, batch + 1
-            filled, votes = pending.popleft()
-            with torch.inference_mode():
-                counts.index_add_(0, votes(), ones[:filled])
-            done += filled
-            since += 1
-            if report_every is not None and since >= every and done < total:
-                snapshot = counts.view(m, -1).cpu().numpy().copy()  # waits for the device
-                seconds = time.perf_counter() - started
-                wanted = round(since * report_every / max(seconds, 1e-9))
-                every = max(1, min(_MAX_UNREPORTED, wanted))
-                since, started = 0, time.perf_counter()
-                yield VoteCounts(snapshot, done, total)
-        yield VoteCounts(counts.view(m, -1).cpu().numpy().copy(), done, total)
+        shape = images.shape[1:]
+        size = self.batch_size(shape)
+        side_by_side = len(images) * n > size and self._together(shape) > 1
+        loop = VoteLoop(
+            images,
+            sigmas,
+            n,
+            generators,
+            self.logits,
+            self.num_classes(shape),
+            size,
+            self._pool() if side_by_side else None,
+            self._limit,
+            self.name,
+        )
+        return self._count(loop, report_every, start)
+
+    def _count(
+        self, loop: VoteLoop, report_every: float | None, start: VoteCounts | None
+    ) -> Iterator[VoteCounts]:
+        return loop.steps(report_every, start)
 
     def votes(
         self, images: Tensor, sigmas: Tensor, n: int, generators: Sequence[torch.Generator]
@@ -328,13 +286,6 @@ class NoisyForward:
             )
         check_pixels(images)
 
-    def _buffers(self, window: int, shape: Sequence[int], size: int) -> list[Tensor]:
-        return [torch.zeros((size, *shape), device=self.device) for _ in range(window)]
-
-    def _splits(self, total: int, size: int) -> bool:
-        """Whether batches are worth being evaluated side by side."""
-        return self._pool() is not None and total > size
-
     def _pool(self) -> CpuPool | None:
         return cpu_pool() if self._is_module and self.device.type == "cpu" else None
 
@@ -348,75 +299,6 @@ class NoisyForward:
     def _image_bytes(self, shape: Sequence[int]) -> int:
         """Memory for one image of a batch: its noise, its noisy copy, and the activations."""
         return 2 * 4 * _numel(shape) + self.cost(shape).live_bytes
-
-    def _classify(
-        self,
-        buffer: Tensor,
-        filled: int,
-        images: Tensor,
-        scale: Tensor,
-        numbers: list[int],
-        k: int,
-    ) -> Tensor:
-        """Turn the buffer's noise into noisy copies; returns image * K + class of each [filled]."""
-        with torch.inference_mode():
-            rows = torch.zeros(1, dtype=torch.int64, device=self.device)
-            if len(images) == 1:
-                buffer[:filled].mul_(scale).add_(images)
-            else:
-                rows = torch.tensor(numbers).to(self.device, non_blocking=True)
-
-                def add(start: int, stop: int) -> None:
-                    of = rows[start:stop]
-                    factor, shift = scale[of], images[of]  # memory runs out here, not in between
-                    buffer[start:stop].mul_(factor).add_(shift)
-
-                self._limit.parts(filled, add)
-            logits = self.logits(buffer[: _shape_for(filled, len(buffer))])
-            if logits.shape[1:] != (k,):
-                raise MismatchError(
-                    f"{self.name} gives outputs of shape {list(logits.shape[1:])}, "
-                    f"but outputs for {counted(k, 'class')} were announced."
-                )
-            return logits.argmax(1)[:filled] + rows * k
-
-    @staticmethod
-    def _draw(
-        buffer: Tensor, streams: Sequence[NoiseStream], start: int, filled: int, n: int
-    ) -> list[int]:
-        """Fill the buffer with the noise of samples ``start`` to ``start + filled`` of the
-        image-major sequence; returns the image number of each row."""
-        row, numbers = 0, []
-        while row < filled:
-            image, offset = divmod(start + row, n)
-            take = min(filled - row, n - offset)
-            streams[image].fill(buffer[row : row + take])
-            numbers += [image] * take
-            row += take
-        return numbers
-
-
-def execution_text(batch_size: int, device: torch.device) -> str:
-    """The text of :meth:`NoisyForward.execution`."""
-    threads = f" threads={torch.get_num_threads()}" if device.type == "cpu" else ""
-    where = " ".join(device_info(str(device)).title.partition(" (")[0].split())
-    return (
-        f"batch={batch_size}{threads} torch={torch.__version__} ddrs={ddrs_core.__version__} "
-        f"on {where}"
-    )
-
-
-def batch_size_of(execution: str) -> int | None:
-    """The batch size that :meth:`NoisyForward.execution` recorded; None where nobody did."""
-    found = _BATCH.match(execution)
-    return int(found[1]) if found else None
-
-
-def _shape_for(filled: int, size: int) -> int:
-    """The smallest of the fixed batch sizes size, size/2, size/4, ... that holds ``filled``."""
-    while size % 2 == 0 and size // 2 >= max(filled, 8):
-        size //= 2
-    return size
 
 
 def _numel(shape: Sequence[int]) -> int:

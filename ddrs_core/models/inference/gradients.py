@@ -54,12 +54,12 @@ class _SideBySide(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
         graphs, ctx.graphs = ctx.graphs, None
-        slopes = slope.split([len(logits) for _, logits in graphs])
+        gradients = gradient.split([len(logits) for _, logits in graphs])
         works = [
             partial(_descend, leaf, logits, part)
-            for (leaf, logits), part in zip(graphs, slopes, strict=True)
+            for (leaf, logits), part in zip(graphs, gradients, strict=True)
         ]
         return torch.cat(_all(ctx.pool, works)), None, None, None
 
@@ -71,10 +71,10 @@ def _graph(network: Network, part: Tensor) -> tuple[Tensor, Tensor]:
         return leaf, network(leaf)
 
 
-def _descend(leaf: Tensor, logits: Tensor, slope: Tensor) -> Tensor:
+def _descend(leaf: Tensor, logits: Tensor, gradient: Tensor) -> Tensor:
     if not logits.requires_grad:  # votes, for example, are flat
         return torch.zeros_like(leaf)
-    return torch.autograd.grad(logits, leaf, slope)[0]
+    return torch.autograd.grad(logits, leaf, gradient)[0]
 
 
 def _all(pool: CpuPool, works: Sequence[Callable[[], Any]]) -> list[Any]:

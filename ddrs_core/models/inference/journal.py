@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +25,9 @@ from torch import Tensor
 
 from ddrs_core.atomic_write import replacing
 from ddrs_core.errors import DDRSError
-from ddrs_core.models.inference.forward import REPORT_SECONDS, NoisyForward, VoteCounts
+from ddrs_core.models.inference.forward import NoisyForward
 from ddrs_core.models.inference.noise import NoiseStream
+from ddrs_core.models.inference.votes import REPORT_SECONDS, VoteCounts, VoteLoop
 
 _WRITE_SECONDS = 0.5  # between two writes: what a kill may cost
 _COMPACT_BYTES = 4 << 20  # a file beyond this size, most of it outdated, is written again
@@ -152,27 +153,19 @@ class JournaledForward(NoisyForward):
         self.__dict__.update(forward.__dict__)
         self._journal, self._scope, self._asked = journal, scope, 0
 
-    def vote_steps(
-        self,
-        images: Tensor,
-        sigmas: Tensor,
-        n: int,
-        generators: Sequence[torch.Generator] | Sequence[NoiseStream],
-        report_every: float | None = REPORT_SECONDS,
-        start: VoteCounts | None = None,
+    def _count(
+        self, loop: VoteLoop, report_every: float | None, start: VoteCounts | None
     ) -> Iterator[VoteCounts]:
-        """As :meth:`NoisyForward.vote_steps`, from where an earlier call was."""
-        size = self.batch_size(images.shape[1:])
-        name, question = self._next(sigmas, f"votes {len(images)} {n} {size}")
+        """The votes of a loop, from where an earlier call was."""
+        kind = f"votes {len(loop.images)} {loop.n} {loop.batch_size}"
+        name, question = self._next(loop.sigmas, kind)
         known = self._journal.get(name)
         if known is not None and known.question == question:
             start = VoteCounts(known.arrays[0], known.done, known.total)
-            if start.done == start.total and not isinstance(generators[0], NoiseStream):
+            if start.done == start.total and not isinstance(loop.generators[0], NoiseStream):
                 yield start
                 return
-        for step in super().vote_steps(
-            images, sigmas, n, generators, report_every or REPORT_SECONDS, start
-        ):
+        for step in loop.steps(report_every or REPORT_SECONDS, start):
             if start is None or step.done > start.done:
                 self._journal.put(name, Answer(question, step.done, step.total, (step.counts,)))
             if report_every is not None or step.done == step.total:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from ddrs_core.models import NoisyForward
-from ddrs_core.models.inference.cost import affordable, assumed_speed
+from ddrs_core.models.inference.cost import affordable, pass_seconds
 from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.sigma.base import StrategyConfig, choose_sigma
 from ddrs_core.smoothing.sigma.preview import COPIES, Probe, probe
@@ -92,9 +92,9 @@ def plan_previews(
     """
     samples = affordable(forward, shape, _PROBE_SAMPLES, _PROBE_SECONDS, _PROBE_SAMPLES_MIN)
     final = affordable(forward, shape, _FINAL_SAMPLES, _FINAL_SECONDS, _FINAL_SAMPLES_MIN)
-    pass_seconds = forward.flops(shape) / assumed_speed(forward.device)
-    allowed = max(_LOOKING_SECONDS, config.passes() * pass_seconds) - final * pass_seconds
-    a_look = (samples + COPIES) * pass_seconds
+    one = pass_seconds(forward, shape)
+    allowed = max(_LOOKING_SECONDS, config.passes() * one) - final * one
+    a_look = (samples + COPIES) * one
     number = max(2, int(allowed / a_look)) if a_look else config.steps
     every = max(1, config.steps // _PROBES, math.ceil(config.steps / number))
     return PreviewPlan(every, samples, final)

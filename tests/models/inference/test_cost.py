@@ -9,8 +9,9 @@ from torchvision.models import resnet50, vit_b_16
 
 from ddrs_core.models import Classifier, NoisyForward, noise_generator
 from ddrs_core.models.architectures import get_architecture
-from ddrs_core.models.inference import cost
-from ddrs_core.models.inference.cost import affordable, measure_pass
+from ddrs_core.models.inference import pass_cost
+from ddrs_core.models.inference.cost import affordable
+from ddrs_core.models.inference.pass_cost import measure_pass
 
 IMAGENET = (3, 224, 224)
 
@@ -90,7 +91,7 @@ def test_a_torch_that_cannot_be_counted_leaves_a_warning(
     def dispatch(*_: object, **__: object) -> object:
         raise TypeError("torch hands over something else")
 
-    monkeypatch.setattr(cost._Counter, "__torch_dispatch__", dispatch)
+    monkeypatch.setattr(pass_cost._Counter, "__torch_dispatch__", dispatch)
     assert measure_pass(network, (3, 8, 8)).flops == 0
     assert "cannot be counted under torch" in caplog.text
 
