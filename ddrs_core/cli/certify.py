@@ -219,7 +219,9 @@ def _work(options: argparse.Namespace, store: Store, run: RunRecord) -> None:
 
     with progress_bar(options, total=run.total, unit="image", done=run.stored) as bar:
         for step in work_on(store, run.id, options.cluster or ""):
-            if step.step is None:
+            if step.gives_way:
+                note = "gives way to somebody's live computation"
+            elif step.step is None:
                 note = f"waiting for {counted(step.ahead, 'other run')}"
             else:
                 note = _SAMPLES if step.step.stage == "sigma" else ""

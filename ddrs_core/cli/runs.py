@@ -58,7 +58,7 @@ def _list(options: argparse.Namespace) -> None:
         begun = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.created))
         print(
             f"{run.id}  {begun}  {run.kind:<7}  {run.state:<11}  {run.stored:>6} of {run.total:<6}"
-            f"  {run.title}"
+            f"  {run.title}{f' ({run.standing})' if run.gives_way else ''}"
         )
 
 

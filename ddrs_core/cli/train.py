@@ -36,6 +36,7 @@ from ddrs_core.parameters import (
 if TYPE_CHECKING:
     import torch
 
+    from ddrs_core.runs.device_queue import DeviceSlot
     from ddrs_core.runs.training.run import TrainingStep
     from ddrs_core.training import Group, TrainConfig
 
@@ -156,7 +157,7 @@ def _run_to_folder(options: argparse.Namespace, config: TrainConfig) -> None:
 
     group, device = join_group(resolve_device(options.device))
     options.quiet = options.quiet or not group.leads
-    with _stop_on_signals() as stop, _turn(options, config, device, group, stop):
+    with _stop_on_signals() as stop, _turn(options, config, device, group, stop) as slot:
         steps = train_and_save(
             config,
             device,
@@ -166,6 +167,7 @@ def _run_to_folder(options: argparse.Namespace, config: TrainConfig) -> None:
             overwrite=options.overwrite,
             group=group,
             stop=stop,
+            slot=slot,
         )
         last = _follow(options, config.epochs, steps)
     leave_group()
@@ -178,6 +180,7 @@ def _follow(
     options: argparse.Namespace, epochs: int, steps: Iterator[TrainingStep | None]
 ) -> TrainingStep | None:
     """Follow a run with a progress bar; returns its last step."""
+    from ddrs_core.runs.training.run import GaveWay
     from ddrs_core.training import BatchSummary, EpochSummary
 
     said, last = "", None
@@ -186,6 +189,9 @@ def _follow(
             last = step
             if step is None:
                 bar.set_postfix_str("waiting for its turn", refresh=False)
+                bar.update(0)
+            elif isinstance(step, GaveWay):
+                bar.set_postfix_str("gives way to somebody's live computation", refresh=False)
                 bar.update(0)
             elif isinstance(step, BatchSummary):
                 bar.n = step.epoch - 1 + round(step.batch / step.batches, 2)
@@ -214,14 +220,14 @@ def _turn(
     device: torch.device,
     group: Group,
     stop: threading.Event,
-) -> Iterator[None]:
+) -> Iterator[DeviceSlot | None]:
     """Wait until it is this run's turn, if it takes turns with others."""
     from ddrs_core.runs.device_queue import DeviceSlot
     from ddrs_core.runs.training.progress import ProgressReporter, TrainingStage
     from ddrs_core.runs.training.run import TrainingFiles
 
     if options.queue is None:
-        yield
+        yield None
         return
     if group.size > 1:
         raise InvalidParameterError("--queue is for runs of one process; torchrun starts several.")
@@ -236,7 +242,7 @@ def _turn(
                 raise KeyboardInterrupt(
                     "Stopped while it waited for its turn; the same command with --resume goes on."
                 )
-        yield
+        yield turn
 
 
 def _report(saved: Any, options: argparse.Namespace) -> None:

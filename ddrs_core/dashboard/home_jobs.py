@@ -97,7 +97,7 @@ def _run_row(run: RunRecord) -> Row:
     training = run.kind == TRAIN
     return Row(
         f"training of {run.title}" if training else f"certification of {run_title(run)}",
-        run.state.value,
+        run.standing,
         run.share,
         f"{'training' if training else 'compare'}?run={run.id}",
         run.state.is_moving,

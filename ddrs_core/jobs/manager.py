@@ -17,6 +17,7 @@ from collections.abc import Collection, Iterable
 
 from ddrs_core.jobs.computation import Computation, JobRequest
 from ddrs_core.jobs.job import Job
+from ddrs_core.runs.device_queue import InteractiveLock, queue_folder
 
 _SLICE_SECONDS = 0.05  # how long one computation keeps the device before the next takes over
 _WATCHED_SECONDS = 3.0  # pages tick ten times a second, those in hidden tabs once
@@ -248,14 +249,20 @@ class JobManager:
                 break
 
     def _work(self, device: str) -> None:
-        """The worker: gives turns to the computations of one device that somebody wants."""
+        """The worker: gives turns to the computations of one device that somebody wants.
+
+        While a page shows one of them, the runs of data sets and trainings on the device give way.
+        """
         _yield_to_pages()
+        interactive = InteractiveLock(queue_folder(), device)
         while True:
             with self._changed:
                 if self._closed:
+                    interactive.release()
                     return
                 self._drop_stale()
                 abandoned = self._take_abandoned(device)
+                interactive.update(self._is_watched(device))
                 current = self._next(device)
                 if current is None and not abandoned:
                     now = time.monotonic()
@@ -280,6 +287,11 @@ class JobManager:
             if waiting:
                 return min(waiting, key=lambda c: c.last_turn)
         return None
+
+    def _is_watched(self, device: str) -> bool:
+        """Whether a page shows a computation of the device that is not done."""
+        now = time.monotonic()
+        return any(c.wanted(now, _WATCHED_SECONDS) for c in self._unfinished(device))
 
     def _take_abandoned(self, device: str) -> list[Computation]:
         """Forget computations without jobs, but for the last few that have finished."""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.models import resolve_device
 from ddrs_core.runs.device_queue import DeviceSlot, queue_folder
-from ddrs_core.store import RunProgress, RunRecord, RunState, Store
+from ddrs_core.store import GIVING_WAY, RunProgress, RunRecord, RunState, Store
 
 _BEAT_SECONDS = 1.0
 _WAIT_SECONDS = 0.5
+_PAUSE_SECONDS = 0.25
 
 
 class RunClaim:
@@ -88,6 +90,21 @@ class RunClaim:
             time.sleep(_WAIT_SECONDS)
         return self.asked is None
 
+    def gives_way(self, done: float, stored: int | None = None) -> bool:
+        """Whether the run should stand still for a live computation that somebody watches on its
+        device; takes a quarter of a second then, see :meth:`DeviceSlot.gives_way`.
+
+        Args:
+            done: how far the run is.
+            stored: as for :meth:`beat`.
+        """
+        if self.slot is None or self.asked is not None or not self.slot.gives_way():
+            return False
+        self.beat(RunProgress(GIVING_WAY, done, 0.0), stored=stored)
+        if self.asked is None:
+            time.sleep(_PAUSE_SECONDS)
+        return self.asked is None
+
     @property
     def ahead(self) -> int:
         """How many runs come first on the device."""
@@ -114,6 +131,8 @@ class RunClaim:
             stored: results that are there, where the store does not count them itself.
             at_once: whatever was said a moment ago.
         """
+        if self.slot is not None and self.slot.is_watched and state is RunState.RUNNING:
+            progress = replace(progress, stage=GIVING_WAY, seconds_left=None)
         if at_once or self.is_due:
             wanted = self._store.heartbeat(self.record.id, progress, state=state, stored=stored)
             self._told = time.monotonic()

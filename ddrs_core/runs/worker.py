@@ -41,10 +41,11 @@ class RecordedStep:
     """A step of one setting of a run, and how far the whole run is."""
 
     setting: int
-    step: RunStep | None  # None: it waits for its turn
+    step: RunStep | None  # None: it waits for its turn, or gives way
     done: int  # certificates stored, of all settings
     total: int
     ahead: int = 0  # runs that come first on this device
+    gives_way: bool = False  # to somebody's live computation
 
 
 def record_run(
@@ -165,9 +166,13 @@ def _work(store: Store, claim: RunClaim, cluster: str) -> Iterator[RecordedStep]
                 earlier = step.certificate
                 keepers[setting](setting, step.place, step.certificate)
                 count += 1
-            if claim.is_due and claim.beat(meter.progress(step.stage, count)):
-                return
+            if claim.is_due:
+                claim.beat(meter.progress(step.stage, count))
             yield RecordedStep(setting, step, count, record.total)
+            while claim.gives_way(count):
+                yield RecordedStep(setting, None, count, record.total, gives_way=True)
+            if claim.asked is not None:
+                return
     finally:
         for journal in journals:
             journal.write()

@@ -23,6 +23,7 @@ from ddrs_core.store.errors import (
 from ddrs_core.store.logs import MAX_LOG_BYTES
 from ddrs_core.store.records import (
     CERTIFY,
+    GIVING_WAY,
     TRAIN,
     LogRecord,
     RunProgress,
@@ -39,6 +40,7 @@ from ddrs_core.store.worker_process import WorkerProcess
 __all__ = [
     "CERTIFY",
     "DATABASE_VARIABLE",
+    "GIVING_WAY",
     "MAX_LOG_BYTES",
     "TRAIN",
     "AlphaBudget",

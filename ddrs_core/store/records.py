@@ -11,6 +11,7 @@ from ddrs_core.smoothing import Certificate
 from ddrs_core.store.worker_process import WorkerProcess
 
 CERTIFY, TRAIN = "certify", "train"  # kinds of runs, which are also the commands that work on them
+GIVING_WAY = "giving way"  # stage of a run while somebody watches a computation on its device
 
 
 class RunState(StrEnum):
@@ -95,6 +96,17 @@ class RunRecord:
         """How much of it is done, 0 to 1."""
         done = self.stored if self.progress is None else max(self.stored, self.progress.done)
         return min(1.0, done / max(1, self.total))
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether it stands still most of the time while somebody watches a computation."""
+        stage = None if self.progress is None else self.progress.stage
+        return self.state is RunState.RUNNING and stage == GIVING_WAY
+
+    @property
+    def standing(self) -> str:
+        """Where it stands, in words."""
+        return "gives way to somebody's live computation" if self.gives_way else self.state.value
 
     @property
     def unit(self) -> str:

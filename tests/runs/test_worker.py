@@ -239,6 +239,24 @@ def test_what_a_cluster_began_waits_its_turn_on_this_machine(
     assert queues == [str(resolve_device("auto"))]
 
 
+def test_a_run_gives_way_between_batches_says_so_and_certifies_the_same(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claim, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(claim, "_BEAT_SECONDS", 0.0)
+    whole = results(store, finish(store, [FIXED]))
+    asked = iter([True, True, False] * 1000)
+    monkeypatch.setattr(claim.DeviceSlot, "gives_way", lambda slot: next(asked))
+    run = record_run(store, [FIXED])
+    seen = set()
+    for step in work_on(store, run.id):
+        if step.gives_way:
+            seen.add(store.run(run.id).standing)
+    assert seen == {"gives way to somebody's live computation"}
+    assert store.run(run.id).state is RunState.FINISHED
+    assert results(store, run.id) == whole
+
+
 def test_whoever_stops_listening_leaves_the_run_paused(store: Store) -> None:
     run = record_run(store, [FIXED])
     steps = work_on(store, run.id)

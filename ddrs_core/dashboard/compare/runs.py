@@ -69,6 +69,7 @@ def _state_of(run: RunRecord) -> list[str]:
     progress = run.progress
     if run.state is RunState.RUNNING:
         stage = "choosing sigma" if progress and progress.stage == "sigma" else "certifying"
+        stage = run.standing if run.gives_way else stage
         asked = {Wanted.PAUSE: "pausing", Wanted.CANCEL: "cancelling", None: stage}
         parts.insert(0, asked[run.wanted])
         if progress is not None and progress.rate > 0:

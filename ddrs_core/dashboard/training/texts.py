@@ -54,8 +54,9 @@ def _state_of(shown: Shown, run: RunRecord) -> list[str]:
             return ["trained, measuring its accuracy on test images", place]
         case RunState.RUNNING if progress is not None:
             speed, left = progress.images_per_second, progress.seconds_left
+            doing = run.standing if run.gives_way else "training"
             return [
-                "stopping, its state is being saved" if run.wanted else "training",
+                "stopping, its state is being saved" if run.wanted else doing,
                 place,
                 f"batch {progress.batch:,} of {progress.batches:,}",
                 f"{counted(round(speed), 'image')}/s" if speed else "",

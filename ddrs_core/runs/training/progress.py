@@ -26,6 +26,7 @@ class TrainingStage(StrEnum):
 
     WAITING = "waiting"  # for its turn on the device
     TRAINING = "training"
+    GIVING_WAY = "giving way"  # to a computation that somebody watches on the device
     MEASURING = "measuring"  # the accuracies that go on the card
     STOPPED = "stopped"  # as it was asked to, with its state saved
     FINISHED = "finished"

@@ -217,6 +217,7 @@ def train_recorded(
             command=run_command(run),
             resume=True,
             stop=stop,
+            slot=claim.slot,
         ):
             if isinstance(step, TrainingStopped):
                 claim.asked = claim.asked or RunState.PAUSED

@@ -40,6 +40,7 @@ from ddrs_core.models.checkpoint import round_weights
 from ddrs_core.models.classifier import with_card
 from ddrs_core.models.inference.device import Precision
 from ddrs_core.models.registry import MODEL_NAME
+from ddrs_core.runs.device_queue import DeviceSlot
 from ddrs_core.runs.training.log import TrainingLog, log_digest
 from ddrs_core.runs.training.progress import ProgressReporter, TrainingStage
 from ddrs_core.training import (
@@ -55,6 +56,7 @@ from ddrs_core.training import (
 MEASURED_SIGMAS = (0.12, 0.25, 0.50)
 MEASURED_COPIES = 5
 TOLERANCE = 0.005  # of accuracy, at which a model counts as fit for a coarser number format
+_PAUSE_SECONDS = 0.25  # between two questions whether to go on
 SAVE_SECONDS = 20.0  # between two saved states within an epoch
 
 
@@ -74,7 +76,12 @@ class TrainingStopped:
     folder: Path
 
 
-TrainingStep = BatchSummary | EpochSummary | TrainingStopped | ModelSaved
+@dataclass(frozen=True)
+class GaveWay:
+    """The run stood still for a moment, since somebody watches a computation on its device."""
+
+
+TrainingStep = BatchSummary | EpochSummary | GaveWay | TrainingStopped | ModelSaved
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,7 @@ def train_and_save(
     overwrite: bool = False,
     group: Group = ALONE,
     stop: threading.Event | None = None,
+    slot: DeviceSlot | None = None,
 ) -> Iterator[TrainingStep]:
     """Train a classifier, measure it on the test split and save it.
 
@@ -141,6 +149,7 @@ def train_and_save(
         overwrite: forget the run in ``folder``, once this one is sure to begin.
         group: the processes that share the run; the first one writes.
         stop: set by whoever wants the run to save its state and end.
+        slot: the run's place in the queue of the device, which says when it should give way.
 
     Yields:
         Summaries of batches and epochs; the last is :class:`ModelSaved` or
@@ -166,7 +175,7 @@ def train_and_save(
         trainer.load(read_state(files.state))
     if overwrite and group.leads:
         files.remove()
-    return _run(trainer, files, command, stop or threading.Event())
+    return _run(trainer, files, command, stop or threading.Event(), slot)
 
 
 def check_run(config: TrainConfig) -> None:
@@ -201,7 +210,11 @@ def _check_finished_run(card: ModelCard, config: TrainConfig) -> None:
 
 
 def _run(
-    trainer: Trainer, files: TrainingFiles, command: str, stop: threading.Event
+    trainer: Trainer,
+    files: TrainingFiles,
+    command: str,
+    stop: threading.Event,
+    slot: DeviceSlot | None,
 ) -> Iterator[TrainingStep]:
     leads = trainer.group.leads
     classifier = None
@@ -228,6 +241,8 @@ def _run(
                 write_state(trainer.state(), files.state)
                 saved = time.monotonic()
             yield step
+            if slot is not None and progress is not None and classifier is None and not stopping:
+                yield from _give_way(slot, progress, stop)
             if stopping:
                 if progress is not None:
                     progress.stage(TrainingStage.STOPPED)
@@ -242,6 +257,21 @@ def _run(
         _finish(classifier, trainer.config, files, command)
         progress.stage(TrainingStage.FINISHED)
         yield ModelSaved(files.model, classifier.card)
+
+
+def _give_way(
+    slot: DeviceSlot, progress: ProgressReporter, stop: threading.Event
+) -> Iterator[TrainingStep]:
+    """Stand still for as long as the queue of the device says so."""
+    pauses = False
+    while not stop.is_set() and slot.gives_way():
+        if not pauses:
+            progress.stage(TrainingStage.GIVING_WAY)
+        pauses = True
+        yield GaveWay()
+        stop.wait(_PAUSE_SECONDS)
+    if pauses:
+        progress.stage(TrainingStage.TRAINING)
 
 
 def _is_to_stop(stop: threading.Event, trainer: Trainer, step: TrainingStep) -> bool:

@@ -1,4 +1,4 @@
-"""What a run says of itself while it trains, and the order in which runs take their turns."""
+"""What a run says of itself while it trains."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import psutil
 import pytest
 import torch
 
-from ddrs_core.runs.device_queue import DeviceSlot
 from ddrs_core.runs.training import progress as training_progress
 from ddrs_core.runs.training.progress import ProgressReporter, TrainingStage, read_progress
 from ddrs_core.runs.training.run import TrainingFiles, TrainingStopped, train_and_save
@@ -96,40 +95,3 @@ def test_a_run_tells_its_stages_and_a_stopped_one_where_it_is(tmp_path: Path) ->
         assert now.epoch >= 2  # it went on
     assert stages == {TrainingStage.TRAINING, TrainingStage.STOPPED, TrainingStage.FINISHED}
     assert files.model.exists()
-
-
-def test_turns_are_first_come_first_served(tmp_path: Path) -> None:
-    with DeviceSlot(tmp_path, "cpu") as first, DeviceSlot(tmp_path, "cpu") as second:
-        with DeviceSlot(tmp_path, "cuda:0") as elsewhere:
-            assert elsewhere.take()
-        assert not second.take()
-        assert first.take()
-        with DeviceSlot(tmp_path, "cpu") as third:
-            assert (first.ahead(), second.ahead(), third.ahead()) == (0, 1, 2)
-            assert not third.take()
-            first.__exit__(None, None, None)
-            assert not third.take()
-            assert second.take()
-            first.__enter__()
-            assert first.ahead() == 2  # who comes again stands at the end
-            assert not first.take()
-
-
-def test_who_asked_first_goes_first_whenever_it_arrives(tmp_path: Path) -> None:
-    with (
-        DeviceSlot(tmp_path, "cpu", 10.0) as running,
-        DeviceSlot(tmp_path, "cpu", 30.0) as late,
-        DeviceSlot(tmp_path, "cpu", 20.0) as early,
-    ):
-        assert running.take()
-        assert (running.ahead(), early.ahead(), late.ahead()) == (0, 1, 2)
-
-
-def test_a_dead_runs_ticket_counts_no_more(tmp_path: Path) -> None:
-    dead = tmp_path / f"{1:020d}-4194305-cpu.ticket"
-    dead.write_text("")
-    with DeviceSlot(tmp_path, "cpu") as turn:
-        assert turn.ahead() == 0
-        assert turn.take()
-    assert not dead.exists()
-    assert not list(tmp_path.glob("*.ticket"))
