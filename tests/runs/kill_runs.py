@@ -11,8 +11,6 @@ undisturbed one is.
 from __future__ import annotations
 
 import argparse
-import io
-import multiprocessing
 import os
 import random
 import signal
@@ -21,21 +19,18 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ddrs_core.cli import main as command
 from ddrs_core.data import add_dataset
 from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.runs.worker import record_run
 from ddrs_core.smoothing import CertificationBudget, SearchConfig
 from ddrs_core.store import MemoryBank, RunState, open_store
 from tests.data.layouts import digit_folders
+from tests.processes import start_command, start_process
 
-# Processes are forked from one that has imported everything: most kills hit the work.
-_SERVER = multiprocessing.get_context("forkserver")
 _DAMAGED = ("2/1.png", "7/0.png")
 _BANK = "killed"
 _LONGEST_DELAY = 0.5  # of the time that an undisturbed run takes
@@ -149,10 +144,7 @@ def kill_runs(
     os.environ["DDRS_HOME"] = str(folder / "home")
     digits = digit_folders(folder / "digits", size.per_class, _DAMAGED)
     dataset = add_dataset(digits, name="killed-digits").name
-    _SERVER.set_forkserver_preload(["ddrs_core.runs.worker", "ddrs_core.runs.logs.file"])
-    first = _SERVER.Process(target=os.getpid)  # the imports are not part of what a run takes
-    first.start()
-    first.join()
+    start_process(os.getpid).join()  # the imports are not part of what a run takes
     whole: dict[str, tuple[Found, float]] = {}
     for kind in (FileRun, RecordedRun):
         undisturbed = kind(folder / f"whole-{kind.__name__}", dataset, size)
@@ -197,24 +189,13 @@ def _first(part: Found, of: Found) -> object:
 
 def _session(argv: list[str], url: str, delay: float | None) -> int:
     """One process that works on a run, killed after a delay; its exit code."""
-    process = _SERVER.Process(target=_work, args=(argv, url, os.environ["DDRS_HOME"]))
-    process.start()
+    process = start_command(argv, DDRS_HOME=os.environ["DDRS_HOME"], DDRS_DATABASE_URL=url)
     process.join(delay)
     if process.is_alive():
         process.kill()
         process.join()
     assert process.exitcode is not None
     return process.exitcode
-
-
-def _work(argv: list[str], url: str, home: str) -> None:
-    os.environ.update(DDRS_HOME=home, DDRS_DATABASE_URL=url)
-    said = io.StringIO()
-    with redirect_stdout(said), redirect_stderr(said):
-        code = command(argv)
-    if code:
-        sys.stderr.write(said.getvalue())
-    sys.exit(code)
 
 
 def main(arguments: Any = None) -> int:

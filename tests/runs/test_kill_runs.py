@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -16,8 +14,6 @@ def test_a_file_run_and_a_recorded_run_survive_a_kill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DDRS_HOME", str(tmp_path))  # restored afterwards
-    # A page that was tested before may have left its script there, which new processes would run.
-    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
     said: list[str] = []
     assert kill_runs(2, tmp_path, size=Size(2, 200, 20), say=said.append) >= 2
     assert {line.split(" run")[0] for line in said} == {"file", "recorded"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -40,13 +39,14 @@ from ddrs_core.store import (
 )
 from ddrs_core.store.schema import certificates
 from tests.data.layouts import digit_folders
+from tests.processes import start_command
 
 FIXED = CertifyConfig(
     "digits",
     "digits-gaussian-0.50",
     Method.FIXED,
     0.5,
-    budget=CertificationBudget(n=2000),
+    budget=CertificationBudget(n=500),
     limit=45,
     device="cpu",
 )
@@ -479,15 +479,6 @@ def test_a_memory_that_is_ahead_of_its_certificates_gets_the_rest(store: Store) 
     assert {p: c for (s, p), c in found.items() if s == 0} == {p: c for (_, p), c in whole.items()}
 
 
-def start(url: str, run_id: str) -> subprocess.Popen[bytes]:
-    words = [sys.executable, "-m", "ddrs_core", "certify", "--run", run_id, "--quiet"]
-    environment = {**os.environ, "DDRS_DATABASE_URL": url, "OMP_NUM_THREADS": "1"}
-    root = Path(__file__).parents[2]
-    return subprocess.Popen(
-        words, cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-
-
 @pytest.mark.timeout(600)
 def test_killed_at_random_moments_nothing_is_lost_doubled_or_changed(url: str) -> None:
     store = open_store(url)
@@ -498,15 +489,15 @@ def test_killed_at_random_moments_nothing_is_lost_doubled_or_changed(url: str) -
     moments = random.Random(5)
     seen: dict[tuple[int, int], Certificate] = {}
     for _ in range(_KILLS):
-        process = start(url, run.id)
+        process = start_command(["certify", "--run", run.id, "--quiet"], DDRS_DATABASE_URL=url)
         goal = len(seen) + moments.randint(0, 15)
         deadline = time.monotonic() + 120
-        while store.count(run.id) <= goal and process.poll() is None:
+        while store.count(run.id) <= goal and process.is_alive():
             assert time.monotonic() < deadline
             time.sleep(0.002)
         time.sleep(moments.random() * 0.05)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
         now = results(store, run.id)
         assert seen.items() <= now.items()  # what was there has stayed as it was
         assert now.items() <= whole.items()
@@ -526,10 +517,15 @@ def test_two_processes_do_not_share_a_run(url: str) -> None:
     run = record_run(store, [FIXED])
     steps = work_on(store, run.id)
     next(steps)
-    other = start(url, run.id)
-    said, _ = other.communicate(timeout=120)
+    other = subprocess.run(
+        [sys.executable, "-m", "ddrs_core", "certify", "--run", run.id, "--quiet"],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "DDRS_DATABASE_URL": url},
+        stderr=subprocess.PIPE,
+        check=False,
+    )
     assert other.returncode == 2
-    assert b"works on this run" in said
+    assert b"works on this run" in other.stderr
     with pytest.raises(RunClaimedError):
         store.claim(run.id, replace(store.run(run.id).process, pid=1))  # type: ignore[type-var]
     steps.close()
