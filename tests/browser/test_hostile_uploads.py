@@ -90,7 +90,7 @@ def problem(page: Page, name: str, words: str) -> str:
 
 def open_pictures(page: Page, server: Server) -> None:
     page.goto(f"{server.url}/explorer?dataset=pictures&model=digits-gaussian-0.50")
-    expect(page.get_by_text("What the network gets").first).to_be_visible()
+    expect(page.get_by_text("What the network receives").first).to_be_visible()
 
 
 def use_good_picture(page: Page, name: str) -> None:

@@ -135,7 +135,6 @@ def _watch(run: RunRecord) -> None:
         PROGRESS_BOARD.show(
             key=f"certify_progress_{run.id}",
             name=run.id,
-            figures={},
             texts={"progress": progress_html(now)},
         )
         return (now.state, now.wanted) != (run.state, run.wanted)  # buttons depend on it

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import streamlit as st
 from markupsafe import escape
@@ -34,7 +35,12 @@ class Board:
         self._mount = component("board", template)
 
     def show(
-        self, *, key: str, name: str, figures: Mapping[str, Figure], texts: Mapping[str, str]
+        self,
+        *,
+        key: str,
+        name: str,
+        texts: Mapping[str, str] = MappingProxyType({}),
+        figures: Mapping[str, Figure] = MappingProxyType({}),
     ) -> None:
         """Draw the board, or update the one that stands under the same key.
 

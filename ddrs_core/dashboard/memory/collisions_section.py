@@ -166,7 +166,7 @@ def _draw(job: Job | None, length: float, names: Sequence[str]) -> None:
     progress = progress_html(job, "Not walked yet: press Walk.")
     if not points:
         texts = {"progress": progress}
-        PROGRESS_BOARD.show(key="memory_walk_progress", name="walk", figures={}, texts=texts)
+        PROGRESS_BOARD.show(key="memory_walk_progress", name="walk", texts=texts)
         return
     said = walk_text(points, names)
     _BOARD.show(

@@ -129,7 +129,7 @@ def _draw(tools: Tools, index: int, job: Job | None, names: Sequence[str]) -> No
 
 def _show_progress(progress: Markup, said: str = "") -> None:
     texts = {"progress": progress, "stage": said}
-    _PROGRESS.show(key="memory_search_progress", name="search", figures={}, texts=texts)
+    _PROGRESS.show(key="memory_search_progress", name="search", texts=texts)
 
 
 def _show_found(tools: Tools, index: int, found: Counterexample, names: Sequence[str]) -> None:

@@ -100,7 +100,6 @@ def _show_replay(context: BankContext, content: BankContent) -> None:
     _GROWTH.show(
         key="memory_growth_board",
         name="replay",
-        texts={},
         figures={"growth": bank_growth_figure([s.outcome.value for s in settlements[:at]])},
     )
 
@@ -135,7 +134,7 @@ def _draw(job: Job | None, content: BankContent, names: Sequence[str]) -> None:
     progress = progress_html(job, "Not shuffled yet: press Shuffle.")
     if len(results) < 2:
         PROGRESS_BOARD.show(
-            key="memory_orders_progress", name="orders", figures={}, texts={"progress": progress}
+            key="memory_orders_progress", name="orders", texts={"progress": progress}
         )
         return
     study = summarise_orders(results)
