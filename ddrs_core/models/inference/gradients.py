@@ -78,7 +78,7 @@ def _descend(leaf: Tensor, logits: Tensor, gradient: Tensor) -> Tensor:
 
 
 def _all(pool: CpuPool, works: Sequence[Callable[[], Any]]) -> list[Any]:
-    """The results of all works; nothing runs any more when an error comes out."""
+    """The results of all works; all of them have ended when an error is raised."""
     results: list[Any] = []
     errors: list[Exception] = []
     for wait in [pool.start(work) for work in works]:

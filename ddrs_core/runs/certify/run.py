@@ -95,7 +95,7 @@ class CertifyRun:
         """The part of :meth:`steps` for the images from ``first``, one of :attr:`blocks`.
 
         Sigmas are chosen for the whole block and votes are counted for whole groups, even if only
-        one image is missing: in other company a network rounds differently.
+        one image is missing: floating-point results depend on which images share a batch.
 
         An image that cannot be read is left out, and gets a certificate that says why.
 

@@ -30,7 +30,7 @@ def certificate_sink(
         done: how many certificates of the setting are there already.
 
     Raises:
-        MismatchError: if these rest on a bank that is not there any more, or the bank belongs to
+        MismatchError: if these rely on a bank that no longer exists, or the bank belongs to
             something else.
     """
 
@@ -88,13 +88,13 @@ def _same_bank(
     called = f"The memory bank {config.bank!r} that this run has settled its certificates against"
     if bank is None or (known is None and bank.record().settled < done):
         raise MismatchError(
-            f"{called} is not there any more, and another cannot take its place. Start a new run."
+            f"{called} no longer exists, and another cannot replace it. Start a new run."
         )
     if known is None:  # an earlier version kept no more than the name
         return bank
     if bank.id != known.bank_id:
         raise MismatchError(
-            f"{called} (id {known.bank_id}) is not there any more. The one of that name now (id "
+            f"{called} (id {known.bank_id}) no longer exists. The one of that name now (id "
             f"{bank.id}) does not contain the balls that the answers of this run rely on. Start a "
             "new run."
         )

@@ -134,29 +134,21 @@ def radius_curve(
     forward = as_forward(f)
     image = as_batch(x)
     forward.check_images(image)
-    return _curve(forward, image, grid, samples, n, alpha, seed, index)
 
+    def curves() -> Iterator[RadiusCurve]:
+        repeated = image.expand(len(grid), *image.shape[1:])
+        counts = np.zeros((len(grid), forward.num_classes(image.shape[1:])), dtype=np.int64)
+        cap = radius_cap(grid, n, alpha)
+        for number, size in enumerate(_rounds(samples)):
+            stage = f"curve {number}"
+            generators = [noise_generator(seed, index, stage, forward.device) for _ in grid]
+            before = counts
+            for votes in forward.vote_steps(repeated, torch.from_numpy(grid), size, generators):
+                counts = before + votes.counts
+                if counts.sum(axis=1).min() > 0:
+                    yield read_curve(grid, counts, cap, samples)
 
-def _curve(
-    forward: NoisyForward,
-    image: Tensor,
-    grid: Floats,
-    samples: int,
-    n: int,
-    alpha: float,
-    seed: int,
-    index: int,
-) -> Iterator[RadiusCurve]:
-    repeated = image.expand(len(grid), *image.shape[1:])
-    counts = np.zeros((len(grid), forward.num_classes(image.shape[1:])), dtype=np.int64)
-    cap = radius_cap(grid, n, alpha)
-    for number, size in enumerate(_rounds(samples)):
-        generators = [noise_generator(seed, index, f"curve {number}", forward.device) for _ in grid]
-        before = counts
-        for votes in forward.vote_steps(repeated, torch.from_numpy(grid), size, generators):
-            counts = before + votes.counts
-            if counts.sum(axis=1).min() > 0:
-                yield read_curve(grid, counts, cap, samples)
+    return curves()
 
 
 def read_curve(grid: Floats, counts: Ints, cap: Floats, target: int) -> RadiusCurve:

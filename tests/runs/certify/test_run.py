@@ -20,6 +20,7 @@ from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.runs.certify.run import BLOCK, CertifyRun, images_together, interleave
 from ddrs_core.smoothing import (
     AscentConfig,
+    Bound,
     Certificate,
     CertificationBudget,
     SearchConfig,
@@ -225,6 +226,43 @@ def test_votes_are_counted_as_they_are_drawn() -> None:
 @pytest.mark.parametrize("config", CONFIGS)
 def test_a_configuration_survives_json(config: CertifyConfig) -> None:
     assert CertifyConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_configurations_of_earlier_versions_are_read_and_written_as_before() -> None:
+    stored = {
+        "dataset": "digits",
+        "model": "digits-gaussian-0.50",
+        "method": "ds",
+        "sigma": 0.5,
+        "strategy": {
+            "steps": 6,
+            "samples": 200,
+            "ratio": 1.12,
+            "bounds": [0.05, 0.75],
+            "guard": 500,
+        },
+        "bank": "",
+        "n0": 100,
+        "n": 3000,
+        "until": {"radii": [0.0, 0.5], "reach": 0.8},
+        "alpha": 0.01,
+        "bound": "two-sided",
+        "split": "test",
+        "skip": 1,
+        "start": 0,
+        "limit": 70,
+        "indices": None,
+        "precision": "auto",
+        "device": "cpu",
+        "seed": 3,
+        "batch_size": None,
+    }
+    config = CertifyConfig.from_dict(stored)
+    assert config.budget == CertificationBudget(
+        100, 3000, 0.01, Bound.TWO_SIDED, StopAtRadii((0.0, 0.5), max_cap_share=0.8), seed=3
+    )
+    assert config.strategy == SearchConfig(bounds=(0.05, 0.75))
+    assert json.loads(json.dumps(config.to_dict())) == stored
 
 
 @pytest.mark.parametrize(
