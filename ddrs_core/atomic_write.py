@@ -10,11 +10,11 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from ddrs_core import paths as places
+from ddrs_core import paths
 from ddrs_core.errors import DDRSError
 from ddrs_core.file_access import writing
 
-_ADVICE = f"Make room or permit it, or name another folder with {places.HOME_VARIABLE}"
+_ADVICE = f"Make room or permit it, or name another folder with {paths.HOME_VARIABLE}"
 _LOCK_SECONDS = 30.0
 
 

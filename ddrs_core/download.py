@@ -17,7 +17,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ddrs_core import paths as places
+from ddrs_core import paths
 from ddrs_core.errors import DDRSError
 from ddrs_core.quantities import counted
 
@@ -74,7 +74,7 @@ def download(
     except OSError as error:
         raise DownloadError(
             f"{target} cannot be written: {error.strerror or error}. Make room or permit it, or "
-            f"name another folder with {places.HOME_VARIABLE}."
+            f"name another folder with {paths.HOME_VARIABLE}."
         ) from None
 
 

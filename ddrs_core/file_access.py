@@ -9,8 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,6 +28,22 @@ _ADVICE = {
     errno.ENOENT: "Make its folder first, or name another place",
     errno.ENOTDIR: "Name a place in a folder",
 }
+
+_LEFTOVERS = frozenset(  # what operating systems and tools leave between other files
+    {
+        "__macosx",  # macOS, in zip files
+        "thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "$recycle.bin",
+        "system volume information",
+        "@eadir",
+        "#recycle",
+        "@recycle",  # network storage
+        "lost+found",
+        "__pycache__",
+    }
+)
 
 
 def check_regular(path: Path, error: type[DDRSError] = DDRSError) -> None:
@@ -92,6 +108,28 @@ def check_folder(folder: Path) -> Path:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise DDRSError(f"The folder {folder} cannot be written to. Choose another --out.")
     return folder
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file or folder of this name is no part of a data set: hidden ones, such as the
+    ``._x.png`` that macOS puts beside ``x.png``, and those of :data:`_LEFTOVERS`."""
+    return name.startswith(".") or name.lower() in _LEFTOVERS
+
+
+def drop_oldest(files: Iterable[Path], most: int, most_bytes: int) -> None:
+    """Remove the oldest files, each with the ``.json`` beside it, until at most ``most`` files and
+    ``most_bytes`` bytes are left; the newest stays. Others may do the same meanwhile."""
+    found = []
+    for path in files:
+        with suppress(FileNotFoundError):
+            stat = path.stat()
+            found.append((stat.st_mtime_ns, stat.st_size, path))
+    total = 0
+    for number, (_, size, path) in enumerate(sorted(found, reverse=True)):
+        total += size
+        if number and (number >= most or total > most_bytes):
+            path.unlink(missing_ok=True)
+            path.with_suffix(".json").unlink(missing_ok=True)
 
 
 def _refuse(path: Path, mode: int, error: type[DDRSError]) -> None:

@@ -1,6 +1,8 @@
-"""Counts and durations as people read them."""
+"""Counts, lists and durations as people read them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 _IRREGULAR = {"epoch": "epochs", "radius": "radii"}
 _HISSING = ("s", "sh", "ch", "x")
@@ -22,6 +24,11 @@ def noun(count: float, singular: str) -> str:
 def counted(count: int, singular: str) -> str:
     """A count with its noun: ``"1 image"``, ``"1,000 images"``."""
     return f"{count:,} {noun(count, singular)}"
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """The first names, with dots where there are more: ``"a, b, c, ..."``."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def duration(seconds: float) -> str:

@@ -145,7 +145,7 @@ def _under_noise(classifier: Classifier, dataset: str) -> str:
 
 
 def _published(options: argparse.Namespace) -> None:
-    from ddrs_core.models import is_at_hand, list_published
+    from ddrs_core.models import is_downloaded, list_published
 
     weights = list_published()
     if options.json:
@@ -157,14 +157,14 @@ def _published(options: argparse.Namespace) -> None:
                     "accuracy": w.accuracy,
                     "parameters": w.num_params,
                     "megabytes": w.size_mb,
-                    "at_hand": is_at_hand(w),
+                    "at_hand": is_downloaded(w),
                 }
                 for w in weights
             ]
         )
         return
     for w in weights:
-        here = "here" if is_at_hand(w) else f"{w.size_mb:,.0f} MB"
+        here = "here" if is_downloaded(w) else f"{w.size_mb:,.0f} MB"
         print(f"{w.name:<50} {w.num_params / 1e6:7.1f} M, {w.accuracy:.1%} on ImageNet, {here}")
 
 

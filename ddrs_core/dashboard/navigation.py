@@ -11,7 +11,7 @@ _PAGES = Path(__file__).resolve().parents[2] / "pages"
 
 
 def home_page() -> StreamlitPage:
-    """What this is for and what is at hand."""
+    """What this is for and what is available."""
     return st.Page(_PAGES / "home.py", title="Home", icon=":material/home:", default=True)
 
 
@@ -36,7 +36,7 @@ def memory_page() -> StreamlitPage:
 
 
 def library_page() -> StreamlitPage:
-    """Data sets and models: what is at hand, and adding more."""
+    """Data sets and models: what is available, and adding more."""
     return st.Page(_PAGES / "library.py", title="Library", icon=":material/library_books:")
 
 

@@ -14,7 +14,7 @@ from ddrs_core.data.images.decode import EXTENSIONS, ImageError, Picture, read_p
 from ddrs_core.data.images.preprocess import fit_picture
 from ddrs_core.data.images.thumbnails import thumbnail
 from ddrs_core.data.registry import (
-    NotAtHandError,
+    NotDownloadedError,
     add_dataset,
     attach_dataset,
     download_dataset,
@@ -38,7 +38,7 @@ __all__ = [
     "ImageError",
     "ImageSource",
     "KeptPicture",
-    "NotAtHandError",
+    "NotDownloadedError",
     "Picture",
     "ReadImages",
     "Shape",

@@ -15,19 +15,19 @@ from ddrs_core.cache import LRU
 from ddrs_core.data.builtin import cifar10, digits
 from ddrs_core.data.dataset import Dataset, DatasetInfo, Entry, Shape, with_shape
 from ddrs_core.data.user import datasets as added
-from ddrs_core.data.user import uploaded_images as pictures
+from ddrs_core.data.user import uploaded_images
 from ddrs_core.download import DownloadProgress
 from ddrs_core.errors import DDRSError, unknown_name
 
 
-class NotAtHandError(DDRSError):
+class NotDownloadedError(DDRSError):
     """A data set that is known, but has to be fetched first."""
 
 
 @dataclass(frozen=True)
 class _BuiltIn:
     info: DatasetInfo
-    find: Callable[[], Entry | None]  # None if it is not at hand; looks, but opens nothing
+    find: Callable[[], Entry | None]  # None if it is not here; looks, but opens nothing
     download: Callable[[], Iterator[DownloadProgress]] | None = None
     how_to_get: Callable[[], str] = str
 
@@ -53,7 +53,7 @@ def get_dataset_info(name: str) -> DatasetInfo:
 
     Raises:
         UnknownNameError: if there is no such data set.
-        NotAtHandError: if it has to be downloaded first.
+        NotDownloadedError: if it has to be downloaded first.
         DDRSError: if its files are gone or damaged.
     """
     return _find(name).info
@@ -63,11 +63,11 @@ def load_dataset(name: str, split: str = "test", shape: Shape | None = None) -> 
     """Open one split of a data set by name; the result is shared, so do not change it.
 
     ``shape`` [C, H, W] is for data sets that are ``resizable``; default: the one in their
-    information. A data set whose files have changed is opened anew.
+    information. A data set whose files have changed is opened again.
 
     Raises:
         UnknownNameError: if there is no such data set or split.
-        NotAtHandError: if it has to be downloaded first.
+        NotDownloadedError: if it has to be downloaded first.
         MismatchError: if the images have another shape and cannot be resized.
         DDRSError: if its files are gone or damaged.
 
@@ -81,12 +81,12 @@ def load_dataset(name: str, split: str = "test", shape: Shape | None = None) -> 
 
 
 def list_downloads() -> list[DatasetInfo]:
-    """The data sets that can be downloaded and are not at hand."""
+    """The data sets that can be downloaded and are not here."""
     return [b.info for b in _BUILT_IN.values() if b.download is not None and b.find() is None]
 
 
 def download_dataset(name: str) -> Iterator[DownloadProgress]:
-    """Fetch a data set, so that it is at hand; nothing happens if it is already.
+    """Fetch a data set, unless it is here already.
 
     Raises:
         UnknownNameError: if no data set of that name can be downloaded.
@@ -101,7 +101,7 @@ def download_dataset(name: str) -> Iterator[DownloadProgress]:
 def add_dataset(
     path: str | Path, *, name: str | None = None, title: str | None = None, size: int | None = None
 ) -> DatasetInfo:
-    """Remember a parquet file, a folder of them or an ImageFolder folder as a data set.
+    """Register a parquet file, a folder of them or an ImageFolder folder as a data set.
 
     Its files stay where they are. Photographs are prepared at ``size`` x ``size`` pixels unless
     another shape is asked for when they are opened; default: 224. The default name comes
@@ -136,13 +136,13 @@ def attach_dataset(
 
 
 def _find(name: str) -> Entry:
-    if pictures.is_picture_name(name):
-        return pictures.find(name)
+    if uploaded_images.is_picture_name(name):
+        return uploaded_images.find(name)
     if name in _BUILT_IN:
         entry = _BUILT_IN[name].find()
         if entry is None:
             title = _BUILT_IN[name].info.title
-            raise NotAtHandError(f"{title} is not here yet. {_BUILT_IN[name].how_to_get()}")
+            raise NotDownloadedError(f"{title} is not here yet. {_BUILT_IN[name].how_to_get()}")
         return entry
     record = added.find(name)
     if record is None:

@@ -12,11 +12,11 @@ from ddrs_core.models.classifier import (
     with_card,
 )
 from ddrs_core.models.compatibility import (
+    accepts,
     check_fit,
     check_shape,
     class_names,
     open_for_model,
-    takes,
 )
 from ddrs_core.models.importing.build import (
     Layout,
@@ -60,7 +60,7 @@ from ddrs_core.models.robustness import (
 from ddrs_core.models.torchvision_weights import (
     download_published,
     get_published,
-    is_at_hand,
+    is_downloaded,
     list_published,
 )
 from ddrs_core.models.user_models import add_model, free_name, keep_upload, remove_model
@@ -84,6 +84,7 @@ __all__ = [
     "Robustness",
     "VoteCounts",
     "accept",
+    "accepts",
     "add_model",
     "affordable",
     "attach_model",
@@ -101,7 +102,7 @@ __all__ = [
     "free_name",
     "get_card",
     "get_published",
-    "is_at_hand",
+    "is_downloaded",
     "keep_upload",
     "list_architectures",
     "list_devices",
@@ -124,7 +125,6 @@ __all__ = [
     "robustness_on_card",
     "save_checkpoint",
     "spread_images",
-    "takes",
     "weights_digest",
     "with_card",
 ]

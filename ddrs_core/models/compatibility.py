@@ -1,4 +1,4 @@
-"""Which model takes which images, and whose classes they are then called by."""
+"""Which model accepts which images, and whose class names they then have."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def open_for_model(dataset: str, card: ModelCard, split: str = "test") -> Datase
 
     Raises:
         DDRSError: if there is no such data set or split.
-        MismatchError: if the images have another shape than the model takes.
+        MismatchError: if the images have another shape than the model accepts.
     """
     info = get_dataset_info(dataset)
     check_shape(card, info)
@@ -44,18 +44,18 @@ def open_for_model(dataset: str, card: ModelCard, split: str = "test") -> Datase
     return opened.for_classes(class_names(card))
 
 
-def takes(card: ModelCard, dataset: DatasetInfo) -> bool:
-    """Whether a model takes the images of a data set, whatever their classes are."""
+def accepts(card: ModelCard, dataset: DatasetInfo) -> bool:
+    """Whether a model accepts the images of a data set, whatever their classes are."""
     return dataset.resizable or tuple(card.shape) == tuple(dataset.shape)
 
 
 def check_shape(card: ModelCard, dataset: DatasetInfo) -> None:
-    """Make sure that a model takes the images of a data set, whatever their classes are.
+    """Make sure that a model accepts the images of a data set, whatever their classes are.
 
     Raises:
-        MismatchError: if it takes images of another shape.
+        MismatchError: if it accepts images of another shape.
     """
-    if not takes(card, dataset):
+    if not accepts(card, dataset):
         raise MismatchError(
             f"Model {card.name!r} takes images of {_size(card.shape)}, but {dataset.title} has "
             f"{_size(dataset.shape)}. Choose a model trained on {dataset.title}."
@@ -63,7 +63,7 @@ def check_shape(card: ModelCard, dataset: DatasetInfo) -> None:
 
 
 def check_fit(card: ModelCard, dataset: DatasetInfo) -> None:
-    """Make sure that a model takes the images of a data set and can be judged by its labels.
+    """Make sure that a model accepts the images of a data set and can be judged by its labels.
 
     Raises:
         MismatchError: if shape or classes differ.

@@ -2,7 +2,7 @@
 
 A name is looked up among the shipped models, those that were added to the user's data folder,
 uploads (which are never listed: whoever knows such a name may use it), what this process has
-attached, and torchvision's published weights where they are at hand.
+attached, and torchvision's published weights where they have been downloaded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ddrs_core.models.inference.device import resolve_device
 from ddrs_core.models.torchvision_weights import (
     PublishedWeights,
     get_published,
-    is_at_hand,
+    is_downloaded,
     list_published,
     load_published,
     weights_folder,
@@ -50,7 +50,7 @@ def uploads_folder() -> Path:
 
 
 def list_models() -> list[ModelCard]:
-    """Cards of all models at hand, sorted by name; data-dependently trained ones come after the
+    """Cards of all available models, sorted by name; data-dependently trained ones come after the
     others, torchvision's last.
 
     Damaged models are left out, with a warning in the log.
@@ -61,14 +61,14 @@ def list_models() -> list[ModelCard]:
     cards = [entry for entry in _entries().values() if isinstance(entry, ModelCard)]
     cards += [model.card for model in _ATTACHED.values()]
     cards.sort(key=lambda card: ("-ds" in card.name, card.name))
-    return cards + [_published_card(weights) for weights in _published_at_hand()]
+    return cards + [_published_card(weights) for weights in _downloaded()]
 
 
-def _published_at_hand() -> list[PublishedWeights]:
+def _downloaded() -> list[PublishedWeights]:
     """torchvision's weights that lie here; torchvision is imported only if some file does."""
     if not any(weights_folder().glob("*.pth")):
         return []
-    return [weights for weights in list_published() if is_at_hand(weights)]
+    return [weights for weights in list_published() if is_downloaded(weights)]
 
 
 def _published_card(weights: PublishedWeights) -> ModelCard:
@@ -149,7 +149,7 @@ def get_card(name: str) -> ModelCard:
         return _ATTACHED[name].card
     if name.startswith(PUBLISHED_PREFIX):
         weights = get_published(name)
-        if not is_at_hand(weights):
+        if not is_downloaded(weights):
             raise CheckpointError(
                 f"The weights of {name!r} are not on this machine yet. Get them with "
                 f"'python -m ddrs_core models download {name}' or in the library."

@@ -113,7 +113,7 @@ def measure_robustness(
     Args:
         forward: the network.
         dataset: images with labels of the network's own classes.
-        card: of the network; the measurement is remembered for its weights and normalisation.
+        card: of the network; the result is stored for its weights and normalisation.
 
     Yields:
         What is known after each noise level; the last one is complete.

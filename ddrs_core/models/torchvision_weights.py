@@ -110,7 +110,7 @@ def _entry(base: str, weights: Any) -> PublishedWeights:
     )
 
 
-def is_at_hand(published: PublishedWeights) -> bool:
+def is_downloaded(published: PublishedWeights) -> bool:
     """Whether the whole file lies here, with the right digest; looked at once per version."""
     try:
         status = published.file.stat()
@@ -142,7 +142,7 @@ def load_published(published: PublishedWeights) -> Classifier:
             f"The weights of {published.name} are not here. Fetch {published.url} "
             f"({published.size_mb:.0f} MB) into {published.file.parent}."
         )
-    if not is_at_hand(published):
+    if not is_downloaded(published):
         raise CheckpointError(
             f"{published.file.name} is not the file that torchvision published: its size or its "
             "digest differs. Remove it and fetch it again."
@@ -172,7 +172,7 @@ def download_published(published: PublishedWeights) -> Iterator[download.Downloa
         DownloadError: if the server cannot be reached or what comes is another file.
     """
     target = published.file
-    if target.exists() and not is_at_hand(published):
+    if target.exists() and not is_downloaded(published):
         target.unlink()  # damaged: its name tells its digest
     yield from download.download(
         published.url, target, digest=published.sha256_prefix, algorithm="sha256"

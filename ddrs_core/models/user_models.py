@@ -1,4 +1,4 @@
-"""Models that people bring along: kept in the user's data folder, or as uploads of visitors."""
+"""Models that people add: stored in the user's data folder, or as uploads of visitors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 
 from ddrs_core.atomic_write import one_at_a_time
 from ddrs_core.errors import CheckpointError, InvalidParameterError, unknown_name
+from ddrs_core.file_access import drop_oldest
 from ddrs_core.models.checkpoint import read_card, save_checkpoint
 from ddrs_core.models.classifier import Classifier, ModelCard, with_card
 from ddrs_core.models.registry import (
@@ -26,7 +27,7 @@ MAX_UPLOAD_BYTES = 8 << 30
 
 
 def add_model(classifier: Classifier) -> ModelCard:
-    """Keep a model in the user's data folder, where every picker finds it.
+    """Store a model in the user's data folder, where every picker finds it.
 
     Raises:
         InvalidParameterError: if the name is taken or cannot be a file's name.
@@ -65,12 +66,12 @@ def remove_model(name: str) -> None:
 
 
 def keep_upload(classifier: Classifier) -> ModelCard:
-    """Keep a visitor's model under a name made of its digest; the oldest ones give way."""
+    """Store a visitor's model under a name made of its digest; the oldest ones are removed."""
     with_card(classifier, name=f"{UPLOAD_PREFIX}{_upload_digest(classifier)}")
     folder = uploads_folder()
     with one_at_a_time(folder):
         path = _save(classifier, folder)
-        _drop_oldest(folder)
+        drop_oldest(folder.glob("*.safetensors"), MAX_UPLOADS, MAX_UPLOAD_BYTES)
     return read_card(path)
 
 
@@ -82,7 +83,7 @@ def _upload_digest(classifier: Classifier) -> str:
 
 
 def _check_answer(classifier: Classifier) -> None:
-    """Raises CheckpointError unless the network takes the images that its card names."""
+    """Raises CheckpointError unless the network accepts the images that its card names."""
     card = classifier.card
     try:
         with torch.inference_mode():
@@ -102,13 +103,3 @@ def _check_answer(classifier: Classifier) -> None:
 def _save(classifier: Classifier, folder: Path) -> Path:
     _check_answer(classifier)
     return save_checkpoint(classifier, folder)
-
-
-def _drop_oldest(folder: Path) -> None:
-    files = sorted(folder.glob("*.safetensors"), key=lambda p: p.stat().st_mtime_ns)
-    total = sum(p.stat().st_size for p in files)
-    while len(files) > 1 and (len(files) > MAX_UPLOADS or total > MAX_UPLOAD_BYTES):
-        oldest = files.pop(0)
-        total -= oldest.stat().st_size
-        oldest.unlink(missing_ok=True)
-        oldest.with_suffix(".json").unlink(missing_ok=True)

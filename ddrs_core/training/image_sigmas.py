@@ -1,4 +1,4 @@
-"""Data-dependent training: every training image keeps a noise level of its own.
+"""Data-dependent training: every training image has its own noise level.
 
 Alfarra et al. 2022, section 4.3: before each step of the weights, K steps of Algorithm 1 move the
 sigmas of the batch's images, starting where the last epoch left them. All methods share this.

@@ -100,7 +100,7 @@ def test_download_reports_and_ends_with_the_place(
     ("words", "error"),
     [
         (("show", "digitz"), UnknownNameError),
-        (("show", "cifar10"), registry.NotAtHandError),
+        (("show", "cifar10"), registry.NotDownloadedError),
         (("remove", "digits"), UnknownNameError),
         (("download", "digits"), UnknownNameError),
         (("add", "/nowhere"), DDRSError),

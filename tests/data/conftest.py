@@ -1,4 +1,4 @@
-"""Small data sets written by the tests, and the real ones where they are at hand."""
+"""Small data sets written by the tests, and the real ones where they are available."""
 
 from __future__ import annotations
 

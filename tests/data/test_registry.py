@@ -21,7 +21,7 @@ from ddrs_core.data import (
     DamagedDataError,
     Dataset,
     DatasetInfo,
-    NotAtHandError,
+    NotDownloadedError,
     add_dataset,
     attach_dataset,
     get_dataset_info,
@@ -62,7 +62,7 @@ def test_what_is_not_at_hand_says_how_to_get_it(home: Path) -> None:
     assert names() == ["digits"]
     assert [info.name for info in list_downloads()] == ["cifar10"]
     for ask in (load_dataset, get_dataset_info):
-        with pytest.raises(NotAtHandError, match=r"datasets download cifar10.*DDRS_DATA_DIR"):
+        with pytest.raises(NotDownloadedError, match=r"datasets download cifar10.*DDRS_DATA_DIR"):
             ask("cifar10")
 
 

@@ -42,7 +42,7 @@ _LOCK = threading.Lock()
 
 @dataclass(frozen=True)
 class BankContext:
-    """A bank that is looked at, and what is at hand of its model and its images."""
+    """A bank that is looked at, with its model and images where they are available."""
 
     bank: MemoryBank
     record: BankRecord

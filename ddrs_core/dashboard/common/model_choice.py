@@ -8,7 +8,7 @@ from contextlib import suppress
 from ddrs_core.dashboard.shell.my_uploads import my_uploads
 from ddrs_core.data import DatasetInfo, list_datasets
 from ddrs_core.errors import DDRSError, InvalidParameterError
-from ddrs_core.models import ModelCard, get_card, list_models, takes
+from ddrs_core.models import ModelCard, accepts, get_card, list_models
 from ddrs_core.smoothing import get_preset
 
 PICTURES = "pictures"  # the visitor's own pictures, among the data sets to choose from
@@ -27,7 +27,7 @@ def fitting_models(dataset: DatasetInfo) -> list[ModelCard]:
     """The models that take the images of a data set, the visitor's own last; those that know its
     classes come first."""
     cards = [*list_models(), *own_models()]
-    fitting = [card for card in cards if takes(card, dataset)]
+    fitting = [card for card in cards if accepts(card, dataset)]
     return sorted(fitting, key=lambda card: card.num_classes != dataset.num_classes)
 
 
@@ -55,9 +55,9 @@ def default_model(dataset: DatasetInfo) -> ModelCard:
 
 
 def default_dataset() -> DatasetInfo:
-    """What pages open on: CIFAR-10 where it is at hand, the digits otherwise."""
-    at_hand = {info.name: info for info in list_datasets()}
-    return at_hand.get("cifar10", next(iter(at_hand.values())))
+    """What pages open on: CIFAR-10 where it is available, the digits otherwise."""
+    available = {info.name: info for info in list_datasets()}
+    return available.get("cifar10", next(iter(available.values())))
 
 
 def start_sigma(card: ModelCard, preset: str) -> float:

@@ -29,9 +29,9 @@ _TRAININGS, _METHODS = ("gaussian", "smoothadv", "macer"), ("fixed", "ds")
 
 
 def default_shown() -> tuple[str, ...]:
-    """What the page opens with: the study of a data set that is at hand, each training method at a
+    """What the page opens with: the study of an available data set, each training method at a
     fixed sigma and with data-dependent ones."""
-    at_hand = {info.name for info in list_datasets()}
+    available = {info.name for info in list_datasets()}
     files = reference_files()
     for dataset, models, sigma in _OPENS_ON:
         names = [
@@ -40,7 +40,7 @@ def default_shown() -> tuple[str, ...]:
             for method in _METHODS
         ]
         there = tuple(name for name in names if name in files)
-        if dataset in at_hand and there:
+        if dataset in available and there:
             return there
     return tuple(files)[:2]
 

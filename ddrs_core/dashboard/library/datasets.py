@@ -1,4 +1,4 @@
-"""The library's data sets: what is at hand, downloads, and adding what lies on the server."""
+"""The library's data sets: what is available, downloads, and adding folders of the server."""
 
 from __future__ import annotations
 

@@ -10,7 +10,13 @@ from ddrs_core.dashboard.common.model_choice import PICTURES, own_models, title_
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.widget_state import show_widget
-from ddrs_core.models import ModelCard, download_published, is_at_hand, list_models, list_published
+from ddrs_core.models import (
+    ModelCard,
+    download_published,
+    is_downloaded,
+    list_models,
+    list_published,
+)
 
 _NOISE = {None: "not told", True: "yes", False: "no"}
 
@@ -53,7 +59,7 @@ def show_published() -> None:
         f"without noise; takes {' x '.join(map(str, chosen.shape))} values. Source: {chosen.url}"
     )
     key = f"download|{chosen.name}"
-    if is_at_hand(chosen):
+    if is_downloaded(chosen):
         st.page_link(
             explorer_page(),
             label=f"Explore with {chosen.architecture}",
@@ -71,7 +77,7 @@ def _first(names: list[str]) -> str:
 
 def _title(weights: object) -> str:
     name = str(getattr(weights, "name", ""))
-    here = " (here)" if is_at_hand(weights) else ""  # type: ignore[arg-type]
+    here = " (here)" if is_downloaded(weights) else ""  # type: ignore[arg-type]
     return name.removeprefix("torchvision-") + here
 
 

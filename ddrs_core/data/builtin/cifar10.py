@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ddrs_core import paths as places
+from ddrs_core import paths
 from ddrs_core.data.dataset import DamagedDataError, DatasetInfo, Entry, Opened
 from ddrs_core.data.formats import parquet
 from ddrs_core.data.formats.parquet_files import split_files
@@ -57,8 +57,8 @@ _MARKER = "complete.json"  # written last: sizes of the files that were verified
 
 
 def find() -> Entry | None:
-    """CIFAR-10 if it is at hand; looks at files' sizes and dates only."""
-    shared = places.data_dir()
+    """CIFAR-10 if it is available here; looks at files' sizes and dates only."""
+    shared = paths.data_dir()
     if shared is not None and parquet.matches(shared / "cifar10"):
         folder = shared / "cifar10"
         try:
@@ -74,10 +74,10 @@ def find() -> Entry | None:
 
 
 def how_to_get() -> str:
-    """What a person can do to have it at hand."""
+    """How a person can get it."""
     return (
         "Get it with: python -m ddrs_core datasets download cifar10 (170 MB), or on the page "
-        f"of data sets; or name a folder that has cifar10/*.parquet with {places.DATA_VARIABLE}."
+        f"of data sets; or name a folder that has cifar10/*.parquet with {paths.DATA_VARIABLE}."
     )
 
 
@@ -109,18 +109,18 @@ def download_cifar10() -> Iterator[DownloadProgress]:
     except OSError as error:
         raise DDRSError(
             f"CIFAR-10 cannot be stored in {folder.parent}: {error.strerror or error}. Make room "
-            f"or permit it, or name another folder with {places.HOME_VARIABLE}."
+            f"or permit it, or name another folder with {paths.HOME_VARIABLE}."
         ) from None
 
 
 def _instead() -> str:
     return (
-        f"Without a network, name a folder that has cifar10/*.parquet with {places.DATA_VARIABLE}."
+        f"Without a network, name a folder that has cifar10/*.parquet with {paths.DATA_VARIABLE}."
     )
 
 
 def _folder() -> Path:
-    return places.home() / "downloads" / "cifar10"
+    return paths.home() / "downloads" / "cifar10"
 
 
 def _install(archive: Path, folder: Path) -> None:

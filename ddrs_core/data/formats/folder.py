@@ -26,6 +26,7 @@ from ddrs_core.data.images.decode import (
     read_picture_file,
 )
 from ddrs_core.data.images.preprocess import PHOTOGRAPH_SIZE, fit_picture
+from ddrs_core.quantities import listed
 
 _IMAGENET_CLASSES = 1000
 _RECHECK_SECONDS = 1.0
@@ -42,7 +43,7 @@ def matches(path: Path) -> bool:
 def fingerprint(path: Path) -> str:
     """Changes within a second when an image or a class comes or goes.
 
-    Not at once: it takes a look at every class folder, too much to do many times a second where
+    Not at once: it looks at every class folder, which is too much to do many times a second where
     there are 1,000 of them.
     """
     moment = time.monotonic() // _RECHECK_SECONDS
@@ -115,8 +116,7 @@ def _empty_classes(layout: Layout, labels: Sequence[int]) -> list[str]:
     empty = [name for number, name in enumerate(layout.classes) if number not in set(labels)]
     if not empty:
         return []
-    shown = ", ".join(empty[:4]) + (", ..." if len(empty) > 4 else "")
-    return [f"No image is in {len(empty)} of its {len(layout.classes)} classes: {shown}."]
+    return [f"No image is in {len(empty)} of its {len(layout.classes)} classes: {listed(empty)}."]
 
 
 class FolderImages:
@@ -136,7 +136,7 @@ class FolderImages:
             picture = _read(path, self._root)
         except ImageError:
             if not os.path.isdir(os.path.dirname(path)):  # a disk that went, not a bad image
-                raise DamagedDataError(f"The folder of {path} is not there any more.") from None
+                raise DamagedDataError(f"The folder of {path} is no longer there.") from None
             raise
         return fit_picture(picture, self._shape)
 

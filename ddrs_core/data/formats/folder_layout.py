@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ddrs_core.data.dataset import TEST_NAMES, TRAIN_NAMES, UNKNOWN_LABEL, DamagedDataError
-from ddrs_core.data.formats.leftovers import is_leftover
 from ddrs_core.data.images.decode import EXTENSIONS
+from ddrs_core.file_access import is_leftover
+from ddrs_core.quantities import listed
 
 _LABEL_LIST = "*annotations.txt"  # lines of a file name and its class, separated by tabs
 _LARGEST_LIST = 256 * 2**20  # bytes
 _SPLITS = (*TEST_NAMES, *TRAIN_NAMES)
-_SHOWN = 3  # names in a sentence
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ class SplitFolder:
         paths = _images_below(self.path)
         if self.label_list is None:
             return paths, [UNKNOWN_LABEL] * len(paths)
-        listed = _read_label_list(self.label_list)
+        by_name = _read_label_list(self.label_list)
         numbers = {name: number for number, name in enumerate(names)}
-        of = [listed.get(os.path.basename(path), "") for path in paths]
+        of = [by_name.get(os.path.basename(path), "") for path in paths]
         labels = [numbers.get(name, UNKNOWN_LABEL) for name in of]
         if paths and max(labels) == UNKNOWN_LABEL:
             raise DamagedDataError(
                 f"{self.label_list} names no image in {self.path} with a class that the training "
-                f"images have ({', '.join(names[:_SHOWN])}, ...)."
+                f"images have ({listed(names)})."
             )
         return paths, labels
 
@@ -133,7 +133,7 @@ def doubts(layout: Layout) -> Iterator[str]:
             inner = sorted(sub.name for sub in subfolders(folder))
             if len(inner) > 1 and not has_images(folder):
                 yield (
-                    f"{name}/ holds folders again ({_some(inner)}): their images all count as "
+                    f"{name}/ holds folders again ({listed(inner)}): their images all count as "
                     f"{name}. If they are the classes, add {folder} instead."
                 )
 
@@ -207,12 +207,8 @@ def _differences(splits: dict[str, SplitFolder]) -> Iterator[str]:
         if only:
             yield (
                 f"{len(only)} of the classes {'is' if len(only) == 1 else 'are'} only in "
-                f"{one.path.name}/ and not in {other.path.name}/: {_some(only)}."
+                f"{one.path.name}/ and not in {other.path.name}/: {listed(only)}."
             )
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
 
 
 def _read_label_list(path: Path) -> dict[str, str]:
@@ -225,7 +221,7 @@ def _read_label_list(path: Path) -> dict[str, str]:
         raise DamagedDataError(f"{path} is not a list of labels: it is not text (UTF-8).") from None
     except OSError as error:
         raise DamagedDataError(f"{path} cannot be read: {error.strerror}.") from None
-    listed: dict[str, str] = {}
+    found: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         name, *cells = line.split("\t")
         if not cells and not line.strip():
@@ -234,8 +230,8 @@ def _read_label_list(path: Path) -> dict[str, str]:
             raise DamagedDataError(
                 f"Line {number} of {path} is not a file name and a class, separated by a tab."
             )
-        listed[name.strip()] = cells[0].strip()
-    return listed
+        found[name.strip()] = cells[0].strip()
+    return found
 
 
 def _images_below(folder: Path) -> list[str]:

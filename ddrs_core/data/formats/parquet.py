@@ -25,7 +25,7 @@ from ddrs_core.data.formats.parquet_files import parquet_files, split_files
 from ddrs_core.data.images.decode import PROBED, ImageError, Picture, read_picture
 from ddrs_core.data.images.preprocess import PHOTOGRAPH_SIZE, as_tensor, fit_picture
 from ddrs_core.errors import MismatchError
-from ddrs_core.quantities import counted
+from ddrs_core.quantities import counted, listed
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -107,8 +107,8 @@ def open_split(path: Path, info: DatasetInfo, split: str) -> Opened:
     columns = _common_columns(files)
     if columns.class_names and columns.class_names != info.class_names:
         raise DamagedDataError(
-            f"The classes of {info.title} are {_some(info.class_names)}, but {files[0]} has "
-            f"{_some(columns.class_names)}. Add it as a data set of its own."
+            f"The classes of {info.title} are {listed(info.class_names)}, but {files[0]} has "
+            f"{listed(columns.class_names)}. Add it as a data set of its own."
         )
     labels = _read_labels(files, columns)
     known = info.num_classes
@@ -118,10 +118,6 @@ def open_split(path: Path, info: DatasetInfo, split: str) -> Opened:
             f"classes are numbered from 0 to {known - 1}."
         )
     return ParquetImages(_Rows(files, columns.image), info), labels
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
 
 @dataclass(frozen=True)
@@ -158,7 +154,7 @@ def _common_columns(files: Sequence[Path]) -> _Columns:
     """The columns of all files of a split.
 
     Raises:
-        DamagedDataError: if one has others than the first, in words that name both.
+        DamagedDataError: if one has others than the first, with a message that names both.
     """
     first = _columns(files[0])
     for file in files[1:]:
@@ -172,7 +168,7 @@ def _common_columns(files: Sequence[Path]) -> _Columns:
         if columns.class_names and first.class_names not in ((), columns.class_names):
             raise DamagedDataError(
                 f"The files of one split must have the same classes: {files[0].name} has "
-                f"{_some(first.class_names)}, but {file.name} has {_some(columns.class_names)}."
+                f"{listed(first.class_names)}, but {file.name} has {listed(columns.class_names)}."
             )
     return first
 

@@ -12,7 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from ddrs_core.data.dataset import TEST_NAMES, TRAIN_NAMES, DamagedDataError
-from ddrs_core.data.formats.leftovers import is_leftover
+from ddrs_core.file_access import is_leftover
 from ddrs_core.quantities import counted
 
 _SHARD = re.compile(r"(?P<split>.+?)-(?P<part>\d{5})-of-(?P<parts>\d{5})(-[0-9a-f]+)?")

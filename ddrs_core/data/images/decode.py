@@ -1,4 +1,4 @@
-"""Decoding pictures that nobody vouches for: every defect ends as words, nothing is executed."""
+"""Decoding untrusted pictures: every defect becomes a message, and nothing is executed."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def read_picture_file(path: str | Path, shown: str | None = None) -> Picture:
         shown: what messages call it, such as ``class/image.png``; default: the file's name.
 
     Raises:
-        ImageError: in words that name the file.
+        ImageError: with a message that names the file.
         DDRSError: if the machine, not the file, is why it cannot be read.
     """
     name = display_name(str(path)) if shown is None else _display_path(shown)
@@ -211,7 +211,7 @@ def _plain(image: Image.Image, notes: list[str]) -> Image.Image:
 
 
 def _silence_pillow() -> None:
-    """Keep Pillow's warnings about a file off the screen; what matters is said in words.
+    """Keep Pillow's warnings about a file off the screen; what matters is said in a message.
 
     ``warnings.catch_warnings`` would not do: it is not safe where several threads decode.
     """

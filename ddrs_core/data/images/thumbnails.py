@@ -20,7 +20,7 @@ _MADE: LRU[bytes] = LRU(_REMEMBERED_BYTES, len)
 def thumbnail(dataset: Dataset, index: int, size: int = THUMBNAIL_SIZE) -> bytes:
     """A PNG of one image: untouched up to ``size`` pixels a side, reduced beyond.
 
-    Thumbnails are remembered, and several threads may ask at once. An image that cannot be read
+    Thumbnails are cached, and several threads may ask at once. An image that cannot be read
     gives a neutral placeholder, so that a gallery with one damaged file still shows the others.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Data sets that people add: files of theirs, remembered by path, or opened for one process."""
+"""Data sets that people add by path, for good or for one process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from threading import Lock
 
 from ddrs_core.atomic_write import one_at_a_time
 from ddrs_core.data.dataset import LARGEST_SIDE, DamagedDataError, DatasetInfo
-from ddrs_core.data.formats import image_file as picture_file
+from ddrs_core.data.formats import image_file
 from ddrs_core.data.user import records
 from ddrs_core.data.user.records import KINDS, NAME, Record
 from ddrs_core.data.user.uploaded_images import PREFIX
@@ -39,7 +39,7 @@ def find(name: str) -> Record | None:
 def add(
     path: str | Path, name: str | None, title: str | None, size: int | None, taken: Collection[str]
 ) -> DatasetInfo:
-    """Remember a parquet file, a folder of them, or an image folder, after opening it.
+    """Register a parquet file, a folder of them, or an image folder, after opening it.
 
     Raises:
         DDRSError: if it cannot be opened, or the name is taken or malformed.
@@ -124,7 +124,7 @@ def _unrecognised(path: Path) -> str:
         "a parquet file, a folder of parquet files, or a folder with one folder of images for "
         "each class"
     )
-    if picture_file.matches(path):
+    if image_file.matches(path):
         return f"{path} is a single picture; a data set is {expected}."
     holds = "holds neither" if path.is_dir() else "is none of these"
     return f"{path} {holds}: a data set is {expected}."

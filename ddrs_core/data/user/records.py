@@ -14,12 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from ddrs_core import paths as places
+from ddrs_core import paths
 from ddrs_core.atomic_write import write_atomically
 from ddrs_core.cache import LRU
 from ddrs_core.data.dataset import DamagedDataError, DatasetInfo, Entry, Opened
-from ddrs_core.data.formats import folder, parquet
-from ddrs_core.data.formats import image_file as picture_file
+from ddrs_core.data.formats import folder, image_file, parquet
 from ddrs_core.errors import DDRSError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -42,13 +41,13 @@ class Kind(Protocol):
 KINDS: dict[str, Kind] = {
     "parquet": cast(Kind, parquet),
     "folder": cast(Kind, folder),
-    "picture": cast(Kind, picture_file),
+    "picture": cast(Kind, image_file),
 }
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is remembered of an added data set: where it is and what it held when it was added."""
+    """The record of an added data set: where it is and what it held when it was added."""
 
     kind: str
     path: str
@@ -65,8 +64,8 @@ class Record:
         path, kind = Path(self.path), KINDS[self.kind]
         if not path.exists():
             raise DamagedDataError(
-                f"The data set {self.info.name!r} was added from {path}, but nothing is there any "
-                "more. Bring the files back, or forget it: python -m ddrs_core datasets remove "
+                f"The data set {self.info.name!r} was added from {path}, but nothing is there "
+                "now. Bring the files back, or forget it: python -m ddrs_core datasets remove "
                 f"{self.info.name}"
             )
         try:
@@ -104,7 +103,7 @@ def kept() -> dict[str, Record]:
 
 
 def find(name: str) -> Record | None:
-    """What is remembered under a name, None if nothing is.
+    """The record of a name, None if there is none.
 
     Raises:
         DDRSError: if the record is damaged.
@@ -152,7 +151,7 @@ def _files() -> list[Path]:
 
 def records_folder() -> Path:
     """Where the records lie."""
-    return places.home() / "datasets"
+    return paths.home() / "datasets"
 
 
 def _file(name: str) -> Path:

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ddrs_core import paths as places
+from ddrs_core import paths
 from ddrs_core.atomic_write import write_atomically
 from ddrs_core.cache import LRU
 from ddrs_core.data.dataset import DatasetInfo, Entry, Opened
 from ddrs_core.data.formats.image_file import one_image, picture_info
 from ddrs_core.data.images.decode import ImageError, display_name, read_picture
+from ddrs_core.file_access import drop_oldest
 
 PREFIX = "picture-"
 MAX_PICTURES = 500
@@ -51,7 +51,7 @@ def keep_picture(data: bytes, filename: str) -> KeptPicture:
     path = _path(name)
     write_atomically(path.with_suffix(".json"), json.dumps({"title": title}).encode())
     write_atomically(path, data)
-    _drop_oldest(path.parent)
+    drop_oldest(path.parent.glob("*.picture"), MAX_PICTURES, MAX_STORE_BYTES)
     return KeptPicture(name, title, picture.size, picture.notes)
 
 
@@ -113,23 +113,4 @@ def _digest(data: bytes) -> str:
 
 def _path(name: str) -> Path:
     assert is_picture_name(name)  # other names never become paths
-    return places.home() / "uploads" / "pictures" / f"{name.removeprefix(PREFIX)}.picture"
-
-
-def _drop_oldest(folder: Path) -> None:
-    """Remove the oldest pictures until the newest ones fit; others may do the same meanwhile."""
-    found = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.endswith(".picture"):
-                try:
-                    stat = entry.stat()
-                except FileNotFoundError:
-                    continue
-                found.append((stat.st_mtime_ns, stat.st_size, Path(entry.path)))
-    total = 0
-    for number, (_, size, path) in enumerate(sorted(found, reverse=True)):
-        total += size
-        if number >= MAX_PICTURES or total > MAX_STORE_BYTES:
-            path.unlink(missing_ok=True)
-            path.with_suffix(".json").unlink(missing_ok=True)
+    return paths.home() / "uploads" / "pictures" / f"{name.removeprefix(PREFIX)}.picture"

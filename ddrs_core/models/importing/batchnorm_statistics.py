@@ -1,4 +1,4 @@
-"""What the first batch-norm remembers of the images that a network was trained on.
+"""What the first batch-norm layer stores of the images that a network was trained on.
 
 Where a network begins with a convolution and a batch-norm, the latter's running mean and variance
 are those of a linear map of the training images. With the right normalisation the same map gives
@@ -20,7 +20,7 @@ from ddrs_core.models.classifier import Normalization
 
 @dataclass(frozen=True)
 class StatisticsFit:
-    """How images agree with what the first batch-norm remembers.
+    """How images agree with the statistics of the first batch-norm layer.
 
     ``mismatch`` is 0 for perfect agreement (squared differences of means in units of the standard
     deviation, and of the logarithms of the variances, averaged over channels); ``sigma`` is the

@@ -2,7 +2,7 @@
 
 Files of others hold no class names, no training noise and, above all, no normalisation layer. The
 field's usual normalisations are tried on a few dozen labelled images, and compared with what the
-network's first batch-norm remembers of its training images; the best one is proposed.
+network's first batch-norm layer stores of its training images; the best one is proposed.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from ddrs_core.models.importing.sniff import (
     RawCheckpoint,
     check_container,
 )
-from ddrs_core.quantities import counted
+from ddrs_core.quantities import counted, listed
 
 _MAX_TENSORS: Final = 20_000
 _MAX_NAMED: Final = 12  # other entries, in a description
@@ -241,7 +241,7 @@ def _equals(networks: list[Part]) -> str:
         for key, tensor in state_of(other).items()
         if key in state
     )
-    names = ", ".join(other.name for other in others[:3]) + (", ..." if len(others) > 3 else "")
+    names = listed([other.name for other in others])
     which = "the same numbers" if same else "other numbers"
     return (
         f"{counted(len(networks), 'set')} of weights are equally large and fit, with {which}; "

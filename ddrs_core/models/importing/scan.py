@@ -2,8 +2,8 @@
 
 Python's own unpickler builds the structure, but every name in it is a stand-in and every call
 gives one. Names are those that ``torch.load(weights_only=True)`` allows, which reads the file
-afterwards; here calls are refused in words, and claims about storages are collected for comparison
-with the bytes that the file holds. Time and memory are bounded by the child process
+afterwards; other calls are refused with a message here, and claims about storages are compared with
+the bytes that the file holds. Time and memory are bounded by the child process
 (:mod:`ddrs_core.models.importing.sandbox`).
 """
 
@@ -167,13 +167,14 @@ class Scan(pickle.Unpickler):
         kind = next((word for part, word in _SPECIAL.items() if part in callee), "")
         if kind and callee.startswith("torch._utils._rebuild_"):
             raise CheckpointError(
-                f"{self._file_name} holds {kind} tensors, which are not read here. Convert "
-                "the network to ordinary float weights before you save model.state_dict()."
+                f"{self._file_name} holds tensors of another kind ({kind}), which are not read "
+                "here. Convert the network to ordinary float weights before you save "
+                "model.state_dict()."
             )
         raise self._refusal(callee, made)
 
     def persistent_load(self, identity: Any) -> Any:
-        """A storage that the pickle refers to, remembered with its claim."""
+        """A storage that the pickle refers to, recorded with its claim."""
         if isinstance(identity, tuple) and identity[:1] == ("module",) and len(identity) > 1:
             return identity[1]  # a class with its source, before torch 1.6
         if not isinstance(identity, tuple) or len(identity) < 5 or identity[0] != "storage":

@@ -15,7 +15,7 @@ class Learner(Protocol):
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits [B, K] in float32 of [B, C, H, W], as training sees them: gradients reach the
-        weights, and batch-norm uses and remembers the batch's statistics."""
+        weights, and batch-norm uses and stores the batch's statistics."""
         ...
 
     def frozen_logits(self, x: Tensor) -> Tensor:

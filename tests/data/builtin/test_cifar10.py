@@ -20,7 +20,7 @@ from torchvision.datasets import CIFAR10
 from ddrs_core.data import (
     DamagedDataError,
     DownloadError,
-    NotAtHandError,
+    NotDownloadedError,
     download_dataset,
     get_dataset_info,
     list_datasets,
@@ -108,7 +108,7 @@ def test_a_half_written_folder_is_not_at_hand(published: Path, home: Path, harm:
     else:
         (folder / "complete.json").unlink()
     assert [info.name for info in list_datasets()] == ["digits"]
-    with pytest.raises(NotAtHandError):
+    with pytest.raises(NotDownloadedError):
         load_dataset("cifar10")
     list(download_dataset("cifar10"))
     assert len(load_dataset("cifar10", "train")) == 10

@@ -21,7 +21,7 @@ from ddrs_core.models.torchvision_weights import (
     PublishedWeights,
     download_published,
     get_published,
-    is_at_hand,
+    is_downloaded,
     list_published,
     load_published,
 )
@@ -99,7 +99,7 @@ def test_the_input_transformation_is_part_of_the_normalisation(name: str) -> Non
 
 def test_loading(hub: Path) -> None:
     entry = publish(hub)
-    assert is_at_hand(entry)
+    assert is_downloaded(entry)
     classifier = load_published(entry)
     card = classifier.card
     assert (card.name, card.dataset, card.method, card.sigma) == (
@@ -120,17 +120,17 @@ def test_files_that_are_not_here_or_not_whole(hub: Path) -> None:
     entry = publish(hub)
     content = entry.file.read_bytes()
     entry.file.write_bytes(content[:-1000])
-    assert not is_at_hand(entry)
+    assert not is_downloaded(entry)
     entry.file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-    assert not is_at_hand(entry)
+    assert not is_downloaded(entry)
     with pytest.raises(CheckpointError, match="digest"):
         load_published(entry)
     entry.file.unlink()
-    assert not is_at_hand(entry)
+    assert not is_downloaded(entry)
     with pytest.raises(CheckpointError, match="http://localhost"):
         load_published(entry)
     entry.file.write_bytes(content)
-    assert is_at_hand(entry)
+    assert is_downloaded(entry)
 
 
 def test_unknown_names() -> None:
@@ -160,11 +160,11 @@ def test_fetching(server: tuple[Path, str], monkeypatch: pytest.MonkeyPatch) -> 
     entry = publish(folder, url)
     steps = list(download_published(entry))
     assert steps[-1].stage == "checking"
-    assert is_at_hand(entry)
+    assert is_downloaded(entry)
     assert list(download_published(entry)) == []  # it is here
     entry.file.write_bytes(b"something else")
     list(download_published(entry))
-    assert is_at_hand(entry)
+    assert is_downloaded(entry)
 
 
 def test_another_file_than_expected_is_removed(
