@@ -18,34 +18,12 @@ from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.runs.certify.run import CertifyRun
 from ddrs_core.smoothing import ABSTAIN, Certificate, Grade
 
-COLUMNS = (
-    "idx",
-    "label",
-    "predict",
-    "radius",
-    "correct",
-    "time",
-    "sigma",
-    "count",
-    "n",
-    "p_lower",
-    "grade",
-    "n0",
-    "alpha",
-    "bound",
-    "seed",
-    "precision",
-    "model",
-    "candidate",
-    "counts",
-    "dataset",
-    "split",
-    "sigma_0",
-    "strategy",
-    "device",
-    "schedule",
-    "execution",
+HEADER = (
+    "idx\tlabel\tpredict\tradius\tcorrect\ttime\tsigma\tcount\tn\tp_lower\tgrade\tn0\talpha\tbound"
+    "\tseed\tprecision\tmodel\tcandidate\tcounts\tdataset\tsplit\tsigma_0\tstrategy\tdevice"
+    "\tschedule\texecution"
 )
+COLUMNS = tuple(HEADER.split("\t"))
 OLDER_COLUMNS = COLUMNS[:-2]  # before samples could be drawn adaptively
 SETTINGS = (
     "dataset",
@@ -67,7 +45,6 @@ _MANY_CLASSES = 100
 _MOST_CLASSES = 100_000
 _MOST_SAMPLES = 10**12
 _UNREADABLE = "unreadable: "  # in the column grade, before the reason
-HEADER = "\t".join(COLUMNS)
 COLUMNS_OF = {"\t".join(c): c for c in (COLUMNS, COLUMNS[:-1], OLDER_COLUMNS)}
 
 

@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -32,8 +31,8 @@ from ddrs_core.runs.logs.text import (
 from ddrs_core.runs.logs.votes import (
     Claim,
     cap_sentences,
+    lower_claims,
     read_claim,
-    settle_claims,
     sigma_in_name,
 )
 from ddrs_core.runs.results.results import (
@@ -41,12 +40,11 @@ from ddrs_core.runs.results.results import (
     ResultRow,
     ResultSet,
     Source,
+    common,
     failure_notes,
     from_certificates,
 )
 from ddrs_core.smoothing import ABSTAIN
-
-T = TypeVar("T")
 
 _ONE_FOR_ALL = ("split", "sigma_0", "strategy", "schedule")  # settings of one log
 _MOST_VOTES = 50_000_000  # numbers in the vote counts of all rows together
@@ -85,7 +83,7 @@ def parse_log(data: bytes, name: str) -> ResultSet:
     header = read_header(lines[0], name, findings)
     named = sigma_in_name(name) if header.sigma is None else None
     claims, settings = _read_rows(_Lines(lines, cut, header, name, named), findings)
-    rows, lowered = settle_claims(claims)
+    rows, lowered = lower_claims(claims)
     caps = cap_sentences(claims, from_name=named is not None)
     notes = (*header.notes, *findings.sentences(), *lowered, *caps, *_about(rows))
     title, key = log_title(name), f"log-{hashlib.sha256(data).hexdigest()[:16]}"
@@ -108,8 +106,8 @@ def parse_log(data: bytes, name: str) -> ResultSet:
         dialect=header.dialect,
         method=method,
         sigma=sigma,
-        n=_common([claim.n for claim in claims]),
-        alpha=_common([claim.alpha for claim in claims]),
+        n=common([claim.n for claim in claims]),
+        alpha=common([claim.alpha for claim in claims]),
         has_radii=header.radius is not None,
         notes=(*notes, *failure_notes(rows)),
     )
@@ -289,9 +287,3 @@ def _sigma_and_method(rows: Sequence[ResultRow], header: Header) -> tuple[float 
     if header.sigma_is_chosen or len(np.unique(sigmas)) > 1:
         return None, "ds"
     return float(sigmas[0]), "fixed" if len(sigmas) > 1 else UNKNOWN
-
-
-def _common(values: Sequence[T | None]) -> T | None:
-    """The value of all rows, if all have the same."""
-    found = set(values)
-    return found.pop() if len(found) == 1 else None

@@ -2,7 +2,7 @@
 
 A row with votes is never believed beyond them: its radius, class and lower bound are recomputed
 with its own alpha, bound, schedule and sigma, and lowered where it claims more. A row without
-votes is left as it stands; where its radius is above what any votes could prove at its sigma, that
+votes is left unchanged; where its radius is above what any votes could prove at its sigma, that
 is said.
 """
 
@@ -93,7 +93,7 @@ def read_claim(
     return Claim(line, row, certificate, known, certificate.n, alpha)
 
 
-def settle_claims(claims: Sequence[Claim]) -> tuple[list[ResultRow], list[str]]:
+def lower_claims(claims: Sequence[Claim]) -> tuple[list[ResultRow], list[str]]:
     """The rows, lowered to what their votes prove, and sentences that say what was lowered."""
     rows = [claim.row for claim in claims]
     at = [i for i, claim in enumerate(claims) if claim.certificate is not None]

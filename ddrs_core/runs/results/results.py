@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from ddrs_core.quantities import counted
 from ddrs_core.smoothing import ABSTAIN, Certificate, Grade
 from ddrs_core.smoothing.alpha_spending import LookSchedule
 
+T = TypeVar("T")
 UNKNOWN = "unknown"
 _TRAINED = re.compile(r"(?:^|[-_])(gaussian|smoothadv|macer)(-ds2)?(?:[-_]|$)")
 _METHOD_OF = {
@@ -259,10 +260,14 @@ def trained_how(model: str | None) -> tuple[str | None, str, bool | None]:
     return model, found[1] if found else UNKNOWN, found[2] is not None if found else None
 
 
+def common(values: Iterable[T]) -> T | None:
+    """The value, if all are the same; otherwise None."""
+    found = set(values)
+    return found.pop() if len(found) == 1 else None
+
+
 def _common(certificates: Sequence[Certificate], name: str) -> Any:
-    """The value of a field if it is the same for all; otherwise None."""
-    values = {getattr(c, name) for c in certificates}
-    return values.pop() if len(values) == 1 else None
+    return common(getattr(c, name) for c in certificates)
 
 
 def _most_samples(certificate: Certificate) -> int:

@@ -89,7 +89,7 @@ def check_bank(store: BankStore, connection: Connection, bank_id: str) -> BankCh
     bank = store.bank(bank_id) if row is None else bank_record(row)
     reading = _Reading(bank)
     for page in store.pages(connection, bank):
-        reading.take(page)
+        reading.add_page(page)
     reading.finish()
 
     def read_image(serial: int) -> Pixels:
@@ -112,9 +112,9 @@ def check_bank(store: BankStore, connection: Connection, bank_id: str) -> BankCh
 
 
 class _Reading:
-    """Takes the balls in their order and notes what is wrong with each on its own.
+    """Reads the balls in their order and notes what is wrong with each on its own.
 
-    What was changed in one place is one damage: it is not held against the balls after it.
+    A change in one place is one damage: it is not reported for the balls after it.
     """
 
     def __init__(self, bank: BankRecord) -> None:
@@ -130,13 +130,13 @@ class _Reading:
         self._before: tuple[str, ...] = (GENESIS,)
         self._margin = margin(bank.kind.shape)
 
-    def take(self, page: Sequence[Row[Any]]) -> None:
+    def add_page(self, page: Sequence[Row[Any]]) -> None:
         known = [_certificate(row) for row in page]
         sound = [c for c in known if isinstance(c, Certificate)]
         unproved = iter(find_unproved(sound, self._bank.kind))
         for row, certificate in zip(page, known, strict=True):
             self._expect(row.serial)
-            self._take(row, certificate)
+            self._add_ball(row, certificate)
             if isinstance(certificate, Certificate):
                 problem = next(unproved)
                 if problem:
@@ -164,7 +164,7 @@ class _Reading:
             self._before = ()
         self._last = serial
 
-    def _take(self, row: Row[Any], certificate: Certificate | str) -> None:
+    def _add_ball(self, row: Row[Any], certificate: Certificate | str) -> None:
         wrong, point = [], None
         try:
             pixels = unpack_image(row.image or b"", self._bank.kind.shape)
@@ -174,7 +174,7 @@ class _Reading:
             point = project(pixels[None])[0]
             wrong += self._about_image(row, pixels, point)
         wrong += self._about_numbers(row, certificate)
-        if not self._goes_on(row) and not wrong:
+        if not self._continues(row) and not wrong:
             wrong.append("other numbers than when it was stored, or others before it")
         if wrong:
             self.damaged.append(f"ball {row.serial} has {' and '.join(wrong)}")
@@ -214,13 +214,13 @@ class _Reading:
             wrong.append("a claim that is not its certificate's")
         return wrong
 
-    def _goes_on(self, row: Row[Any]) -> bool:
+    def _continues(self, row: Row[Any]) -> bool:
         """Whether the fingerprint is that of this ball after those before it."""
         before, numbers = self._before, dict(row._mapping)
         text = row.certificate or ""
         expected = [next_fingerprint(known, numbers, text) for known in before]
-        # Whichever of this ball was changed, its numbers or its fingerprint: the next went on from
-        # what was there before.
+        # Whichever of this ball was changed, its numbers or its fingerprint: the next one continues
+        # from the original.
         self._before = tuple(dict.fromkeys([row.fingerprint, *expected]))[:2]
         return not before or row.fingerprint in expected
 
