@@ -82,7 +82,7 @@ def show_board(
     label = view.true_label
     counts = moment.probe.counts if moment.probe else [0] * view.info.num_classes
     figures["votes"] = votes_figure(counts, view.info.class_names, label)
-    needed = _NEEDED[view.bound]
+    needed = _NEEDED[view.budget.bound]
     texts = {
         "progress": progress_html(job, "Press Run to watch the noise level being optimised."),
         "outcome": outcome_html(view, moment, curve),
@@ -128,7 +128,7 @@ def copies_html(view: ExplorerView, moment: Moment) -> Markup:
     sigma = round(moment.probe.sigma if moment.probe else moment.sigma, 4)
     return render(
         "explorer/copies.html",
-        pictures=_pictures(view.dataset, view.model, view.index, view.seed, sigma),
+        pictures=_pictures(view.dataset, view.model, view.index, view.budget.seed, sigma),
         shape=view.info.shape,
         title="your picture" if view.is_picture else f"image {view.index}",
         names=view.info.class_names,

@@ -59,8 +59,8 @@ def show_certify_buttons(view: ExplorerView, chosen: float | None, jobs: Sequenc
         note.caption("Let the strategy finish first: it has to name sigma* before it is certified.")
     elif not jobs:
         note.caption(
-            f"Counts {counted(view.n, 'fresh noisy copy')} at sigma_0 = {view.sigma_0:.4g} and at "
-            f"sigma* = {chosen:.4g}, with alpha = {view.alpha:g}."
+            f"Counts {counted(view.budget.n, 'fresh noisy copy')} at sigma_0 = {view.sigma_0:.4g} "
+            f"and at sigma* = {chosen:.4g}, with alpha = {view.budget.alpha:g}."
         )
 
 
@@ -82,7 +82,7 @@ def show_certification(view: ExplorerView, jobs: Sequence[Job]) -> None:
     _BOARD.show(
         key="certify_board",
         name=f"{view.dataset}-{view.index}",
-        figures={"interval": interval_figure(histories, view.n, view.bound)},
+        figures={"interval": interval_figure(histories, view.budget.n, view.budget.bound)},
         texts=texts,
     )
 

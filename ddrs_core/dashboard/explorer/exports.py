@@ -89,8 +89,8 @@ def python_snippet(view: ExplorerView) -> str:
     config = f'get_preset("{view.preset}").at({view.sigma_0!r})'
     if changes:
         config = f"replace({config}{changes})"
-    bound = "" if view.bound is Bound.ONE_SIDED else f', bound="{view.bound.value}"'
-    budget = f"n0={view.n0}, n={view.n}, alpha={view.alpha!r}{bound}"
+    bound = "" if view.budget.bound is Bound.ONE_SIDED else f', bound="{view.budget.bound.value}"'
+    budget = f"n0={view.budget.n0}, n={view.budget.n}, alpha={view.budget.alpha!r}{bound}"
     lines = [
         *(["from dataclasses import replace"] if changes else []),
         "from ddrs_core.models import NoisyForward, load_model, open_for_model",
@@ -101,10 +101,10 @@ def python_snippet(view: ExplorerView) -> str:
         f'x, _ = open_for_model("{view.dataset}", model.card)[{view.index}]',
         "f = NoisyForward(model)",
         f"*_, last = choose_sigmas(f, x[None], [{view.sigma_0!r}], {config},",
-        f"                         seed={view.seed}, indices=[{view.index}], "
-        f"budget=CertificationBudget(n={view.n}, alpha={view.alpha!r}))",
+        f"                         seed={view.budget.seed}, indices=[{view.index}], "
+        f"budget=CertificationBudget(n={view.budget.n}, alpha={view.budget.alpha!r}))",
         f"g = SmoothedClassifier(f, num_classes={view.info.num_classes})",
-        f"print(g.certify(x, sigma=float(last.chosen[0]), {budget}, seed={view.seed}, "
+        f"print(g.certify(x, sigma=float(last.chosen[0]), {budget}, seed={view.budget.seed}, "
         f"index={view.index},",
         f'                grade="{Grade.CONDITIONAL.value}"))',
     ]

@@ -44,7 +44,7 @@ def sigma_request(view: ExplorerView) -> JobRequest:
             x,
             sigma_0=view.sigma_0,
             config=config,
-            seed=view.seed,
+            seed=view.budget.seed,
             index=view.index,
             budget=budget,
         )
@@ -67,7 +67,8 @@ def curve_request(view: ExplorerView) -> JobRequest:
     forward, x, identity = _open(view)
     low, high = curve_range(view)
     points, samples = curve_budget(forward, x.shape)
-    alpha = view.alpha / view.bound.parts  # of the bound that the dashed cap belongs to
+    budget = view.budget
+    alpha = budget.alpha / budget.bound.parts  # of the bound that the dashed cap belongs to
 
     def start() -> Iterator[RadiusCurve]:
         return radius_curve(
@@ -75,14 +76,14 @@ def curve_request(view: ExplorerView) -> JobRequest:
             x,
             sigma_grid(low, high, points),
             samples=samples,
-            n=view.n,
+            n=budget.n,
             alpha=alpha,
-            seed=view.seed,
+            seed=budget.seed,
             index=view.index,
         )
 
     return JobRequest(
-        f"curve|{identity}|{low!r}|{high!r}|{view.n}|{alpha!r}",
+        f"curve|{identity}|{low!r}|{high!r}|{budget.n}|{alpha!r}",
         f"radius curve of {view.dataset} {view.index} on {view.model}",
         "curve",
         str(forward.device),
@@ -112,12 +113,12 @@ def certify_request(view: ExplorerView, sigma: float, grade: Grade) -> JobReques
         )
 
     return JobRequest(
-        f"certify|{identity}|{label}|{sigma!r}|{view.n0}|{view.n}|{view.alpha!r}|{view.bound}|{grade}",
+        f"certify|{identity}|{label}|{sigma!r}|{view.budget}|{grade}",
         f"certificate of {view.dataset} {view.index} at sigma {sigma:.3f} on {view.model}",
         "certify",
         str(forward.device),
         start,
-        view.n,
+        view.budget.n,
         "sample",
         amount=lambda votes: float(votes.done) if votes.stage == "estimate" else 0.0,
         link=_link(view),
@@ -203,7 +204,7 @@ def _open(view: ExplorerView) -> tuple[NoisyForward, Tensor, str]:
             forward.precision,
             image_digest(x),
             str(view.index),
-            str(view.seed),
+            str(view.budget.seed),
         )
     )
     return forward, x, identity

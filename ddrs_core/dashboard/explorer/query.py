@@ -21,7 +21,7 @@ from ddrs_core.data import get_dataset_info
 from ddrs_core.errors import DDRSError, InvalidParameterError, unknown_name
 from ddrs_core.models import check_shape, get_card
 from ddrs_core.parameters import values_of
-from ddrs_core.smoothing import Bound, get_preset
+from ddrs_core.smoothing import get_preset
 
 Reader = Callable[[ExplorerView, str], ExplorerView]
 
@@ -73,8 +73,8 @@ def _dataset(view: ExplorerView, text: str) -> ExplorerView:
 def _model(view: ExplorerView, text: str) -> ExplorerView:
     card = get_card(text)
     check_shape(card, get_dataset_info(view.dataset))
-    n = default_n(card.name, view.device)
-    return started_at(replace(view, model=card.name, n=n), start_sigma(card, view.preset))
+    of_model = replace(view, model=card.name).with_budget(n=default_n(card.name, view.device))
+    return started_at(of_model, start_sigma(card, view.preset))
 
 
 def _preset(view: ExplorerView, text: str) -> ExplorerView:
@@ -95,12 +95,6 @@ def _whole(text: str, largest: int) -> int:
     if not number.is_integer() or not 0 <= number <= largest:
         raise InvalidParameterError(f"{text[:40]!r} is not a whole number from 0 to {largest:,}.")
     return int(number)
-
-
-def _bound(text: str) -> Bound:
-    if text not in list(Bound):
-        raise unknown_name("bound", text, list(Bound))
-    return Bound(text)
 
 
 def _pace(text: str) -> str:
@@ -124,10 +118,10 @@ _READERS: dict[str, Reader] = {
     "image": lambda view, text: replace(view, index=_whole(text, 10**9)),
     "preset": _preset,
     "sigma0": lambda view, text: started_at(view, _number(text)),
-    "seed": lambda view, text: replace(view, seed=_whole(text, MAX_SEED)),
-    "alpha": lambda view, text: replace(view, alpha=_number(text)),
-    "n": lambda view, text: replace(view, n=_whole(text, MAX_N)),
-    "n0": lambda view, text: replace(view, n0=_whole(text, MAX_N)),
-    "bound": lambda view, text: replace(view, bound=_bound(text)),
+    "seed": lambda view, text: view.with_budget(seed=_whole(text, MAX_SEED)),
+    "alpha": lambda view, text: view.with_budget(alpha=_number(text)),
+    "n": lambda view, text: view.with_budget(n=_whole(text, MAX_N)),
+    "n0": lambda view, text: view.with_budget(n0=_whole(text, MAX_N)),
+    "bound": lambda view, text: view.with_budget(bound=text),
     "pace": lambda view, text: replace(view, pace=_pace(text)),
 }

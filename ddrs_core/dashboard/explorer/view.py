@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Unpack
 
 from ddrs_core.dashboard.common.model_cache import get_forward
 from ddrs_core.dashboard.common.model_choice import default_dataset, default_model, start_sigma
@@ -26,11 +27,11 @@ from ddrs_core.models import (
 from ddrs_core.parameters import values_of, with_values
 from ddrs_core.smoothing import (
     DEFAULT_PRESET,
-    Bound,
     CertificationBudget,
     StrategyConfig,
     get_preset,
 )
+from ddrs_core.smoothing.budget import BudgetNumbers
 from ddrs_core.smoothing.confidence import check_sigma
 
 DEFAULT_INDEX = 0
@@ -52,11 +53,7 @@ class ExplorerView:
     preset: str
     config: StrategyConfig
     sigma_0: float
-    seed: int = 0
-    n: int = 10_000
-    n0: int = 100
-    alpha: float = 0.001
-    bound: Bound = Bound.ONE_SIDED
+    budget: CertificationBudget  # certifies at either noise level; its seed is that of everything
     label: int | None = None  # of a visitor's own picture, where they told; a class of the model
     pace: str = "30"  # of PACES, steps a second at which a run is shown
 
@@ -100,10 +97,9 @@ class ExplorerView:
         self.budget.check()
         return self
 
-    @property
-    def budget(self) -> CertificationBudget:
-        """What certifies the image at either noise level."""
-        return CertificationBudget(self.n0, self.n, self.alpha, self.bound, seed=self.seed)
+    def with_budget(self, **numbers: Unpack[BudgetNumbers]) -> ExplorerView:
+        """The view with other numbers of the budget."""
+        return replace(self, budget=CertificationBudget.of(self.budget, **numbers))
 
     def to_query(self) -> dict[str, str]:
         """The view as query parameters; strategy parameters only where they leave the preset."""
@@ -114,11 +110,11 @@ class ExplorerView:
             "image": str(self.index),
             "preset": self.preset,
             "sigma0": repr(self.sigma_0),
-            "seed": str(self.seed),
-            "n": str(self.n),
-            "n0": str(self.n0),
-            "alpha": repr(self.alpha),
-            "bound": self.bound.value,
+            "seed": str(self.budget.seed),
+            "n": str(self.budget.n),
+            "n0": str(self.budget.n0),
+            "alpha": repr(self.budget.alpha),
+            "bound": self.budget.bound.value,
             "pace": self.pace,
         }
         if self.is_picture and self.label is not None:
@@ -145,7 +141,7 @@ def default_view(dataset: str | None = None, model: str | None = None) -> Explor
         preset=preset.name,
         config=preset.at(sigma_0),
         sigma_0=sigma_0,
-        n=default_n(card.name, "auto"),
+        budget=CertificationBudget(n=default_n(card.name, "auto")),
     )
 
 

@@ -83,9 +83,9 @@ def test_the_verdict_agrees_with_the_curve_beside_it(forward: NoisyForward, pres
 
 @pytest.mark.parametrize("bound", Bound)
 def test_the_dashed_cap_is_what_the_certification_could_prove(bound: Bound) -> None:
-    view = replace(default_view("digits", _MODEL), n=1_000, bound=bound)
+    view = default_view("digits", _MODEL).with_budget(n=1_000, bound=bound)
     curve = next(iter(curve_request(view).start()))
-    expected = radius_cap(curve.sigmas, view.n, view.alpha / bound.parts)
+    expected = radius_cap(curve.sigmas, view.budget.n, view.budget.alpha / bound.parts)
     assert curve.cap == pytest.approx(expected)
 
 

@@ -41,8 +41,10 @@ def views() -> list[ExplorerView]:
     start = default_view()
     return [
         start,
-        replace(start, index=17, seed=5, n=1000, n0=50, alpha=0.05, bound=Bound.TWO_SIDED),
-        replace(start, sigma_0=0.1234567891, alpha=1e-7, device="cpu", pace="1"),
+        replace(start, index=17).with_budget(
+            seed=5, n=1000, n0=50, alpha=0.05, bound=Bound.TWO_SIDED
+        ),
+        replace(start, sigma_0=0.1234567891, device="cpu", pace="1").with_budget(alpha=1e-7),
         replace(start, pace="max"),
         *(replace(start, preset=p.name, config=p.config, sigma_0=0.2) for p in list_presets()),
         replace(
@@ -108,7 +110,7 @@ def test_the_largest_sigma_follows_the_start_until_somebody_chooses_it() -> None
 
 def test_one_bad_part_does_not_spoil_the_others() -> None:
     view, problems = parse_query({"image": "12", "sigma0": "no", "seed": "9"})
-    assert (view.index, view.seed, view.sigma_0) == (12, 9, default_view().sigma_0)
+    assert (view.index, view.budget.seed, view.sigma_0) == (12, 9, default_view().sigma_0)
     assert len(problems) == 1
 
 
@@ -126,7 +128,7 @@ def test_the_command_line_names_what_differs_from_the_preset() -> None:
 def test_the_python_snippet_runs_and_gives_the_certificate(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    view = replace(default_view(), n=100, n0=10, index=4)
+    view = replace(default_view(), index=4).with_budget(n=100, n0=10)
     view = replace(view, config=with_parameters(view.config, {"steps": 3, "guard": 20}))
     exec(compile(python_snippet(view), "snippet", "exec"), {})
     printed = capsys.readouterr().out
@@ -249,7 +251,7 @@ def test_the_comparison_never_flatters() -> None:
 def test_the_command_lines_give_the_certificates_of_the_page(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    view = replace(default_view(), n=200, n0=10, index=11, seed=2, sigma_0=0.37)
+    view = replace(default_view(), index=11, sigma_0=0.37).with_budget(n=200, n0=10, seed=2)
     view = replace(view, config=with_parameters(view.config, {"steps": 5, "lr": 0.07}))
     chosen = list(sigma_request(view).start())[-1].step.chosen
     expected = [
