@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,10 @@ from ddrs_core.data import Dataset, load_dataset
 from ddrs_core.models import Classifier, load_model
 
 pytest_plugins = ["tests.databases", "tests.scheduling"]
+
+# The same examples in every run, however long a busy machine takes over one.
+hypothesis.settings.register_profile("suite", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("suite")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"  # there on some machines
 
@@ -38,7 +43,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("browser")
         if "cluster" in fixtures:
             item.add_marker("cluster")
-        if "postgres" in fixtures or "postgresql" in item.name:
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        is_on_server = any(isinstance(p, str) and p == "postgresql" for p in parameters)
+        if "postgres" in fixtures or is_on_server:
             item.add_marker("postgres")
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from ddrs_core.bench.votes import agreement, interleave, measure, plain_counts, random_resnet20
@@ -29,12 +28,9 @@ def test_interleave_runs_every_task_in_every_round():
     tasks = [lambda: calls.append("a") or 1, lambda: calls.append("b") or 2]
     rates = interleave(tasks, 1e-9, torch.device("cpu"))
     assert calls == ["a", "b"] * (1 + len(rates))
-    assert np.all(rates > 0)
 
 
 def test_measure_reports_ratios_within_rounds():
     result = measure(load_model("digits-gaussian-0.50", "cpu"), "fp32", 1e-9)
     assert result.rounds == 3
-    assert result.votes_over_bare > 0
-    assert result.ascent_over_bare > 0
     assert result.agreement.p_value > 1e-6

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from contextlib import suppress
 
+import pytest
+
 from ddrs_core.cli import serve
 
 
@@ -74,6 +76,7 @@ def test_help_needs_no_torch():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_the_module_runs_as_a_program():
     words = [sys.executable, "-m", "ddrs_core", "models", "--json"]
     done = subprocess.run(words, capture_output=True, text=True, check=False)

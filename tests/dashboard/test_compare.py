@@ -249,6 +249,7 @@ def test_the_command_lines_give_the_same_settings_back() -> None:
         assert sorted(made, key=repr) == sorted(configs, key=repr)
 
 
+@pytest.mark.slow
 def test_a_run_is_started_shown_and_named_in_the_link(app: AppTest) -> None:
     open_compare(app)
     widget_of(app.number_input, FORM + "limit").set_value(4)
@@ -269,6 +270,7 @@ def test_a_run_is_started_shown_and_named_in_the_link(app: AppTest) -> None:
     assert open_store().runs() == []
 
 
+@pytest.mark.slow
 def test_a_memory_is_the_third_setting_of_a_run_and_its_effect_is_told(app: AppTest) -> None:
     open_compare(app)
     widget_of(app.checkbox, FORM + "memory").set_value(True)

@@ -17,6 +17,7 @@ from ddrs_core.models.importing import build as foreign
 from tests.dashboard.widgets import open_page
 
 
+@pytest.mark.slow
 def test_a_foreign_model_is_built_when_it_is_read_and_not_at_every_run_of_the_page(
     app: AppTest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

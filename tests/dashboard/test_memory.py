@@ -178,6 +178,7 @@ def test_the_bank_in_figures_and_words(app: AppTest) -> None:
     assert not app.exception
 
 
+@pytest.mark.slow
 def test_every_press_of_check_reads_the_bank(app: AppTest) -> None:
     open_memory(app)
     button(app, "Check").click().run()
@@ -556,6 +557,7 @@ def test_a_search_that_cannot_be_says_why(app: AppTest) -> None:
     assert button(app, "Store x and x'").disabled
 
 
+@pytest.mark.slow
 def test_a_counterexample_is_stored_as_fresh_noise_certified_it(app: AppTest) -> None:
     """Not as it was selected; and every certificate with fresh noise is charged."""
     open_memory(app, section="collisions", hunted="45")

@@ -62,6 +62,7 @@ def test_an_id_leaves_the_address_with_its_view_and_comes_back_with_it(
     assert get_manager().get(job.id) is None
 
 
+@pytest.mark.slow
 def test_a_link_whose_job_is_gone_computes_it_once_more(app: AppTest) -> None:
     open_page(app, "explorer", image="11", n="500", job="gone")
     assert first(app.query_params["job"]) != "gone"

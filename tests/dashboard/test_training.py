@@ -50,6 +50,7 @@ def button(app: AppTest, label: str) -> object:
     return next(b for b in app.button if b.label == label)
 
 
+@pytest.mark.slow
 def test_it_opens_with_an_example_that_has_a_sigma_for_every_image(app: AppTest) -> None:
     open_page(app, "training")
     assert not app.exception

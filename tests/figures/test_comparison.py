@@ -153,9 +153,9 @@ def test_logs_without_sigma_and_without_rows_give_empty_figures() -> None:
 
 def test_ten_thousand_images_are_fast() -> None:
     a = results_of(10_000)
-    started = time.perf_counter()
+    started = time.process_time()
     encode_figure(certified_accuracy_figure([a, a]))
     encode_figure(radius_against_radius_figure(pair(a, a), a, a))
     encode_figure(sigma_by_class_figure(a))
     encode_figure(radius_against_sigma_figure(a))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5

@@ -96,6 +96,7 @@ def write_run(folder: Path, name: str, **changes: Any) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_a_run_stops_goes_on_and_ends_as_if_undisturbed(home: Path) -> None:
     run = start_training(config(20, data_dependent=True), "me", device="cpu")
     assert run.state is RunState.WAITING
@@ -130,6 +131,7 @@ def test_a_run_stops_goes_on_and_ends_as_if_undisturbed(home: Path) -> None:
     assert not run_folder(run).exists()
 
 
+@pytest.mark.slow
 def test_runs_take_turns_and_a_killed_one_makes_room(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +163,7 @@ def test_runs_take_turns_and_a_killed_one_makes_room(
     assert wait(first, has_ended).state is RunState.PAUSED
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_be_says_why(home: Path) -> None:
     run = start_training(config(1, init="digits-gausian-0.50"), device="cpu")
     run = wait(run, has_ended)

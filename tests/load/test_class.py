@@ -41,6 +41,7 @@ async def watch_to_the_end(tab: Tab, seconds: float = 120.0) -> None:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_stale_link_that_a_class_opens_fills_nothing(server: str) -> None:
     async def follow(query: str) -> Tab:
         tab = Tab(server, "explorer", query, await asyncio.to_thread(receive_cookies, server))
@@ -71,6 +72,7 @@ def test_a_stale_link_that_a_class_opens_fills_nothing(server: str) -> None:
     run_apart(lesson())
 
 
+@pytest.mark.slow
 def test_visits_that_leave_make_room_for_whoever_comes(server: str) -> None:
     measured = Measured()
     run_apart(make_visits(server, _VISITS, _AT_ONCE, measured))

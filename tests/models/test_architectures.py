@@ -71,6 +71,7 @@ def test_networks_without_a_fixed_size_take_other_images(name: str, side: int) -
         assert network(torch.rand(2, 1, side, side)).shape == (2, 4)
 
 
+@pytest.mark.slow
 def test_our_own_are_listed_without_torchvision() -> None:
     code = (
         "import sys; from ddrs_core.models.architectures import get_architecture, "

@@ -9,6 +9,7 @@ import pytest
 from tests.runs.kill_runs import FileRun, Size, kill_runs
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_file_run_and_a_recorded_run_survive_a_kill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

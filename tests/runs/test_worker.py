@@ -75,6 +75,7 @@ def finish(store: Store, configs: list[CertifyConfig]) -> str:
     return run.id
 
 
+@pytest.mark.slow
 def test_a_run_is_kept_whole(store: Store) -> None:
     run = record_run(store, [FIXED, DS], title="Both", owner="me")
     assert recorded_configs(run) == [FIXED, DS]
@@ -120,6 +121,7 @@ def test_a_run_does_not_go_on_beside_a_certificate_that_was_edited(store: Store)
     assert results(store, run.id).keys() == before.keys()
 
 
+@pytest.mark.slow
 def test_a_request_to_pause_is_obeyed_and_the_rest_is_made_later(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,6 +303,7 @@ def test_settings_of_one_run_share_images_and_budget(store: Store) -> None:
     assert store.runs() == []
 
 
+@pytest.mark.slow
 def test_with_a_memory_certificates_are_settled_in_the_order_of_the_plan(store: Store) -> None:
     memory = replace(DS, method=Method.DS_MEMORY, bank="mine")
     run = record_run(store, [DS, memory], owner="me")
@@ -330,6 +333,7 @@ def test_with_a_memory_certificates_are_settled_in_the_order_of_the_plan(store: 
         list(work_on(store, record_run(store, [memory]).id, "auto"))
 
 
+@pytest.mark.slow
 def test_a_memory_beside_own_sigmas_takes_their_certificates_and_loses_none(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -479,6 +483,7 @@ def test_a_memory_that_is_ahead_of_its_certificates_gets_the_rest(store: Store) 
     assert {p: c for (s, p), c in found.items() if s == 0} == {p: c for (_, p), c in whole.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_killed_at_random_moments_nothing_is_lost_doubled_or_changed(url: str) -> None:
     store = open_store(url)
@@ -511,6 +516,7 @@ def test_killed_at_random_moments_nothing_is_lost_doubled_or_changed(url: str) -
     assert results(store, run.id) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_two_processes_do_not_share_a_run(url: str) -> None:
     store = open_store(url)

@@ -169,6 +169,7 @@ def test_until_narrow_reaches_its_width() -> None:
         assert c.radius >= 0.8 * MARGINS[1 + (c.index or 0)]
 
 
+@pytest.mark.slow
 def test_radii_are_covered() -> None:
     """The radius exceeds the margin in at most alpha of the runs, stopping included."""
     alpha, margin, runs = 0.05, 0.26, 300

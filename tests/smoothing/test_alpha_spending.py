@@ -62,6 +62,7 @@ def test_the_curve_of_an_expensive_network_is_coarse() -> None:
     assert points * samples * 8.2e9 / assumed_speed(torch.device("cpu")) < 90
 
 
+@pytest.mark.slow
 def test_few_looks_change_no_step(network: nn.Module, image: Tensor) -> None:
     config = AscentConfig(steps=20, samples=1)
     cheap, dear = NoisyForward(network, 5), NoisyForward(network, 5)

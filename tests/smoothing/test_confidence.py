@@ -63,7 +63,7 @@ def test_bounds_grow_with_the_count_and_hold_the_share() -> None:
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1), st.floats(1e-6, 0.5))
-@settings(deadline=None, derandomize=True, max_examples=200)
+@settings(max_examples=200)
 def test_the_upper_bound_mirrors_the_lower_one(n: int, share: float, alpha: float) -> None:
     k = round(share * n)
     assert upper_bound(k, n, alpha) == pytest.approx(1 - lower_bound(n - k, n, alpha), abs=1e-9)

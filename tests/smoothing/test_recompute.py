@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -186,6 +186,6 @@ def test_the_bound_of_an_interim_look_is_lower_than_that_of_a_fixed_number() -> 
 
 def test_a_hundred_thousand_certificates_are_a_matter_of_seconds() -> None:
     certificates = random_certificates(1000) * 100
-    started = perf_counter()
+    started = process_time()
     recompute(certificates)
-    assert perf_counter() - started < 20
+    assert process_time() - started < 20

@@ -127,6 +127,7 @@ def test_a_damaged_image_is_an_error_at_its_batch() -> None:
         list(batches)
 
 
+@pytest.mark.slow
 def test_training_is_the_same_either_way(monkeypatch: pytest.MonkeyPatch) -> None:
     config = TrainConfig(
         "digits",

@@ -61,6 +61,7 @@ def runs(request: pytest.FixtureRequest, two: list[dict[str, Any]]) -> list[dict
     return [alone, *(result["runs"][request.param] for result in two)]
 
 
+@pytest.mark.slow
 def test_two_processes_find_the_weights_of_one(runs: list[dict[str, Any]]) -> None:
     alone, first, second = (run["network"] for run in runs)
     start = Trainer(worker.RUNS["gaussian"], worker.CPU).classifier.network.state_dict()
@@ -75,6 +76,7 @@ def test_two_processes_find_the_weights_of_one(runs: list[dict[str, Any]]) -> No
     assert {int(first[n]) for n in statistics if "tracked" in n} == {worker.STEPS}
 
 
+@pytest.mark.slow
 def test_two_processes_find_the_sigmas_of_one(runs: list[dict[str, Any]]) -> None:
     alone, first, second = (run["sigmas"] for run in runs)
     assert torch.equal(first, second)
@@ -83,12 +85,14 @@ def test_two_processes_find_the_sigmas_of_one(runs: list[dict[str, Any]]) -> Non
         assert int((alone != 0.25).sum()) > 1000
 
 
+@pytest.mark.slow
 def test_two_processes_report_the_loss_of_one(runs: list[dict[str, Any]]) -> None:
     alone, first, second = runs
     assert first["loss"] == second["loss"] == pytest.approx(alone["loss"], rel=1e-4)
     assert first["accuracy"] == pytest.approx(alone["accuracy"], abs=2 / 432)
 
 
+@pytest.mark.slow
 def test_batch_norm_over_two_processes_is_that_of_the_whole_batch(
     two: list[dict[str, Any]],
 ) -> None:
@@ -111,12 +115,14 @@ def test_batch_norm_over_two_processes_is_that_of_the_whole_batch(
     assert torch.allclose(later, module.eval()(x), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_rows_are_gathered_in_order_and_averaged(two: list[dict[str, Any]]) -> None:
     for result in two:
         assert result["gathered"].tolist() == [0, 1, 2, 10, 11, 12]
         assert result["mean"].tolist() == [5, 6, 7]
 
 
+@pytest.mark.slow
 def test_processes_stop_together_and_go_on(two: list[dict[str, Any]]) -> None:
     first, second = two
     assert first["ends"] == ["TrainingStopped", "ModelSaved"]
@@ -155,6 +161,7 @@ def test_alone_nothing_is_shared() -> None:
 # --- The command line -----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_torchrun_trains_and_writes_one_model(tmp_path: Path) -> None:
     words = [
         "train",

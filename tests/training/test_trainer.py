@@ -64,6 +64,7 @@ def trained() -> tuple[Classifier, list[BatchSummary | EpochSummary]]:
 # --- Learning -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data_dependent", [False, True], ids=["one sigma", "ds2"])
 @pytest.mark.parametrize(
     ("method", "changes", "reached"),
@@ -217,6 +218,7 @@ def test_the_global_generator_stays() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode], ids=lambda m: m.__name__)
 @pytest.mark.parametrize("method", [Gaussian(), SmoothAdv(attack_steps=1)], ids=lambda m: m.name)
 def test_a_consumer_in_another_mode_sees_the_same_run(
@@ -292,6 +294,7 @@ def without_seconds(steps: list[Any]) -> list[dict[str, Any]]:
     return [{**step.to_dict(), "seconds": None} for step in steps if isinstance(step, EpochSummary)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUNS)
 def test_a_saved_run_goes_on_to_the_same_end(name: str) -> None:
     config = RUNS[name]

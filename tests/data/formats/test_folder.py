@@ -323,6 +323,7 @@ def test_new_images_and_classes_are_noticed(
         load_dataset(name)
 
 
+@pytest.mark.slow
 def test_fifty_thousand_files_list_quickly(
     image_folder: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:

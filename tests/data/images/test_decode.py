@@ -238,7 +238,7 @@ SEEDS: dict[str, Callable[[], bytes]] = {
 }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(sorted(SEEDS)),
     st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=12),
@@ -256,7 +256,7 @@ def test_damage_ends_as_a_picture_or_as_words(
     assert isinstance(outcome, str) or outcome.image.mode in ("L", "RGB")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.sampled_from(
         [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"II*\0", b"BM", b"P6 "]
@@ -268,6 +268,7 @@ def test_random_bytes_end_as_words(start: bytes, rest: bytes) -> None:
     assert isinstance(outcome, str) or outcome.image.mode in ("L", "RGB")
 
 
+@pytest.mark.slow
 def test_pillow_warns_nobody() -> None:
     """A picture of 90 million pixels and broken EXIF data both make Pillow warn."""
     code = """

@@ -44,6 +44,7 @@ def test_a_kept_picture_is_a_data_set_of_one(home: Path) -> None:
         load_dataset(kept.name, "train")
 
 
+@pytest.mark.slow
 def test_another_process_opens_it(home: Path) -> None:
     name = keep_picture(DATA, "cat.png").name
     code = f"from ddrs_core.data import load_dataset; print(load_dataset({name!r}).info.title)"

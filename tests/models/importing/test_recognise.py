@@ -61,9 +61,9 @@ def test_torchvisions_are_recognised(name: str, classes: int) -> None:
 def test_recognition_is_quick() -> None:
     state = state_of("cifar_resnet110_projection", 10)
     recognise(raw(state))
-    started = time.perf_counter()
+    started = time.process_time()
     recognise(raw(state))
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_nothing_fits() -> None:

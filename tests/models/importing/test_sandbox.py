@@ -39,6 +39,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "checkpoint.pth.tar"
 
 
+@pytest.mark.slow
 def test_the_answer_is_that_of_reading_here(path: Path, tmp_path: Path) -> None:
     here, there = read_here(path), read_isolated(path, tmp_path / "out")
     assert here.normalization is not None
@@ -60,6 +61,7 @@ def test_the_answer_is_that_of_reading_here(path: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / foreign_isolated.WEIGHTS).is_file()
 
 
+@pytest.mark.slow
 def test_refusals_are_in_the_same_words(tmp_path: Path) -> None:
     marker = tmp_path / "executed"
     torch.save({"w": Call(str(marker))}, tmp_path / "a.pt")
@@ -72,6 +74,7 @@ def test_refusals_are_in_the_same_words(tmp_path: Path) -> None:
     assert not marker.exists()
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize(
     ("limits", "words"),

@@ -64,6 +64,7 @@ def certificates(
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", CONFIGS)
 def test_whatever_is_there_already_the_rest_is_the_same(config: CertifyConfig) -> None:
     run = CertifyRun(config)

@@ -119,6 +119,7 @@ def within(seconds: float, holds: Callable[[], bool]) -> bool:
     return holds()
 
 
+@pytest.mark.slow
 def test_workers_make_what_one_process_makes(cluster: str, alone: Found) -> None:
     steps = list(cluster_steps(CONFIGS, [()] * len(CONFIGS), cluster))
     assert collect(iter(steps)) == alone
@@ -167,6 +168,7 @@ def test_a_run_survives_a_killed_worker_and_a_pause(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.cluster
 def test_signs_of_life_from_this_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """While workers start, and while one takes long over a step; then everything is closed."""
     import ray

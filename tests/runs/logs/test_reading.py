@@ -452,7 +452,7 @@ def test_what_cannot_be_read_is_named_by_its_line(rows: str, line: int) -> None:
     ],
 )
 def test_what_is_no_log_is_refused_in_words(data: bytes, said: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     tracemalloc.start()
     with pytest.raises(LogError, match=said) as error:
         parse_log(data, "x.tsv")
@@ -460,7 +460,7 @@ def test_what_is_no_log_is_refused_in_words(data: bytes, said: str) -> None:
     tracemalloc.stop()
     assert len(str(error.value)) < 400
     assert peak < 16 * 2**20 + 4 * len(data)
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_votes_of_very_many_classes_do_not_fill_the_memory() -> None:

@@ -229,6 +229,7 @@ def wait_for(path: Path, text: str, process: subprocess.Popen[str]) -> None:
         time.sleep(0.005)
 
 
+@pytest.mark.slow
 def test_a_killed_process_goes_on_to_the_same_model(
     whole: tuple[Path, list[Any]], tmp_path: Path
 ) -> None:
@@ -253,6 +254,7 @@ def test_a_killed_process_goes_on_to_the_same_model(
     assert [s.step for s in events(tmp_path).Scalars("loss")] == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 def test_a_polite_kill_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     config = dataclasses.replace(CONFIG, epochs=2000)
     words = [*PROGRAM, *to_argv(config), "--out", str(tmp_path), "--device", "cpu"]

@@ -53,7 +53,7 @@ def claims(draw: st.DrawFn) -> Claims:
     return points, predictions, radii
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100)
 @given(claims(), st.randoms(use_true_random=False))
 def test_a_replay_is_settling_one_by_one(given_: Claims, random: object) -> None:
     points, predictions, radii = given_
@@ -72,7 +72,7 @@ def test_a_replay_is_settling_one_by_one(given_: Claims, random: object) -> None
         assert set(found.parts) == set(wanted.parts)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50)
 @given(claims(), st.integers(0, 1000))
 def test_no_order_leads_to_an_overlap(given_: Claims, seed: int) -> None:
     points, predictions, radii = given_

@@ -72,7 +72,7 @@ def test_circles_that_touch_and_circles_that_cross() -> None:
     assert apart == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 20))
 def test_all_pairs_are_found_and_sorted(seed: int, m: int) -> None:
     rng = np.random.default_rng(seed)

@@ -160,7 +160,7 @@ def sequences(draw: st.DrawFn) -> Points:
     return found
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=300)
 @given(sequences())
 def test_random_sequences(points: Points) -> None:
     run_checked(points)
@@ -187,7 +187,7 @@ def hard_sequences(draw: st.DrawFn) -> Points:
     return found
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500)
 @given(hard_sequences())
 @example([(np.array([0.1]), 0, 0.2), (np.array([0.1]), 1, 0.2), (np.array([0.3]), 1, 0.1)])
 @example([(np.array([0.0]), 0, 0.1), (np.array([0.3]), 1, 0.2), (np.array([0.1]), -1, 0.0)])
@@ -248,7 +248,7 @@ def test_an_abstention_inside_a_ball_gets_what_the_ball_proves() -> None:
     assert len(memory.stored) == 2
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.floats(-1e6, 1e6) | st.floats(-1e-160, 1e-160), min_size=1, max_size=30),
     st.randoms(use_true_random=False),

@@ -501,6 +501,7 @@ def test_a_database_that_was_put_back_is_noticed(tmp_path: Path) -> None:
     assert bank.lookup(moved(0.25)).settlement.prediction == 3
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_said_so_and_loses_nothing(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/x.sqlite3"
     bank = MemoryBank.open(url, "a", model=MODEL, num_classes=CLASSES, shape=SHAPE)

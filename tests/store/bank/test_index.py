@@ -129,10 +129,11 @@ def test_touching_balls_pass_the_filter() -> None:
 
 
 ON_ONE_STORE = settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
+@pytest.mark.slow
 @ON_ONE_STORE
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -245,7 +246,7 @@ def test_levels_are_those_of_every_program(k: int) -> None:
     assert LEVELS[k] == np.float32(k) / np.float32(255) == np.float32(k / 255)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(
         st.floats(0, 1, width=32) | st.sampled_from([float(v) for v in LEVELS]),

@@ -61,6 +61,7 @@ def check_history(bank: MemoryBank) -> None:
         assert ball.decided_by == (None if settlement.by is None else settlement.by.id)
 
 
+@pytest.mark.slow
 def test_twenty_writers_at_once(store: Store, tmp_path: Path) -> None:
     bank = new_bank(store)
     writers = [
@@ -102,6 +103,7 @@ def _write_until_killed(bank: MemoryBank, seed: int, pipe: int) -> None:
         os.write(pipe, struct.pack("<3q", *[s.serial or 0 for s in settled]))
 
 
+@pytest.mark.slow
 def test_killed_writers_lose_nothing_and_leave_nothing_half_done(store: Store) -> None:
     bank, moments = new_bank(store), random.Random(4)
     acknowledged: set[int] = set()
@@ -202,6 +204,7 @@ def _open(url: str, name: str, go: object, said: object) -> None:
         said.put(repr(error))  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_ten_processes_may_open_a_new_bank_at_once(store: Store) -> None:
     go, said = FORK.Event(), FORK.Queue()
     name = new_bank(store).name + " of all"
