@@ -16,5 +16,5 @@ def show_commands(configs: Sequence[CertifyConfig]) -> None:
     if any(config.bank for config in configs):
         st.caption(
             "The command line has memory banks of its own: it creates the one of that name there, "
-            "or goes on with it. `memory import` adds one that you download from the memory page."
+            "or continues it. `memory import` adds one that you download from the memory page."
         )

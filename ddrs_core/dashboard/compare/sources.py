@@ -59,7 +59,7 @@ def title_of_set(name: str) -> str:
     """The title under which a picker shows results, also of other visitors.
 
     Raises:
-        DDRSError: if they are not there (any more).
+        DDRSError: if they do not exist.
     """
     if name.startswith(LOG):
         return log_title(open_store().log(name.removeprefix(LOG)))
@@ -94,7 +94,7 @@ def find_setting(name: str) -> tuple[RunRecord, int]:
     """The run and the number of the setting that ``run.<id>.<number>`` names.
 
     Raises:
-        DDRSError: if there is no such thing (any more).
+        DDRSError: if it does not exist.
     """
     run_id, _, number = name.removeprefix(RUN).rpartition(".")
     run = open_store().run(run_id)
@@ -107,7 +107,7 @@ def find_set(name: str) -> ResultSet | None:
     """The results of that name as they stand now; None of a run that has none yet.
 
     Raises:
-        DDRSError: if they are not there (any more), or cannot be read.
+        DDRSError: if they do not exist or cannot be read.
     """
     if name.startswith(RUN):
         return run_set(*find_setting(name))

@@ -96,7 +96,7 @@ def show_board(
 
 
 def outcome_html(view: ExplorerView, moment: Moment, curve: RadiusCurve | None = None) -> Markup:
-    """Where the strategy ended and why, once it has, and what the finished curve says of it."""
+    """Where the strategy ended and why, once it has, and how the finished curve compares."""
     if moment.chosen is None:
         return Markup()
     return render(
@@ -116,7 +116,11 @@ def curve_text(curve: RadiusCurve, sigma: float) -> str:
     here = f"The curve estimates a radius of {found.radius:.3f} there"
     if found.best_radius <= found.radius:
         return f"{here}, its highest for this class."
-    order = "more, beyond its band" if found.apart else "not to be told apart within its band"
+    order = (
+        "more, beyond its band"
+        if found.apart
+        else "within its band, so the difference may be noise"
+    )
     return (
         f"{here} and its highest for this class, {found.best_radius:.3f}, at sigma = "
         f"{found.best_sigma:.4f}: {order}."
@@ -124,7 +128,7 @@ def curve_text(curve: RadiusCurve, sigma: float) -> str:
 
 
 def copies_html(view: ExplorerView, moment: Moment) -> Markup:
-    """The image and its noisy copies, each with the class that the network gives to it."""
+    """The image and its noisy copies, each with the class that the network predicts."""
     sigma = round(moment.probe.sigma if moment.probe else moment.sigma, 4)
     return render(
         "explorer/copies.html",

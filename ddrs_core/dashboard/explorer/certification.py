@@ -166,9 +166,11 @@ def compare(start: Certificate, chosen: Certificate) -> str:
     if chosen.abstained and start.abstained:
         return "Nothing could be certified at either noise level."
     if start.abstained:
-        return f"sigma* certifies a radius of {round_down(chosen.radius)}; sigma_0 proved nothing."
+        return (
+            f"sigma* certifies a radius of {round_down(chosen.radius)}; sigma_0 certifies nothing."
+        )
     if chosen.abstained:
-        return "sigma_0 certifies this image and sigma* does not: the strategy lost it."
+        return "sigma_0 certifies this image and sigma* does not: the strategy loses it."
     factor = chosen.radius / start.radius
     same = "" if chosen.prediction == start.prediction else " They certify different classes."
     return (

@@ -88,7 +88,7 @@ def _pace_title(pace: str) -> str:
 
 
 def pick_step(job: Job | None) -> int | None:
-    """A slider over the steps that are there; None while the run goes on."""
+    """A slider over the steps so far; None while the run continues."""
     if job is None or job.state.is_moving or len(job.history) < 2:
         return None
     last = len(job.history)

@@ -45,7 +45,7 @@ class CertifyFrame:
 
 @dataclass(frozen=True)
 class Tools:
-    """A bank's model and images, where both are at hand."""
+    """A bank's model and images, and how sigma is chosen."""
 
     card: ModelCard
     dataset: Dataset

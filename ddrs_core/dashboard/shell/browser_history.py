@@ -1,7 +1,7 @@
 """The browser's history: one entry for each visit of a page, with the view as it was last.
 
 Pages write their view into the URL. Streamlit makes an entry of the history for every change of
-it, so that Back would undo them one by one, and never leave a page that writes its URL anew.
+it, so that Back would undo them one by one, and never leave a page that rewrites its URL.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ _PRESSES: dict[tuple[str, str], _Press] = {}
 def once_per_click(what: str, act: Callable[[], T]) -> T:
     """Do what a button asks for; the second press of a double click gets what the first one made.
 
-    A page is drawn anew at every press, in the midst of what an earlier one started, too, and a
+    A page is drawn again at every press, in the midst of what an earlier one started, too, and a
     visitor may press in two tabs at once: the second press waits until the first has ended.
 
     Args:
