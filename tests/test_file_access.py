@@ -17,7 +17,7 @@ from ddrs_core.file_access import check_regular, open_regular, writing
 from ddrs_core.models import Classifier, save_checkpoint
 from ddrs_core.models.checkpoint import load_checkpoint
 from ddrs_core.models.importing.read import read_here
-from ddrs_core.runs.training.run import write_state
+from ddrs_core.runs.training.files import write_state
 from ddrs_core.store.bank.files import read_bank_file
 from tests.disks import files_of_at_most
 

@@ -223,8 +223,8 @@ def _turn(
 ) -> Iterator[DeviceSlot | None]:
     """Wait until it is this run's turn, if it takes turns with others."""
     from ddrs_core.runs.device_queue import DeviceSlot
+    from ddrs_core.runs.training.files import TrainingFiles
     from ddrs_core.runs.training.progress import ProgressReporter, TrainingStage
-    from ddrs_core.runs.training.run import TrainingFiles
 
     if options.queue is None:
         yield None

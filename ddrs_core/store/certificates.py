@@ -14,7 +14,7 @@ from ddrs_core.store.certificate_rows import FIELDS, from_row, to_row
 from ddrs_core.store.database import Database
 from ddrs_core.store.errors import AlreadyStoredError
 from ddrs_core.store.records import StoredCertificate
-from ddrs_core.store.runs import unknown_run
+from ddrs_core.store.run_rows import unknown_run
 from ddrs_core.store.schema import certificates, runs
 
 Place = tuple[int, int]  # setting, position

@@ -9,33 +9,17 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
 
 from ddrs_core.errors import InvalidParameterError, require_count
 from ddrs_core.store.database import Database
-from ddrs_core.store.errors import RunClaimedError, StoreError, UnknownEntryError
+from ddrs_core.store.errors import RunClaimedError, StoreError
 from ddrs_core.store.records import CERTIFY, RunProgress, RunRecord, RunState, Wanted
+from ddrs_core.store.run_rows import find_row, to_record
 from ddrs_core.store.schema import runs
 from ddrs_core.store.worker_process import SAME_START, WorkerProcess
 
-LAUNCH_SECONDS = 60.0  # a new run that no process has taken by then never will be
 _LONGEST_TITLE, _LONGEST_ERROR = 300, 4000  # letters
-_PLAIN = (  # columns that a record has as they are
-    "id",
-    "title",
-    "owner",
-    "kind",
-    "created",
-    "started",
-    "ended",
-    "config",
-    "total",
-    "stored",
-    "code_version",
-    "device",
-    "heartbeat",
-    "error",
-)
 _NOBODY = {"pid": None, "host": None, "process_started": None}
 
 
@@ -101,7 +85,7 @@ class RunStore(Database):
             UnknownEntryError: if there is none (any more).
         """
         with self._reading() as connection:
-            return _record(_find(connection, run_id, self._select()))
+            return to_record(find_row(connection, run_id, self._select()))
 
     def adopt_run(self, run_id: str, **values: Any) -> None:
         """Store a run that was made elsewhere, unless there is one of that id.
@@ -124,7 +108,7 @@ class RunStore(Database):
             chosen = chosen.where(runs.c.kind == kind)
         with self._reading() as connection:
             rows = connection.execute(chosen).mappings().all()
-        return [_record(row) for row in rows]
+        return [to_record(row) for row in rows]
 
     def delete_run(self, run_id: str) -> None:
         """Remove a run and its certificates.
@@ -271,7 +255,7 @@ class RunStore(Database):
 
     def _locked(self, connection: Connection, run_id: str) -> RunRecord:
         """The run, which nobody else changes until the transaction ends."""
-        return _record(_find(connection, run_id, self._select().with_for_update(of=runs)))
+        return to_record(find_row(connection, run_id, self._select().with_for_update(of=runs)))
 
     def _update_own(
         self, run_id: str, process: WorkerProcess | None, values: dict[str, Any]
@@ -288,56 +272,14 @@ class RunStore(Database):
         with self._writing() as connection:
             changed = connection.execute(mine.values(values).returning(runs.c.wanted)).all()
             if not changed:
-                _find(connection, run_id, self._select())
+                find_row(connection, run_id, self._select())
                 raise RunClaimedError(
                     "This run is no longer this process's: another may have taken it."
                 )
         return None if changed[0][0] is None else str(changed[0][0])
 
 
-def unknown_run(run_id: str) -> UnknownEntryError:
-    """The error for a run that is not there."""
-    return UnknownEntryError(f"There is no run {str(run_id)[:60]!r} here (any more).")
-
-
 def _one_of(state: RunState, *allowed: RunState) -> str:
     if state not in allowed:
         raise InvalidParameterError(f"Expected one of {', '.join(allowed)}, not {state}.")
     return state.value
-
-
-def _find(connection: Connection, run_id: str, query: Select[Any]) -> RowMapping:
-    row = connection.execute(query.where(runs.c.id == run_id)).mappings().first()
-    if row is None:
-        raise unknown_run(run_id)
-    return row
-
-
-def _record(row: RowMapping) -> RunRecord:
-    data = {name: row[name] for name in _PLAIN}
-    progress = row["progress"]
-    process = None
-    if row["pid"] is not None:
-        process = WorkerProcess(row["pid"], row["host"], row["process_started"])
-    return RunRecord(
-        **data,
-        settings=tuple(row["settings"]),
-        state=_standing(row, process),
-        wanted=None if row["wanted"] is None else Wanted(row["wanted"]),
-        process=process,
-        progress=None if progress is None else RunProgress(**progress),
-    )
-
-
-def _standing(row: RowMapping, process: WorkerProcess | None) -> RunState:
-    """Where a run stands, given that its process may have ended without a word."""
-    state = RunState(row["state"])
-    if not state.is_moving:
-        return state
-    if process is None:
-        moves = row["now"] - row["created"] < LAUNCH_SECONDS
-    else:
-        moves = process.lives(row["now"] - (row["heartbeat"] or row["created"]))
-    if moves:
-        return state
-    return RunState.INTERRUPTED if row["wanted"] is None else Wanted(row["wanted"]).state

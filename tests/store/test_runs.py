@@ -25,9 +25,7 @@ from ddrs_core.store import (
     Wanted,
     WorkerProcess,
     open_store,
-)
-from ddrs_core.store import (
-    runs as runs_module,
+    run_rows,
 )
 from tests.store.conftest import certificate
 
@@ -233,7 +231,7 @@ def test_a_process_of_another_host_counts_until_it_is_silent(store: Store, run: 
 
 
 def test_a_run_that_nobody_takes_is_interrupted(store: Store, run: RunRecord) -> None:
-    age(store, run.id, runs_module.LAUNCH_SECONDS - 10)
+    age(store, run.id, run_rows.LAUNCH_SECONDS - 10)
     assert store.run(run.id).state is RunState.WAITING
     age(store, run.id, 11)
     assert store.run(run.id).state is RunState.INTERRUPTED

@@ -81,7 +81,7 @@ def _steps(
     size = sum(tensor.nbytes for tensor in state.values())
     with connected(address, size) as ray:
         device = _worker_device(configs[0].device, ray.nodes(), address)
-        kit = WorkerSetup(
+        setup = WorkerSetup(
             model.card,
             state,
             runs[0].dataset.info,
@@ -90,8 +90,8 @@ def _steps(
             configs[0].precision,
             configs[0].batch_size,
         )
-        with WorkerPool(ray, kit, lambda task: _unit(runs[task.setting], task)) as crew:
-            yield from crew.work(deque(_tasks(runs, done, device)))
+        with WorkerPool(ray, setup, lambda task: _unit(runs[task.setting], task)) as pool:
+            yield from pool.work(deque(_tasks(runs, done, device)))
 
 
 def _tasks(

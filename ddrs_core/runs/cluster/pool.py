@@ -1,4 +1,9 @@
-"""The workers of a run on a Ray cluster: hired, given work, replaced when they are lost."""
+"""The workers of a run on a Ray cluster: started, given tasks, replaced when they are lost.
+
+Ray's own ``ActorPool`` and retried tasks would not be shorter here: a certificate has to come back
+as soon as it is made, not with its task; a lost worker is replaced on any node that has room, also
+one that joins later; and a task that ends worker after worker is given up.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +29,8 @@ from ddrs_core.runs.cluster.worker import (
 )
 
 MOST_LOSSES = 3  # workers that one task may end, or that may fail to start in one place
-_SIGN_SECONDS = 0.5
-_HIRE_SECONDS = 5.0  # between two looks at the machines of the cluster
+_STEP_SECONDS = 0.5
+_NODES_SECONDS = 5.0  # between two looks at the machines of the cluster
 _PATIENCE_SECONDS = 120.0  # without any machine
 _AHEAD = 2  # tasks that a worker has, and calls to it, so that it never waits for us
 
@@ -58,7 +63,7 @@ class Slot:
 
 
 @dataclass(eq=False)
-class _Worker:
+class _RemoteWorker:
     """A worker as it is seen from here."""
 
     actor: Any
@@ -78,26 +83,26 @@ class WorkerPool:
 
     Args:
         ray: the module, connected.
-        kit: what every worker gets.
+        setup: what every worker gets once.
         pack: adds its images to a task.
     """
 
-    def __init__(self, ray: Any, kit: WorkerSetup, pack: Callable[[Task], Unit]) -> None:
-        self._ray, self._kit, self._pack = ray, kit, pack
-        self._sent_kit = ray.put(kit)
-        self._hands: list[_Worker] = []
+    def __init__(self, ray: Any, setup: WorkerSetup, pack: Callable[[Task], Unit]) -> None:
+        self._ray, self._setup, self._pack = ray, setup, pack
+        self._sent_setup = ray.put(setup)
+        self._workers: list[_RemoteWorker] = []
         self._traits: Traits | None = None
         self._failed: Counter[Slot] = Counter()  # starts, in each place
         self._reason = ""  # of the last one
-        self._looked = self._staffed = float("-inf")
+        self._looked = self._had_workers = float("-inf")
 
     def __enter__(self) -> Self:
-        self._staffed = time.monotonic()
+        self._had_workers = time.monotonic()
         return self
 
     def __exit__(self, *exception: object) -> None:
-        while self._hands:
-            self._dismiss(self._hands[-1])
+        while self._workers:
+            self._end(self._workers[-1])
 
     def work(self, tasks: deque[Task]) -> Iterator[tuple[int, RunStep]]:
         """Do all tasks, the first ones first, which empties ``tasks``.
@@ -106,111 +111,113 @@ class WorkerPool:
             Setting and step, at least about once a second.
 
         Raises:
-            ClusterError: if a task ends worker after worker, or no worker can be had.
-            DDRSError: what a worker complains about.
+            ClusterError: if a task ends worker after worker, or no worker can be started.
+            DDRSError: what a worker raises.
         """
-        sign = (tasks[0].setting, RunStep("certify", tasks[0].places.start))
-        while tasks or any(hand.tasks for hand in self._hands):
-            self._hire(len(tasks))
-            self._feed(tasks)
+        latest = (tasks[0].setting, RunStep("certify", tasks[0].places.start))
+        while tasks or any(worker.tasks for worker in self._workers):
+            self._fill_slots(len(tasks))
+            self._dispatch(tasks)
             answers = self._wait()
             if not answers:
-                yield sign
-            for hand in answers:
-                for setting, step in self._take(hand, tasks):
-                    sign = (setting, replace(step, certificate=None, votes=0))
+                yield latest
+            for worker in answers:
+                for setting, step in self._receive(worker, tasks):
+                    latest = (setting, replace(step, certificate=None, votes=0))
                     yield setting, step
 
-    def _hire(self, waiting: int) -> None:
-        """Fill the places that the machines of the cluster offer at this time, as far as needed."""
+    def _fill_slots(self, waiting: int) -> None:
+        """Start workers in the free slots of the cluster, as far as there are tasks."""
         now = time.monotonic()
-        if self._hands:
-            self._staffed = now
-        if not waiting or now - self._looked < _HIRE_SECONDS:
+        if self._workers:
+            self._had_workers = now
+        if not waiting or now - self._looked < _NODES_SECONDS:
             return
         self._looked = now
-        taken = {hand.slot for hand in self._hands}
-        slots = list(slots_of(self._ray.nodes(), self._kit.device))
+        taken = {worker.slot for worker in self._workers}
+        slots = list(slots_of(self._ray.nodes(), self._setup.device))
         free = [s for s in slots if s not in taken and self._failed[s] < MOST_LOSSES]
-        spare = sum(not hand.tasks for hand in self._hands)  # not started yet, most of them
+        spare = sum(not worker.tasks for worker in self._workers)  # not started yet, most of them
         for slot in free[: max(0, waiting - spare)]:
-            self._hands.append(self._start(slot))
-        if self._hands:
+            self._workers.append(self._start(slot))
+        if self._workers:
             return
         if slots:
             raise ClusterError(f"No worker can be started on the Ray cluster. {self._reason}")
         if self._traits is None:
             raise ClusterError("No machine of the Ray cluster has a core to offer.")
-        if now - self._staffed > _PATIENCE_SECONDS:
+        if now - self._had_workers > _PATIENCE_SECONDS:
             raise ClusterError(f"The Ray cluster has had no machine for {_PATIENCE_SECONDS:g} s.")
 
-    def _start(self, slot: Slot) -> _Worker:
+    def _start(self, slot: Slot) -> _RemoteWorker:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        on_gpu = self._kit.device == "cuda"
+        on_gpu = self._setup.device == "cuda"
         actor = self._ray.remote(Worker).options(
             num_cpus=0 if on_gpu else slot.cores,
             num_gpus=1 if on_gpu else 0,
             scheduling_strategy=NodeAffinitySchedulingStrategy(slot.node, soft=False),
         )
-        hired = actor.remote(self._sent_kit, slot.cores)
-        return _Worker(hired, slot, hired.open.remote())
+        started = actor.remote(self._sent_setup, slot.cores)
+        return _RemoteWorker(started, slot, started.open.remote())
 
-    def _feed(self, tasks: deque[Task]) -> None:
-        """Keep every worker supplied; ahead of time only while there is enough for all."""
-        ready = [hand for hand in self._hands if hand.opening is None]
+    def _dispatch(self, tasks: deque[Task]) -> None:
+        """Give tasks to the workers; ahead of time only while there is enough for all."""
+        ready = [worker for worker in self._workers if worker.opening is None]
         for most in range(1, _AHEAD + 1):
-            for hand in ready:
-                enough = most == 1 or len(tasks) > len(self._hands)
-                if tasks and enough and len(hand.tasks) < most:
+            for worker in ready:
+                enough = most == 1 or len(tasks) > len(self._workers)
+                if tasks and enough and len(worker.tasks) < most:
                     task = tasks.popleft()
-                    hand.actor.add.remote(self._pack(task))
-                    hand.tasks.append(task)
-        for hand in ready:
-            while hand.tasks and len(hand.calls) < _AHEAD:
-                hand.calls.append(hand.actor.advance.remote())
+                    worker.actor.add.remote(self._pack(task))
+                    worker.tasks.append(task)
+        for worker in ready:
+            while worker.tasks and len(worker.calls) < _AHEAD:
+                worker.calls.append(worker.actor.advance.remote())
 
-    def _wait(self) -> list[_Worker]:
+    def _wait(self) -> list[_RemoteWorker]:
         """Workers that have answered, as soon as there is one, after half a second at most."""
-        of = {hand.waited_for: hand for hand in self._hands if hand.waited_for is not None}
+        of = {
+            worker.waited_for: worker for worker in self._workers if worker.waited_for is not None
+        }
         if not of:
-            time.sleep(_SIGN_SECONDS)
+            time.sleep(_STEP_SECONDS)
             return []
-        answers, _ = self._ray.wait(list(of), num_returns=1, timeout=_SIGN_SECONDS)
+        answers, _ = self._ray.wait(list(of), num_returns=1, timeout=_STEP_SECONDS)
         if answers:
             answers, _ = self._ray.wait(list(of), num_returns=len(of), timeout=0)
         return [of[answer] for answer in answers]
 
-    def _take(self, hand: _Worker, tasks: deque[Task]) -> Iterator[tuple[int, RunStep]]:
+    def _receive(self, worker: _RemoteWorker, tasks: deque[Task]) -> Iterator[tuple[int, RunStep]]:
         """What a worker answers; its tasks go back where it is lost."""
         try:
-            answer = self._ray.get(hand.waited_for)
+            answer = self._ray.get(worker.waited_for)
         except self._ray.exceptions.RayTaskError as error:
             raise error.cause from error
         except self._ray.exceptions.RayError as error:
-            self._lose(hand, tasks, first_line(error))
+            self._lose(worker, tasks, first_line(error))
             return
         if isinstance(answer, Traits):
-            self._welcome(hand, answer)
+            self._check_traits(worker, answer)
             return
-        hand.calls.popleft()
-        yield from self._unpack(hand, answer)
+        worker.calls.popleft()
+        yield from self._unpack(worker, answer)
 
-    def _unpack(self, hand: _Worker, answer: Advance) -> Iterator[tuple[int, RunStep]]:
-        if not hand.tasks:  # a call too many, made before it was known that all was done
+    def _unpack(self, worker: _RemoteWorker, answer: Advance) -> Iterator[tuple[int, RunStep]]:
+        if not worker.tasks:  # a call too many, made before it was known that all was done
             return
-        task = hand.tasks[0]
+        task = worker.tasks[0]
         if answer.finished:
-            hand.tasks.popleft()
+            worker.tasks.popleft()
         for step in answer.steps:
             moved = replace(step, place=task.places.start + step.place)
             if task.is_new(moved):
                 yield task.setting, moved
 
-    def _welcome(self, hand: _Worker, traits: Traits) -> None:
+    def _check_traits(self, worker: _RemoteWorker, traits: Traits) -> None:
         """Make sure that a new worker computes as the others do."""
-        hand.opening = None
-        self._failed[hand.slot] = 0
+        worker.opening = None
+        self._failed[worker.slot] = 0
         if self._traits is None:
             self._traits = replace(traits, program=ddrs_core.__version__)
         if traits != self._traits:
@@ -220,29 +227,29 @@ class WorkerPool:
                 "choose the precision fp32 if it is the number format that differs."
             )
 
-    def _lose(self, hand: _Worker, tasks: deque[Task], reason: str) -> None:
-        self._dismiss(hand)
+    def _lose(self, worker: _RemoteWorker, tasks: deque[Task], reason: str) -> None:
+        self._end(worker)
         self._looked = float("-inf")  # somebody else is needed now
-        if hand.opening is not None:
-            self._failed[hand.slot] += 1
+        if worker.opening is not None:
+            self._failed[worker.slot] += 1
             self._reason = reason
-        for task in reversed(hand.tasks):
+        for task in reversed(worker.tasks):
             tasks.appendleft(task)
-        if hand.tasks:
-            guilty = hand.tasks[0]
-            guilty.losses += 1
-            if guilty.losses >= MOST_LOSSES:
+        if worker.tasks:
+            suspect = worker.tasks[0]
+            suspect.losses += 1
+            if suspect.losses >= MOST_LOSSES:
                 raise ClusterError(
-                    f"{counted(guilty.losses, 'worker')} in a row got lost over the same "
-                    f"{counted(len(guilty.places), 'image')} (from the "
-                    f"{guilty.places.start + 1:,}. of the run); often memory is too short"
+                    f"{counted(suspect.losses, 'worker')} in a row got lost over the same "
+                    f"{counted(len(suspect.places), 'image')} (from the "
+                    f"{suspect.places.start + 1:,}. of the run); often memory is too short"
                     f" for the batches. What came back before is not lost. Ray: {reason}"
                 )
 
-    def _dismiss(self, hand: _Worker) -> None:
-        self._hands.remove(hand)
+    def _end(self, worker: _RemoteWorker) -> None:
+        self._workers.remove(worker)
         with suppress(Exception):  # it is gone, or Ray is
-            self._ray.kill(hand.actor)
+            self._ray.kill(worker.actor)
 
 
 def slots_of(nodes: Iterable[dict[str, Any]], device: str) -> Iterator[Slot]:

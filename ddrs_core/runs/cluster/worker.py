@@ -85,8 +85,8 @@ class Advance:
 class Worker:
     """Holds the model, and certifies the units that it was given in their order."""
 
-    def __init__(self, kit: WorkerSetup, cores: int) -> None:
-        self._kit, self._cores = kit, cores
+    def __init__(self, setup: WorkerSetup, cores: int) -> None:
+        self._setup, self._cores = setup, cores
         self._steps: deque[Iterator[RunStep]] = deque()
 
     def open(self) -> Traits:
@@ -96,20 +96,20 @@ class Worker:
             DDRSError: if it is not the one that was sent, or the device cannot hold it.
         """
         torch.set_num_threads(self._cores)
-        kit = self._kit
+        setup = self._setup
         forward = NoisyForward(
-            _classifier(kit).to(resolve_device(kit.device)),
-            precision=kit.precision,
-            batch_size=kit.batch_size,
+            _classifier(setup).to(resolve_device(setup.device)),
+            precision=setup.precision,
+            batch_size=setup.batch_size,
         )
-        self._smoothed = SmoothedClassifier(forward, kit.card.num_classes)
+        self._smoothed = SmoothedClassifier(forward, setup.card.num_classes)
         return Traits(
             ddrs_core.__version__, torch.__version__, forward.device.type, forward.precision
         )
 
     def add(self, unit: Unit) -> None:
         """Take a unit in, to be certified after the others."""
-        self._steps.append(_UnitRun(unit, self._kit, self._smoothed).block(0, unit.done))
+        self._steps.append(_UnitRun(unit, self._setup, self._smoothed).block(0, unit.done))
 
     def advance(self) -> Advance:
         """Go on for about a tenth of a second, or one step where that takes longer."""
@@ -137,12 +137,12 @@ def cores_per_worker(cores: int) -> int:
 class _UnitRun(CertifyRun):
     """A run over the images of one unit, with the worker's model."""
 
-    def __init__(self, unit: Unit, kit: WorkerSetup, smoothed: SmoothedClassifier) -> None:
+    def __init__(self, unit: Unit, setup: WorkerSetup, smoothed: SmoothedClassifier) -> None:
         self.config, self.smoothed = unit.config.check(), smoothed
         self.plan = list(unit.config.indices or ())
         labels = np.full(max(self.plan) + 1, -1, dtype=np.int64)
         labels[self.plan] = unit.labels
-        self.dataset = Dataset(kit.info, kit.split, _Sent(unit.read, len(labels)), labels)
+        self.dataset = Dataset(setup.info, setup.split, _Sent(unit.read, len(labels)), labels)
 
 
 class _Sent:
@@ -161,13 +161,13 @@ class _Sent:
         return self._images[index]
 
 
-def _classifier(kit: WorkerSetup) -> Classifier:
-    classifier = build_classifier(kit.card)
-    classifier.network.load_state_dict(kit.state)
+def _classifier(setup: WorkerSetup) -> Classifier:
+    classifier = build_classifier(setup.card)
+    classifier.network.load_state_dict(setup.state)
     digest = weights_digest(classifier.network)
-    if digest != kit.card.digest:
+    if digest != setup.card.digest:
         raise CheckpointError(
-            f"The weights of {kit.card.name!r} have the digest {digest} on a machine of the "
-            f"cluster, not {kit.card.digest}. Is this program's version the same there?"
+            f"The weights of {setup.card.name!r} have the digest {digest} on a machine of the "
+            f"cluster, not {setup.card.digest}. Is this program's version the same there?"
         )
     return with_card(classifier, digest=digest).eval().requires_grad_(False)

@@ -8,11 +8,8 @@ database that does not know it, as after an update of the program or with anothe
 from __future__ import annotations
 
 import json
-import os
-import re
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -24,9 +21,10 @@ from ddrs_core.atomic_write import one_at_a_time, write_atomically
 from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.models import resolve_device
 from ddrs_core.parameters import parameters_of
-from ddrs_core.paths import home
 from ddrs_core.runs.argv import command_lines
 from ddrs_core.runs.claim import RunClaim
+from ddrs_core.runs.training.adopt import RECORD, adopt_folders, training_folder
+from ddrs_core.runs.training.files import TrainingFiles
 from ddrs_core.runs.training.progress import (
     ProgressReporter,
     TrainingProgress,
@@ -35,7 +33,6 @@ from ddrs_core.runs.training.progress import (
 )
 from ddrs_core.runs.training.run import (
     ModelSaved,
-    TrainingFiles,
     TrainingStep,
     TrainingStopped,
     check_run,
@@ -49,12 +46,8 @@ from ddrs_core.store import (
     Store,
     UnavailableError,
     UnknownEntryError,
-    WorkerProcess,
 )
 from ddrs_core.training import SigmaTraining, TrainConfig, get_method
-
-_RECORD = "run.json"
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,160}")
 
 
 def record_training(
@@ -79,7 +72,7 @@ def record_training(
     kept = {name: getattr(run, name) for name in ("owner", "created", "config", "device")}
     try:
         kept |= {"name": config.model_name, "title": run.title}
-        write_atomically(run_folder(run) / _RECORD, json.dumps(kept, indent=1).encode())
+        write_atomically(run_folder(run) / RECORD, json.dumps(kept, indent=1).encode())
     except DDRSError as error:
         store.claim(run.id)
         store.release(run.id, RunState.FAILED, str(error))
@@ -108,11 +101,7 @@ def training_runs(store: Store, owner: str | None = None) -> list[RunRecord]:
     Folders of runs that the database does not know are adopted: each becomes a row.
     """
     runs = store.runs(kind=TRAIN)
-    if _folders() - {run.id for run in runs}:
-        with one_at_a_time(_folder()):
-            for name in _folders() - {run.id for run in store.runs(kind=TRAIN)}:
-                with suppress(DDRSError, OSError, KeyError, TypeError, ValueError):  # damaged
-                    _adopt(store, name)
+    if adopt_folders(store, {run.id for run in runs}):
         runs = store.runs(kind=TRAIN)
     return [run for run in runs if owner is None or run.owner == owner]
 
@@ -151,7 +140,7 @@ def model_name(run: RunRecord) -> str:
 
 def run_folder(run: RunRecord) -> Path:
     """Where the files of a training run lie on this machine."""
-    return _folder() / run.id
+    return training_folder() / run.id
 
 
 def run_files(run: RunRecord) -> TrainingFiles:
@@ -249,81 +238,6 @@ def delete_training(store: Store, run: RunRecord) -> None:
     Raises:
         StoreError: if it is under way.
     """
-    with one_at_a_time(_folder()):  # else it would be adopted again meanwhile
+    with one_at_a_time(training_folder()):  # else it would be adopted again meanwhile
         store.delete_run(run.id)
         shutil.rmtree(run_folder(run), ignore_errors=True)
-
-
-def _adopt(store: Store, name: str) -> None:
-    folder = _folder() / name
-    record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-    config, model = dict(record["config"]), str(record["name"])
-    files = TrainingFiles(folder, model)
-    progress = read_progress(files.progress)
-    process = _living_process(record)
-    error = _last_error(folder)
-    stopped = progress is not None and progress.stage is TrainingStage.STOPPED
-    if process is not None:
-        state = RunState.RUNNING
-    elif files.model.exists() and files.model.with_suffix(".json").exists():
-        state = RunState.FINISHED
-    elif error:
-        state = RunState.FAILED
-    else:
-        asked = stopped or record.get("stop_asked")
-        state = RunState.PAUSED if asked else RunState.INTERRUPTED
-    epochs = int(config["epochs"])
-    done = progress.done if progress is not None else 0.0
-    created = float(record["created"])
-    store.adopt_run(
-        name,
-        title=str(record.get("title", model)),
-        owner=str(record["owner"]),
-        kind=TRAIN,
-        created=created,
-        started=created,
-        ended=None if process else time.time(),
-        config=config,
-        settings=[],
-        total=epochs,
-        stored=epochs if state is RunState.FINISHED else int(epochs * done),
-        code_version="",
-        device=str(record["device"]),
-        state=state.value,
-        error=error if state is RunState.FAILED else "",
-        pid=process and process.pid,
-        host=process and process.host,
-        process_started=process and process.started,
-    )
-
-
-def _folder() -> Path:
-    return home().absolute() / "training"
-
-
-def _folders() -> set[str]:
-    try:
-        names = os.listdir(_folder())
-    except OSError:
-        return set()
-    return {n for n in names if _ID.fullmatch(n) and (_folder() / n / _RECORD).is_file()}
-
-
-def _living_process(record: dict[str, Any]) -> WorkerProcess | None:
-    """The process that an earlier version of the program noted, if it still lives."""
-    with suppress(ProcessLookupError):
-        process = WorkerProcess.of(int(record.get("pid", 0)))
-        noted = replace(process, started=float(record.get("process_started", 0.0)))
-        return process if process.is_same_as(noted) else None
-    return None
-
-
-def _last_error(folder: Path) -> str:
-    """The complaint with which a process of an earlier version ended."""
-    try:
-        text = (folder / "output.txt").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    said = [line for line in text.split("\n") if line.strip()]
-    complained = said and said[-1].startswith("error: ")
-    return said[-1].removeprefix("error: ") if complained else ""

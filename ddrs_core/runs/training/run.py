@@ -1,47 +1,29 @@
-"""A training run in a folder: trained, logged, resumable, and in the end measured and saved.
-
-In ``DIR``, for a model ``NAME``::
-
-    NAME.safetensors, NAME.json   the model and its card, once the run has ended
-    NAME.log.jsonl                the training log: settings, then a line an epoch
-    NAME.run/state.pt             all that is needed to go on; gone once the run has ended
-    NAME.run/progress.json        how far it is, twice a second
-    NAME.run/tensorboard/         the same figures for TensorBoard
-"""
+"""A training run in a folder: trained, logged, resumable, and in the end measured and saved."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from ddrs_core.atomic_write import replacing
 from ddrs_core.data import DatasetInfo, list_datasets
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError, unknown_name
 from ddrs_core.file_access import check_folder
 from ddrs_core.models import (
-    Classifier,
     ModelCard,
-    device_info,
     load_checkpoint,
-    save_checkpoint,
-    weights_digest,
 )
 from ddrs_core.models.architectures import get_architecture, list_architectures
-from ddrs_core.models.checkpoint import round_weights
-from ddrs_core.models.classifier import with_card
-from ddrs_core.models.inference.device import Precision
 from ddrs_core.models.registry import MODEL_NAME
 from ddrs_core.runs.device_queue import DeviceSlot
-from ddrs_core.runs.training.log import TrainingLog, log_digest
+from ddrs_core.runs.training.files import TrainingFiles, read_state, write_state
+from ddrs_core.runs.training.finish import measure_and_save
+from ddrs_core.runs.training.log import TrainingLog
 from ddrs_core.runs.training.progress import ProgressReporter, TrainingStage
 from ddrs_core.training import (
     ALONE,
@@ -50,12 +32,8 @@ from ddrs_core.training import (
     Group,
     TrainConfig,
     Trainer,
-    measure_accuracy,
 )
 
-MEASURED_SIGMAS = (0.12, 0.25, 0.50)
-MEASURED_COPIES = 5
-TOLERANCE = 0.005  # of accuracy, at which a model counts as fit for a coarser number format
 _PAUSE_SECONDS = 0.25  # between two questions whether to go on
 SAVE_SECONDS = 20.0  # between two saved states within an epoch
 
@@ -82,44 +60,6 @@ class GaveWay:
 
 
 TrainingStep = BatchSummary | EpochSummary | GaveWay | TrainingStopped | ModelSaved
-
-
-@dataclass(frozen=True)
-class TrainingFiles:
-    """Where the files of a run lie."""
-
-    folder: Path
-    name: str
-
-    @property
-    def model(self) -> Path:
-        return self.folder / f"{self.name}.safetensors"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / f"{self.name}.log.jsonl"
-
-    @property
-    def run(self) -> Path:
-        return self.folder / f"{self.name}.run"
-
-    @property
-    def state(self) -> Path:
-        return self.run / "state.pt"
-
-    @property
-    def progress(self) -> Path:
-        return self.run / "progress.json"
-
-    @property
-    def tensorboard(self) -> Path:
-        return self.run / "tensorboard"
-
-    def remove(self) -> None:
-        """Forget an earlier run and its result."""
-        shutil.rmtree(self.run, ignore_errors=True)
-        for path in (self.model, self.model.with_suffix(".json"), self.log):
-            path.unlink(missing_ok=True)
 
 
 def train_and_save(
@@ -254,7 +194,7 @@ def _run(
     assert classifier is not None
     if progress is not None:
         progress.stage(TrainingStage.MEASURING)
-        _finish(classifier, trainer.config, files, command)
+        measure_and_save(classifier, trainer.config, files, command)
         progress.stage(TrainingStage.FINISHED)
         yield ModelSaved(files.model, classifier.card)
 
@@ -279,84 +219,6 @@ def _is_to_stop(stop: threading.Event, trainer: Trainer, step: TrainingStep) -> 
     if trainer.group.size == 1:
         return stop.is_set()
     return isinstance(step, EpochSummary) and trainer.group.any(stop.is_set(), trainer.device)
-
-
-def _finish(
-    classifier: Classifier, config: TrainConfig, files: TrainingFiles, command: str
-) -> None:
-    """Measure the classifier and write it with its card."""
-    device = next(classifier.parameters()).device
-    wanted = {f"{sigma:.2f}": sigma for sigma in (*MEASURED_SIGMAS, config.sigma)}
-    measured = tuple(sorted(wanted.values()))
-    copies, dataset = MEASURED_COPIES, config.dataset
-    round_where_harmless(classifier, dataset, config.sigma)
-    accuracy = measure_accuracy(classifier, dataset, measured, copies=copies, precision="fp32")
-    with_card(
-        classifier,
-        accuracy=accuracy,
-        precision=lowest_precision(classifier, dataset, accuracy, measured, copies=copies),
-        command=command,
-        machine=f"{device_info(str(device)).title}, torch {torch.__version__}",
-        log_digest=log_digest(files.log),
-    )
-    save_checkpoint(classifier, files.folder)
-    files.state.unlink(missing_ok=True)
-
-
-def round_where_harmless(classifier: Classifier, dataset: str, sigma: float) -> None:
-    """Round the weights to half precision unless that costs accuracy under noise ``sigma``; files
-    are then half as large. It is the rounded classifier that is measured and certified."""
-    exact = {name: t.clone() for name, t in classifier.network.state_dict().items()}
-    before = measure_accuracy(classifier, dataset, (sigma,), copies=1, precision="fp32")
-    if not before:
-        return
-    round_weights(classifier)
-    after = measure_accuracy(classifier, dataset, (sigma,), copies=1, precision="fp32")
-    if any(after[name] < before[name] - TOLERANCE for name in before):
-        classifier.network.load_state_dict(exact)
-        with_card(classifier, digest=weights_digest(classifier.network))
-
-
-def lowest_precision(
-    classifier: Classifier,
-    dataset: str,
-    accuracy: dict[str, float],
-    sigmas: tuple[float, ...],
-    *,
-    copies: int = 10,
-) -> Precision:
-    """``bf16`` if every accuracy in that format is within 0.5 points of fp32's, else ``fp32``."""
-    lower = measure_accuracy(classifier, dataset, sigmas, copies=copies, precision="bf16")
-    near = all(abs(lower[name] - accuracy[name]) <= TOLERANCE for name in accuracy)
-    return "bf16" if near and accuracy else "fp32"
-
-
-def write_state(state: dict[str, Any], path: Path) -> None:
-    """Write a trainer's state so that no reader ever sees half of it."""
-    with (
-        replacing(path, partial=path.with_suffix(".partial")) as partial,
-        partial.open("wb") as file,
-    ):
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def read_state(path: Path) -> dict[str, Any]:
-    """Read what :func:`write_state` wrote.
-
-    Raises:
-        DDRSError: if the file is damaged or something else.
-    """
-    try:
-        state = dict(torch.load(path, map_location="cpu", weights_only=True))
-        _ = state["config"], state["step"], state["network"], state["momentum"]
-        return state
-    except Exception as error:
-        raise DDRSError(
-            f"The saved state {path} cannot be read ({type(error).__name__}). Start the run afresh "
-            "with --overwrite."
-        ) from None
 
 
 def default_architecture(dataset: str) -> str:

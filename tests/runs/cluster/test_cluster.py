@@ -23,7 +23,7 @@ from ddrs_core.errors import DDRSError, DeviceError, InvalidParameterError, Unkn
 from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.runs.certify.run import BLOCK, CertifyRun, RunStep, interleave, open_runs
 from ddrs_core.runs.cluster import connection as cluster_connection
-from ddrs_core.runs.cluster import pool as cluster_crew
+from ddrs_core.runs.cluster import pool as cluster_pool
 from ddrs_core.runs.cluster.cluster import cluster_steps
 from ddrs_core.runs.cluster.connection import ClusterError, require_ray
 from ddrs_core.runs.cluster.pool import slots_of
@@ -67,7 +67,7 @@ def cluster(own_ray: None) -> Iterator[str]:
     options = {"num_cpus": 2, "num_gpus": 0, "object_store_memory": 100 << 20}
     machines = Cluster(initialize_head=True, head_node_args=options)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cluster_crew, "cores_per_worker", lambda cores: 1)
+        patch.setattr(cluster_pool, "cores_per_worker", lambda cores: 1)
         yield machines.address
     machines.shutdown()
 
@@ -223,7 +223,7 @@ class _Dressed:
 def test_images_that_end_every_worker_end_the_run(
     cluster: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster_crew, "MOST_LOSSES", 2)  # to be done sooner
+    monkeypatch.setattr(cluster_pool, "MOST_LOSSES", 2)  # to be done sooner
     seen: set[int] = set()
 
     def deadly() -> Iterator[tuple[int, RunStep]]:
@@ -276,7 +276,7 @@ def test_what_does_not_fit_is_refused_before_any_cluster_is_asked(cluster: str) 
 
 
 def test_cores_are_shared_out_equally(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_crew, "cores_per_worker", cores_per_worker)
+    monkeypatch.setattr(cluster_pool, "cores_per_worker", cores_per_worker)
     for cores in range(1, 257):
         each = cores_per_worker(cores)
         assert 1 <= each <= 4

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from ddrs_core.runs.training import progress as training_progress
+from ddrs_core.runs.training.files import TrainingFiles
 from ddrs_core.runs.training.progress import ProgressReporter, TrainingStage, read_progress
-from ddrs_core.runs.training.run import TrainingFiles, TrainingStopped, train_and_save
+from ddrs_core.runs.training.run import TrainingStopped, train_and_save
 from ddrs_core.training import BatchSummary, TrainConfig
 
 CONFIG = TrainConfig("digits", "digits_cnn", epochs=3, batch_size=100, name="m")

@@ -36,17 +36,12 @@ from ddrs_core.models import (
 )
 from ddrs_core.models.checkpoint import round_weights
 from ddrs_core.runs.argv import command_lines, to_argv
+from ddrs_core.runs.training import finish
 from ddrs_core.runs.training import run as training
+from ddrs_core.runs.training.files import TrainingFiles, read_state, write_state
+from ddrs_core.runs.training.finish import round_where_harmless
 from ddrs_core.runs.training.log import log_digest, read_training_log
-from ddrs_core.runs.training.run import (
-    ModelSaved,
-    TrainingFiles,
-    TrainingStopped,
-    read_state,
-    round_where_harmless,
-    train_and_save,
-    write_state,
-)
+from ddrs_core.runs.training.run import ModelSaved, TrainingStopped, train_and_save
 from ddrs_core.training import (
     BatchSummary,
     EpochSummary,
@@ -569,7 +564,7 @@ def test_rounding_that_costs_accuracy_is_undone(
     for after, undone in ((0.9, False), (0.896, False), (0.894, True)):
         classifier.network.load_state_dict(exact)
         measured = iter([{"clean": 0.95, "noise 0.25": 0.9}, {"clean": 0.95, "noise 0.25": after}])
-        monkeypatch.setattr(training, "measure_accuracy", lambda *a, m=measured, **o: next(m))
+        monkeypatch.setattr(finish, "measure_accuracy", lambda *a, m=measured, **o: next(m))
         round_where_harmless(classifier, "digits", 0.25)
         assert (weights_digest(classifier.network) == digest) is undone
         assert classifier.card.digest == weights_digest(classifier.network)
