@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,12 +15,7 @@ from ddrs_core.data import load_dataset
 from ddrs_core.errors import InvalidParameterError, MismatchError, require_count
 from ddrs_core.models import (
     Classifier,
-    ModelCard,
-    Normalization,
-    build_classifier,
     choose_precision,
-    load_checkpoint,
-    load_model,
     noise_generator,
     weights_digest,
 )
@@ -30,6 +24,7 @@ from ddrs_core.models.classifier import with_card
 from ddrs_core.training.augmentation import AUGMENTATIONS
 from ddrs_core.training.config import BatchSummary, EpochSummary, TrainConfig
 from ddrs_core.training.ema import WeightAverage
+from ddrs_core.training.first_classifier import with_random_weights, with_weights_of
 from ddrs_core.training.image_sigmas import ImageSigmas
 from ddrs_core.training.learner import TrainedNetwork
 from ddrs_core.training.loader import ImageFeed
@@ -38,7 +33,6 @@ from ddrs_core.training.parallel import ALONE, Group
 from ddrs_core.training.schedules import learning_rate
 
 _REPORT_SECONDS = 0.2
-_MEASURED_FOR_NORMALIZATION = 10_000  # images
 
 
 def train_steps(config: TrainConfig, device: torch.device) -> Iterator[BatchSummary | EpochSummary]:
@@ -82,12 +76,11 @@ class Trainer:
                 f"Architecture {architecture.name!r} takes images of shape "
                 f"{list(architecture.shape)}, but {train.info.title} has {list(train.info.shape)}."
             )
-        start = _starting_classifier(config) if config.init else None
+        start = with_weights_of(config, train.info) if config.init else None
         self._feed = ImageFeed(train, device)
         self._images = len(train)
         self.batches = len(train) // config.batch_size  # of an epoch
-        if start is None:
-            start = _new_classifier(config, self._feed, train.info.num_classes, train.info.shape)
+        start = start or with_random_weights(config, self._feed, train.info)
         self.classifier = start.to(device).to(memory_format=torch.channels_last)
         precision = choose_precision(config.precision, device, "bf16")
         group.synchronise(self.classifier)
@@ -268,61 +261,6 @@ class Trainer:
             return noise.normal_(generator=generator)[self._rows]
 
         return draw
-
-
-def _starting_classifier(config: TrainConfig) -> Classifier:
-    """The classifier whose weights a run starts from, with the card of the new model."""
-    path = Path(config.init)
-    found = (
-        load_checkpoint(path) if path.suffix == ".safetensors" else load_model(config.init, "cpu")
-    )
-    card = found.card
-    if card.architecture != config.architecture:
-        raise MismatchError(
-            f"{card.name!r} is a {card.architecture}, and its weights do not fit a "
-            f"{config.architecture}. Choose that architecture, or another model to start from."
-        )
-    info = load_dataset(config.dataset, "train").info
-    if (card.num_classes, card.shape) != (info.num_classes, info.shape):
-        raise MismatchError(
-            f"{card.name!r} knows {card.num_classes} classes of images {list(card.shape)}, but "
-            f"{info.title} has {info.num_classes} and {list(info.shape)}."
-        )
-    start = _build(config, card.normalization, card.num_classes, card.shape)
-    start.network.load_state_dict(found.network.state_dict())
-    return start
-
-
-def _new_classifier(
-    config: TrainConfig, feed: ImageFeed, num_classes: int, shape: tuple[int, int, int]
-) -> Classifier:
-    images = feed.sample(_MEASURED_FOR_NORMALIZATION)
-    mean = tuple(round(float(v), 4) for v in images.mean(dim=(0, 2, 3)))
-    std = tuple(round(float(v), 4) for v in images.std(dim=(0, 2, 3)))
-    return _build(config, Normalization(mean, std), num_classes, shape)
-
-
-def _build(
-    config: TrainConfig,
-    normalization: Normalization,
-    num_classes: int,
-    shape: tuple[int, int, int],
-) -> Classifier:
-    card = ModelCard(
-        name=config.model_name,
-        architecture=config.architecture,
-        dataset=config.dataset,
-        num_classes=num_classes,
-        shape=shape,
-        normalization=normalization,
-        method=config.method.name,
-        sigma=config.sigma,
-        seed=config.seed,
-        training=config.to_dict(),
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(config.seed)  # leaves the GPUs' generators alone
-        return build_classifier(card)
 
 
 def _fingerprint(config: TrainConfig) -> dict[str, str]:

@@ -8,7 +8,6 @@ time.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,11 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ddrs_core.cache import LRU
 from ddrs_core.data.dataset import DamagedDataError, DatasetInfo, Opened, Shape, size_text
+from ddrs_core.data.formats.parquet_columns import (
+    common_columns,
+    damaged,
+    open_parquet,
+    read_labels,
+)
 from ddrs_core.data.formats.parquet_files import parquet_files, split_files
 from ddrs_core.data.images.decode import PROBED, ImageError, Picture, read_picture
 from ddrs_core.data.images.preprocess import PHOTOGRAPH_SIZE, as_tensor, fit_picture
@@ -29,14 +33,10 @@ from ddrs_core.quantities import counted, listed
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-MAX_ROWS = 20_000_000  # a small file can claim more than fits in memory
 MAX_GROUP_BYTES = 4 * 2**30
-_IMAGE_COLUMNS = ("img", "image")
 _RULES = 2  # raised when the same files are read in another way, so that records notice
 _LARGEST_FIXED = 64  # pixels; larger ones are photographs, to be resized
-_MAX_CLASSES = 100_000
 _REMEMBERED_BYTES = 256 * 2**20  # of row groups, for each open split
 
 
@@ -68,8 +68,8 @@ def describe(path: Path, name: str, title: str, size: int | None) -> DatasetInfo
     """
     splits = split_files(path)
     files = next(iter(splits.values()))
-    columns = _common_columns(files)
-    labels = _read_labels(files, columns)
+    columns = common_columns(files)
+    labels = read_labels(files, columns)
     if not len(labels):
         raise DamagedDataError(f"{files[0].name} holds no images.")
     rows = _Rows(files, columns.image)
@@ -104,13 +104,13 @@ def open_split(path: Path, info: DatasetInfo, split: str) -> Opened:
     files = split_files(path).get(split)
     if files is None:
         raise DamagedDataError(f"The {split} split is no longer in {path}.")
-    columns = _common_columns(files)
+    columns = common_columns(files)
     if columns.class_names and columns.class_names != info.class_names:
         raise DamagedDataError(
             f"The classes of {info.title} are {listed(info.class_names)}, but {files[0]} has "
             f"{listed(columns.class_names)}. Add it as a data set of its own."
         )
-    labels = _read_labels(files, columns)
+    labels = read_labels(files, columns)
     known = info.num_classes
     if len(labels) and int(labels.max()) >= known:
         raise DamagedDataError(
@@ -118,143 +118,6 @@ def open_split(path: Path, info: DatasetInfo, split: str) -> Opened:
             f"classes are numbered from 0 to {known - 1}."
         )
     return ParquetImages(_Rows(files, columns.image), info), labels
-
-
-@dataclass(frozen=True)
-class _Columns:
-    image: str
-    label: str
-    class_names: tuple[str, ...]  # empty if the file does not tell
-
-
-def _open(file: Path) -> pq.ParquetFile:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        parquet = pq.ParquetFile(file)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(file, error) from None
-    if parquet.metadata.num_rows > MAX_ROWS:
-        raise DamagedDataError(
-            f"{file} has {counted(parquet.metadata.num_rows, 'row')}; at most {MAX_ROWS:,} are "
-            "read."
-        )
-    return parquet
-
-
-def _damaged(file: Path, error: Exception) -> DamagedDataError:
-    reason = " ".join(str(error).split())[:120]
-    return DamagedDataError(
-        f"{file} is damaged or incomplete, or no parquet file at all ({reason}). Fetch it again."
-    )
-
-
-def _common_columns(files: Sequence[Path]) -> _Columns:
-    """The columns of all files of a split.
-
-    Raises:
-        DamagedDataError: if one has others than the first, with a message that names both.
-    """
-    first = _columns(files[0])
-    for file in files[1:]:
-        columns = _columns(file)
-        if (columns.image, columns.label) != (first.image, first.label):
-            raise DamagedDataError(
-                f"The files of one split must have the same columns: {files[0].name} has "
-                f"{first.image!r} and {first.label!r}, but {file.name} has {columns.image!r} and "
-                f"{columns.label!r}."
-            )
-        if columns.class_names and first.class_names not in ((), columns.class_names):
-            raise DamagedDataError(
-                f"The files of one split must have the same classes: {files[0].name} has "
-                f"{listed(first.class_names)}, but {file.name} has {listed(columns.class_names)}."
-            )
-    return first
-
-
-def _columns(file: Path) -> _Columns:
-    import pyarrow as pa
-
-    with _open(file) as parquet:
-        schema: Any = parquet.schema_arrow
-    image = next((name for name in _IMAGE_COLUMNS if name in schema.names), None)
-    if image is None:
-        raise DamagedDataError(
-            f"{file.name} has no column 'img' or 'image'; it has {', '.join(schema.names)[:200]}."
-        )
-    kind = schema.field(image).type
-    fields = {field.name: field.type for field in kind} if pa.types.is_struct(kind) else {}
-    stored = fields.get("bytes")
-    if stored is None or not (pa.types.is_binary(stored) or pa.types.is_large_binary(stored)):
-        raise DamagedDataError(
-            f"The column {image!r} of {file.name} holds {str(kind)[:80]}; expected is a struct "
-            "with 'bytes', an encoded picture, as Hugging Face exports it."
-        )
-    features = _features(schema)
-    label = _label_column(file, schema, features)
-    return _Columns(image, label, _names(features.get(label)))
-
-
-def _label_column(file: Path, schema: Any, features: dict[str, Any]) -> str:
-    import pyarrow as pa
-
-    if "label" in schema.names:
-        candidates = ["label"]
-    else:
-        integers = [field.name for field in schema if pa.types.is_integer(field.type)]
-        named = [name for name in integers if _names(features.get(name))]
-        candidates = ["fine_label"] if "fine_label" in integers else named or integers
-    if len(candidates) != 1:
-        raise DamagedDataError(
-            f"{file.name} has no column 'label', and "
-            + (f"{' and '.join(candidates)} could all be meant." if candidates else "none like it.")
-        )
-    kind = schema.field(candidates[0]).type
-    if not pa.types.is_integer(kind):
-        raise DamagedDataError(
-            f"The column {candidates[0]!r} of {file.name} holds {kind}; expected are whole numbers."
-        )
-    return candidates[0]
-
-
-def _features(schema: Any) -> dict[str, Any]:
-    """The part of the metadata in which Hugging Face describes the columns."""
-    try:
-        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-    except (KeyError, TypeError, ValueError, RecursionError):
-        return {}
-    return features if isinstance(features, dict) else {}
-
-
-def _names(feature: Any) -> tuple[str, ...]:
-    names = feature.get("names") if isinstance(feature, dict) else None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        return ()
-    return tuple(names)
-
-
-def _read_labels(files: Sequence[Path], columns: _Columns) -> NDArray[np.int64]:
-    """Labels [M] of all files; a missing one is -1."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    read = []
-    for file in files:
-        with _open(file) as parquet:
-            try:
-                column = parquet.read(columns=[columns.label]).column(0)
-                read.append(pc.fill_null(column.cast(pa.int64()), -1).to_numpy())
-            except (pa.ArrowException, OSError, KeyError, IndexError) as error:
-                raise _damaged(file, error) from None
-    labels = np.concatenate(read).astype(np.int64)
-    limit = len(columns.class_names) or _MAX_CLASSES
-    if len(labels) and not (labels.min() >= -1 and labels.max() < limit):
-        raise DamagedDataError(
-            f"The column {columns.label!r} of {files[0].name} has labels from {labels.min()} to "
-            f"{labels.max()}; expected are 0 to {limit - 1}, or -1 for unknown."
-        )
-    return labels
 
 
 @dataclass(frozen=True)
@@ -274,7 +137,7 @@ class _Rows:
         self._groups: list[_RowGroup] = []
         rows = 0
         for file in files:
-            with _open(file) as parquet:
+            with open_parquet(file) as parquet:
                 metadata = parquet.metadata
             file_start = rows
             for index in range(metadata.num_row_groups):
@@ -320,7 +183,7 @@ class _Rows:
                 table = parquet.read_row_group(group.index, columns=[f"{self._column}.bytes"])
             return pc.struct_field(table.column(0).combine_chunks(), "bytes")
         except (pa.ArrowException, OSError) as error:
-            raise _damaged(group.file, error) from None
+            raise damaged(group.file, error) from None
 
 
 class ParquetImages:

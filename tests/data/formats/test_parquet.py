@@ -20,7 +20,7 @@ from ddrs_core.data import (
     get_dataset_info,
     load_dataset,
 )
-from ddrs_core.data.formats import parquet
+from ddrs_core.data.formats import parquet, parquet_columns
 from ddrs_core.data.images import decode
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError, UnknownNameError
 from tests.data.conftest import encoded, random_pixels, write_parquet
@@ -235,10 +235,10 @@ def test_files_that_would_fill_the_memory_are_refused(
     small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = attach_dataset(small).name
-    monkeypatch.setattr(parquet, "MAX_ROWS", 9)
+    monkeypatch.setattr(parquet_columns, "MAX_ROWS", 9)
     with pytest.raises(DamagedDataError, match="10 rows"):
         load_dataset(name)
-    monkeypatch.setattr(parquet, "MAX_ROWS", 10)
+    monkeypatch.setattr(parquet_columns, "MAX_ROWS", 10)
     monkeypatch.setattr(parquet, "MAX_GROUP_BYTES", 500)
     with pytest.raises(DamagedDataError, match="row group"):
         load_dataset(name)[0]
