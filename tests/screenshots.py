@@ -25,6 +25,7 @@ from tests.browser.conftest import ROOT, open_browser, start_server, wait_until
 
 WIDTH = 1280
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+_SAME_LETTERS = ("--font-render-hinting=none",)  # whichever Chromium is here
 _OPENED = 900  # pixels: height of the window in which a page opens
 _TALLEST = 6000
 _SETTLED = 60.0  # seconds until a page must have come to rest
@@ -195,7 +196,7 @@ def main() -> None:
     parser.add_argument("--whole", action="store_true", help="whole pages instead of their tops")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    with dashboard(options.root.resolve()) as url, open_browser() as browser:
+    with dashboard(options.root.resolve()) as url, open_browser(*_SAME_LETTERS) as browser:
         photograph_all(browser, url, options.only, options.out, whole=options.whole)
 
 

@@ -162,12 +162,12 @@ def url(server: Server) -> str:
 
 
 @contextmanager
-def open_browser() -> Iterator[Browser]:
+def open_browser(*more: str) -> Iterator[Browser]:
     """Chromium: the machine's own, else the one that playwright installed."""
     found = next((path for name in _BROWSERS if (path := shutil.which(name))), None)
     with sync_playwright() as playwright:
         made = playwright.chromium.launch(
-            executable_path=found, headless=True, args=list(_ARGUMENTS)
+            executable_path=found, headless=True, args=[*_ARGUMENTS, *more]
         )
         yield made
         made.close()
