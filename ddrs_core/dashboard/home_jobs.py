@@ -36,7 +36,7 @@ class Row:
 
     @property
     def text(self) -> str:
-        """The row in words, as Markdown."""
+        """The row as Markdown."""
         left = ""
         if self.moving and self.seconds_left is not None:
             left = f", {duration(self.seconds_left)} left"

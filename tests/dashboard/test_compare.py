@@ -358,7 +358,7 @@ def test_a_log_is_kept_and_compared(app: AppTest) -> None:
     assert "Cohen" in app.success[0].value
     assert "compared below" in app.success[0].value
     widget_of(app.multiselect, keys.COMPARE_SHOWN).set_value(list(default_shown())).run()
-    assert "It is kept. To compare it" in app.success[0].value
+    assert "It is stored. To compare it" in app.success[0].value
     app.button(key=f"compare_remove_{log.id}").click().run()
     assert not app.exception
     assert open_store().logs() == []

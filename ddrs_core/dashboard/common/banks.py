@@ -51,7 +51,7 @@ class BankContext:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """The classes in words, where a bare number becomes ``class 9``; empty: nobody knows."""
+        """The names of the classes, where a bare number becomes ``class 9``; empty: unknown."""
         names = self.record.kind.class_names
         if not names and self.dataset is not None:
             names = self.dataset.info.class_names
@@ -86,7 +86,7 @@ def choosable_banks() -> dict[str, BankRecord]:
 
 
 def open_context(token: str) -> BankContext:
-    """The bank that a link or a picker names; of somebody else's bank, a copy of one's own.
+    """The bank that a link or a widget names; of somebody else's bank, the visitor's own copy.
 
     Raises:
         UnknownEntryError: if there is no such bank.

@@ -24,7 +24,7 @@ def own_models() -> list[ModelCard]:
 
 
 def fitting_models(dataset: DatasetInfo) -> list[ModelCard]:
-    """The models that take the images of a data set, the visitor's own last; those that know its
+    """The models that accept the images of a data set, the visitor's own last; those that know its
     classes come first."""
     cards = [*list_models(), *own_models()]
     fitting = [card for card in cards if accepts(card, dataset)]
@@ -37,13 +37,13 @@ def default_model(dataset: DatasetInfo) -> ModelCard:
     kind, one that sees most of them.
 
     Raises:
-        InvalidParameterError: if no model takes its images.
+        InvalidParameterError: if no model accepts its images.
     """
     cards = fitting_models(dataset)
     if not cards:
         size = " x ".join(str(v) for v in dataset.shape)
         raise InvalidParameterError(
-            f"No model here takes the images of {dataset.title} ({size} values) yet. Add one in "
+            f"No model here accepts the images of {dataset.title} ({size} values) yet. Add one in "
             "the library: a checkpoint of your own, or one of torchvision's."
         )
     trained = [c for c in cards if c.dataset == dataset.name and "-ds" not in c.name]
@@ -66,7 +66,7 @@ def start_sigma(card: ModelCard, preset: str) -> float:
 
 
 def title_of(card: ModelCard) -> str:
-    """How a picker calls a model: uploads by what they are, others by their name."""
+    """The title of a model: of an upload its architecture, of others their name."""
     if not card.name.startswith("upload-"):
         return card.name
     return f"your {card.architecture}" + (f" at {card.sigma:g}" if card.sigma else "")

@@ -16,7 +16,7 @@ from ddrs_core.smoothing import list_presets
 
 
 def pick_dataset(key: str, changed: Callable[[], None]) -> DatasetInfo:
-    """Choose a data set that can be opened here; one that is gone gives way to the first."""
+    """Choose a data set that can be opened here; one that is gone is replaced by the first."""
     infos = {info.name: info for info in list_datasets()}
     if st.session_state[key] not in infos:
         st.session_state[key] = next(iter(infos))
@@ -26,8 +26,8 @@ def pick_dataset(key: str, changed: Callable[[], None]) -> DatasetInfo:
 
 
 def pick_model(key: str, cards: Iterable[ModelCard], changed: Callable[[], None]) -> None:
-    """Choose among models, and read what the chosen one is; one that is gone gives way to the
-    first."""
+    """Choose among models, and read what the chosen one is; one that is gone is replaced by
+    the first."""
     known = {card.name: card for card in cards}
     if st.session_state[key] not in known:
         st.session_state[key] = next(iter(known), None)

@@ -15,6 +15,6 @@ def show_commands(configs: Sequence[CertifyConfig]) -> None:
     st.code(command_lines(configs, "--record"), language="bash", wrap_lines=True)
     if any(config.bank for config in configs):
         st.caption(
-            "The command line has memory banks of its own: it creates the one of that name there, "
+            "The command line has its own memory banks: it creates the one of that name there, "
             "or continues it. `memory import` adds one that you download from the memory page."
         )

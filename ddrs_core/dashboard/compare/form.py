@@ -76,14 +76,14 @@ def pick_settings() -> None:
         st.checkbox,
         key("ds"),
         "Data-dependent sigma",
-        help="Every image finds a noise level of its own.",
+        help="The noise level is chosen for each image.",
     )
     show_widget(
         st.checkbox,
         key("memory"),
         "Data-dependent, with a memory",
         help="Each of these certificates is also settled against a memory of certified balls, in "
-        "the order of the images. Beside data-dependent sigma that takes no further votes.",
+        "the order of the images. Together with data-dependent sigma this needs no further votes.",
     )
     if get("memory"):
         _pick_bank()
@@ -108,7 +108,7 @@ def pick_settings() -> None:
             )
     left, right = st.columns(2)
     with left:
-        number("skip", int, "Every K-th", "Image of the data set; 1 takes all of them, in order.")
+        number("skip", int, "Every K-th", "Image of the data set; 1 means all of them, in order.")
     with right:
         number("limit", int, "At most (0: all)", "So many images.")
     show_widget(
@@ -207,7 +207,7 @@ def _pick_bank() -> None:
         key("bank"),
         "Memory bank",
         {"": _NEW_BANK} | {name: name for name in own},
-        help="What it holds already takes part. The memory page shows and copies banks.",
+        help="Its stored balls take part. The memory page shows and copies banks.",
     )
 
 

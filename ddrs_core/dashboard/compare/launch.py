@@ -79,7 +79,7 @@ def _show_cost(configs: Sequence[CertifyConfig], images: int, found: Measurement
         rate = found.speed.value
         seconds = duration(_rounded(max(1.0, votes / rate)))
         said += (
-            f" At {_rounded(rate):,.0f} a second that takes **about {seconds}** ({found.how})."
+            f" At {_rounded(rate):,.0f} a second, that is **about {seconds}** ({found.how})."
             f" {found.busy}"
         )
     elif found.moving:

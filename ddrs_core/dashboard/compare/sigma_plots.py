@@ -22,11 +22,11 @@ from ddrs_core.runs.results.results import ResultSet
 
 
 def show_sigmas(sets: Sequence[ResultSet]) -> None:
-    """The noise levels of one set whose images have sigmas of their own."""
+    """The noise levels of one set whose images have their own sigma."""
     st.subheader("The noise levels sigma*", divider="gray", anchor=False)
     own = {s.id: s for s in sets if has_own_sigmas(s)}
     if not own:
-        st.info("None of these sets has a sigma of its own for every image.")
+        st.info("None of these sets has its own sigma for every image.")
         return
     if st.session_state.get(keys.COMPARE_SIGMAS) not in own:
         st.session_state[keys.COMPARE_SIGMAS] = next(iter(own))

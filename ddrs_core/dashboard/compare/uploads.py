@@ -26,7 +26,7 @@ _Read = tuple[str | None, list[str]]  # name of the set, None if it was refused;
 
 
 def pick_uploads() -> None:
-    """An uploader; what it gets is kept and compared, and every file is answered in words."""
+    """An uploader; its files are stored and compared, and a message answers each."""
     files = st.file_uploader(
         "Import certification logs",
         accept_multiple_files=True,
@@ -51,10 +51,10 @@ def _use_of(name: str | None) -> list[str]:
     if name is None:
         return []
     if name in st.session_state[keys.COMPARE_SHOWN]:
-        return ["It is kept, and compared below."]
+        return ["It is stored, and compared below."]
     if name not in {LOG + log.id for log in open_store().logs(visitor())}:
         return ["It has been removed."]
-    return [f"It is kept. To compare it, choose it above; {MOST_SETS} sets are the most."]
+    return [f"It is stored. To compare it, choose it above; at most {MOST_SETS} sets fit."]
 
 
 def _import(file: UploadedFile) -> _Read:

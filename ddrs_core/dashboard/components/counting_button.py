@@ -20,7 +20,7 @@ _mount = component("counting_button")
 class Presses:
     """The presses of one button in one session.
 
-    The token ties a count to the session: a browser that outlives a server brings old counts.
+    The token ties a count to the session: a browser that outlives a server sends old counts.
     """
 
     token: str = field(default_factory=lambda: secrets.token_hex(4))

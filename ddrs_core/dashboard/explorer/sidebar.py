@@ -66,13 +66,13 @@ def _replace_what_is_gone() -> None:
 
 
 def shown_dataset() -> str:
-    """Name of the data set that the widgets show; one picture is a data set of its own."""
+    """Name of the data set that the widgets show; a single picture counts as a data set."""
     chosen = str(st.session_state[keys.DATASET])
     return picture_of() if chosen == PICTURES else chosen
 
 
 def pick_image() -> None:
-    """A picture of one's own; or thumbnails, class filter, an index field, "surprise me"."""
+    """Choose the visitor's own picture, or an image by thumbnail, class, number or chance."""
     state = st.session_state
     if state[keys.DATASET] == PICTURES:
         state[keys.INDEX] = 0
@@ -109,7 +109,7 @@ def _class_shown(data: Dataset) -> int | None:
 
 
 def _dataset_changed() -> None:
-    """Follow to a model that takes the images; without one, stay and say so."""
+    """Choose a model that accepts the images; without one, keep the data set and say so."""
     state = st.session_state
     try:
         info = get_dataset_info(shown_dataset())
@@ -122,7 +122,7 @@ def _dataset_changed() -> None:
         state[keys.DATASET] = PICTURES if saved.is_picture else saved.dataset
         return
     state[keys.PROBLEMS] = []
-    state[keys.STARTED] = False  # another data set begins with an example of its own
+    state[keys.STARTED] = False  # another data set begins with its own example
     state[keys.MODEL] = card.name
     state[keys.INDEX] = 0
     state[keys.CLASS_FILTER] = _ALL

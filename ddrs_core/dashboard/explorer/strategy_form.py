@@ -81,7 +81,7 @@ def read_widgets() -> ExplorerView:
 def pick_strategy() -> None:
     """Strategy, preset and sigma_0; every parameter, and the certification's, behind folds."""
     state = st.session_state
-    first, second, third, fourth, fifth = st.columns([3, 3, 2, 2, 2], vertical_alignment="bottom")
+    first, second, third, fourth, fifth = st.columns([5, 5, 4, 5, 5.5], vertical_alignment="bottom")
     show_widget(
         first.selectbox,
         keys.STRATEGY,

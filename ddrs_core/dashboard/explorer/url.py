@@ -26,7 +26,7 @@ def _fill_widgets() -> None:
     query = st.query_params.to_dict()
     if query:
         view, state[keys.PROBLEMS] = parse_query(query)
-        state[keys.STARTED] = False  # a link whose job is gone computes the same once more
+        state[keys.STARTED] = False  # a link whose job is gone repeats the computation
     elif keys.SAVED_VIEW in state:  # which the widgets still hold
         state[keys.PROBLEMS] = []
         st.query_params.update(state[keys.SAVED_JOBS])

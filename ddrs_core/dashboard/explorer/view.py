@@ -35,7 +35,7 @@ from ddrs_core.smoothing.budget import BudgetNumbers
 from ddrs_core.smoothing.confidence import check_sigma
 
 DEFAULT_INDEX = 0
-DEFAULT_N, DEFAULT_N_SLOW = 10_000, 1_000  # the latter where a network takes long on this device
+DEFAULT_N, DEFAULT_N_SLOW = 10_000, 1_000  # the latter where a network is slow on this device
 _PATIENCE = 120.0  # seconds for a certificate
 PACES: dict[str, float] = {"max": math.inf, "30": 30.0, "10": 10.0, "3": 3.0, "1": 1.0}
 MAX_N = 1_000_000
@@ -59,7 +59,7 @@ class ExplorerView:
 
     @property
     def data(self) -> Dataset:
-        """The images as the model takes them, with the model's classes."""
+        """The images in the model's shape, with the model's classes."""
         return open_for_model(self.dataset, self.card)
 
     @property

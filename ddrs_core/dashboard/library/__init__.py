@@ -1,1 +1,1 @@
-"""The page that lists data sets and models and takes more."""
+"""The page that lists data sets and models, and adds more."""

@@ -82,7 +82,7 @@ def show_import() -> None:
         None if dataset == _ANY else dataset,
     )
     try:
-        with st.spinner("Reading the file in a process of its own, and trying normalisations"):
+        with st.spinner("Reading the file in its own process, and trying normalisations"):
             proposal = _read_upload(given, choice) if given is not None else _read(path, choice)
     except DDRSError as error:
         show_error(error)
@@ -203,7 +203,7 @@ def _propose(file: Path, choice: _Choice) -> Proposal:
 
 @contextmanager
 def _as_file(data: memoryview, name: str) -> Iterator[Path]:
-    """The upload as a file of its own name, for as long as it is read."""
+    """The upload as a file under its own name, while it is read."""
     with tempfile.TemporaryDirectory(prefix="ddrs-") as folder:
         path = Path(folder) / file_name(name)
         try:

@@ -56,7 +56,7 @@ def show_published() -> None:
     ]
     st.caption(
         f"{chosen.num_params / 1e6:,.1f} M parameters, {chosen.accuracy:.1%} on ImageNet, trained "
-        f"without noise; takes {' x '.join(map(str, chosen.shape))} values. Source: {chosen.url}"
+        f"without noise; accepts {' x '.join(map(str, chosen.shape))} values. Source: {chosen.url}"
     )
     key = f"download|{chosen.name}"
     if is_downloaded(chosen):

@@ -1,6 +1,6 @@
 """What the memory page certifies is charged to the visitor's copy of the bank before it is drawn.
 
-Each copy draws votes with noise of its own, so that nothing that was seen elsewhere, or with a copy
+Each copy draws votes with its own noise, so that nothing that was seen elsewhere, or with a copy
 that was given up, tells which certificates are worth storing here.
 """
 

@@ -45,7 +45,7 @@ def show_order(context: BankContext) -> None:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def replayed(fingerprint: str, _content: BankContent) -> tuple[Settlement, ...]:
-    """The bank's certificates settled once more, in the order in which they came; balls are called
+    """The bank's certificates settled again, in the order in which they came; balls are called
     by their serials."""
     balls = _content.balls
     arrivals = replay(

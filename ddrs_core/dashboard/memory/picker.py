@@ -82,7 +82,7 @@ def _standing(context: BankContext) -> str:
 
 
 def pick_section() -> Section:
-    """The part of the page that is shown; the link keeps it."""
+    """Choose the part of the page; the link records it."""
     chosen = show_widget(
         st.segmented_control,
         widget("section"),

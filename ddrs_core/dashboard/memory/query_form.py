@@ -117,7 +117,7 @@ def pick_query(dataset: Dataset) -> None:
     titles = {
         Way.IMAGE: "another image",
         Way.NOISE: "random noise",
-        Way.GRADIENT: "along the gradient",
+        Way.GRADIENT: "the gradient",
     }
     with middle:
         show_widget(

@@ -15,7 +15,7 @@ from ddrs_core.dashboard.shell.widget_state import fill_on_arrival
 from ddrs_core.errors import DDRSError
 from ddrs_core.smoothing import DEFAULT_PRESET, list_presets
 
-_LONGEST = 100  # letters of a value in a link
+_LONGEST = 100  # characters of a value in a link
 
 
 class Section(StrEnum):

@@ -1,4 +1,4 @@
-"""Buttons that start something once, however often they are pressed."""
+"""Debounce of buttons: a double click starts something once."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _PRESSES: dict[tuple[str, str], _Press] = {}
 
 
 def once_per_click(what: str, act: Callable[[], T]) -> T:
-    """Do what a button asks for; the second press of a double click gets what the first one made.
+    """Do what a button is for; the second click of a double click gets the result of the first.
 
-    A page is drawn again at every press, in the midst of what an earlier one started, too, and a
-    visitor may press in two tabs at once: the second press waits until the first has ended.
+    Every click draws the page again, also while an earlier one is still being served, and a
+    visitor may click in two tabs at once: the second click waits until the first is done.
 
     Args:
-        what: is asked for, in all detail; the same of another visitor is another.
-        act: does it; what it raises counts as not done.
+        what: identifies the action in all detail; another visitor's is another action.
+        act: does it; when it raises, the next click tries again.
     """
     with _LOCK:
         now = time.monotonic()

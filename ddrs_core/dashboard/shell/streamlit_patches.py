@@ -1,7 +1,7 @@
-"""One run of a page hands over to the next without losing what it had to say, or was to do.
+"""Patches of Streamlit: runs of a session never overlap, and callbacks are never interrupted.
 
 Streamlit draws a page in a thread whose messages the event loop passes on to the browser. As of
-version 1.67 four things go wrong there on a busy server, and are put right here:
+version 1.67 four things go wrong there on a busy server, which is corrected here:
 
 - A timer's request (``st.fragment(run_every=...)``) that arrives when that thread has just ended,
   but before its last messages were passed on, makes Streamlit start the next thread at once, and
@@ -59,13 +59,12 @@ _BUILT = {
 
 
 def patch_streamlit() -> bool:
-    """Let runs wait for each other, callbacks end, and single keys be looked up; for the life of
-    this process.
+    """Apply the patches, for the life of this process.
 
-    A Streamlit whose source differs is left as it is, and the log says what that means.
+    A Streamlit whose source differs is left as it is, and a warning in the log says so.
 
     Returns:
-        Whether that is so from now on.
+        Whether the patches are applied.
     """
     if hasattr(AppSession._create_scriptrunner, "_waits"):
         return True
@@ -78,8 +77,8 @@ def patch_streamlit() -> bool:
     if missing:
         _LOG.warning(
             "The source of Streamlit %s differs from what this program patches (%s), so faults on "
-            "a busy server are not mended: a press of a button may be lost now and then, or a "
-            "page may stop updating until it is reloaded. Install a version that requirements.txt "
+            "a busy server remain: a click may be lost now and then, or a page may stop "
+            "updating until it is reloaded. Install a version that requirements.txt "
             "allows.",
             streamlit.__version__,
             "; ".join(missing),
@@ -102,7 +101,7 @@ def _let_runs_wait() -> None:
             return
         requests.append(request)  # the page's state as it was then: none may overtake another
         if len(requests) == 1:
-            # A run that takes no more requests has given all its messages to the loop, in order.
+            # A run that accepts no more requests has passed all its messages to the loop, in order.
             session._event_loop.call_soon_threadsafe(go_on, session)
 
     def go_on(session: AppSession) -> None:

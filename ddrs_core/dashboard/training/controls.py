@@ -1,4 +1,4 @@
-"""The training page's buttons: start, stop, resume, delete, look back, register, take along."""
+"""The training page's buttons: start, stop, resume, delete, look back, register, export."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _show_cost(config: TrainConfig, found: Measurement) -> None:
     passes = passes_per_image(config)
     images = len(load_dataset(config.dataset, "train"))
     each = counted(passes, "forward and backward pass")
-    said = f"An epoch takes {each} for each of {counted(images, 'image')}."
+    said = f"An epoch needs {each} for each of {counted(images, 'image')}."
     if found.speed is not None:
         whole = duration(_rounded(passes * images * config.epochs / found.speed.value))
         said += f" All {config.epochs:,}: about {whole} ({found.how}). {found.busy}"

@@ -24,7 +24,7 @@ from ddrs_core.models import (
 from ddrs_core.parameters import Config, Parameter, parameters_of, values_of, with_values
 from ddrs_core.training import METHODS, SigmaTraining, TrainConfig, recipe
 
-_APART = {  # fields that have widgets of their own, or none
+_APART = {  # fields that have their own widgets, or none
     "dataset",
     "architecture",
     "sigma",
@@ -35,7 +35,7 @@ _APART = {  # fields that have widgets of their own, or none
     "name",
 }
 _SIGMA_NOTE = (
-    "Every training image keeps a sigma of its own. Before each step of the weights, K steps of "
+    "Every training image has its own sigma. Before each step of the weights, K steps of "
     "gradient ascent move the sigmas of its images."
 )
 _SETTINGS = {n: field for n, field in parameters_of(TrainConfig).items() if n not in _APART}
@@ -103,7 +103,7 @@ def _config() -> TrainConfig:
     state = st.session_state
     if not state[keys.TRAINING_ARCHITECTURE]:
         raise MismatchError(
-            "No architecture here takes images of this shape. Choose another data set."
+            "No architecture here accepts images of this shape. Choose another data set."
         )
     base = _recipe()
     settings = {

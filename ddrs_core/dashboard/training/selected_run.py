@@ -48,12 +48,12 @@ class Shown:
 
     @property
     def data_dependent(self) -> bool:
-        """Whether every image has a sigma of its own."""
+        """Whether every image has its own sigma."""
         return self.config.get("data_dependent") is not None
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The range that the images' sigmas are kept in, if they have sigmas of their own."""
+        """The limits of the images' sigmas, if images have their own."""
         low, high = self.config["data_dependent"]["bounds"]
         return float(low), float(high)
 

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 
 from ddrs_core.errors import DeviceError, InvalidParameterError
+from ddrs_core.quantities import counted
 
 Precision = Literal["fp32", "bf16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
@@ -79,7 +80,7 @@ def device_info(name: str) -> DeviceInfo:
     features = torch.cpu.get_capabilities()
     processor = str(features.get("cpu_name") or platform.processor() or platform.machine())
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    title = f"{processor} ({torch.get_num_threads()} threads)"
+    title = f"{processor} ({counted(torch.get_num_threads(), 'thread')})"
     return DeviceInfo(
         "cpu",
         title,
