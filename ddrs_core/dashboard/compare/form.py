@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
@@ -14,7 +15,7 @@ from ddrs_core.dashboard.common.model_choice import (
     fitting_models,
     start_sigma,
 )
-from ddrs_core.dashboard.common.parameter_input import show_parameter
+from ddrs_core.dashboard.common.parameter_input import show_number, show_parameter
 from ddrs_core.dashboard.common.source_form import (
     pick_dataset,
     pick_device,
@@ -22,7 +23,7 @@ from ddrs_core.dashboard.common.source_form import (
     pick_preset,
 )
 from ddrs_core.dashboard.compare.defaults import default_model, default_size
-from ddrs_core.dashboard.compare.fields import get, key, number, put
+from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.widget_state import fill_once, show_widget
 from ddrs_core.data import get_dataset_info
 from ddrs_core.errors import (
@@ -52,6 +53,21 @@ _BUDGET_NOTES = {
     "reaches: usually about an eighth of the votes. The average radius is then a floor.",
     False: "N votes for every image, as in the literature.",
 }
+
+
+def key(name: str) -> str:
+    """The name in the session of a field's value."""
+    return keys.CERTIFY_FORM + name
+
+
+def get(name: str) -> Any:
+    """The value of a field, also of one that is not drawn now."""
+    return st.session_state.get(key(name))
+
+
+def put(name: str, value: Any) -> None:
+    """Give a field a value."""
+    st.session_state[key(name)] = value
 
 
 def pick_source() -> None:
@@ -91,16 +107,16 @@ def pick_settings() -> None:
         pick_preset(key("preset"), _preset_changed)
         left, right = st.columns(2)
         with left:
-            number(
-                "sigma_0",
+            show_number(
+                key("sigma_0"),
                 float,
                 "Start sigma_0",
                 "Where each image's sigma begins.",
                 _start_changed,
             )
         with right:
-            number(
-                "sigma_max",
+            show_number(
+                key("sigma_max"),
                 float,
                 "Largest sigma",
                 "Under much stronger noise than in training some networks see one class "
@@ -108,9 +124,11 @@ def pick_settings() -> None:
             )
     left, right = st.columns(2)
     with left:
-        number("skip", int, "Every K-th", "Image of the data set; 1 means all of them, in order.")
+        show_number(
+            key("skip"), int, "Every K-th", "Image of the data set; 1 means all of them, in order."
+        )
     with right:
-        number("limit", int, "At most (0: all)", "So many images.")
+        show_number(key("limit"), int, "At most (0: all)", "So many images.")
     show_widget(
         st.radio,
         key("adaptive"),
@@ -118,7 +136,12 @@ def pick_settings() -> None:
         _BUDGETS,
         horizontal=True,
     )
-    number("n", int, "N, at most" if get("adaptive") else "N", _BUDGET_NOTES[bool(get("adaptive"))])
+    show_number(
+        key("n"),
+        int,
+        "N, at most" if get("adaptive") else "N",
+        _BUDGET_NOTES[bool(get("adaptive"))],
+    )
     with st.expander("More settings", icon=":material/tune:"):
         _pick_more()
 

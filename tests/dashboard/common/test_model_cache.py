@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ddrs_core.cache import LRU
-from ddrs_core.dashboard.common import model_cache as engines
+from ddrs_core.dashboard.common import model_cache
 from ddrs_core.errors import DDRSError
 from ddrs_core.models import load_model
 
@@ -25,15 +25,17 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(name)
         return load_model(name, device)
 
-    monkeypatch.setattr(engines, "load_model", load)
-    monkeypatch.setattr(engines, "_HELD", LRU(engines._MOST_BYTES, lambda held: held[1]))
+    monkeypatch.setattr(model_cache, "load_model", load)
+    monkeypatch.setattr(model_cache, "_HELD", LRU(model_cache._MOST_BYTES, lambda held: held[1]))
     return names
 
 
 def test_many_visitors_at_once_load_a_model_once(loads: list[str]) -> None:
     with ThreadPoolExecutor(12) as visitors:
         found = list(
-            visitors.map(lambda _: engines.get_forward("digits-gaussian-0.50", "cpu"), range(48))
+            visitors.map(
+                lambda _: model_cache.get_forward("digits-gaussian-0.50", "cpu"), range(48)
+            )
         )
     assert len({id(forward) for forward in found}) == 1
     assert loads == ["digits-gaussian-0.50"]
@@ -47,10 +49,10 @@ def test_nobody_waits_for_the_model_of_somebody_else(monkeypatch: pytest.MonkeyP
             assert slow.wait(60)
         return load_model(name, device)
 
-    monkeypatch.setattr(engines, "load_model", load)
+    monkeypatch.setattr(model_cache, "load_model", load)
     with ThreadPoolExecutor(1) as visitor:
-        waiting = visitor.submit(engines.get_forward, "digits-gaussian-0.25", "cpu")
-        assert engines.get_forward("digits-gaussian-0.50", "cpu").shape == (1, 8, 8)
+        waiting = visitor.submit(model_cache.get_forward, "digits-gaussian-0.25", "cpu")
+        assert model_cache.get_forward("digits-gaussian-0.50", "cpu").shape == (1, 8, 8)
         assert not waiting.done()
         slow.set()
         assert waiting.result(60).shape == (1, 8, 8)
@@ -60,11 +62,11 @@ def test_the_one_that_waited_longest_is_let_go(
     loads: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"digits-gaussian-{sigma}" for sigma in ("0.25", "0.50")] + ["digits-macer-0.25"]
-    size = engines.get_forward(names[0], "cpu").weight_bytes
+    size = model_cache.get_forward(names[0], "cpu").weight_bytes
     loads.clear()
-    monkeypatch.setattr(engines, "_HELD", LRU(2 * size, lambda held: held[1]))
+    monkeypatch.setattr(model_cache, "_HELD", LRU(2 * size, lambda held: held[1]))
     for name in (names[0], names[1], names[0], names[2], names[0], names[1]):
-        engines.get_forward(name, "cpu")
+        model_cache.get_forward(name, "cpu")
     assert loads == [names[0], names[1], names[2], names[1]]
 
 
@@ -76,19 +78,19 @@ def test_a_model_is_held_once_and_all_of_it_counts(monkeypatch: pytest.MonkeyPat
         loaded.append(weakref.ref(model))
         return model
 
-    monkeypatch.setattr(engines, "load_model", load)
-    forward = engines.get_forward("cifar10-resnet20-gaussian-0.25", "cpu")
+    monkeypatch.setattr(model_cache, "load_model", load)
+    forward = model_cache.get_forward("cifar10-resnet20-gaussian-0.25", "cpu")
     gc.collect()
     assert [reference() for reference in loaded] == [None]
     # Of every batch-norm only the shift is left, as the bias of a convolution.
     weights = load_model("cifar10-resnet20-gaussian-0.25", "cpu").network.state_dict()
     kept = sum(t.nbytes for name, t in weights.items() if t.ndim > 1 or name.endswith("bias"))
     assert forward.weight_bytes == pytest.approx(kept, rel=0.01)
-    assert engines._HELD._total == forward.weight_bytes
+    assert model_cache._HELD._values.currsize == forward.weight_bytes
 
 
 def test_a_failure_is_tried_again(loads: list[str]) -> None:
     for _ in range(2):
         with pytest.raises(DDRSError):
-            engines.get_forward("no such model", "cpu")
+            model_cache.get_forward("no such model", "cpu")
     assert loads == ["no such model"] * 2

@@ -120,7 +120,7 @@ def test_the_cost_of_a_training_rests_on_the_same_measurement(
     machine.rate = 1_297.0  # passes a second: an epoch of the digits takes one
     plan = TrainConfig("digits", "digits_cnn", Gaussian(), epochs=90, batch_size=50)
     said = _caption(monkeypatch, lambda: training_controls._show_cost(plan, machine.look()))
-    assert "takes 1 forward and backward pass for each of 1,297 images" in said
+    assert "needs 1 forward and backward pass for each of 1,297 images" in said
     assert "All 90: about 1 min 30 s (measured just now while other" in said
 
 
