@@ -1,10 +1,10 @@
-"""Confidence that holds at every look: when votes may be counted, and what each look may spend.
+"""Alpha spending: the schedule of interim looks at the votes, and the alpha of each look.
 
-Whoever looks at votes several times and stops when the answer pleases must not use a bound that
-holds at one look. Here the places of all looks are fixed in advance and alpha is divided among
-them, so that the Clopper-Pearson bounds at all looks hold together with probability 1 - alpha
-(union bound), whatever the rule that stops. Since the largest number of samples is known, half of
-alpha is kept for the last look, whose bound is then nearly that of a fixed number of samples.
+A bound that holds at one look must not be used by a rule that looks several times and stops when it
+likes the answer. Here the interim looks are scheduled in advance and split alpha between them, so
+the Clopper-Pearson bounds at all looks hold together with probability 1 - alpha (union bound),
+whatever the stopping rule. The largest number of samples is known, so half of alpha is reserved for
+the last look, whose bound is then nearly that of a fixed number of samples.
 
 Compare Howard, Ramdas, McAuliffe and Sekhon, "Time-uniform, nonparametric, nonasymptotic
 confidence sequences" (2021); Voracek, "Treatment of Statistical Estimation Problems in Randomized

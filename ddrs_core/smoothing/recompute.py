@@ -1,7 +1,7 @@
-"""What certificates of unknown origin are worth: their radii, recomputed from their own votes.
+"""Certificates of unknown origin: their radii are recomputed from their own votes.
 
-A file may claim any radius. Its vote counts, alpha, bound and sigma say what is proved, and no
-claim beyond that is to be believed.
+A file may claim any radius. Its vote counts, alpha, bound and sigma determine what is proved; a
+larger claim is rejected.
 """
 
 from __future__ import annotations

@@ -34,8 +34,8 @@ class BatchProgress:
 
 @dataclass(frozen=True)
 class VoteProgress:
-    """Votes so far. The interval is pointwise, for watching: only the certificate, which looks
-    once, at the end, proves anything.
+    """Votes of one image so far. The interval is pointwise and for display only: nothing but the
+    certificate proves a radius.
     """
 
     stage: Stage

@@ -399,7 +399,7 @@ def test_a_run_does_not_go_on_with_another_bank_of_the_same_name(store: Store) -
     first = [(ball, bank.image(ball.serial)) for ball in bank.balls()]
     assert len(first) == 3
     bank.delete()
-    with pytest.raises(MismatchError, match="not there any more"):
+    with pytest.raises(MismatchError, match="no longer exists"):
         list(work_on(store, run_id))
     assert store.run(run_id).state is RunState.FAILED
     with pytest.raises(DDRSError):
@@ -407,7 +407,7 @@ def test_a_run_does_not_go_on_with_another_bank_of_the_same_name(store: Store) -
     other = MemoryBank.open(
         store.url, "gone", model=kind.model, num_classes=kind.num_classes, shape=kind.shape
     )
-    with pytest.raises(MismatchError, match="not there any more"):
+    with pytest.raises(MismatchError, match="no longer exists"):
         list(work_on(store, run_id))
     for ball, image in reversed(first):  # as many balls, in another order
         other.settle(image, ball.certificate)

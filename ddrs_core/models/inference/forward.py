@@ -6,6 +6,7 @@ is that of the model's card where the hardware has it.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
@@ -91,19 +92,19 @@ class NoisyForward:
             self._fold(self.shape)
 
     def batch_size(self, shape: Sequence[int]) -> int:
-        """Samples a batch for images of shape [C, H, W]: a power of two from 8 to 4096, or fewer
-        where memory is short.
-        """
+        """Samples a batch for images [C, H, W]: 8 to 4096, or fewer where memory is short."""
         if self._batch_size is not None:
             return self._limit.capped(self._batch_size)
-        wanted = _BATCH_VALUES.get(self.device.type, _BATCH_VALUES["cpu"]) // _numel(shape)
+        wanted = _BATCH_VALUES.get(self.device.type, _BATCH_VALUES["cpu"]) // max(
+            1, math.prod(shape)
+        )
         most = 4096 if self.device.type == "cuda" else 1024
         wanted = max(8, min(most, 1 << max(0, wanted.bit_length() - 1)))
         return self._limit.fitting(wanted, self._together(shape) * self._image_bytes(shape))
 
     def pin_batch_size(self, shape: Sequence[int]) -> None:
-        """Keep the batch size of now, which otherwise follows the free memory: networks round
-        differently in batches of other sizes. Where memory turns out to be short it shrinks."""
+        """Keep the present batch size, which otherwise follows the free memory: floating-point
+        results depend on it. It still shrinks where memory is short."""
         self._batch_size = self.batch_size(shape)
 
     def execution(self, shape: Sequence[int]) -> str:
@@ -112,14 +113,12 @@ class NoisyForward:
         return execution_text(self.batch_size(shape), self.device)
 
     def gradient_rows(self, shape: Sequence[int], wanted: int) -> int:
-        """How many images of shape [C, H, W], of ``wanted``, are differentiated at once: all,
-        unless memory is short.
-        """
+        """How many of ``wanted`` images [C, H, W] are differentiated at once: all, unless memory
+        is short."""
         return self._gradient_limit.fitting(wanted, self.cost(shape).saved_bytes)
 
     def with_gradient_memory(self, rows: int, work: Callable[[], T]) -> T:
-        """``work()``, which differentiates ``rows`` images; repeated with smaller parts if memory
-        runs out.
+        """``work()``, which differentiates ``rows`` images; again in smaller parts without memory.
 
         Raises:
             DeviceError: if memory does not suffice for the gradient of one image.
@@ -267,8 +266,7 @@ class NoisyForward:
         return [step.counts for step in steps][-1]
 
     def remembered(self, sigmas: Tensor, ask: Callable[[], list[Tensor]]) -> list[Tensor]:
-        """``ask()``, a question to the network that is new every time; see
-        :class:`~ddrs_core.models.inference.journal.JournaledForward`."""
+        """``ask()``; a :class:`~ddrs_core.models.JournaledForward` may know the answer."""
         return ask()
 
     def check_images(self, images: Tensor) -> None:
@@ -298,8 +296,4 @@ class NoisyForward:
 
     def _image_bytes(self, shape: Sequence[int]) -> int:
         """Memory for one image of a batch: its noise, its noisy copy, and the activations."""
-        return 2 * 4 * _numel(shape) + self.cost(shape).live_bytes
-
-
-def _numel(shape: Sequence[int]) -> int:
-    return max(1, int(torch.Size(shape).numel()))
+        return 2 * 4 * math.prod(shape) + self.cost(shape).live_bytes

@@ -1,8 +1,6 @@
-"""The search for an image inside a data-dependent radius that chooses another noise level, and with
-it another class.
+"""Search inside a data-dependent radius for an image that chooses another sigma and another class.
 
-The attack follows the gradient of the smoothed classifier's mean softmax, not of the network (as in
-SmoothAdv, Salman et al. 2019).
+The attack follows the gradient of the mean softmax (as in SmoothAdv, Salman et al. 2019).
 """
 
 from __future__ import annotations
@@ -110,14 +108,13 @@ class _Search:
     fresh_seed: int
 
     def run(self, targets: Tensor | None) -> Iterator[CounterexampleProgress]:
-        steps, tries = self.config.steps, self.config.tries
+        steps = self.config.steps
         yield CounterexampleProgress("own certificate", 0, steps, 0.0)
         confirmation = Confirmation(
             self.smoothed, self.x, self.certificate, self.budget, self.fresh_seed
         )
         if confirmation.radius == 0:
-            nothing = NotFound.unconfirmed()
-            yield CounterexampleProgress("own certificate", 0, steps, 0.0, nothing)
+            yield CounterexampleProgress("own certificate", 0, steps, 0.0, NotFound.unconfirmed())
             return
         radius = self.config.within * confirmation.radius
         levels = self._levels()
@@ -136,7 +133,7 @@ class _Search:
             yield CounterexampleProgress("sigma", done, total, best)
             own = chosen
         shares, differing = self._votes(points[rows], own, "own")
-        tried = differing[:tries]
+        tried = differing[: self.config.tries]
         unproved = refuted = 0
         for number, i in enumerate(tried, start=1):
             other, share = points[rows[i]], float(shares[i])
@@ -167,16 +164,13 @@ class _Search:
         )
         yield CounterexampleProgress("certify", len(tried), len(tried), best, nothing)
 
-    @property
-    def start(self) -> float:
-        """Where the strategy starts; a guarded one keeps the class that it finds there."""
+    def _clipped(self, sigma: float) -> float:
         low, high = self.strategy.bounds
-        return min(max(self.sigma_0, low), high)
+        return min(max(sigma, low), high)
 
     def _levels(self) -> np.ndarray:
         """Noise levels to attack; close to x's own, the certificate leaves nothing to find."""
-        low, high = self.strategy.bounds
-        tried = sorted({min(max(r * self.sigma_0, low), high) for r in self.config.levels})
+        tried = sorted({self._clipped(r * self.sigma_0) for r in self.config.levels})
         own = self.certificate.sigma
         return np.array([s for s in tried if abs(math.log(s / own)) > _SAME_LEVEL])
 
@@ -201,7 +195,8 @@ class _Search:
         forward, config = self.smoothed.forward, self.config
         generator = noise_generator(self.budget.seed, self.certificate.index or 0, f"attack {step}")
         noise = torch.empty((2, config.samples, *self.x.shape)).normal_(generator=generator)
-        levels = torch.from_numpy(np.stack([sigmas, np.full_like(sigmas, self.start)], axis=1))
+        start = self._clipped(self.sigma_0)  # a guarded strategy keeps the class that it finds here
+        levels = torch.from_numpy(np.stack([sigmas, np.full_like(sigmas, start)], axis=1))
         held = self.certificate.prediction
         gradient, other = margin_gradient(forward, points, levels, noise, held)
         share = 1 - 0.9 * step / max(1, config.steps - 1)
