@@ -23,7 +23,6 @@ from ddrs_core.models.importing.build import (
     RawCheckpoint,
     Recognition,
     describe,
-    read_isolated,
     read_state,
     recognise,
 )
@@ -117,7 +116,6 @@ __all__ = [
     "open_for_model",
     "propose",
     "read_card",
-    "read_isolated",
     "read_state",
     "recognise",
     "remove_model",

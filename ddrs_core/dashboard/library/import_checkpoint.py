@@ -31,7 +31,7 @@ from ddrs_core.models import (
     list_architectures,
     list_torchvision_architectures,
     propose,
-    read_isolated,
+    read_state,
 )
 from ddrs_core.paths import ALLOWED_VARIABLE, allowed_dirs, check_allowed
 
@@ -196,9 +196,8 @@ def _show_proposal(proposal: Proposal) -> None:
 
 def _propose(file: Path, choice: _Choice) -> Proposal:
     architecture, dataset = choice
-    with _READING, tempfile.TemporaryDirectory(prefix="ddrs-") as folder:
-        raw = read_isolated(file, Path(folder))
-        return propose(raw, architecture=architecture, dataset=dataset)
+    with _READING:
+        return propose(read_state(file), architecture=architecture, dataset=dataset)
 
 
 @contextmanager

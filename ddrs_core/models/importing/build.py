@@ -23,7 +23,7 @@ from ddrs_core.models.classifier import (
 )
 from ddrs_core.models.importing.normalizations import usual_normalization
 from ddrs_core.models.importing.recognise import Recognition, fit, recognise
-from ddrs_core.models.importing.sandbox import Limits, read_isolated, read_state
+from ddrs_core.models.importing.sandbox import Limits, read_state
 from ddrs_core.models.importing.sniff import Layout, RawCheckpoint
 from ddrs_core.quantities import counted
 
@@ -204,7 +204,6 @@ __all__ = [
     "Recognition",
     "build_foreign",
     "describe",
-    "read_isolated",
     "read_state",
     "recognise",
 ]

@@ -101,7 +101,7 @@ class Proposal:
         if self.fit is not None and self.fit.mismatch < _GOOD_FIT:
             noise = f"with noise of about sigma {self.fit.sigma:.2f}"
             noise = "without noise" if self.fit.sigma < _NO_NOISE else noise
-            yield f"Its first batch-norm remembers such images {noise}."
+            yield f"The statistics of its first batch-norm layer fit such images {noise}."
         if self.near_chance:
             yield (
                 "That is no better than guessing: the classes may be in another order, the "

@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -52,40 +52,22 @@ def read_state(path: str | Path, limits: Limits | None = None) -> RawCheckpoint:
         CheckpointError: if it is missing, damaged, hostile, something else than weights, or has
             weights that are not finite; and if the child exceeded its limits or crashed.
     """
-    with TemporaryDirectory(prefix="ddrs-", ignore_cleanup_errors=True) as folder:
-        raw = read_isolated(path, folder, limits)
-        return replace(raw, state={key: tensor.clone() for key, tensor in raw.state.items()})
-
-
-def read_isolated(path: str | Path, out: str | Path, limits: Limits | None = None) -> RawCheckpoint:
-    """Like :func:`read_state`; the clean copy of the weights stays in a file.
-
-    Args:
-        path: the stranger's file.
-        out: an empty folder of our own; the clean copy of the weights, ``weights.safetensors``,
-            stays there.
-        limits: for the child.
-
-    Raises:
-        CheckpointError: as :func:`read_state`, and if the child exceeded its limits or crashed.
-    """
-    limits = limits or Limits()
-    path, out = Path(path).absolute(), Path(out).absolute()
-    out.mkdir(parents=True, exist_ok=True)
+    path, limits = Path(path).absolute(), limits or Limits()
     name = plain(path.name, 80)
-    code = _run_child(path, out, limits, name)
-    report = _read_report(out / REPORT)
-    if report is None:
-        raise CheckpointError(_death(code, name, limits))
-    if "error" in report:
-        raise CheckpointError(plain(str(report["error"]), 2000))
-    state, _ = read_safetensors(out / WEIGHTS, name)
+    with TemporaryDirectory(prefix="ddrs-", ignore_cleanup_errors=True) as folder:
+        out = Path(folder)
+        code = _run_child(path, out, limits, name)
+        report = _read_report(out / REPORT)
+        if report is None:
+            raise CheckpointError(_death(code, name, limits))
+        if "error" in report:
+            raise CheckpointError(plain(str(report["error"]), 2000))
+        state, _ = read_safetensors(out / WEIGHTS, name)
+        state = {key: tensor.clone() for key, tensor in state.items()}  # the file goes
     return _raw_checkpoint(report, state, name)
 
 
 def _run_child(path: Path, out: Path, limits: Limits, name: str) -> int:
-    for left in (out / REPORT, out / WEIGHTS):
-        left.unlink(missing_ok=True)
     root = str(Path(__file__).resolve().parents[3])
     environment = {
         **os.environ,

@@ -14,8 +14,8 @@ from torch import nn
 
 from ddrs_core.errors import CheckpointError
 from ddrs_core.models.architectures import get_architecture
-from ddrs_core.models.importing import sandbox as foreign_isolated
-from ddrs_core.models.importing.build import Limits, read_isolated, read_state, recognise
+from ddrs_core.models.importing import sandbox
+from ddrs_core.models.importing.build import Limits, read_state, recognise
 from ddrs_core.models.importing.read import read_here
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits are Linux's")
@@ -40,8 +40,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_the_answer_is_that_of_reading_here(path: Path, tmp_path: Path) -> None:
-    here, there = read_here(path), read_isolated(path, tmp_path / "out")
+def test_the_answer_is_that_of_reading_here(path: Path) -> None:
+    here, there = read_here(path), read_state(path)
     assert here.normalization is not None
     for name in (
         "name",
@@ -58,7 +58,6 @@ def test_the_answer_is_that_of_reading_here(path: Path, tmp_path: Path) -> None:
     assert here.state.keys() == there.state.keys()
     assert all(torch.equal(here.state[key], there.state[key]) for key in here.state)
     assert recognise(here) == recognise(there)
-    assert (tmp_path / "out" / foreign_isolated.WEIGHTS).is_file()
 
 
 @pytest.mark.slow
@@ -85,28 +84,28 @@ def test_refusals_are_in_the_same_words(tmp_path: Path) -> None:
     ],
     ids=["memory", "computing", "clock"],
 )
-def test_limits_are_kept_and_said(path: Path, tmp_path: Path, limits: Limits, words: str) -> None:
+def test_limits_are_kept_and_said(path: Path, limits: Limits, words: str) -> None:
     with pytest.raises(CheckpointError, match=words):
-        read_isolated(path, tmp_path / "out", limits)
+        read_state(path, limits)
 
 
 @pytest.mark.parametrize("report", ["", "nonsense", "[]", '{"layout": 3}', '{"layout": "MACER"}'])
 def test_a_child_that_was_taken_over_is_not_believed(
-    path: Path, tmp_path: Path, report: str, monkeypatch: pytest.MonkeyPatch
+    path: Path, report: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def pretend(*_: Any) -> int:
-        (tmp_path / "out" / foreign_isolated.REPORT).write_text(report)
-        save_file({"w": torch.rand(3)}, tmp_path / "out" / foreign_isolated.WEIGHTS)
+    def pretend(path: Path, out: Path, *_: Any) -> int:
+        (out / sandbox.REPORT).write_text(report)
+        save_file({"w": torch.rand(3)}, out / sandbox.WEIGHTS)
         return 0
 
-    monkeypatch.setattr(foreign_isolated, "_run_child", pretend)
+    monkeypatch.setattr(sandbox, "_run_child", pretend)
     with pytest.raises(CheckpointError, match="refused"):
-        read_isolated(path, tmp_path / "out")
+        read_state(path)
 
 
 @linux
-def test_a_crash_is_said(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for code, words in ((-11, "stop"), (-9, "memory"), (1, "stop")):
-        monkeypatch.setattr(foreign_isolated, "_run_child", lambda *_, code=code: code)
+        monkeypatch.setattr(sandbox, "_run_child", lambda *_, code=code: code)
         with pytest.raises(CheckpointError, match=words):
-            read_isolated(path, tmp_path / "empty")
+            read_state(path)
