@@ -125,7 +125,7 @@ def test_workers_make_what_one_process_makes(cluster: str, alone: Found) -> None
     assert collect(iter(steps)) == alone
     votes = [sum(step.votes for number, step in steps if number == s) for s in range(3)]
     assert votes[0] == 96 * (FIXED.budget.n0 + FIXED.budget.n)
-    assert votes[2] == 96 * (ASCENT.n0 + ASCENT.n)
+    assert votes[2] == 96 * (ASCENT.budget.n0 + ASCENT.budget.n)
 
 
 def test_an_image_that_cannot_be_read_is_a_result_there_too(cluster: str, tmp_path: Path) -> None:
