@@ -178,6 +178,7 @@ def lock_of(path: Path) -> FileLock:
 def _open_locked(path: Path) -> tuple[IO[str], FileLock]:
     lock = lock_of(path)
     with writing(path, LogError):
+        os.stat(path.parent)  # a lock would make the folder
         if path.exists():
             check_regular(path, LogError)
         try:
