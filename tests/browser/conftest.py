@@ -206,6 +206,13 @@ def progress(page: Page) -> Locator:
     return page.locator(".ddrs-progress").first
 
 
+def expand(page: Page, title: str) -> Locator:
+    """Open the expander of this title."""
+    part = page.get_by_test_id("stExpander").filter(has=page.get_by_text(title, exact=True)).first
+    part.locator("summary").click()
+    return part
+
+
 def query_of(page: Page) -> dict[str, str]:
     """What the page's address says after the question mark."""
     return dict(parse_qsl(urlparse(page.url).query))

@@ -15,7 +15,7 @@ from ddrs_core.data import load_dataset
 from ddrs_core.models import NoisyForward, load_model
 from ddrs_core.runs.cost import vote_rate
 from ddrs_core.store import open_store
-from tests.browser.conftest import Server, at_rest, button, own_server, progress, wait_until
+from tests.browser.conftest import Server, at_rest, button, expand, own_server, progress, wait_until
 
 MODEL = "digits-gaussian-0.50"
 IMAGES, SECONDS = 16, 6.0  # of the run, about
@@ -152,7 +152,7 @@ def test_a_run_from_its_start_to_one_image_in_the_explorer(
     (run,) = (run for run in open_store(server.database).runs() if run.id not in earlier)
     assert run.stored == 2 * IMAGES
 
-    page.get_by_text("Import logs").first.click()
+    expand(page, "Import logs")
     page.locator("input[type=file]").set_input_files(
         [
             {"name": "nonsense.tsv", "mimeType": "text/plain", "buffer": b"\x00\xff not a log"},

@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 from ddrs_core.dashboard.explorer.query import parse_query
 from ddrs_core.dashboard.memory.view import MemoryView
 from ddrs_core.training import recipe
-from tests.browser.conftest import at_rest, query_of, wait_until
+from tests.browser.conftest import at_rest, expand, query_of, wait_until
 
 _LONG = 8_000  # ms: longer than anything is repeated after a page was drawn
 _TEXTS = """([dark, least]) => {
@@ -43,12 +43,6 @@ def shows(scope: Page | Locator, label: str, value: float | str) -> None:
     else:
         expect(shown).not_to_have_value("")
         assert float(shown.input_value()) == pytest.approx(value, rel=1e-3)
-
-
-def expand(page: Page, title: str) -> Locator:
-    part = page.get_by_test_id("stExpander").filter(has=page.get_by_text(title, exact=True)).first
-    part.locator("summary").click()
-    return part
 
 
 def follows_theme(page: Page, texts: int) -> None:
