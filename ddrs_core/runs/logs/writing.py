@@ -181,14 +181,14 @@ def _open_locked(path: Path) -> tuple[IO[str], FileLock]:
         os.stat(path.parent)  # a lock would make the folder
         if path.exists():
             check_regular(path, LogError)
+        # The log first: a lock would create a folder that is missing.
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             lock.acquire()
-        except Timeout:
-            raise LogError(f"{path} is being written by another run.") from None
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError:
-            _release(lock)
+        except BaseException as error:
+            os.close(handle)
+            if isinstance(error, Timeout):
+                raise LogError(f"{path} is being written by another run.") from None
             raise
     return os.fdopen(handle, "r+", encoding="utf-8", newline=""), lock
 
