@@ -42,7 +42,7 @@ def save_checkpoint(classifier: Classifier, folder: Path) -> Path:
     with replacing(path.with_suffix(".json"), CheckpointError, partial=partial):
         partial.write_text(card_text, encoding="utf-8")
     with replacing(path, CheckpointError, partial=partial):
-        partial.write_bytes(save(state))  # save_file would let nobody else read it
+        partial.write_bytes(save(state))  # save_file makes it unreadable for other users
     return path
 
 

@@ -49,7 +49,7 @@ class ModelCard:
 
     @property
     def trained_with_noise(self) -> bool | None:
-        """Whether noise was added in training; None where nobody said."""
+        """Whether noise was added in training; None where it is unknown."""
         return None if self.sigma is None else self.sigma > 0
 
     @property

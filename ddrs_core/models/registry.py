@@ -34,7 +34,7 @@ PUBLISHED_PREFIX = "torchvision-"
 MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _UPLOAD_NAME = re.compile(UPLOAD_PREFIX + r"[0-9a-f]{12,16}")
 _ATTACHED: dict[str, Classifier] = {}
-# By name, digest and device. Who evaluates a model holds a copy of its own (NoisyForward), so that
+# By name, digest and device. Each NoisyForward evaluates its own copy of a model, so that
 # a strong reference here would keep a second one, whatever its size.
 _LOADED: WeakValueDictionary[tuple[str, str, str], Classifier] = WeakValueDictionary()
 
@@ -65,7 +65,7 @@ def list_models() -> list[ModelCard]:
 
 
 def _downloaded() -> list[PublishedWeights]:
-    """torchvision's weights that lie here; torchvision is imported only if some file does."""
+    """torchvision's weights that are downloaded; torchvision is imported only if there is a file."""
     if not any(weights_folder().glob("*.pth")):
         return []
     return [weights for weights in list_published() if is_downloaded(weights)]
@@ -163,7 +163,7 @@ def get_card(name: str) -> ModelCard:
 def load_model(name: str, device: str = "auto") -> Classifier:
     """Load a model by name, frozen and in eval mode; the result is shared, so do not change it.
 
-    It is loaded again when nobody holds it any longer.
+    It is loaded again once no caller refers to it.
 
     Args:
         name: as listed by :func:`list_models`.

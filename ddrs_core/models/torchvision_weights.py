@@ -1,4 +1,4 @@
-"""torchvision's published ImageNet weights: which there are, which lie here, and fetching them.
+"""torchvision's published ImageNet weights: which exist, which are downloaded, and downloading them.
 
 The name of a file ends in the first digits of its SHA-256, by which it is checked.
 """
@@ -111,7 +111,7 @@ def _entry(base: str, weights: Any) -> PublishedWeights:
 
 
 def is_downloaded(published: PublishedWeights) -> bool:
-    """Whether the whole file lies here, with the right digest; looked at once per version."""
+    """Whether the whole file is here, with the right digest; checked once per version."""
     try:
         status = published.file.stat()
     except OSError:

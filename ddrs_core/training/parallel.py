@@ -87,7 +87,7 @@ ALONE = Group()
 
 
 def join_group(device: torch.device) -> tuple[Group, torch.device]:
-    """Join the other processes if ``torchrun`` started this one, each with a GPU of its own.
+    """Join the other processes if ``torchrun`` started this one, each with its own GPU.
 
     Returns:
         The group, and the device of this process.

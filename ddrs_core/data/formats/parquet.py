@@ -178,7 +178,7 @@ class _Rows:
                 f"A row group of {group.file} has {size:,} bytes; at most {MAX_GROUP_BYTES:,} are "
                 "read. Write the file with smaller row groups."
             )
-        try:  # a file of its own for every read: one handle is not safe between threads
+        try:  # opened for every read: one handle is not safe between threads
             with pq.ParquetFile(group.file, metadata=group.metadata) as parquet:
                 table = parquet.read_row_group(group.index, columns=[f"{self._column}.bytes"])
             return pc.struct_field(table.column(0).combine_chunks(), "bytes")

@@ -1,1 +1,1 @@
-"""Data sets and images that people bring."""
+"""Data sets and images that people add."""

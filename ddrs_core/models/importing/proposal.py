@@ -1,4 +1,4 @@
-"""From somebody's file to a classifier: what the file does not tell is tried out and proposed.
+"""From another person's file to a classifier: what the file does not tell is tried and proposed.
 
 Files of others hold no class names, no training noise and, above all, no normalisation layer. The
 field's usual normalisations are tried on a few dozen labelled images, and compared with what the

@@ -273,7 +273,7 @@ def _shapes(name: str, classes: int, channels: int) -> dict[str, tuple[int, ...]
 
 
 def fit(raw: RawCheckpoint, name: str) -> tuple[Recognition, Comparison]:
-    """Fit the weights to the architecture that somebody asked for.
+    """Fit the weights to the architecture that was asked for.
 
     ``cifar_resnet110`` for a file with projection shortcuts selects ``cifar_resnet110_projection``,
     since published files call both by the same name.
