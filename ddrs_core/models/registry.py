@@ -65,7 +65,7 @@ def list_models() -> list[ModelCard]:
 
 
 def _downloaded() -> list[PublishedWeights]:
-    """torchvision's weights that are downloaded; torchvision is imported only if there is a file."""
+    """The downloaded weights of torchvision; torchvision is imported only if there are files."""
     if not any(weights_folder().glob("*.pth")):
         return []
     return [weights for weights in list_published() if is_downloaded(weights)]

@@ -1,4 +1,4 @@
-"""torchvision's published ImageNet weights: which exist, which are downloaded, and downloading them.
+"""torchvision's published ImageNet weights: which exist, which are here, and downloading them.
 
 The name of a file ends in the first digits of its SHA-256, by which it is checked.
 """
