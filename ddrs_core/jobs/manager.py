@@ -106,7 +106,7 @@ class JobManager:
         return job
 
     def get(self, job_id: str) -> Job | None:
-        """The job of that id, whoever owns it; None if there is none (any more)."""
+        """The job of that id, whoever owns it; None if there is none."""
         with self._changed:
             return self._jobs.get(job_id)
 

@@ -18,12 +18,12 @@ from ddrs_core.paths import HOME_VARIABLE, home
 _NICENESS = 5  # pages go first
 
 
-def launch_command(words: Sequence[str], output: Path) -> int:
-    """Start ``python`` with these words in a session of its own; returns the process's number.
+def launch_command(argv: Sequence[str], output: Path) -> int:
+    """Start ``python`` with these arguments in a session of its own; returns the process id.
 
     Args:
-        words: what follows ``python``.
-        output: file that its words go to; what was there is lost.
+        argv: what follows ``python``.
+        output: file that its output replaces.
 
     Raises:
         OSError: if the file cannot be written or the process cannot be started.
@@ -31,7 +31,7 @@ def launch_command(words: Sequence[str], output: Path) -> int:
     root = Path(ddrs_core.__file__).parents[1]
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, *words],
+            [sys.executable, *argv],
             cwd=root,
             stdin=subprocess.DEVNULL,
             stdout=file,

@@ -33,7 +33,7 @@ class CertificateStore(Database):
         Raises:
             AlreadyStoredError: if one of the places has a certificate already.
             InvalidParameterError: if a certificate holds numbers that are none.
-            UnknownEntryError: if there is no such run (any more).
+            UnknownEntryError: if there is no such run.
         """
         rows = _rows(run_id, batch)
         if not rows:
@@ -52,7 +52,7 @@ class CertificateStore(Database):
 
         Raises:
             AlreadyStoredError: if the place has a certificate; the transaction is lost then.
-            UnknownEntryError: if there is no such run (any more).
+            UnknownEntryError: if there is no such run.
         """
         try:
             self._insert(connection, run_id, _rows(run_id, [(*place, certificate)]))
@@ -70,7 +70,7 @@ class CertificateStore(Database):
         stored since then comes, each exactly once, however many processes write.
 
         Raises:
-            UnknownEntryError: if there is no such run (any more).
+            UnknownEntryError: if there is no such run.
         """
         chosen = (
             select(certificates)
@@ -97,7 +97,7 @@ class CertificateStore(Database):
         """Setting and position of every certificate of a run: what a resumed run need not do.
 
         Raises:
-            UnknownEntryError: if there is no such run (any more).
+            UnknownEntryError: if there is no such run.
         """
         chosen = select(certificates.c.setting, certificates.c.position)
         with self._reading() as connection:
@@ -110,7 +110,7 @@ class CertificateStore(Database):
         """Number of a run's certificates, which is also the largest ``serial``.
 
         Raises:
-            UnknownEntryError: if there is no such run (any more).
+            UnknownEntryError: if there is no such run.
         """
         with self._reading() as connection:
             return _check_run(connection, run_id)

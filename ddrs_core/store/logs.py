@@ -15,7 +15,7 @@ from ddrs_core.store.records import LogRecord
 from ddrs_core.store.schema import logs
 
 MAX_LOG_BYTES = 50_000_000
-_LONGEST_TITLE = 300  # letters
+_LONGEST_TITLE = 300  # characters
 _RECORD = (logs.c.id, logs.c.owner, logs.c.title, logs.c.created, logs.c.size)
 
 
@@ -61,7 +61,7 @@ class LogStore(Database):
         """A log, without its content; of several owners' the first one's.
 
         Raises:
-            UnknownEntryError: if there is none (any more).
+            UnknownEntryError: if there is none.
         """
         return LogRecord(**self._first(log_id, select(*_RECORD)))
 
@@ -69,7 +69,7 @@ class LogStore(Database):
         """The bytes that were imported.
 
         Raises:
-            UnknownEntryError: if there is none (any more).
+            UnknownEntryError: if there is none.
         """
         return zlib.decompress(self._first(log_id, select(logs.c.content))["content"])
 
@@ -77,7 +77,7 @@ class LogStore(Database):
         """Remove a log, for everybody or for one owner.
 
         Raises:
-            UnknownEntryError: if there is none (any more).
+            UnknownEntryError: if there is none.
         """
         chosen = delete(logs).where(logs.c.id == log_id)
         if owner is not None:
@@ -96,4 +96,4 @@ class LogStore(Database):
 
 
 def _unknown_log(log_id: str) -> UnknownEntryError:
-    return UnknownEntryError(f"There is no log {str(log_id)[:16]!r} here (any more).")
+    return UnknownEntryError(f"There is no log {str(log_id)[:16]!r} here.")

@@ -32,7 +32,7 @@ _PLAIN = (  # columns that a record has as they are
 
 def unknown_run(run_id: str) -> UnknownEntryError:
     """The error for a run that is not there."""
-    return UnknownEntryError(f"There is no run {str(run_id)[:60]!r} here (any more).")
+    return UnknownEntryError(f"There is no run {str(run_id)[:60]!r} here.")
 
 
 def find_row(connection: Connection, run_id: str, query: Select[Any]) -> RowMapping:

@@ -19,7 +19,7 @@ from ddrs_core.store.run_rows import find_row, to_record
 from ddrs_core.store.schema import runs
 from ddrs_core.store.worker_process import SAME_START, WorkerProcess
 
-_LONGEST_TITLE, _LONGEST_ERROR = 300, 4000  # letters
+_LONGEST_TITLE, _LONGEST_ERROR = 300, 4000  # characters
 _NOBODY = {"pid": None, "host": None, "process_started": None}
 
 
@@ -82,7 +82,7 @@ class RunStore(Database):
         """The run of that id, whoever made it.
 
         Raises:
-            UnknownEntryError: if there is none (any more).
+            UnknownEntryError: if there is none.
         """
         with self._reading() as connection:
             return to_record(find_row(connection, run_id, self._select()))
@@ -114,7 +114,7 @@ class RunStore(Database):
         """Remove a run and its certificates.
 
         Raises:
-            UnknownEntryError: if there is none (any more).
+            UnknownEntryError: if there is none.
             StoreError: if it is under way.
         """
         with self._writing() as connection:
@@ -135,7 +135,7 @@ class RunStore(Database):
         Raises:
             RunClaimedError: if another living process works on it.
             StoreError: if it has finished.
-            UnknownEntryError: if there is none (any more).
+            UnknownEntryError: if there is none.
             UnavailableError: if the database is damaged.
         """
         process = process or WorkerProcess.current()
@@ -185,8 +185,8 @@ class RunStore(Database):
             process: who works on it; default: this process.
 
         Raises:
-            RunClaimedError: if the run is not this process's (any more); then stop working on it.
-            UnknownEntryError: if there is none (any more).
+            RunClaimedError: if the run is not this process's; then stop working on it.
+            UnknownEntryError: if there is none.
         """
         values: dict[str, Any] = {
             "state": _one_of(state, RunState.RUNNING, RunState.WAITING),
@@ -213,12 +213,12 @@ class RunStore(Database):
         Args:
             run_id: which run.
             state: ``PAUSED``, ``CANCELLED``, ``FAILED`` or ``FINISHED``.
-            error: why it failed, in the user's words.
+            error: why it failed, as a sentence for the user.
             process: who worked on it; default: this process.
 
         Raises:
-            RunClaimedError: if the run is not this process's (any more).
-            UnknownEntryError: if there is none (any more).
+            RunClaimedError: if the run is not this process's.
+            UnknownEntryError: if there is none.
         """
         allowed = (RunState.PAUSED, RunState.CANCELLED, RunState.FAILED, RunState.FINISHED)
         values = {
@@ -236,7 +236,7 @@ class RunStore(Database):
         A run that nobody works on is cancelled at once; one that has finished stays as it is.
 
         Raises:
-            UnknownEntryError: if there is none (any more).
+            UnknownEntryError: if there is none.
         """
         with self._writing() as connection:
             run = self._locked(connection, run_id)
