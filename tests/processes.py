@@ -15,7 +15,7 @@ from unittest.mock import patch
 from ddrs_core.cli import main
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["ddrs_core.runs.worker", "ddrs_core.runs.logs.file"])
+SERVER.set_forkserver_preload(["ddrs_core.runs.worker", "ddrs_core.runs.logs.columns"])
 
 
 def start_command(argv: Sequence[str], **environment: str) -> BaseProcess:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ddrs_core.errors import require_count
 from ddrs_core.smoothing import Bound, Certificate, Grade
-from ddrs_core.smoothing.memory.directed_rounding import distances
+from ddrs_core.smoothing.memory.distance import distances
 from ddrs_core.smoothing.memory.rules import Ball, Settlement, settle
 from ddrs_core.store import MemoryBank
 from ddrs_core.store.bank.images import LEVELS

@@ -18,7 +18,7 @@ from ddrs_core.quantities import counted
 if TYPE_CHECKING:
     from ddrs_core.runs.certify.config import CertifyConfig
     from ddrs_core.runs.certify.run import CertifyRun
-    from ddrs_core.runs.logs.file import LogRow
+    from ddrs_core.runs.logs.columns import LogRow
     from ddrs_core.runs.logs.writing import LogFile
     from ddrs_core.store import RunRecord, Store
 
@@ -49,7 +49,7 @@ def _run_to_files(options: argparse.Namespace, configs: list[CertifyConfig]) -> 
     """Certify, writing each row to a file, or to the standard output, as soon as it is there."""
     from ddrs_core.models import Journal
     from ddrs_core.runs.certify.run import interleave, open_runs
-    from ddrs_core.runs.logs.file import HEADER, LogRow, run_settings
+    from ddrs_core.runs.logs.columns import HEADER, LogRow, run_settings
 
     if any(config.bank for config in configs):
         raise InvalidParameterError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ddrs_core.runs.logs.file import HEADER, LogRow, settings_text
+from ddrs_core.runs.logs.columns import HEADER, LogRow, settings_text
 from ddrs_core.runs.results.results import ResultSet, Source, from_certificates
 from ddrs_core.runs.worker import recorded_configs, setting_title
 from ddrs_core.smoothing import Certificate

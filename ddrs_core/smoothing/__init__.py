@@ -2,8 +2,9 @@
 
 from ddrs_core.smoothing.alpha_spending import LookSchedule
 from ddrs_core.smoothing.budget import CertificationBudget
-from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, Grade, round_down
+from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, round_down
 from ddrs_core.smoothing.classifier import SmoothedClassifier
+from ddrs_core.smoothing.grade import Grade
 from ddrs_core.smoothing.sigma.ascent import AscentConfig, ascend_sigma
 from ddrs_core.smoothing.sigma.base import StrategyConfig, choose_sigmas
 from ddrs_core.smoothing.sigma.preview import Probe, probe, shown_noise

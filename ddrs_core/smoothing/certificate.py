@@ -15,6 +15,7 @@ from ddrs_core.errors import unknown_name
 from ddrs_core.smoothing import confidence
 from ddrs_core.smoothing.alpha_spending import LookSchedule
 from ddrs_core.smoothing.confidence import Floats
+from ddrs_core.smoothing.grade import Grade
 
 ABSTAIN = -1
 
@@ -33,34 +34,6 @@ class Bound(StrEnum):
     @classmethod
     def _missing_(cls, value: object) -> NoReturn:
         raise unknown_name("bound", value, cls)
-
-
-class Grade(StrEnum):
-    """What a radius is worth (from the strongest to the weakest)."""
-
-    UNCONDITIONAL = "unconditional"
-    FOR_QUERIES_AFTER = "for queries after x"
-    CONDITIONAL = "conditional on sigma_x"
-
-    @property
-    def meaning(self) -> str:
-        """The guarantee in one sentence."""
-        return _MEANING[self]
-
-    @classmethod
-    def _missing_(cls, value: object) -> NoReturn:
-        raise unknown_name("grade", value, cls)
-
-
-_MEANING = {
-    Grade.UNCONDITIONAL: "One noise level serves every input, so the smoothed classifier gives "
-    "this class to every image within the radius (with probability 1 - alpha).",
-    Grade.FOR_QUERIES_AFTER: "From the moment this image is stored, the memory-enhanced classifier "
-    "gives this class to every image within the radius; what it answered before, and in another "
-    "order of arrival, is not covered.",
-    Grade.CONDITIONAL: "Holds for the classifier smoothed with this image's own noise level (with "
-    "probability 1 - alpha); a nearby image that chooses another noise level is not covered.",
-}
 
 
 @dataclass(frozen=True)

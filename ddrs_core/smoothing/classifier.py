@@ -18,8 +18,9 @@ from ddrs_core.errors import InvalidParameterError, MismatchError
 from ddrs_core.models import NoisyForward, noise_generator
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing.budget import BudgetNumbers, CertificationBudget
-from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, Grade
+from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate
 from ddrs_core.smoothing.confidence import binomial_p_value, check_alpha, check_sigma
+from ddrs_core.smoothing.grade import Grade
 from ddrs_core.smoothing.voting import BatchProgress, ImageBatch, StageVotes, VoteProgress
 
 

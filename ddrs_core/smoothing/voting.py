@@ -14,8 +14,9 @@ from torch import Tensor
 
 from ddrs_core.models import NoiseStream, NoisyForward, noise_generator
 from ddrs_core.smoothing.budget import CertificationBudget
-from ddrs_core.smoothing.certificate import ABSTAIN, Certificate, Grade, prove_radius
+from ddrs_core.smoothing.certificate import ABSTAIN, Certificate, prove_radius
 from ddrs_core.smoothing.confidence import Floats, interval
+from ddrs_core.smoothing.grade import Grade
 
 Counts = NDArray[np.int64]
 Stage = Literal["select", "estimate"]

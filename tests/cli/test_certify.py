@@ -12,7 +12,7 @@ from PIL import Image
 from ddrs_core.data import load_dataset
 from ddrs_core.data.user import datasets as added
 from ddrs_core.models import load_model
-from ddrs_core.runs.logs.file import COLUMNS, read_rows
+from ddrs_core.runs.logs.columns import COLUMNS, read_rows
 from ddrs_core.runs.logs.writing import lock_of
 from ddrs_core.smoothing import SmoothedClassifier
 from ddrs_core.store import DATABASE_VARIABLE

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ddrs_core.runs.logs.file import COLUMNS
+from ddrs_core.runs.logs.columns import COLUMNS
 from ddrs_core.runs.logs.reading import read_log
 
 RECORD = (

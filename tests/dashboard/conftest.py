@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 import app as entry
 from ddrs_core.dashboard.shell.streamlit_patches import patch_streamlit
 from ddrs_core.paths import home
-from tests.dashboard.apart import run_apart
+from tests.coroutines import run_in_thread
 
 MAIN = Path(entry.__file__).parent / "ddrs_core/dashboard/main.py"
 
@@ -70,7 +70,7 @@ def first_cookie() -> dict[str, str]:
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 8501),
     }
-    run_apart(page(scope, receive, send))
+    run_in_thread(page(scope, receive, send))
     assert sent[0]["status"] == 200
     headers = dict(sent[0]["headers"])
     name, _, value = headers[b"set-cookie"].decode().partition(";")[0].partition("=")

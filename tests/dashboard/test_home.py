@@ -17,7 +17,7 @@ from ddrs_core.runs.training.recorded import record_training
 from ddrs_core.runs.worker import record_run
 from ddrs_core.store import RunProgress, RunRecord, RunState, open_store
 from ddrs_core.training import recipe
-from tests.dashboard.test_compare import SMALL, config
+from tests.dashboard.compare.test_compare import SMALL, config
 
 NOTHING = "You have no jobs"
 _LET_GO = threading.Event()  # what runs waits for it

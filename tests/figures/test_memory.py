@@ -25,10 +25,11 @@ from ddrs_core.figures.memory import (
     walk_figure,
 )
 from ddrs_core.figures.palette import Figure, encode_figure
-from ddrs_core.smoothing.certificate import Bound, Certificate, Grade
+from ddrs_core.smoothing.certificate import Bound, Certificate
+from ddrs_core.smoothing.grade import Grade
 from ddrs_core.smoothing.memory.arrival_order import Distances, replay_orders, summarise_orders
 from ddrs_core.smoothing.memory.collisions import WalkPoint
-from ddrs_core.smoothing.memory.directed_rounding import distance
+from ddrs_core.smoothing.memory.distance import distance
 from ddrs_core.smoothing.memory.geometry import deciding_parts, embed, plane_through
 from ddrs_core.smoothing.memory.rules import Ball, Outcome, Settlement, settle
 

@@ -11,7 +11,7 @@ import pytest
 
 from ddrs_core.paths import HOME_VARIABLE
 from tests.browser.conftest import start_server
-from tests.dashboard.apart import run_apart
+from tests.coroutines import run_in_thread
 from tests.load.class_on_a_server import Measured, make_visits, shared_link
 from tests.load.client import Tab, receive_cookies
 
@@ -69,13 +69,13 @@ def test_a_stale_link_that_a_class_opens_fills_nothing(server: str) -> None:
         for tab in (*tabs, teacher):
             await tab.close()
 
-    run_apart(lesson())
+    run_in_thread(lesson())
 
 
 @pytest.mark.slow
 def test_visits_that_leave_make_room_for_whoever_comes(server: str) -> None:
     measured = Measured()
-    run_apart(make_visits(server, _VISITS, _AT_ONCE, measured))
+    run_in_thread(make_visits(server, _VISITS, _AT_ONCE, measured))
     assert measured.errors == []
     assert len(measured.opens) == _VISITS
 
@@ -97,4 +97,4 @@ def test_visits_that_leave_make_room_for_whoever_comes(server: str) -> None:
         assert tab.errors == []
         await tab.close()
 
-    run_apart(newcomer())
+    run_in_thread(newcomer())

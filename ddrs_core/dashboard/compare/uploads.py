@@ -13,8 +13,8 @@ from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.quantities import counted
+from ddrs_core.runs.logs.columns import LogError
 from ddrs_core.runs.logs.dialect import Dialect
-from ddrs_core.runs.logs.file import LogError
 from ddrs_core.runs.logs.reading import parse_log
 from ddrs_core.store import MAX_LOG_BYTES, open_store
 

@@ -13,7 +13,8 @@ import streamlit as st
 from numpy.typing import ArrayLike, NDArray
 
 from ddrs_core.smoothing.memory.arrival_order import Distances
-from ddrs_core.smoothing.memory.directed_rounding import distances, sub_downward
+from ddrs_core.smoothing.memory.directed_rounding import sub_downward
+from ddrs_core.smoothing.memory.distance import distances
 from ddrs_core.smoothing.memory.geometry import Embedding, embed
 from ddrs_core.smoothing.memory.rules import Ball, Part
 from ddrs_core.store import MemoryBank, StoredBall

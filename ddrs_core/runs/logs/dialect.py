@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ddrs_core.runs.logs.file import COLUMNS, OLDER_COLUMNS, LogError
+from ddrs_core.runs.logs.columns import COLUMNS, OLDER_COLUMNS, LogError
 from ddrs_core.runs.logs.text import Findings
 
 _SHOWN = 60  # characters of a name in a message

@@ -15,8 +15,8 @@ import numpy as np
 
 from ddrs_core.file_access import open_regular
 from ddrs_core.quantities import counted
+from ddrs_core.runs.logs.columns import LogError, LogRow
 from ddrs_core.runs.logs.dialect import Dialect, Header, read_header
-from ddrs_core.runs.logs.file import LogError, LogRow
 from ddrs_core.runs.logs.text import (
     MOST_BYTES,
     Findings,

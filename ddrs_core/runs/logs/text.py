@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ddrs_core.quantities import counted
-from ddrs_core.runs.logs.file import LogError, line_end
+from ddrs_core.runs.logs.columns import LogError, line_end
 
 MOST_BYTES = 64 * 2**20
 MOST_ROWS = 200_000

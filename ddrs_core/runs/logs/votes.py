@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ddrs_core.quantities import counted
-from ddrs_core.runs.logs.file import LogRow, looks_text, read_counts
+from ddrs_core.runs.logs.columns import LogRow, looks_text, read_counts
 from ddrs_core.runs.logs.text import read_number, read_whole
 from ddrs_core.runs.results.results import ResultRow
 from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, Grade, round_down

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 from ddrs_core.errors import DDRSError
 from ddrs_core.file_access import check_regular, open_regular, writing
 from ddrs_core.runs.certify.config import Method
-from ddrs_core.runs.logs.file import (
+from ddrs_core.runs.logs.columns import (
     COLUMNS,
     COLUMNS_OF,
     HEADER,

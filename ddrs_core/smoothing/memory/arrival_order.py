@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ddrs_core.errors import InvalidParameterError, require_count
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing.certificate import ABSTAIN
-from ddrs_core.smoothing.memory.directed_rounding import Distance, distances
+from ddrs_core.smoothing.memory.distance import Distance, distances
 from ddrs_core.smoothing.memory.rules import Ball, Outcome, Settlement, check_claim, settle
 
 _Floats = NDArray[np.float64]

@@ -13,11 +13,13 @@ from torch import Tensor
 
 from ddrs_core.errors import InvalidParameterError, MismatchError, require_count
 from ddrs_core.smoothing.budget import CertificationBudget
-from ddrs_core.smoothing.certificate import Certificate, Grade
+from ddrs_core.smoothing.certificate import Certificate
 from ddrs_core.smoothing.classifier import SmoothedClassifier, as_batch
 from ddrs_core.smoothing.confidence import check_sigma
+from ddrs_core.smoothing.grade import Grade
 from ddrs_core.smoothing.memory.arrival_order import Distances, KnownPointsMemory, check_claims
-from ddrs_core.smoothing.memory.directed_rounding import Distance, sub_downward
+from ddrs_core.smoothing.memory.directed_rounding import sub_downward
+from ddrs_core.smoothing.memory.distance import Distance
 from ddrs_core.smoothing.memory.rules import Ball, Settlement, overlap
 from ddrs_core.smoothing.sigma.base import StrategyConfig, choose_sigmas
 from ddrs_core.smoothing.sigma.steps import DEFAULT_BUDGET

@@ -15,9 +15,10 @@ from torch import Tensor
 from ddrs_core.errors import InvalidParameterError, require_count, require_number
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing.budget import CertificationBudget
-from ddrs_core.smoothing.certificate import Certificate, Grade
+from ddrs_core.smoothing.certificate import Certificate
 from ddrs_core.smoothing.classifier import SmoothedClassifier
-from ddrs_core.smoothing.memory.directed_rounding import Distance, distance
+from ddrs_core.smoothing.grade import Grade
+from ddrs_core.smoothing.memory.distance import Distance, distance
 from ddrs_core.smoothing.memory.rules import Ball, Settlement, settle
 
 

@@ -15,7 +15,8 @@ from typing import NoReturn
 
 from ddrs_core.errors import InvalidParameterError, unknown_name
 from ddrs_core.smoothing.certificate import ABSTAIN, Certificate
-from ddrs_core.smoothing.memory.directed_rounding import Distance, add_upward, sub_downward
+from ddrs_core.smoothing.memory.directed_rounding import add_upward, sub_downward
+from ddrs_core.smoothing.memory.distance import Distance
 
 
 class Outcome(StrEnum):

@@ -24,7 +24,7 @@ from ddrs_core.store.bank.budget import AlphaBudget, BankConfidence
 from ddrs_core.store.bank.check import BankCheck, check_bank
 from ddrs_core.store.bank.files import export_bank
 from ddrs_core.store.bank.images import BankImage, Pixels, read_images
-from ddrs_core.store.bank.near import BallsInDatabase, index_of
+from ddrs_core.store.bank.lookup import BallsInDatabase, index_of
 from ddrs_core.store.bank.records import (
     BankKind,
     BankRecord,

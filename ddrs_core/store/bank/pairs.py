@@ -11,12 +11,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ddrs_core.smoothing.memory.directed_rounding import (
-    Distance,
-    add_upward,
-    distance,
-    sub_downward,
-)
+from ddrs_core.smoothing.memory.directed_rounding import add_upward, sub_downward
+from ddrs_core.smoothing.memory.distance import Distance, distance
 from ddrs_core.smoothing.memory.rules import Ball
 from ddrs_core.store.bank.images import Pixels
 from ddrs_core.store.bank.index import PRODUCT_ERROR, margin

@@ -21,7 +21,7 @@ from ddrs_core.store.bank.attempts import Attempt, find_attempt, insert_attempt
 from ddrs_core.store.bank.budget import AlphaBudget
 from ddrs_core.store.bank.images import Pixels, unpack_image
 from ddrs_core.store.bank.index import GENESIS, unknown_bank
-from ddrs_core.store.bank.near import images_of
+from ddrs_core.store.bank.lookup import images_of
 from ddrs_core.store.bank.records import (
     TALLIES,
     BankKind,

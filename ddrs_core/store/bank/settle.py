@@ -12,7 +12,8 @@ import numpy as np
 
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.smoothing import Certificate
-from ddrs_core.smoothing.memory.directed_rounding import Distance, add_upward, distances
+from ddrs_core.smoothing.memory.directed_rounding import add_upward
+from ddrs_core.smoothing.memory.distance import Distance, distances
 from ddrs_core.smoothing.memory.rules import Ball, Settlement, settle
 from ddrs_core.store.bank.images import BankImage, unpack_image
 from ddrs_core.store.bank.index import BankIndex

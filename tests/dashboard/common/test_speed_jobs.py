@@ -18,7 +18,7 @@ from ddrs_core.jobs import JobManager
 from ddrs_core.runs.device_queue import DeviceSlot, queue_folder
 from ddrs_core.runs.speeds import CpuTimes, Speeds
 from ddrs_core.training import Gaussian, TrainConfig
-from tests.dashboard.test_compare import SMALL, config
+from tests.dashboard.compare.test_compare import SMALL, config
 
 
 class Machine:

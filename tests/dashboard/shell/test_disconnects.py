@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from ddrs_core.dashboard.shell.streamlit_patches import QuietDisconnects
-from tests.dashboard.apart import run_apart
+from tests.coroutines import run_in_thread
 
 
 async def page(scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,7 +39,7 @@ def visit(*, leaves: bool, wrapped: bool) -> None:
         scope: Any = {"type": "websocket", "path": "/", "headers": []}
         await (QuietDisconnects(page) if wrapped else page)(scope, receive, send)
 
-    run_apart(run())
+    run_in_thread(run())
 
 
 def test_a_browser_that_leaves_is_no_error() -> None:

@@ -17,7 +17,7 @@ from ddrs_core.dashboard.shell.http_security import (
     content_security_policy,
     is_known_host,
 )
-from tests.dashboard.apart import run_apart
+from tests.coroutines import run_in_thread
 
 
 async def site(scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,7 +39,7 @@ def ask(host: str | None, kind: str = "http") -> list[Any]:
 
     headers = [] if host is None else [(b"host", host.encode())]
     scope = {"type": kind, "method": "GET", "path": "/", "headers": headers}
-    run_apart(SecurityHeaders(KnownHosts(site))(scope, receive, send))
+    run_in_thread(SecurityHeaders(KnownHosts(site))(scope, receive, send))
     return sent
 
 

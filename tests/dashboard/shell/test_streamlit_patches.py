@@ -24,7 +24,7 @@ from streamlit.runtime.state import SafeSessionState, SessionState
 
 from ddrs_core.dashboard.shell import streamlit_patches
 from ddrs_core.dashboard.shell.streamlit_patches import patch_streamlit
-from tests.dashboard.apart import run_apart
+from tests.coroutines import run_in_thread
 
 
 class Runner:
@@ -73,7 +73,7 @@ def play(
             session.has_fragment = lambda _: True  # type: ignore[method-assign]
             await scene(session)
 
-        run_apart(whole())
+        run_in_thread(whole())
 
     assert patch_streamlit(), "this Streamlit's source differs: adapt streamlit_patches.py"
     assert patch_streamlit()  # twice is as good as once

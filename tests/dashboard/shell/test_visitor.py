@@ -28,7 +28,7 @@ from ddrs_core.dashboard.shell.visitor import (
     cookie_name,
     visitor,
 )
-from tests.dashboard.apart import run_apart
+from tests.coroutines import run_in_thread
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -69,7 +69,7 @@ def get(path: str, *, scheme: str = "http", **headers: str) -> dict[str, str]:
         "headers": lines,
         "scheme": scheme,
     }
-    run_apart(VisitorCookie(site)(scope, receive, send))
+    run_in_thread(VisitorCookie(site)(scope, receive, send))
     return {k.decode(): v.decode() for k, v in sent[0]["headers"]}
 
 

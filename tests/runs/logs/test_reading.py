@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ddrs_core.runs.logs.file import HEADER, LogError
+from ddrs_core.runs.logs.columns import HEADER, LogError
 from ddrs_core.runs.logs.reading import parse_log, read_log
 from ddrs_core.runs.results.comparison import certified_accuracy
 from ddrs_core.runs.results.rows import RowFormat, rows_bytes

@@ -20,7 +20,7 @@ from ddrs_core.smoothing.memory.arrival_order import (
     replay_orders,
     summarise_orders,
 )
-from ddrs_core.smoothing.memory.directed_rounding import distance, distances
+from ddrs_core.smoothing.memory.distance import distance, distances
 from ddrs_core.smoothing.memory.rules import Ball, Outcome, Settlement, settle
 
 Claims = tuple[np.ndarray, list[int], list[float]]

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from ddrs_core.errors import InvalidParameterError, MismatchError
 from ddrs_core.smoothing import CertificationBudget, SearchConfig, SmoothedClassifier
-from ddrs_core.smoothing.certificate import ABSTAIN, Grade
+from ddrs_core.smoothing.certificate import ABSTAIN
+from ddrs_core.smoothing.grade import Grade
 from ddrs_core.smoothing.memory.arrival_order import Distances, replay
 from ddrs_core.smoothing.memory.collisions import (
     WalkConfig,
@@ -24,7 +25,7 @@ from ddrs_core.smoothing.memory.collisions import (
     from_left_to_right,
     walk,
 )
-from ddrs_core.smoothing.memory.directed_rounding import distance
+from ddrs_core.smoothing.memory.distance import distance
 from ddrs_core.smoothing.memory.rules import Ball, Outcome, overlap
 
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.models import NoisyForward
 from ddrs_core.smoothing import AscentConfig, CertificationBudget, SearchConfig, SmoothedClassifier
-from ddrs_core.smoothing.certificate import Certificate, Grade
+from ddrs_core.smoothing.certificate import Certificate
+from ddrs_core.smoothing.grade import Grade
 from ddrs_core.smoothing.memory.counterexample import (
     Confirmation,
     Counterexample,

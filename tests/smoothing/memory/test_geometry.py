@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ddrs_core.errors import InvalidParameterError
-from ddrs_core.smoothing.memory.directed_rounding import distance
+from ddrs_core.smoothing.memory.distance import distance
 from ddrs_core.smoothing.memory.geometry import deciding_parts, embed, plane_through
 from ddrs_core.smoothing.memory.rules import Ball, Outcome, settle
 

@@ -15,12 +15,8 @@ from hypothesis import strategies as st
 
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.smoothing.certificate import ABSTAIN
-from ddrs_core.smoothing.memory.directed_rounding import (
-    add_upward,
-    distance,
-    distances,
-    sub_downward,
-)
+from ddrs_core.smoothing.memory.directed_rounding import add_upward, sub_downward
+from ddrs_core.smoothing.memory.distance import distance, distances
 from ddrs_core.smoothing.memory.rules import Ball, Outcome, Settlement, overlap, settle
 
 Points = list[tuple[np.ndarray, int, float]]  # input, class, certified radius

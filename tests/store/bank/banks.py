@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ddrs_core.smoothing import ABSTAIN, Certificate
-from ddrs_core.smoothing.memory.directed_rounding import distance
+from ddrs_core.smoothing.memory.distance import distance
 from ddrs_core.smoothing.memory.rules import Ball, Settlement, settle
 from ddrs_core.store import MemoryBank, Store
 from tests.store.conftest import certificate

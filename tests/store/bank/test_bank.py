@@ -16,7 +16,7 @@ from sqlalchemy import Engine, text
 
 from ddrs_core.data import image_digest, load_dataset
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError
-from ddrs_core.runs.logs.file import read_rows
+from ddrs_core.runs.logs.columns import read_rows
 from ddrs_core.smoothing import ABSTAIN, Grade
 from ddrs_core.smoothing.memory.rules import Outcome
 from ddrs_core.store import (

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from ddrs_core.smoothing.memory.directed_rounding import distance
+from ddrs_core.smoothing.memory.distance import distance
 from ddrs_core.store import MemoryBank, Store, StoreError
 from tests.store.bank.banks import claim, new_bank, random_claims
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ddrs_core.smoothing import ABSTAIN
-from ddrs_core.smoothing.memory.directed_rounding import distance, distances
+from ddrs_core.smoothing.memory.distance import distance, distances
 from ddrs_core.smoothing.memory.rules import Ball, settle
 from ddrs_core.store import MemoryBank, Store
 from ddrs_core.store.bank.images import LEVELS, pack_image, read_images, unpack_image
@@ -211,7 +211,7 @@ def test_a_bank_of_large_images(store: Store) -> None:
 
 
 def test_many_near_balls_are_read_in_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ddrs_core.store.bank import near as bank_near
+    from ddrs_core.store.bank import lookup as bank_near
 
     monkeypatch.setattr(bank_near, "_MOST_AT_ONCE", 4)
     bank, memory = new_bank(store), SlowMemory()

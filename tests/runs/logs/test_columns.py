@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ddrs_core.runs.logs.file import COLUMNS, HEADER, OLDER_COLUMNS, SETTINGS, LogError, LogRow
+from ddrs_core.runs.logs.columns import COLUMNS, HEADER, OLDER_COLUMNS, SETTINGS, LogError, LogRow
 from ddrs_core.runs.logs.reading import read_log
 from ddrs_core.runs.logs.writing import LogFile, recorded_execution
 from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, Grade

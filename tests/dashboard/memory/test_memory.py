@@ -35,7 +35,7 @@ from ddrs_core.errors import DDRSError
 from ddrs_core.jobs import JobState
 from ddrs_core.smoothing import ABSTAIN
 from ddrs_core.smoothing.memory.counterexample import Counterexample
-from ddrs_core.smoothing.memory.directed_rounding import Distance, distance
+from ddrs_core.smoothing.memory.distance import Distance, distance
 from ddrs_core.smoothing.memory.rules import Ball, Outcome, settle
 from ddrs_core.store import AlphaBudget, BudgetKind, MemoryBank, UnknownEntryError, list_banks
 from ddrs_core.store.bank.rows import open_banks
@@ -43,7 +43,7 @@ from ddrs_core.store.schema import balls
 from tests.dashboard.conftest import Browsers
 from tests.dashboard.widgets import open_page, widget_of
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NAMES = tuple(f"class {i}" for i in range(10))
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 
-def run_apart(whole: Coroutine[Any, Any, None]) -> None:
+def run_in_thread(whole: Coroutine[Any, Any, None]) -> None:
     """Run to the end; what it raises is raised here."""
     with ThreadPoolExecutor(1) as thread:
         thread.submit(asyncio.run, whole).result()

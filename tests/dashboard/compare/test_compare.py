@@ -36,7 +36,7 @@ from ddrs_core.runs.worker import record_run, recorded_configs, work_on
 from ddrs_core.store import MAX_LOG_BYTES, MemoryBank, RunRecord, open_store
 from tests.dashboard.widgets import open_page, widget_of
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 STUDY = "reference.study.digits-gaussian-0.50"
 FIXED, DS = f"{STUDY}-fixed-0.5", f"{STUDY}-ds-0.5"
 FORM = keys.CERTIFY_FORM
