@@ -100,6 +100,7 @@ def test_a_memory_bank_settles_further_certificates(home: Path) -> None:
     assert bank.record().settled == 15
 
 
+@pytest.mark.slow
 def test_training_runs_are_listed_and_a_stopped_one_goes_on(home: Path) -> None:
     store = open_store()
     runs = {run.state: run for run in training_runs(store, "ada")}

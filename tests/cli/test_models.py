@@ -78,6 +78,7 @@ def rows_of(text: str) -> list[list[str]]:
     return [row[:time] + row[time + 1 :] for row in lines]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "layout", ["cohen", "smoothadv", "macer", "authors", "plain", "parallel", "safetensors"]
 )
@@ -96,6 +97,7 @@ def test_every_layout_gives_the_certificates_of_the_model_itself(
     assert rows_of(found.out) == rows_of(expected.out)
 
 
+@pytest.mark.slow
 def test_inspect_says_in_about_ten_lines_what_a_file_is(command, model, tmp_path) -> None:
     path = tmp_path / "checkpoint.pth.tar"
     torch.save(layouts(model)["cohen"], path)
@@ -117,6 +119,7 @@ def test_inspect_says_in_about_ten_lines_what_a_file_is(command, model, tmp_path
     assert data["normalizations"][0]["name"] == "digits"
 
 
+@pytest.mark.slow
 def test_add_use_and_remove(command, model, tmp_path) -> None:
     path = tmp_path / "checkpoint.pth.tar"
     torch.save(layouts(model)["cohen"], path)
@@ -158,6 +161,7 @@ def test_wrong_input(command, model, tmp_path, words, said) -> None:
     assert len(outcome.err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_certify_warns_of_a_network_that_does_not_bear_noise(command, model, tmp_path) -> None:
     path = tmp_path / "plain.pth"
     torch.save(layouts(model)["plain"], path)
@@ -186,6 +190,7 @@ def test_certify_warns_of_a_level_above_that_of_the_training(command, model) -> 
         assert ("warning: It does not bear noise of sigma 0.25" in outcome.err) is warns
 
 
+@pytest.mark.slow
 def test_a_model_without_noise_has_no_level_to_certify_at(command, model, tmp_path) -> None:
     folder = tmp_path / "sigma1"
     folder.mkdir()
@@ -198,6 +203,7 @@ def test_a_model_without_noise_has_no_level_to_certify_at(command, model, tmp_pa
     assert added["sigma"] == pytest.approx(0.25, abs=0.02)  # measured, whatever the folder's name
 
 
+@pytest.mark.slow
 def test_a_checkpoint_certifies_a_picture_that_has_no_label(command, model, tmp_path) -> None:
     from PIL import Image
 

@@ -36,6 +36,7 @@ def test_home_shows_models_data_and_machine(app: AppTest) -> None:
     assert "Handwritten digits" in " ".join(m.value for m in app.markdown)
 
 
+@pytest.mark.slow
 def test_the_explorer_opens_with_a_run_of_its_own(app: AppTest) -> None:
     open_page(app, "explorer", image="5", n="500")
     assert not app.exception
@@ -46,6 +47,7 @@ def test_the_explorer_opens_with_a_run_of_its_own(app: AppTest) -> None:
     assert not next(b for b in app.button if b.label.startswith("Certify")).disabled
 
 
+@pytest.mark.slow
 def test_an_id_leaves_the_address_with_its_view_and_comes_back_with_it(
     app: AppTest,
 ) -> None:

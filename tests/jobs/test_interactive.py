@@ -22,6 +22,7 @@ def _live() -> Iterator[int]:
         yield 1
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_training_run_gives_way_still_progresses_and_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -198,6 +198,7 @@ def test_folders_without_a_row_are_adopted_as_they_stand(home: Path) -> None:
     open_store().release("ours", RunState.PAUSED)
 
 
+@pytest.mark.slow
 def test_a_run_comes_back_into_a_database_that_does_not_know_it(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

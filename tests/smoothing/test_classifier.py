@@ -37,6 +37,7 @@ def test_the_radius_tends_to_the_margin_for_every_sigma(
     assert 0.97 * margin < certificate.radius <= margin
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bound", list(Bound))
 @pytest.mark.parametrize("ratio", [0.2, 1.0])
 def test_at_most_a_share_alpha_of_certificates_is_wrong(

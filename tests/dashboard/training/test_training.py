@@ -140,6 +140,7 @@ def test_a_hostile_link_is_answered_in_words(query: dict[str, str], app: AppTest
     assert widget_of(app.selectbox, keys.TRAINING_SHOWN).value == "log:digits-gaussian-ds2-0.25"
 
 
+@pytest.mark.slow
 def test_a_run_that_is_started_is_shown_and_named_in_the_link(app: AppTest) -> None:
     open_page(app, "training")
     widget_of(app.number_input, keys.TRAINING_SETTING + "epochs").set_value(500).run()

@@ -253,6 +253,7 @@ ENTRIES = b"}(" + b"".join(b"J" + struct.pack("<i", i) + b"N" for i in range(10_
 TEXT = b"X" + struct.pack("<I", 1 << 20) + b"a" * (1 << 20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "pickled",
     [
@@ -267,6 +268,7 @@ def test_one_value_that_is_copied_again_and_again(tmp_path: Path, pickled: bytes
     refused(write_zip(tmp_path / "a.pt", pickled), "more memory", limits=Limits(memory=1 << 29))
 
 
+@pytest.mark.slow
 def test_sets_and_counters_that_take_forever_to_hash(tmp_path: Path) -> None:
     nested = b")" + b"".join(b"q" + bytes([i]) + b"h" + bytes([i]) + b"\x86" for i in range(200))
     for made in (b"cbuiltins\nset\n", b"ccollections\nCounter\n"):

@@ -267,6 +267,7 @@ def test_search_finds_the_best_noise_level(sigma_0: float) -> None:
     assert reached > float(Pocket.radius(np.array([sigma_0]))[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma_0", [0.25, 1.0])
 def test_ascent_finds_the_best_noise_level(sigma_0: float) -> None:
     config = AscentConfig(lr=0.02, steps=200, samples=256, clamp=1e-4, final_lr=0.05, average=0.25)

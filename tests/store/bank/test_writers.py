@@ -144,7 +144,7 @@ def test_a_crash_between_settling_and_storing_leaves_nothing(
     before, balls = bank.record(), bank.balls()
     for moment in ("before", "amid", "after"):
         with monkeypatch.context() as patch:
-            patch.setattr(BankStore, "keep", _dying(BankStore.keep, moment))
+            patch.setattr(BankStore, "save", _dying(BankStore.save, moment))
             child = FORK.Process(
                 target=bank.settle_many, args=tuple(zip(*claims[10:], strict=True))
             )
@@ -158,12 +158,12 @@ def test_a_crash_between_settling_and_storing_leaves_nothing(
     check_history(bank)
 
 
-def _dying(keep: object, moment: str) -> object:
+def _dying(save: object, moment: str) -> object:
     def dying(self: BankStore, connection: object, settling: object) -> None:
         if moment == "amid":
             settling.image_rows[-1]["certificate"] = _Deadly()  # type: ignore[attr-defined]
         if moment != "before":
-            keep(self, connection, settling)  # type: ignore[operator]
+            save(self, connection, settling)  # type: ignore[operator]
         os.kill(os.getpid(), signal.SIGKILL)
 
     return dying
