@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ddrs_core.dashboard.compare.board import show_live_comparison
-from ddrs_core.dashboard.compare.exports import show_exports
+from ddrs_core.dashboard.compare.exports import show_compare_exports
 from ddrs_core.dashboard.compare.form import pick_settings, pick_source, read_form
 from ddrs_core.dashboard.compare.launch import show_no_start, show_start
 from ddrs_core.dashboard.compare.pair import show_pair
@@ -61,7 +61,7 @@ def show_comparison() -> None:
     if sets:
         show_pair(sets)
         show_sigmas(sets)
-        show_exports(sets)
+        show_compare_exports(sets)
     write_url()
 
 

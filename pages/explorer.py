@@ -14,7 +14,7 @@ from ddrs_core.dashboard.explorer.certification import (
     show_certification,
     show_certify_buttons,
 )
-from ddrs_core.dashboard.explorer.exports import show_exports
+from ddrs_core.dashboard.explorer.exports import show_explorer_exports
 from ddrs_core.dashboard.explorer.jobs import adopt, adopt_curve, curve_request, sigma_request
 from ddrs_core.dashboard.explorer.robustness import robustness_job, show_robustness
 from ddrs_core.dashboard.explorer.run_buttons import pick_step, show_run_buttons, start_run
@@ -80,7 +80,7 @@ def show_explorer() -> None:
     show_certify_buttons(view, chosen, certify_jobs)
     draw_while_moving(lambda: show_certification(view, certify_jobs), certify_jobs)
     if job is not None and not job.state.is_moving:
-        show_exports(view, job.history, find_certificates(certify_jobs))
+        show_explorer_exports(view, job.history, find_certificates(certify_jobs))
     note = get_forward(view.model, view.device).memory_note
     st.caption(" ".join([f"Device: {describe_device(view.device)}.", note]))
 

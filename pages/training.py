@@ -14,7 +14,7 @@ from ddrs_core.dashboard.training.controls import (
     show_registration,
     show_run_buttons,
     show_start,
-    show_take_along,
+    show_training_exports,
 )
 from ddrs_core.dashboard.training.form import pick_run, pick_settings, read_form
 from ddrs_core.dashboard.training.selected_run import pick_shown
@@ -67,7 +67,7 @@ def show_training() -> None:
     with st.container():
         chosen = pick_epoch(shown)
     watch(shown, chosen)
-    show_take_along(shown)
+    show_training_exports(shown)
 
 
 main()

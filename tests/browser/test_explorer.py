@@ -199,7 +199,7 @@ def test_exports_are_complete(page: Page, url: str) -> None:
     expect(progress(page)).to_contain_text(_DONE)
     button(page, "Certify at sigma_0 and sigma*").click()
     expect(page.locator(".ddrs-card")).to_have_count(2)
-    page.get_by_text("Take it along").click()
+    page.get_by_text("Export", exact=True).click()
     with page.expect_download() as download:
         button(page, "Trajectory (CSV)").click()
     rows = list(csv.DictReader(download.value.path().open()))

@@ -13,6 +13,7 @@ from ddrs_core.dashboard.compare.command import show_commands
 from ddrs_core.dashboard.compare.sources import MOST_SETS, RUN, find_setting, run_title, run_titles
 from ddrs_core.dashboard.compare.view import show_sets
 from ddrs_core.dashboard.components.board import PROGRESS_BOARD
+from ddrs_core.dashboard.components.exports import Download, show_download_buttons
 from ddrs_core.dashboard.components.progress import progress_bar
 from ddrs_core.dashboard.navigation import memory_page
 from ddrs_core.dashboard.shell import state_keys as keys
@@ -208,16 +209,16 @@ def _show_more(run: RunRecord, *, is_mine: bool) -> None:
 
 def _offer_logs(run: RunRecord, settings: Sequence[str]) -> None:
     """A download for each setting; the file is made when it is asked for."""
-    for number, setting in enumerate(settings if run.stored else ()):
-        st.download_button(
+    logs = [
+        Download(
             f"Log of {setting}",
-            partial(_log, run.id, number),
             f"{run.title}-{setting.replace(' ', '-')}.tsv",
             "text/tab-separated-values",
-            key=f"certify_log_{run.id}_{number}",
-            icon=":material/download:",
-            on_click="ignore",
+            partial(_log, run.id, number),
         )
+        for number, setting in enumerate(settings if run.stored else ())
+    ]
+    show_download_buttons(logs, run.id)
 
 
 def _log(run_id: str, setting: int) -> bytes:

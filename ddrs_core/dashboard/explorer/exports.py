@@ -1,4 +1,4 @@
-"""What can be taken along: data, certificates, and the commands that reproduce them."""
+"""Exports of the explorer: trajectory, certificates, and the commands that reproduce them."""
 
 from __future__ import annotations
 
@@ -8,51 +8,41 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-import streamlit as st
-
+from ddrs_core.dashboard.components.exports import Download, show_exports
 from ddrs_core.dashboard.explorer.view import ExplorerView
 from ddrs_core.runs.argv import command_lines
 from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.smoothing import Bound, Certificate, Grade, SigmaFrame, get_preset
 
 
-def show_exports(
+def show_explorer_exports(
     view: ExplorerView, frames: Sequence[SigmaFrame], certificates: Sequence[Certificate | None]
 ) -> None:
-    """Downloads and commands behind a fold."""
-    with st.expander("Take it along", icon=":material/download:"):
-        name = f"{view.dataset}-{view.index}-{view.model}"
-        first, second = st.columns(2)
-        first.download_button(
-            "Trajectory (CSV)",
-            trajectory_csv(frames),
-            f"{name}-trajectory.csv",
-            "text/csv",
-            disabled=not frames,
-            width="stretch",
-            on_click="ignore",
-        )
-        found = [c for c in certificates if c is not None]
-        second.download_button(
-            "Certificates (JSON)",
-            json.dumps([c.to_dict() for c in found], indent=2),
-            f"{name}-certificates.json",
-            "application/json",
-            disabled=not found,
-            width="stretch",
-            on_click="ignore",
-        )
-        st.caption(
-            "Every figure has a camera in its corner that saves it as SVG. The address of this "
-            "page restores the whole view."
-        )
-        st.markdown("The same from the command line:")
-        st.code(command_line(view), language="bash", wrap_lines=True)
-        st.markdown("The same in Python:")
-        st.code(python_snippet(view), language="python")
+    """The trajectory, the certificates, and the commands that reproduce them."""
+    name = f"{view.dataset}-{view.index}-{view.model}"
+    found = [c.to_dict() for c in certificates if c is not None]
+    trajectory = Download(
+        "Trajectory (CSV)",
+        f"{name}-trajectory.csv",
+        "text/csv",
+        _trajectory_csv(frames),
+        disabled=not frames,
+    )
+    certified = Download(
+        "Certificates (JSON)",
+        f"{name}-certificates.json",
+        "application/json",
+        json.dumps(found, indent=2),
+        disabled=not found,
+    )
+    show_exports(
+        {"": (trajectory, certified)},
+        "The address of this page restores the whole view.",
+        {"bash": command_line(view), "python": python_snippet(view)},
+    )
 
 
-def trajectory_csv(frames: Sequence[SigmaFrame]) -> str:
+def _trajectory_csv(frames: Sequence[SigmaFrame]) -> str:
     """The steps as CSV with a header."""
     out = io.StringIO()
     writer = csv.writer(out)

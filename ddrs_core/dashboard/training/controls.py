@@ -8,6 +8,7 @@ from functools import partial
 import streamlit as st
 
 from ddrs_core.dashboard.common.speed_jobs import Measurement, measure
+from ddrs_core.dashboard.components.exports import Download, show_exports
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal, show_error
@@ -257,25 +258,21 @@ def _link_to_explorer(shown: Shown, model: str) -> None:
         )
 
 
-def show_take_along(shown: Shown) -> None:
-    """The log and the command line behind a fold."""
-    with st.expander("Take it along", icon=":material/download:"):
-        st.download_button(
-            "Training log (JSON lines)",
-            shown.log.read_bytes() if shown.log.exists() else b"",
-            shown.log.name,
-            "application/jsonl",
-            disabled=not shown.epochs,
-            on_click="ignore",
-        )
-        st.caption(
-            "A line for the settings, then one for every epoch. Every figure has a camera in its "
-            "corner that saves it as SVG. The address of this page opens the same view."
-        )
-        command = _command(shown)
-        if command:
-            st.markdown("The same from the command line:")
-            st.code(command, language="bash", wrap_lines=True)
+def show_training_exports(shown: Shown) -> None:
+    """The log, and the command that trains the same model."""
+    log = Download(
+        "Training log (JSON lines)",
+        shown.log.name,
+        "application/jsonl",
+        shown.log.read_bytes() if shown.log.exists() else b"",
+        disabled=not shown.epochs,
+    )
+    show_exports(
+        {"": [log]},
+        "A line for the settings, then one for every epoch. The address of this page opens the "
+        "same view.",
+        {"bash": _command(shown)},
+    )
 
 
 def _command(shown: Shown) -> str:
