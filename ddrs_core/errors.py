@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable
+from enum import StrEnum
+from typing import ClassVar, NoReturn
 
 
 class DDRSError(Exception):
@@ -55,13 +57,33 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameEr
     return UnknownNameError(f"There is no {kind} {shown!r}. {hint}")
 
 
+class NamedEnum(StrEnum):
+    """An enumeration that names its nearest members where a value is none of them."""
+
+    _kind: ClassVar[str]
+
+    def __init_subclass__(cls, kind: str) -> None:
+        cls._kind = kind
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise unknown_name(cls._kind, value, cls)
+
+
 def require_number(
-    name: str, value: float, *, above: float | None = None, below: float | None = None
+    name: str,
+    value: float,
+    *,
+    above: float | None = None,
+    below: float | None = None,
+    at_least: float | None = None,
+    at_most: float | None = None,
 ) -> float:
-    """Return ``value`` as a finite float strictly between ``above`` and ``below``.
+    """Return ``value`` as a finite float strictly between ``above`` and ``below``, and in
+    ``[at_least, at_most]``.
 
     Raises:
-        InvalidParameterError: if it is not a number, not finite or outside the open interval.
+        InvalidParameterError: if it is not a number, not finite or outside the limits.
     """
     try:
         number = float(value)
@@ -73,10 +95,16 @@ def require_number(
         raise InvalidParameterError(f"{name} must be above {above:g}, not {number:g}.")
     if below is not None and number >= below:
         raise InvalidParameterError(f"{name} must be below {below:g}, not {number:g}.")
+    if at_least is not None and number < at_least:
+        raise InvalidParameterError(f"{name} must be at least {at_least:g}, not {number:g}.")
+    if at_most is not None and number > at_most:
+        raise InvalidParameterError(f"{name} must be at most {at_most:g}, not {number:g}.")
     return number
 
 
-def require_count(name: str, value: int, *, at_least: int = 1, at_most: int | None = None) -> int:
+def require_count(
+    name: str, value: int, *, at_least: float | None = 1, at_most: float | None = None
+) -> int:
     """Return ``value`` as an int in ``[at_least, at_most]``.
 
     Raises:
@@ -89,6 +117,7 @@ def require_count(name: str, value: int, *, at_least: int = 1, at_most: int | No
     if not whole:
         raise InvalidParameterError(f"{name} must be a whole number, not {str(value)[:40]!r}.")
     number = int(value)
+    at_least = -math.inf if at_least is None else at_least
     if number < at_least or (at_most is not None and number > at_most):
         upper = "" if at_most is None else f" and at most {at_most:,}"
         raise InvalidParameterError(f"{name} must be at least {at_least:,}{upper}, not {number:,}.")

@@ -1,8 +1,9 @@
 """Parameters of configurations: what the command line and the forms say about each field.
 
 A field of a configuration dataclass is declared with :func:`parameter`: its default and its
-description once. The command line makes its options of them, pages their widgets, and
-:func:`arguments` the words that give the same values again.
+description once. The command line makes its options of them, pages their widgets,
+:class:`Configuration` checks their limits, and :func:`arguments` returns the options that give the
+same values again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import Enum
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
+
+from ddrs_core.errors import InvalidParameterError, require_count, require_number
 
 Config = TypeVar("Config")
 
@@ -26,8 +29,10 @@ class Parameter:
     Attributes:
         meaning: a phrase that begins with a small letter, without a full stop.
         label: its name in forms; empty: made from the field's name.
-        low: smallest value in forms; None: any.
-        high: largest value in forms; None: any.
+        low: smallest value; None: any.
+        high: largest value; None: any.
+        above: a limit that the value must exceed; None: any.
+        below: a limit that the value must stay below; None: any.
         step: of the arrows in forms.
         choices: the values that it may have; empty: any.
         flag: the option's name; empty: the field's name.
@@ -42,6 +47,8 @@ class Parameter:
     label: str = ""
     low: float | None = None
     high: float | None = None
+    above: float | None = None
+    below: float | None = None
     step: float | None = None
     choices: tuple[str, ...] = ()
     flag: str = ""
@@ -50,6 +57,41 @@ class Parameter:
     kind: type = str
     many: bool = False
     default: Any = None
+
+    def check(self, value: Any) -> None:
+        """Raises InvalidParameterError if the value is no number, or outside the limits."""
+        if self.kind is int:
+            require_count(self.label, value, at_least=self.low, at_most=self.high)
+        elif self.kind is float:
+            require_number(self.label, value, at_least=self.low, at_most=self.high)
+            require_number(self.label, value, above=self.above, below=self.below)
+
+
+class Configuration:
+    """Base of the dataclasses whose fields describe their limits."""
+
+    def check(self) -> Self:
+        """Check every described field against its limits, and the configurations among the fields.
+
+        Raises:
+            InvalidParameterError: if a value makes no sense.
+        """
+        values = values_of(self)
+        for name, about in parameters_of(self).items():
+            for value in values[name] if about.many and values[name] else (values[name],):
+                if value is not None:
+                    about.check(value)
+        for item in fields(self):  # type: ignore[arg-type]  # subclasses are dataclasses
+            value = getattr(self, item.name)
+            if isinstance(value, Configuration):
+                value.check()
+            elif _KEY in item.metadata and item.metadata[_KEY].parts is not None:
+                first, second = (part.label for part in item.metadata[_KEY].parts.values())
+                if not value[0] < value[1]:
+                    raise InvalidParameterError(
+                        f"{first}, {value[0]:g}, must be below {second.lower()}, {value[1]:g}."
+                    )
+        return self
 
 
 def parameter(default: Any, meaning: str, label: str = "", **details: Any) -> Any:

@@ -14,10 +14,11 @@ Smoothing for Adversarial Robustness" (2024); ``bench adaptive`` measures what i
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
-from ddrs_core.errors import InvalidParameterError, require_count, require_number
+from ddrs_core.errors import InvalidParameterError
+from ddrs_core.parameters import Configuration, described, parameter
 
 _TEXT = re.compile(
     r"looks n_max=(?P<n_max>\d{1,10}) first=(?P<first>\d{1,10}) growth=(?P<growth>\d{1,4}) "
@@ -27,7 +28,7 @@ _GRAIN = 128  # looks stand at multiples of it, which suits batches
 
 
 @dataclass(frozen=True)
-class LookSchedule:
+class LookSchedule(Configuration):
     """Places of the looks, and the division of alpha among them.
 
     >>> schedule = LookSchedule(n_max=10_000)
@@ -37,18 +38,12 @@ class LookSchedule:
     0.001
     """
 
-    n_max: int  # samples at the last look
-    first: int = 512  # samples at the first one, about
-    growth: int = 15  # percent from one look to the next
-    last: float = 0.5  # share of alpha for the last look; the others have equal shares
-
-    def check(self) -> LookSchedule:
-        """Raises InvalidParameterError if a number makes no sense."""
-        require_count("N (most samples)", self.n_max, at_most=10**9)
-        require_count("first look", self.first, at_most=10**9)
-        require_count("growth (percent from one look to the next)", self.growth, at_most=1000)
-        require_number("share of alpha for the last look", self.last, above=0.0, below=1.0)
-        return self
+    n_max: int = field(metadata=described("samples at the last look", "N", low=1, high=10**9))
+    first: int = parameter(512, "samples at the first look, about", low=1, high=10**9)
+    growth: int = parameter(15, "percent from one look to the next", low=1, high=1000)
+    last: float = parameter(
+        0.5, "share of alpha for the last look; the others have equal shares", above=0.0, below=1.0
+    )
 
     @property
     def places(self) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self, TypedDict, Unpack
 
-from ddrs_core.parameters import parameter
+from ddrs_core.parameters import Configuration, parameter
 from ddrs_core.smoothing.alpha_spending import LookSchedule
 from ddrs_core.smoothing.certificate import Bound, prove_radius
 from ddrs_core.smoothing.confidence import check_budget, radius_cap
@@ -27,7 +27,7 @@ class BudgetNumbers(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class CertificationBudget:
+class CertificationBudget(Configuration):
     """N0 votes choose a class; N fresh ones, or fewer with a stopping rule, bound its probability.
 
     ``alpha`` is the probability of a wrong certificate. With ``stop``, votes end as soon as that
@@ -69,9 +69,7 @@ class CertificationBudget:
     def check(self) -> Self:
         """Raises InvalidParameterError if a number makes no sense."""
         check_budget(self.n0, self.n, self.alpha, parts=self.bound.parts)
-        if self.stop is not None:
-            self.stop.check()
-        return self
+        return super().check()
 
     @property
     def places(self) -> tuple[int, ...]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import ROUND_FLOOR, Decimal
-from enum import StrEnum
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ddrs_core.errors import unknown_name
+from ddrs_core.errors import NamedEnum
 from ddrs_core.smoothing import confidence
 from ddrs_core.smoothing.alpha_spending import LookSchedule
 from ddrs_core.smoothing.confidence import Floats
@@ -20,7 +19,7 @@ from ddrs_core.smoothing.grade import Grade
 ABSTAIN = -1
 
 
-class Bound(StrEnum):
+class Bound(NamedEnum, kind="bound"):
     """Which bounds prove the radius."""
 
     ONE_SIDED = "one-sided"  # lower bound on p_A at alpha
@@ -30,10 +29,6 @@ class Bound(StrEnum):
     def parts(self) -> int:
         """Number of bounds among which alpha is divided."""
         return 1 if self is Bound.ONE_SIDED else 2
-
-    @classmethod
-    def _missing_(cls, value: object) -> NoReturn:
-        raise unknown_name("bound", value, cls)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import NoReturn
-
-from ddrs_core.errors import unknown_name
+from ddrs_core.errors import NamedEnum
 
 
-class Grade(StrEnum):
+class Grade(NamedEnum, kind="grade"):
     """What a radius is worth (from the strongest to the weakest)."""
 
     UNCONDITIONAL = "unconditional"
@@ -19,10 +16,6 @@ class Grade(StrEnum):
     def meaning(self) -> str:
         """The guarantee in one sentence."""
         return _MEANING[self]
-
-    @classmethod
-    def _missing_(cls, value: object) -> NoReturn:
-        raise unknown_name("grade", value, cls)
 
 
 _MEANING = {

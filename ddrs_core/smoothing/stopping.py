@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy.stats import beta
 
-from ddrs_core.errors import InvalidParameterError, require_number
+from ddrs_core.errors import InvalidParameterError
+from ddrs_core.parameters import Configuration, parameter
 from ddrs_core.smoothing.certificate import Bound, prove_radius
 
 TAIL_PROBABILITY = 0.01  # neglected when the radius of the last look is predicted
@@ -22,24 +23,21 @@ TABLE_RADII = tuple(k / 4 for k in range(17))  # 0 to 4 in steps of .25, as in t
 
 
 @dataclass(frozen=True)
-class StopAtRadii:
+class StopAtRadii(Configuration):
     """Stop when it is settled which of some radii are certified.
 
     Radii beyond ``max_cap_share`` times what unanimous votes could prove are ignored, since they
     would need nearly all votes.
     """
 
-    radii: tuple[float, ...] = TABLE_RADII
-    max_cap_share: float = 0.9
+    radii: tuple[float, ...] = parameter(TABLE_RADII, "radii to settle", low=0.0, below=1e6)
+    max_cap_share: float = parameter(0.9, "share of the cap", above=0.0, high=1.0)
 
-    def check(self) -> StopAtRadii:
+    def check(self) -> Self:
         """Raises InvalidParameterError if a number makes no sense."""
         if not self.radii:
             raise InvalidParameterError("There must be a radius to settle.")
-        for radius in self.radii:
-            require_number("radius to settle", radius, above=-1e-12, below=1e6)
-        require_number("share of the cap", self.max_cap_share, above=0.0, below=1.0 + 1e-9)
-        return self
+        return super().check()
 
     def is_settled(self, proved: float, possible: float, cap: float) -> bool:
         """Whether no radius of interest lies between what is proved and what is possible."""
@@ -52,15 +50,10 @@ class StopAtRadii:
 
 
 @dataclass(frozen=True)
-class StopAtRelativeWidth:
+class StopAtRelativeWidth(Configuration):
     """Stop when the radius is known to a relative width: proved >= (1 - width) * possible."""
 
-    width: float = 0.05
-
-    def check(self) -> StopAtRelativeWidth:
-        """Raises InvalidParameterError if the width makes no sense."""
-        require_number("relative width", self.width, above=0.0, below=1.0)
-        return self
+    width: float = parameter(0.05, "largest relative width", above=0.0, below=1.0)
 
     def is_settled(self, proved: float, possible: float, cap: float) -> bool:
         """Whether the proved radius is close to the largest possible one."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, NoReturn
+from typing import Any
 
-from ddrs_core.errors import unknown_name
+from ddrs_core.errors import NamedEnum
 from ddrs_core.smoothing import Certificate
 from ddrs_core.store.worker_process import WorkerProcess
 
@@ -14,7 +13,7 @@ CERTIFY, TRAIN = "certify", "train"  # kinds of runs, which are also the command
 GIVING_WAY = "giving way"  # stage of a run while somebody watches a computation on its device
 
 
-class RunState(StrEnum):
+class RunState(NamedEnum, kind="state of a run"):
     """Where a run stands."""
 
     WAITING = "waiting"  # for a process, or with one for its turn
@@ -36,12 +35,8 @@ class RunState(StrEnum):
         of it."""
         return self not in (RunState.WAITING, RunState.RUNNING, RunState.FINISHED)
 
-    @classmethod
-    def _missing_(cls, value: object) -> NoReturn:
-        raise unknown_name("state of a run", value, cls)
 
-
-class Wanted(StrEnum):
+class Wanted(NamedEnum, kind="request to a run"):
     """What somebody asked a run to do."""
 
     PAUSE = "pause"
@@ -51,10 +46,6 @@ class Wanted(StrEnum):
     def state(self) -> RunState:
         """Where the run stands once it has done so."""
         return RunState.PAUSED if self is Wanted.PAUSE else RunState.CANCELLED
-
-    @classmethod
-    def _missing_(cls, value: object) -> NoReturn:
-        raise unknown_name("request to a run", value, cls)
 
 
 @dataclass(frozen=True)

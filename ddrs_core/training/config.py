@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
-from ddrs_core.errors import require_count, require_number, unknown_name
+from ddrs_core.errors import require_number, unknown_name
 from ddrs_core.models import Classifier
 from ddrs_core.models.inference.device import PRECISIONS, choose_precision, resolve_device
-from ddrs_core.parameters import described, parameter
+from ddrs_core.parameters import Configuration, described, parameter
 from ddrs_core.training.augmentation import AUGMENTATIONS
 from ddrs_core.training.image_sigmas import SigmaSummary, SigmaTraining
 from ddrs_core.training.methods.base import TrainingMethod
@@ -17,26 +17,35 @@ from ddrs_core.training.schedules import SCHEDULES
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Configuration):
     """One training run; see :func:`~ddrs_core.training.recipes.recipe` for good settings."""
 
     dataset: str = field(metadata=described("see: datasets"))
     architecture: str = field(metadata=described("default: what suits the data set"))
     method: TrainingMethod = field(default_factory=Gaussian)
     sigma: float = parameter(
-        0.25, "training noise, where each image's own begins if data-dependent"
+        0.25,
+        "training noise, where each image's own begins if data-dependent",
+        above=0.0,
+        below=100.0,
     )
     data_dependent: SigmaTraining | None = None
-    epochs: int = parameter(90, "passes over the training images")
-    batch_size: int = parameter(256, "images a step, over all processes")
-    lr: float = parameter(0.1, "learning rate", "Learning rate")
+    epochs: int = parameter(90, "passes over the training images", low=1, high=100_000)
+    batch_size: int = parameter(256, "images a step, over all processes", low=2)
+    lr: float = parameter(0.1, "learning rate", "Learning rate", above=0.0)
     schedule: str = parameter("cosine", "of the learning rate", choices=tuple(SCHEDULES))
-    warmup: float = parameter(0.0, "epochs over which the learning rate grows from 0", "Warm-up")
-    momentum: float = parameter(0.9, "of SGD")
-    weight_decay: float = parameter(1e-4, "of SGD")
-    clip: float = parameter(0.0, "largest norm of the gradient; 0: any")
+    warmup: float = parameter(
+        0.0, "epochs over which the learning rate grows from 0", "Warm-up", low=0.0
+    )
+    momentum: float = parameter(0.9, "of SGD", low=0.0, below=1.0)
+    weight_decay: float = parameter(1e-4, "of SGD", low=0.0)
+    clip: float = parameter(0.0, "largest norm of the gradient; 0: any", low=0.0)
     ema: float = parameter(
-        0.0, "decay of a moving average of the weights, which is kept; 0: none", "Moving average"
+        0.0,
+        "decay of a moving average of the weights, which is kept; 0: none",
+        "Moving average",
+        low=0.0,
+        below=1.0,
     )
     augmentation: str = parameter("none", "of the images", choices=tuple(AUGMENTATIONS))
     init: str = parameter("", "model, or path of a .safetensors file, to start from")
@@ -44,7 +53,7 @@ class TrainConfig:
         "auto", "of the network", "Number format", choices=("auto", *PRECISIONS)
     )
     compile: bool = parameter(False, "compile the network first (needs a C++ compiler)")
-    seed: int = parameter(0, "run seed")
+    seed: int = parameter(0, "run seed", low=0, high=2**63 - 1)
     name: str = parameter("", "of the model; default: such as digits-gaussian-0.25")
 
     @property
@@ -53,18 +62,10 @@ class TrainConfig:
         ds = "-ds2" if self.data_dependent is not None else ""
         return self.name or f"{self.dataset}-{self.method.name}{ds}-{self.sigma:.2f}"
 
-    def check(self) -> TrainConfig:
+    def check(self) -> Self:
         """Raises DDRSError if a number or name makes no sense, whatever the data set."""
-        require_number("sigma (noise level)", self.sigma, above=0.0, below=100.0)
-        require_number("lr (learning rate)", self.lr, above=0.0)
-        require_count("epochs", self.epochs, at_most=100_000)
-        require_count("batch size", self.batch_size, at_least=2)
-        require_number("warm-up (epochs)", self.warmup, above=-1e-9, below=self.epochs + 1e-9)
-        require_number("momentum", self.momentum, above=-1e-9, below=1.0)
-        require_number("weight decay", self.weight_decay, above=-1e-9)
-        require_number("clip (norm of the gradient)", self.clip, above=-1e-9)
-        require_number("ema (decay)", self.ema, above=-1e-9, below=1.0)
-        require_count("seed", self.seed, at_least=0, at_most=2**63 - 1)
+        super().check()
+        require_number("Warm-up (epochs)", self.warmup, at_most=self.epochs)
         choose_precision(self.precision, resolve_device("cpu"))
         for kind, name, known in (
             ("schedule", self.schedule, SCHEDULES),
@@ -72,9 +73,6 @@ class TrainConfig:
         ):
             if name not in known:
                 raise unknown_name(kind, name, known)
-        self.method.check()
-        if self.data_dependent is not None:
-            self.data_dependent.check()
         return self
 
     def to_dict(self) -> dict[str, Any]:

@@ -12,39 +12,34 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ddrs_core.errors import require_count, require_number
-from ddrs_core.parameters import parameter
+from ddrs_core.parameters import Configuration, parameter
 from ddrs_core.smoothing.sigma.soft_radius import soft_radius_of
-from ddrs_core.smoothing.sigma.steps import BETA, check_bounds, sigma_bounds
+from ddrs_core.smoothing.sigma.steps import BETA, sigma_bounds
 from ddrs_core.training.methods.base import Batch, Learner
 
 
 @dataclass(frozen=True)
-class SigmaTraining:
+class SigmaTraining(Configuration):
     """How the sigmas of the training images move."""
 
-    steps: int = parameter(1, "steps K at each visit of an image", "Sigma steps K")
-    samples: int = parameter(4, "noisy copies n a step", "Sigma copies n")
-    lr: float = parameter(0.02, "step size on sigma", "Sigma step size")
-    start: float = parameter(0.0, "epochs E_s before the sigmas begin to move", "Sigma start")
-    clamp: float = parameter(0.02, "probabilities are kept in [c, 1 - c]", "Sigma clamp c")
-    beta: float = parameter(1.0, BETA, "Sigma sharpness")
+    steps: int = parameter(
+        1, "steps K at each visit of an image", "Sigma steps K", low=1, high=1000
+    )
+    samples: int = parameter(4, "noisy copies n a step", "Sigma copies n", low=1, high=1000)
+    lr: float = parameter(0.02, "step size on sigma", "Sigma step size", above=0.0, below=100.0)
+    start: float = parameter(
+        0.0, "epochs E_s before the sigmas begin to move", "Sigma start", low=0.0
+    )
+    clamp: float = parameter(
+        0.02, "probabilities are kept in [c, 1 - c]", "Sigma clamp c", above=0.0, below=0.5
+    )
+    beta: float = parameter(1.0, BETA, "Sigma sharpness", above=0.0, below=1e3)
     bounds: tuple[float, float] = sigma_bounds(0.1, 1.0)
 
     @property
     def passes(self) -> int:
         """Forward and backward passes for each image and epoch."""
         return self.steps * self.samples
-
-    def check(self) -> None:
-        """Raises InvalidParameterError if a number makes no sense."""
-        require_count("sigma steps (K)", self.steps, at_most=1000)
-        require_count("sigma samples (n)", self.samples, at_most=1000)
-        require_number("sigma lr (step size)", self.lr, above=0.0, below=100.0)
-        require_number("sigma start (epochs)", self.start, above=-1e-9, below=1e6)
-        require_number("sigma clamp (c)", self.clamp, above=0.0, below=0.5)
-        require_number("sigma beta (sharpness)", self.beta, above=0.0, below=1e3)
-        check_bounds(self.bounds)
 
 
 _BINS = 45  # of the histogram

@@ -23,8 +23,8 @@ def show_parameter(key: str, described: Parameter) -> None:
             described.kind,
             described.label,
             meaning,
-            low=described.low,
-            high=described.high,
+            low=described.low if described.above is None else described.above,
+            high=described.high if described.below is None else described.below,
             step=described.step,
         )
 

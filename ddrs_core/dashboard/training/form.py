@@ -214,7 +214,8 @@ def _pick_settings() -> None:
 
 def _show(described: Mapping[str, Parameter], prefix: str) -> None:
     for name, field in described.items():
-        show_parameter(prefix + name, field)
+        unlimited = replace(field, low=None, high=None, above=None, below=None)
+        show_parameter(prefix + name, unlimited)
 
 
 def _title(name: str) -> tuple[str, str]:

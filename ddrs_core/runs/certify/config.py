@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from enum import StrEnum
-from typing import Any, NoReturn
+from typing import Any, Self
 
 from ddrs_core.data import Dataset, get_dataset_info, image_digest
-from ddrs_core.errors import InvalidParameterError, require_count, unknown_name
+from ddrs_core.errors import InvalidParameterError, NamedEnum
 from ddrs_core.models import check_fit, get_card, open_for_model
 from ddrs_core.models.inference.device import PRECISIONS
-from ddrs_core.parameters import described, nested, parameter
+from ddrs_core.parameters import Configuration, described, nested, parameter
 from ddrs_core.smoothing import (
     Bound,
     CertificationBudget,
@@ -26,20 +25,16 @@ from ddrs_core.smoothing.stopping import rule_from_dict, rule_to_dict
 _LOOKED_AT = 8  # images, about, whose pixels tell whether a plan is still the same
 
 
-class Method(StrEnum):
+class Method(NamedEnum, kind="method"):
     """Where the noise level of an image comes from."""
 
     FIXED = "fixed"  # the same sigma for every image
     DS = "ds"  # data-dependent sigma, starting from sigma_0
     DS_MEMORY = "ds-memory"  # the same, settled against a memory bank in the order of the plan
 
-    @classmethod
-    def _missing_(cls, value: object) -> NoReturn:
-        raise unknown_name("method", value, cls)
-
 
 @dataclass(frozen=True)
-class CertifyConfig:
+class CertifyConfig(Configuration):
     """One certification run."""
 
     dataset: str = field(
@@ -54,9 +49,9 @@ class CertifyConfig:
     )
     budget: CertificationBudget = nested(CertificationBudget)
     split: str = parameter("test", "part of the data set", choices=("test", "train"), brief=True)
-    skip: int = parameter(1, "every K-th image, as in Cohen's code", brief=True)
+    skip: int = parameter(1, "every K-th image, as in Cohen's code", low=1, brief=True)
     start: int = parameter(0, "first image", brief=True)
-    limit: int | None = parameter(None, "at most so many images; default: all")
+    limit: int | None = parameter(None, "at most so many images; default: all", low=1)
     indices: tuple[int, ...] | None = parameter(None, "these images instead", flag="index")
     precision: str = parameter("auto", "of the network", choices=("auto", *PRECISIONS), brief=True)
     device: str = parameter("auto", "auto, cpu or cuda[:i]", brief=True)
@@ -67,19 +62,14 @@ class CertifyConfig:
         "count single votes differently",
     )
 
-    def check(self) -> CertifyConfig:
+    def check(self) -> Self:
         """Raises InvalidParameterError if a number makes no sense, whatever the data set."""
         check_sigma(self.sigma)
-        self.budget.check()
-        require_count("skip", self.skip)
-        if self.limit is not None:
-            require_count("limit", self.limit)
+        super().check()
         if self.indices is not None and len(set(self.indices)) < len(self.indices):
             raise InvalidParameterError("An image is listed more than once.")
         if (self.strategy is None) != (self.method is Method.FIXED):
             raise InvalidParameterError(f"Method {self.method} and its strategy do not fit.")
-        if self.strategy is not None:
-            self.strategy.check()
         if bool(self.bank) != (self.method is Method.DS_MEMORY):
             raise InvalidParameterError(
                 "A memory bank goes with the method ds-memory, and that needs one."

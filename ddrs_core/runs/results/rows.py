@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from enum import Enum, StrEnum
-from typing import TYPE_CHECKING, Any, NoReturn
+from enum import Enum
+from typing import TYPE_CHECKING, Any
 
-from ddrs_core.errors import unknown_name
+from ddrs_core.errors import NamedEnum
 from ddrs_core.runs.results.results import ResultRow, ResultSet
 from ddrs_core.runs.results.tables import harmless
 
@@ -39,16 +39,12 @@ _WHOLE = ("idx", "label", "predict", "correct", "n", "n0", "seed", "candidate")
 _REAL = ("radius", "time", "sigma", "p_lower", "alpha")
 
 
-class RowFormat(StrEnum):
+class RowFormat(NamedEnum, kind="file format"):
     """How the rows of results are written."""
 
     TSV = "tsv"
     CSV = "csv"
     PARQUET = "parquet"
-
-    @classmethod
-    def _missing_(cls, value: object) -> NoReturn:
-        raise unknown_name("file format", value, cls)
 
 
 def rows_frame(sets: Sequence[ResultSet]) -> pd.DataFrame:

@@ -10,11 +10,9 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
-from typing import NoReturn
 
-from ddrs_core.errors import MismatchError, unknown_name
+from ddrs_core.errors import MismatchError, NamedEnum
 from ddrs_core.runs.results.comparison import Figures, figures_of
 from ddrs_core.runs.results.paired import (
     AcrDifference,
@@ -46,16 +44,12 @@ _ESCAPED = {
 }
 
 
-class TableFormat(StrEnum):
+class TableFormat(NamedEnum, kind="table format"):
     """How a table is written."""
 
     MARKDOWN = "markdown"
     LATEX = "latex"
     CSV = "csv"
-
-    @classmethod
-    def _missing_(cls, value: object) -> NoReturn:
-        raise unknown_name("table format", value, cls)
 
 
 @dataclass(frozen=True)

@@ -5,17 +5,17 @@ image to another.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ddrs_core.errors import InvalidParameterError, MismatchError, require_count
+from ddrs_core.parameters import Configuration, described
 from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.certificate import Certificate
 from ddrs_core.smoothing.classifier import SmoothedClassifier, as_batch
-from ddrs_core.smoothing.confidence import check_sigma
 from ddrs_core.smoothing.grade import Grade
 from ddrs_core.smoothing.memory.arrival_order import Distances, KnownPointsMemory, check_claims
 from ddrs_core.smoothing.memory.directed_rounding import sub_downward
@@ -78,20 +78,12 @@ def find_collisions(
 
 
 @dataclass(frozen=True)
-class WalkConfig:
+class WalkConfig(Configuration):
     """How to certify on the way from one image to another."""
 
-    sigma_0: float
+    sigma_0: float = field(metadata=described("start of the strategy", above=0.0, below=100.0))
     strategy: StrategyConfig | None = None  # None: sigma_0 for all
     budget: CertificationBudget = DEFAULT_BUDGET  # of each point
-
-    def check(self) -> WalkConfig:
-        """Raises InvalidParameterError if a parameter makes no sense."""
-        check_sigma(self.sigma_0)
-        self.budget.check()
-        if self.strategy is not None:
-            self.strategy.check()
-        return self
 
     @property
     def grade(self) -> Grade:

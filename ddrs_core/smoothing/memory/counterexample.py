@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import count
+from typing import Self
 
 from torch import Tensor
 
-from ddrs_core.errors import InvalidParameterError, require_count, require_number
+from ddrs_core.errors import InvalidParameterError
+from ddrs_core.parameters import Configuration, parameter
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.certificate import Certificate
@@ -23,34 +25,32 @@ from ddrs_core.smoothing.memory.rules import Ball, Settlement, settle
 
 
 @dataclass(frozen=True)
-class CounterexampleConfig:
+class CounterexampleConfig(Configuration):
     """How hard to look."""
 
-    levels: tuple[float, ...] = (0.5, 0.7, 1.0, 1.4, 2.0)  # attacked noise levels, times sigma_0
-    targets: int = 4  # nearest images of other classes in whose direction an attack starts
-    steps: int = 60  # of gradient ascent
-    samples: int = 32  # noisy copies a step
-    within: float = 0.99  # of the radius of both certificates of x
-    step: float = 0.2  # length of the first step, times the radius; the last one is a tenth of it
-    votes: int = 500  # to rank candidates
-    strategies: int = 12  # candidates that choose their own sigma
-    tries: int = 4  # of these, how many are certified at most
+    levels: tuple[float, ...] = parameter(
+        (0.5, 0.7, 1.0, 1.4, 2.0), "attacked noise levels, times sigma_0", above=0.0, below=100.0
+    )
+    targets: int = parameter(
+        4, "nearest images of other classes towards which an attack starts", low=0, high=1_000
+    )
+    steps: int = parameter(60, "steps of gradient ascent", low=1, high=10_000)
+    samples: int = parameter(32, "noisy copies a step", low=1, high=10_000)
+    within: float = parameter(
+        0.99, "share of the radius of both certificates of x", above=0.0, below=1.0
+    )
+    step: float = parameter(
+        0.2, "first step, times the radius; the last is a tenth of it", above=0.0, below=10.0
+    )
+    votes: int = parameter(500, "votes that rank candidates", low=10, high=1_000_000)
+    strategies: int = parameter(12, "candidates that choose their own sigma", low=1, high=1_000)
+    tries: int = parameter(4, "of these, how many are certified at most", low=1, high=1_000)
 
-    def check(self) -> CounterexampleConfig:
+    def check(self) -> Self:
         """Raises InvalidParameterError if a parameter makes no sense."""
         if not self.levels:
             raise InvalidParameterError("There must be a noise level to attack.")
-        for level in self.levels:
-            require_number("attacked level", level, above=0.0, below=100.0)
-        require_count("targets", self.targets, at_least=0, at_most=1_000)
-        require_count("steps", self.steps, at_most=10_000)
-        require_count("samples", self.samples, at_most=10_000)
-        require_number("share of the radius", self.within, above=0.0, below=1.0)
-        require_number("step", self.step, above=0.0, below=10.0)
-        require_count("votes", self.votes, at_least=10, at_most=1_000_000)
-        require_count("strategies", self.strategies, at_most=1_000)
-        require_count("tries", self.tries, at_most=1_000)
-        return self
+        return super().check()
 
 
 @dataclass(frozen=True)

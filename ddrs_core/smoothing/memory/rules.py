@@ -10,16 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import NoReturn
 
-from ddrs_core.errors import InvalidParameterError, unknown_name
+from ddrs_core.errors import InvalidParameterError, NamedEnum
 from ddrs_core.smoothing.certificate import ABSTAIN, Certificate
 from ddrs_core.smoothing.memory.directed_rounding import add_upward, sub_downward
 from ddrs_core.smoothing.memory.distance import Distance
 
 
-class Outcome(StrEnum):
+class Outcome(NamedEnum, kind="outcome"):
     """What became of a certificate, or of an abstention."""
 
     UNTOUCHED = "untouched"  # no ball was in its way, and none proved more
@@ -32,10 +30,6 @@ class Outcome(StrEnum):
     def enters_index(self) -> bool:
         """Whether its ball may change later settlements; others lie inside a stored ball."""
         return self in (Outcome.UNTOUCHED, Outcome.TRIMMED)
-
-    @classmethod
-    def _missing_(cls, value: object) -> NoReturn:
-        raise unknown_name("outcome", value, cls)
 
 
 @dataclass(frozen=True)

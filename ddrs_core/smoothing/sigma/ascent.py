@@ -15,9 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ddrs_core.errors import require_count, require_number
 from ddrs_core.models import GRADIENT_PASSES, NoisyForward, noise_generator
-from ddrs_core.parameters import parameter
+from ddrs_core.parameters import Configuration, parameter
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.confidence import Floats
@@ -29,7 +28,6 @@ from ddrs_core.smoothing.sigma.steps import (
     GUARD,
     SigmaBatch,
     SigmaStep,
-    check_bounds,
     sigma_bounds,
 )
 
@@ -37,7 +35,7 @@ _GUARD_SHARES = (0.5, 1.0, 1.5)  # of the way from sigma_0 to the average, on a 
 
 
 @dataclass(frozen=True)
-class AscentConfig:
+class AscentConfig(Configuration):
     """Parameters of Algorithm 1 and of what we add to it (neutral by default)."""
 
     name: ClassVar[str] = "ascent"
@@ -47,8 +45,7 @@ class AscentConfig:
         0.02,
         "step size: sigma moves by lr times the gradient of R",
         "Step size lr",
-        low=1e-6,
-        high=10.0,
+        above=0.0,
         step=0.01,
     )
     steps: int = parameter(100, "number of steps K", "Steps K", low=1, high=20_000, step=10)
@@ -61,14 +58,14 @@ class AscentConfig:
         step=8,
     )
     clamp: float = parameter(
-        0.001, "probabilities are kept in [c, 1 - c]", "Clamp c", low=1e-6, high=0.49, step=0.001
+        0.001, "probabilities are kept in [c, 1 - c]", "Clamp c", above=0.0, below=0.5, step=0.001
     )
     bounds: tuple[float, float] = sigma_bounds(0.01, 2.0)
     final_lr: float = parameter(
         1.0,
         "the step size falls to this share of lr, along a cosine",
         "Final step size",
-        low=1e-3,
+        above=0.0,
         high=1.0,
         step=0.05,
     )
@@ -80,26 +77,13 @@ class AscentConfig:
         high=1.0,
         step=0.05,
     )
-    beta: float = parameter(1.0, BETA, "Sharpness beta", low=0.1, high=100.0, step=1.0)
+    beta: float = parameter(1.0, BETA, "Sharpness beta", above=0.0, below=1e3, step=1.0)
     guard: int = parameter(0, GUARD, "Guard votes", low=0, high=100_000, step=100)
 
     @property
     def averaged(self) -> int:
         """How many of the last iterates are averaged."""
         return max(1, round(self.average * self.steps))
-
-    def check(self) -> AscentConfig:
-        """Raises InvalidParameterError if a parameter makes no sense."""
-        require_number("lr (step size)", self.lr, above=0.0)
-        require_count("steps (K)", self.steps, at_most=20_000)
-        require_count("samples (n)", self.samples, at_most=10_000)
-        require_number("clamp (c)", self.clamp, above=0.0, below=0.5)
-        require_number("final lr", self.final_lr, above=0.0, below=1.0 + 1e-9)
-        require_number("beta (sharpness)", self.beta, above=0.0, below=1e3)
-        require_number("average", self.average, above=-1e-9, below=1.0 + 1e-9)
-        require_count("guard", self.guard, at_least=0, at_most=100_000)
-        check_bounds(self.bounds)
-        return self
 
     def passes(self) -> float:
         """Forward passes for one image, see :data:`GRADIENT_PASSES`."""

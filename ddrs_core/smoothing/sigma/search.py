@@ -16,18 +16,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ddrs_core.errors import require_count, require_number
 from ddrs_core.models import NoisyForward, noise_generator
-from ddrs_core.parameters import parameter
+from ddrs_core.parameters import Configuration, parameter
 from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.confidence import Floats
 from ddrs_core.smoothing.sigma.base import choose_sigma
 from ddrs_core.smoothing.sigma.guard import expected_radius, select_by_validation
-from ddrs_core.smoothing.sigma.steps import SigmaBatch, SigmaStep, check_bounds, sigma_bounds
+from ddrs_core.smoothing.sigma.steps import SigmaBatch, SigmaStep, sigma_bounds
 
 
 @dataclass(frozen=True)
-class SearchConfig:
+class SearchConfig(Configuration):
     """Parameters of the bisection."""
 
     name: ClassVar[str] = "search"
@@ -41,8 +40,8 @@ class SearchConfig:
         1.12,
         "the two points of a step are sigma / ratio and sigma * ratio",
         "Ratio",
-        low=1.01,
-        high=3.9,
+        above=1.0,
+        below=4.0,
         step=0.01,
     )
     bounds: tuple[float, float] = sigma_bounds(0.05, 1.5)
@@ -54,15 +53,6 @@ class SearchConfig:
         high=100_000,
         step=100,
     )
-
-    def check(self) -> SearchConfig:
-        """Raises InvalidParameterError if a parameter makes no sense."""
-        require_count("steps", self.steps, at_most=60)
-        require_count("samples (n)", self.samples, at_most=100_000)
-        require_number("ratio", self.ratio, above=1.0, below=4.0)
-        require_count("guard", self.guard, at_most=100_000)
-        check_bounds(self.bounds)
-        return self
 
     def passes(self) -> float:
         """Forward passes for one image."""

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ddrs_core.errors import InvalidParameterError
 from ddrs_core.parameters import Parameter, parameter
 from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.confidence import Floats
@@ -74,17 +73,7 @@ GUARD = "fresh votes for each candidate of the guard; 0: no guard"
 
 def sigma_bounds(low: float, high: float) -> Any:
     """The field of a configuration that holds the smallest and the largest sigma."""
-    smallest = Parameter("smallest sigma", "Smallest sigma", low=1e-4, high=50.0, step=0.01)
-    largest = Parameter("largest sigma", "Largest sigma", low=1e-3, high=100.0, step=0.1)
+    smallest = Parameter("smallest sigma", "Smallest sigma", above=0.0, step=0.01)
+    largest = Parameter("largest sigma", "Largest sigma", above=0.0, step=0.1)
     parts = {"sigma_min": smallest, "sigma_max": largest}
     return parameter((low, high), "smallest and largest sigma", parts=parts)
-
-
-def check_bounds(bounds: tuple[float, float]) -> tuple[float, float]:
-    """Raises InvalidParameterError unless 0 < sigma_min < sigma_max, both finite."""
-    low, high = (float(b) for b in bounds)
-    if not 0 < low < high < float("inf"):
-        raise InvalidParameterError(
-            f"The bounds of sigma must satisfy 0 < smallest < largest, not {low:g} and {high:g}."
-        )
-    return low, high

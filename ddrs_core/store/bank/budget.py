@@ -9,25 +9,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from enum import StrEnum
-from typing import Any, NoReturn
+from typing import Any
 
-from ddrs_core.errors import InvalidParameterError, require_count, require_number, unknown_name
+from ddrs_core.errors import InvalidParameterError, NamedEnum, require_count, require_number
 from ddrs_core.quantities import counted
 
 SLACK = 1 + 1e-9  # an alpha that was printed and read again is the same
 
 
-class BudgetKind(StrEnum):
+class BudgetKind(NamedEnum, kind="alpha budget"):
     """Which alpha each certificate may have."""
 
     SUM = "sum"  # whatever it has; the sum grows with the bank
     TOTAL = "total"  # the same share of a total, for a number of certificates planned
     DECAYING = "decaying"  # 6 alpha / (pi i)^2 for the i-th: however many, never above the total
-
-    @classmethod
-    def _missing_(cls, value: object) -> NoReturn:
-        raise unknown_name("alpha budget", value, cls)
 
 
 @dataclass(frozen=True)

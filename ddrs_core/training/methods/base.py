@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 import torch
 from torch import Tensor
@@ -69,7 +69,7 @@ class TrainingMethod(Protocol):
         """Forward and backward passes for each image and epoch."""
         ...
 
-    def check(self) -> None:
+    def check(self) -> Self:
         """Raises InvalidParameterError if a hyper-parameter makes no sense."""
         ...
 

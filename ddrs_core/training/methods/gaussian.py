@@ -7,20 +7,18 @@ from typing import ClassVar
 
 from torch.nn import functional as F
 
+from ddrs_core.parameters import Configuration
 from ddrs_core.training.methods.base import Batch, Learner, Loss
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(Configuration):
     """One noisy copy of each image, and nothing to choose."""
 
     name: ClassVar[str] = "gaussian"
     title: ClassVar[str] = "Gaussian augmentation (Cohen et al. 2019)"
     summary: ClassVar[str] = "Learns from one noisy copy of each image."
     passes: ClassVar[int] = 1  # forward and backward, for each image and epoch
-
-    def check(self) -> None:
-        """There is nothing to check."""
 
     def loss(self, learner: Learner, batch: Batch) -> Loss:
         """Cross-entropy of one noisy copy of each image."""

@@ -9,15 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ddrs_core.errors import require_count, require_number
-from ddrs_core.parameters import parameter
+from ddrs_core.parameters import Configuration, parameter
 from ddrs_core.training.methods.base import Batch, Learner, Loss
 
 _FLOOR = 1e-10  # probabilities are kept this far from 0 and 1; the hinge is shut long before
 
 
 @dataclass(frozen=True)
-class Macer:
+class Macer(Configuration):
     """Hyper-parameters, as published for CIFAR-10 at sigma 0.25."""
 
     name: ClassVar[str] = "macer"
@@ -26,22 +25,21 @@ class Macer:
         "Raises the radius itself: learns from k noisy copies of each image, without attack."
     )
 
-    copies: int = parameter(16, "noisy copies k of an image", "Noisy copies")
-    robustness_weight: float = parameter(12.0, "lambda, of the robustness loss", "Weight lambda")
-    gamma: float = parameter(8.0, "of the hinge, on the gap Phi^-1(E_A) - Phi^-1(E_B)")
-    beta: float = parameter(16.0, "sharpness of the softmax in the robustness loss")
+    copies: int = parameter(16, "noisy copies k of an image", "Noisy copies", low=1, high=1000)
+    robustness_weight: float = parameter(
+        12.0, "lambda, of the robustness loss", "Weight lambda", low=0.0
+    )
+    gamma: float = parameter(
+        8.0, "of the hinge, on the gap Phi^-1(E_A) - Phi^-1(E_B)", above=0.0, below=100.0
+    )
+    beta: float = parameter(
+        16.0, "sharpness of the softmax in the robustness loss", above=0.0, below=1e4
+    )
 
     @property
     def passes(self) -> int:
         """Forward and backward passes for each image and epoch."""
         return self.copies
-
-    def check(self) -> None:
-        """Raises InvalidParameterError if a hyper-parameter makes no sense."""
-        require_count("copies (k)", self.copies, at_most=1000)
-        require_number("robustness weight (lambda)", self.robustness_weight, above=-1e-9, below=1e6)
-        require_number("gamma (hinge)", self.gamma, above=0.0, below=100.0)
-        require_number("beta (sharpness)", self.beta, above=0.0, below=1e4)
 
     def loss(self, learner: Learner, batch: Batch) -> Loss:
         """Cross-entropy of the mean softmax, and the hinge on the gap of the right ones."""

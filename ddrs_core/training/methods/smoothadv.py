@@ -14,13 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ddrs_core.errors import require_count, require_number
-from ddrs_core.parameters import parameter
+from ddrs_core.parameters import Configuration, parameter
 from ddrs_core.training.methods.base import Batch, Learner, Loss
 
 
 @dataclass(frozen=True)
-class SmoothAdv:
+class SmoothAdv(Configuration):
     """Hyper-parameters, with defaults from the published CIFAR-10 models."""
 
     name: ClassVar[str] = "smoothadv"
@@ -30,22 +29,19 @@ class SmoothAdv:
         "the attacked copies."
     )
 
-    epsilon: float = parameter(64 / 255, "l2 radius of the attack", "Attack radius epsilon")
-    attack_steps: int = parameter(10, "steps T of the attack", "Attack steps T")
-    copies: int = parameter(2, "noisy copies m of an image", "Noisy copies")
-    attack_warmup: float = parameter(10.0, "epochs over which epsilon grows", "Attack warm-up")
+    epsilon: float = parameter(
+        64 / 255, "l2 radius of the attack", "Attack radius epsilon", above=0.0, below=100.0
+    )
+    attack_steps: int = parameter(10, "steps T of the attack", "Attack steps T", low=1, high=1000)
+    copies: int = parameter(2, "noisy copies m of an image", "Noisy copies", low=1, high=1000)
+    attack_warmup: float = parameter(
+        10.0, "epochs over which epsilon grows", "Attack warm-up", low=0.0
+    )
 
     @property
     def passes(self) -> int:
         """Forward and backward passes for each image and epoch."""
         return self.copies * (self.attack_steps + 1)
-
-    def check(self) -> None:
-        """Raises InvalidParameterError if a hyper-parameter makes no sense."""
-        require_number("epsilon (radius of the attack)", self.epsilon, above=0.0, below=100.0)
-        require_count("attack steps (T)", self.attack_steps, at_most=1000)
-        require_count("copies (m)", self.copies, at_most=1000)
-        require_number("attack warm-up (epochs)", self.attack_warmup, above=-1e-9, below=1e6)
 
     def loss(self, learner: Learner, batch: Batch) -> Loss:
         """Cross-entropy of m noisy copies of the attacked image, averaged."""

@@ -86,7 +86,7 @@ def test_a_view_survives_the_url(view: ExplorerView) -> None:
         ({"steps": "0"}, "at least 1"),
         ({"steps": "2.5"}, "whole number"),
         ({"lr": "-1"}, "above 0"),
-        ({"sigma_min": "3"}, "bounds of sigma"),
+        ({"sigma_min": "3"}, "Smallest sigma, 3, must be below"),
     ],
 )
 def test_bad_links_get_a_sentence_and_the_default(query: dict[str, str], words: str) -> None:

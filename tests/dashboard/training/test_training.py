@@ -100,13 +100,13 @@ def test_the_recipe_follows_method_and_toggle(app: AppTest) -> None:
     ("key", "value", "said"),
     [
         (keys.TRAINING_SIGMA, 0.0, "above 0"),
-        (keys.TRAINING_SETTING + "epochs", 0, "epochs must be at least 1"),
+        (keys.TRAINING_SETTING + "epochs", 0, "Epochs must be at least 1"),
         (keys.TRAINING_SETTING + "batch_size", 5000, "at most 1,297"),
         (keys.TRAINING_SETTING + "lr", -1.0, "above 0"),
-        (keys.TRAINING_SETTING + "warmup", 1e6, "warm-up"),
+        (keys.TRAINING_SETTING + "warmup", 1e6, "Warm-up"),
         (keys.TRAINING_SIGMA_OPTION + "sigma_min", 7.0, "sigma"),
         (keys.TRAINING_SIGMA_OPTION + "clamp", 0.9, "clamp"),
-        (keys.TRAINING_SEED, -1, "seed"),
+        (keys.TRAINING_SEED, -1, "Seed"),
     ],
 )
 def test_numbers_that_make_no_sense_are_refused_in_words(
