@@ -14,6 +14,7 @@ from ddrs_core.dashboard.navigation import (
     training_page,
 )
 from ddrs_core.dashboard.shell.errors import literal
+from ddrs_core.dashboard.shell.polling import draw_every
 from ddrs_core.data import list_datasets, list_downloads
 from ddrs_core.models import ModelCard, list_devices, list_models
 
@@ -89,7 +90,7 @@ def main() -> None:
         if not any(d.is_gpu for d in list_devices()):
             st.caption("No GPU is used: everything runs on the processor.")
         st.subheader("Jobs", divider="gray", anchor=False)
-        st.fragment(show_jobs, run_every=1.0)()
+        draw_every(1.0, show_jobs)
 
 
 def _model_table(cards: list[ModelCard]) -> pd.DataFrame:

@@ -29,6 +29,18 @@ def redraw() -> NoReturn:
     st.rerun()
 
 
+def draw_every(seconds: float | None, draw: Callable[[], None]) -> None:
+    """Draw a part now, and again every so many seconds; once, where they are None.
+
+    The part gets a container to itself. When a tick arrives while the whole page is drawn, it runs
+    right after that, and Streamlit then drops what the page has just sent for this part if the
+    browser has not received it yet. So the browser removes the part, everything behind it within
+    the same container moves up, and the tick overwrites the element that follows.
+    """
+    with st.container():
+        st.fragment(draw, run_every=seconds)()
+
+
 def send_heartbeats() -> None:
     """At the beginning of every run: as long as the page is open, its visitor is there.
 
@@ -36,7 +48,7 @@ def send_heartbeats() -> None:
     """
     st.session_state[_SHOWN] = set()
     with st.container(key="ddrs_heartbeat"):  # hidden by assets/style.css
-        st.fragment(_send_heartbeat, run_every=_HEARTBEAT_SECONDS)()
+        draw_every(_HEARTBEAT_SECONDS, _send_heartbeat)
 
 
 def _send_heartbeat() -> None:
@@ -61,7 +73,7 @@ def draw_while_moving(draw: Callable[[], None], jobs: Sequence[Job | None]) -> N
         if now != before:
             redraw()
 
-    st.fragment(tick, run_every=_JOB_TICK_SECONDS if any(before) else None)()
+    draw_every(_JOB_TICK_SECONDS if any(before) else None, tick)
 
 
 def draw_each_second(draw: Callable[[], bool], *, moving: bool, may_move: bool = False) -> None:
@@ -79,5 +91,4 @@ def draw_each_second(draw: Callable[[], bool], *, moving: bool, may_move: bool =
         if draw() and time.monotonic() - drawn > _REST_SECONDS:
             redraw()
 
-    pace = _RUN_TICK_SECONDS if moving else _IDLE_SECONDS if may_move else None
-    st.fragment(tick, run_every=pace)()
+    draw_every(_RUN_TICK_SECONDS if moving else _IDLE_SECONDS if may_move else None, tick)

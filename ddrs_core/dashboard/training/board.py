@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from ddrs_core.dashboard.components.board import Board
-from ddrs_core.dashboard.shell.polling import redraw
+from ddrs_core.dashboard.shell.polling import draw_every, redraw
 from ddrs_core.dashboard.training.replay import is_replayed, replayed_epoch
 from ddrs_core.dashboard.training.selected_run import Shown, is_measured
 from ddrs_core.dashboard.training.texts import outcome_html, progress_html, sigma_texts
@@ -41,7 +39,7 @@ def watch(shown: Shown, chosen: int | None) -> None:
             redraw()  # buttons depend on it
 
     replaying = is_replayed(shown)
-    st.fragment(tick, run_every=_REPLAY_TICK if replaying else _pace(shown))()
+    draw_every(_REPLAY_TICK if replaying else _pace(shown), tick)
 
 
 def _pace(shown: Shown) -> float | None:
