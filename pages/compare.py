@@ -6,8 +6,8 @@ import streamlit as st
 
 from ddrs_core.dashboard.compare.board import show_live_comparison
 from ddrs_core.dashboard.compare.exports import show_compare_exports
-from ddrs_core.dashboard.compare.form import pick_settings, pick_source, read_form
-from ddrs_core.dashboard.compare.launch import show_no_start, show_start
+from ddrs_core.dashboard.compare.form import pick_settings, pick_source
+from ddrs_core.dashboard.compare.launch import show_start
 from ddrs_core.dashboard.compare.pair import show_pair
 from ddrs_core.dashboard.compare.picker import pick_extras, pick_sets
 from ddrs_core.dashboard.compare.runs import show_runs
@@ -16,7 +16,6 @@ from ddrs_core.dashboard.compare.view import enter_compare, write_url
 from ddrs_core.dashboard.components.render import show_lead
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal
-from ddrs_core.errors import DDRSError
 
 
 def main() -> None:
@@ -39,10 +38,7 @@ def show_form() -> None:
     start = st.container()  # above the many settings
     pick_settings()
     with start:
-        try:
-            show_start(read_form())
-        except DDRSError as error:
-            show_no_start(error)
+        show_start()
 
 
 def show_comparison() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from ddrs_core.dashboard.common.model_cache import get_forward
-from ddrs_core.dashboard.common.source_form import pick_device
 from ddrs_core.dashboard.components.render import show_lead
 from ddrs_core.dashboard.explorer.board import moment_of, show_board
 from ddrs_core.dashboard.explorer.certification import (
@@ -25,6 +24,7 @@ from ddrs_core.dashboard.explorer.sidebar import (
 )
 from ddrs_core.dashboard.explorer.strategy_form import pick_strategy, read_widgets
 from ddrs_core.dashboard.explorer.url import enter_explorer, write_url
+from ddrs_core.dashboard.explorer.view import FORM
 from ddrs_core.dashboard.navigation import library_page
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal, show_error
@@ -45,7 +45,7 @@ def show_explorer() -> None:
         robustness = st.container()
         pick_image()
         st.page_link(library_page(), label="Add data or models", icon=":material/library_add:")
-        pick_device(keys.DEVICE)
+        FORM.pick_device()
     st.title("Explorer", anchor=False)
     show_lead(
         "Watch the noise level of one image being optimised, see why it moves, then certify the "

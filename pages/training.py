@@ -10,13 +10,12 @@ from ddrs_core.dashboard.shell.errors import literal, show_error
 from ddrs_core.dashboard.training.board import watch
 from ddrs_core.dashboard.training.controls import (
     pick_epoch,
-    show_no_start,
     show_registration,
     show_run_buttons,
-    show_start,
     show_training_exports,
 )
-from ddrs_core.dashboard.training.form import pick_run, pick_settings, read_form
+from ddrs_core.dashboard.training.form import pick_run, pick_settings
+from ddrs_core.dashboard.training.launch import show_start
 from ddrs_core.dashboard.training.selected_run import pick_shown
 from ddrs_core.errors import DDRSError
 
@@ -35,10 +34,7 @@ def show_form() -> None:
     start = st.container()  # above the many settings
     pick_settings()
     with start:
-        try:
-            show_start(read_form())
-        except DDRSError as error:
-            show_no_start(error)
+        show_start()
 
 
 def show_training() -> None:

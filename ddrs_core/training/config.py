@@ -53,7 +53,7 @@ class TrainConfig(Configuration):
         "auto", "of the network", "Number format", choices=("auto", *PRECISIONS)
     )
     compile: bool = parameter(False, "compile the network first (needs a C++ compiler)")
-    seed: int = parameter(0, "run seed", low=0, high=2**63 - 1)
+    seed: int = parameter(0, "same seed, same machine: same model", low=0, high=2**63 - 1)
     name: str = parameter("", "of the model; default: such as digits-gaussian-0.25")
 
     @property

@@ -11,6 +11,9 @@ from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.jobs import Job, JobState, get_manager
 from tests.dashboard.widgets import open_page, send, widget_of
 
+EXPLORER = keys.EXPLORER
+PARAMETER = EXPLORER + "parameter_"
+
 
 def first(value: str | list[str]) -> str:
     return value if isinstance(value, str) else value[0]
@@ -53,11 +56,11 @@ def test_an_id_leaves_the_address_with_its_view_and_comes_back_with_it(
 ) -> None:
     open_page(app, "explorer", image="8", n="500")
     job = finished_job(app)
-    widget_of(app.number_input, keys.INDEX).set_value(9).run()
+    widget_of(app.number_input, EXPLORER + "index").set_value(9).run()
     assert "job" not in app.query_params
     next(b for b in app.button if b.label == "Run").click().run()
     assert first(app.query_params["job"]) != job.id
-    widget_of(app.number_input, keys.INDEX).set_value(8).run()
+    widget_of(app.number_input, EXPLORER + "index").set_value(8).run()
     assert first(app.query_params["job"]) == job.id
     next(b for b in app.button if b.label == "Reset").click().run()
     assert "job" not in app.query_params
@@ -73,13 +76,13 @@ def test_a_link_whose_job_is_gone_computes_it_once_more(app: AppTest) -> None:
 
 def test_choosing_a_preset_sets_its_parameters(app: AppTest) -> None:
     open_page(app, "explorer", image="6")
-    widget_of(app.selectbox, keys.PRESET).select("authors-repository").run()
+    widget_of(app.selectbox, EXPLORER + "preset").select("authors-repository").run()
     assert not app.exception
-    assert widget_of(app.number_input, keys.SIGMA_0).value == pytest.approx(0.12)
-    assert widget_of(app.number_input, keys.PARAMETER + "lr").value == pytest.approx(1e-4)
-    assert widget_of(app.number_input, keys.PARAMETER + "clamp").value == pytest.approx(0.02)
+    assert widget_of(app.number_input, EXPLORER + "sigma_0").value == pytest.approx(0.12)
+    assert widget_of(app.number_input, PARAMETER + "lr").value == pytest.approx(1e-4)
+    assert widget_of(app.number_input, PARAMETER + "clamp").value == pytest.approx(0.02)
     assert first(app.query_params["preset"]) == "authors-repository"
-    widget_of(app.selectbox, keys.STRATEGY).select("search").run()
+    widget_of(app.selectbox, EXPLORER + "strategy").select("search").run()
     assert not app.exception
     assert first(app.query_params["preset"]) == "qcrs"
 
@@ -87,11 +90,11 @@ def test_choosing_a_preset_sets_its_parameters(app: AppTest) -> None:
 def test_a_label_of_former_options_is_no_preset(app: AppTest) -> None:
     """A browser that has not heard of the new strategy still names the old one's preset."""
     open_page(app, "explorer", image="6")
-    widget_of(app.selectbox, keys.MODEL).select("digits-gaussian-0.25").run()
-    old = widget_of(app.selectbox, keys.PRESET)
+    widget_of(app.selectbox, EXPLORER + "model").select("digits-gaussian-0.25").run()
+    old = widget_of(app.selectbox, EXPLORER + "preset")
     assert old.options[0] == "Guarded ascent"
-    widget_of(app.selectbox, keys.STRATEGY).select("search").run()
-    for element in (old, widget_of(app.selectbox, keys.PRESET)):
+    widget_of(app.selectbox, EXPLORER + "strategy").select("search").run()
+    for element in (old, widget_of(app.selectbox, EXPLORER + "preset")):
         late = send(app, (element, "Guarded ascent"))
         assert not late.exception
         assert first(late.query_params["preset"]) == "qcrs"
@@ -99,37 +102,39 @@ def test_a_label_of_former_options_is_no_preset(app: AppTest) -> None:
 
 def test_choosing_a_model_sets_its_sigma(app: AppTest) -> None:
     open_page(app, "explorer", image="6")
-    widget_of(app.selectbox, keys.MODEL).select("digits-gaussian-0.25").run()
-    assert widget_of(app.number_input, keys.SIGMA_0).value == pytest.approx(0.25)
-    assert widget_of(app.number_input, keys.PARAMETER + "sigma_max").value == pytest.approx(0.375)
-    widget_of(app.number_input, keys.SIGMA_0).set_value(0.4).run()
-    assert widget_of(app.number_input, keys.PARAMETER + "sigma_max").value == pytest.approx(0.6)
-    widget_of(app.number_input, keys.PARAMETER + "sigma_max").set_value(1.0).run()
-    widget_of(app.number_input, keys.SIGMA_0).set_value(0.3).run()
-    assert widget_of(app.number_input, keys.PARAMETER + "sigma_max").value == pytest.approx(1.0)
+    widget_of(app.selectbox, EXPLORER + "model").select("digits-gaussian-0.25").run()
+    assert widget_of(app.number_input, EXPLORER + "sigma_0").value == pytest.approx(0.25)
+    assert widget_of(app.number_input, PARAMETER + "sigma_max").value == pytest.approx(0.375)
+    widget_of(app.number_input, EXPLORER + "sigma_0").set_value(0.4).run()
+    assert widget_of(app.number_input, PARAMETER + "sigma_max").value == pytest.approx(0.6)
+    widget_of(app.number_input, PARAMETER + "sigma_max").set_value(1.0).run()
+    widget_of(app.number_input, EXPLORER + "sigma_0").set_value(0.3).run()
+    assert widget_of(app.number_input, PARAMETER + "sigma_max").value == pytest.approx(1.0)
     assert first(app.query_params["sigma_max"]) == "1.0"
 
 
 def test_bounds_follow_any_start_that_can_be_given(app: AppTest) -> None:
     open_page(app, "explorer", image="6")
     for sigma_0 in (0.001, 50.0, 0.4):
-        widget_of(app.number_input, keys.SIGMA_0).set_value(sigma_0).run()
+        widget_of(app.number_input, EXPLORER + "sigma_0").set_value(sigma_0).run()
         assert not app.exception
         assert not app.error
-        largest = widget_of(app.number_input, keys.PARAMETER + "sigma_max").value
+        largest = widget_of(app.number_input, PARAMETER + "sigma_max").value
         assert largest == pytest.approx(1.5 * sigma_0)
-    widget_of(app.number_input, keys.N).set_value(10).run()  # too few: the view makes no sense
-    widget_of(app.number_input, keys.PARAMETER + "sigma_max").set_value(1.2).run()
-    widget_of(app.number_input, keys.SIGMA_0).set_value(0.3).run()
-    assert widget_of(app.number_input, keys.PARAMETER + "sigma_max").value == pytest.approx(1.2)
+    widget_of(app.number_input, EXPLORER + "n").set_value(
+        10
+    ).run()  # too few: the view makes no sense
+    widget_of(app.number_input, PARAMETER + "sigma_max").set_value(1.2).run()
+    widget_of(app.number_input, EXPLORER + "sigma_0").set_value(0.3).run()
+    assert widget_of(app.number_input, PARAMETER + "sigma_max").value == pytest.approx(1.2)
 
 
 def test_a_budget_that_cannot_prove_anything_is_refused_in_words(app: AppTest) -> None:
     open_page(app, "explorer", image="6")
-    widget_of(app.number_input, keys.ALPHA).set_value(1e-6)
-    widget_of(app.number_input, keys.N).set_value(10).run()
+    widget_of(app.number_input, EXPLORER + "alpha").set_value(1e-6)
+    widget_of(app.number_input, EXPLORER + "n").set_value(10).run()
     assert any("too small" in e.value for e in app.error)
-    widget_of(app.number_input, keys.N).set_value(1000).run()
+    widget_of(app.number_input, EXPLORER + "n").set_value(1000).run()
     assert not app.error
 
 

@@ -5,26 +5,19 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 import streamlit as st
 
 from ddrs_core.dashboard.common.banks import banks_of_model, new_bank_name
+from ddrs_core.dashboard.common.form import Form
 from ddrs_core.dashboard.common.model_choice import (
     default_dataset,
     fitting_models,
     start_sigma,
 )
-from ddrs_core.dashboard.common.parameter_input import show_number, show_parameter
-from ddrs_core.dashboard.common.source_form import (
-    pick_dataset,
-    pick_device,
-    pick_model,
-    pick_preset,
-)
 from ddrs_core.dashboard.compare.defaults import default_model, default_size
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.shell.widget_state import fill_once, show_widget
+from ddrs_core.dashboard.shell.widget_state import fill_once
 from ddrs_core.data import get_dataset_info
 from ddrs_core.errors import (
     DDRSError,
@@ -34,116 +27,88 @@ from ddrs_core.errors import (
     require_number,
 )
 from ddrs_core.models import ModelCard, check_fit, get_card
-from ddrs_core.parameters import parameters_of
+from ddrs_core.parameters import Parameter, parameters_of, values_of
 from ddrs_core.runs.certify.config import CertifyConfig, Method, open_plan
 from ddrs_core.smoothing import (
     DEFAULT_PRESET,
-    Bound,
     CertificationBudget,
     StopAtRadii,
     StrategyConfig,
     get_preset,
 )
 
+FORM = Form(keys.CERTIFY_FORM)
+_FIELDS = parameters_of(CertifyConfig)
 _MOST_SIGMAS = 6
+_SIGMA_0 = Parameter("where each image's sigma begins", "Start sigma_0", kind=float)
+_SIGMA_MAX = Parameter(
+    "under much stronger noise than in training some networks see one class everywhere, and its "
+    "radii mean nothing",
+    "Largest sigma",
+    kind=float,
+)
 _NEW_BANK = "A new one for this run"
 _BUDGETS = {True: "Adaptive", False: "Exactly N"}
 _BUDGET_NOTES = {
-    True: "Stops voting on an image once it is settled which of the radii 0, 0.25, 0.5, ... it "
-    "reaches: usually about an eighth of the votes. The average radius is then a floor.",
-    False: "N votes for every image, as in the literature.",
+    True: "stops voting on an image once it is settled which of the radii 0, 0.25, 0.5, ... it "
+    "reaches: usually about an eighth of the votes. The average radius is then a floor",
+    False: "N votes for every image, as in the literature",
 }
-
-
-def key(name: str) -> str:
-    """The name in the session of a field's value."""
-    return keys.CERTIFY_FORM + name
-
-
-def get(name: str) -> Any:
-    """The value of a field, also of one that is not drawn now."""
-    return st.session_state.get(key(name))
-
-
-def put(name: str, value: Any) -> None:
-    """Give a field a value."""
-    st.session_state[key(name)] = value
 
 
 def pick_source() -> None:
     """Data set and model."""
     fill_once("certification form", _fill_widgets)
-    info = pick_dataset(key("dataset"), _dataset_changed)
-    pick_model(key("model"), judged_models(info.name), _model_changed)
+    dataset = FORM.pick_dataset(_dataset_changed)
+    FORM.pick_model(judged_models(dataset), _model_changed)
 
 
 def pick_settings() -> None:
     """Where sigma comes from, which images, how many votes; the rest behind a fold."""
-    show_widget(st.checkbox, key("fixed"), "Fixed sigma", help="The same noise for every image.")
-    if get("fixed"):
-        show_widget(
+    if FORM.show(st.checkbox, "fixed", "Fixed sigma", help="The same noise for every image."):
+        FORM.show(
             st.text_input,
-            key("sigmas"),
+            "sigmas",
             "Sigmas",
             max_chars=200,
             help="One noise level or several, such as 0.25, 0.5. The model's own is filled in.",
         )
-    show_widget(
+    FORM.show(
         st.checkbox,
-        key("ds"),
+        "ds",
         "Data-dependent sigma",
         help="The noise level is chosen for each image.",
     )
-    show_widget(
+    if FORM.show(
         st.checkbox,
-        key("memory"),
+        "memory",
         "Data-dependent, with a memory",
         help="Each of these certificates is also settled against a memory of certified balls, in "
         "the order of the images. Together with data-dependent sigma this needs no further votes.",
-    )
-    if get("memory"):
+    ):
         _pick_bank()
-    if get("ds") or get("memory"):
-        pick_preset(key("preset"), _preset_changed)
+    if FORM["ds"] or FORM["memory"]:
+        FORM.pick_preset(_preset_changed)
         left, right = st.columns(2)
         with left:
-            show_number(
-                key("sigma_0"),
-                float,
-                "Start sigma_0",
-                "Where each image's sigma begins.",
-                _start_changed,
-            )
+            FORM.show_parameter("sigma_0", _SIGMA_0, _start_changed)
         with right:
-            show_number(
-                key("sigma_max"),
-                float,
-                "Largest sigma",
-                "Under much stronger noise than in training some networks see one class "
-                "everywhere, and its radii mean nothing.",
-            )
+            FORM.show_parameter("sigma_max", _SIGMA_MAX)
     left, right = st.columns(2)
     with left:
-        show_number(
-            key("skip"), int, "Every K-th", "Image of the data set; 1 means all of them, in order."
-        )
+        FORM.show_parameter("skip", replace(_FIELDS["skip"], label="Every K-th"))
     with right:
-        show_number(key("limit"), int, "At most (0: all)", "So many images.")
-    show_widget(
-        st.radio,
-        key("adaptive"),
-        "Votes",
-        _BUDGETS,
-        horizontal=True,
-    )
-    show_number(
-        key("n"),
-        int,
-        "N, at most" if get("adaptive") else "N",
-        _BUDGET_NOTES[bool(get("adaptive"))],
-    )
+        FORM.show_parameter("limit", replace(_FIELDS["limit"], label="At most (0: all)"))
+    adaptive = FORM.show(st.radio, "adaptive", "Votes", _BUDGETS, horizontal=True)
+    label = "N, at most" if adaptive else "N"
+    FORM.show_parameter("n", replace(_FIELDS["n"], label=label, meaning=_BUDGET_NOTES[adaptive]))
     with st.expander("More settings", icon=":material/tune:"):
-        _pick_more()
+        FORM.show_parameters({name: _FIELDS[name] for name in ("alpha", "n0", "bound", "seed")})
+        splits = list(get_dataset_info(FORM["dataset"]).splits)
+        if FORM["split"] not in splits and "test" in splits:
+            FORM["split"] = "test"
+        FORM.show(st.selectbox, "split", "Images of", splits)
+        FORM.pick_device()
 
 
 def read_form() -> list[CertifyConfig]:
@@ -152,38 +117,33 @@ def read_form() -> list[CertifyConfig]:
     Raises:
         DDRSError: if they make no sense; nothing is lost.
     """
-    if not get("model"):
-        title = get_dataset_info(get("dataset")).title
+    if not FORM["model"]:
+        title = get_dataset_info(FORM["dataset"]).title
         raise MismatchError(f"No model here knows the images and classes of {title}.")
-    if not (get("fixed") or get("ds") or get("memory")):
+    if not (FORM["fixed"] or FORM["ds"] or FORM["memory"]):
         raise InvalidParameterError("Choose where sigma comes from: one of the boxes, or several.")
     common = CertifyConfig(
-        dataset=get("dataset"),
-        model=get("model"),
+        dataset=FORM["dataset"],
+        model=FORM["model"],
         method=Method.FIXED,
         sigma=1.0,
-        budget=CertificationBudget(
-            n0=get("n0"),
-            n=get("n"),
-            alpha=get("alpha"),
-            bound=Bound(get("bound")),
-            stop=StopAtRadii() if get("adaptive") else None,
-            seed=get("seed"),
+        budget=CertificationBudget.of(
+            FORM.read(CertificationBudget()), stop=StopAtRadii() if FORM["adaptive"] else None
         ),
-        split=get("split"),
-        skip=require_count("Every K-th", get("skip")),
-        limit=require_count("At most", get("limit")) if get("limit") else None,
-        device=get("device"),
+        split=FORM["split"],
+        skip=require_count("Every K-th", FORM["skip"]),
+        limit=require_count("At most", FORM["limit"]) if FORM["limit"] else None,
+        device=FORM["device"],
     )
     configs = []
-    if get("fixed"):
-        configs += [replace(common, sigma=sigma) for sigma in read_sigmas(get("sigmas"))]
-    if get("ds") or get("memory"):
-        start = require_number("Start sigma_0", get("sigma_0"), above=0.0)
+    if FORM["fixed"]:
+        configs += [replace(common, sigma=sigma) for sigma in read_sigmas(FORM["sigmas"])]
+    if FORM["ds"] or FORM["memory"]:
+        start = require_number("Start sigma_0", FORM["sigma_0"], above=0.0)
         own = replace(common, method=Method.DS, sigma=start, strategy=_strategy(start))
-        configs += [own] if get("ds") else []
-        if get("memory"):
-            bank = get("bank") or new_bank_name(get_card(common.model))
+        configs += [own] if FORM["ds"] else []
+        if FORM["memory"]:
+            bank = FORM["bank"] or new_bank_name(get_card(common.model))
             configs.append(replace(own, method=Method.DS_MEMORY, bank=bank))
     for config in configs:
         config.check()
@@ -224,10 +184,10 @@ def judged_models(dataset: str) -> list[ModelCard]:
 
 
 def _pick_bank() -> None:
-    own = banks_of_model(get_card(get("model"))) if get("model") else []
-    show_widget(
+    own = banks_of_model(get_card(FORM["model"])) if FORM["model"] else []
+    FORM.show(
         st.selectbox,
-        key("bank"),
+        "bank",
         "Memory bank",
         {"": _NEW_BANK} | {name: name for name in own},
         help="Its stored balls take part. The memory page shows and copies banks.",
@@ -235,69 +195,45 @@ def _pick_bank() -> None:
 
 
 def _strategy(start: float) -> StrategyConfig:
-    largest = get("sigma_max")
+    largest = FORM["sigma_max"]
     if largest < start:
         raise InvalidParameterError(
             f"The largest sigma, {largest:g}, is below the start sigma_0, {start:g}."
         )
-    config = get_preset(get("preset")).at(start)
+    config = get_preset(FORM["preset"]).at(start)
     return replace(config, bounds=(config.bounds[0], largest))
 
 
-def _pick_more() -> None:
-    budget = parameters_of(CertificationBudget)
-    for name in ("alpha", "n0", "bound", "seed"):
-        show_parameter(key(name), budget[name])
-    splits = list(get_dataset_info(get("dataset")).splits)
-    if get("split") not in splits and "test" in splits:
-        put("split", "test")
-    show_widget(st.selectbox, key("split"), "Images of", splits)
-    pick_device(key("device"))
-
-
 def _fill_widgets() -> None:
-    for name, value in {
-        "dataset": default_dataset().name,
-        "fixed": True,
-        "ds": True,
-        "memory": False,
-        "bank": "",
-        "preset": DEFAULT_PRESET,
-        "adaptive": True,
-        "n0": 100,
-        "alpha": 0.001,
-        "bound": Bound.ONE_SIDED.value,
-        "split": "test",
-        "seed": 0,
-        "device": "auto",
-    }.items():
-        put(name, value)
+    FORM.fill(values_of(CertificationBudget()))
+    FORM.fill({"fixed": True, "ds": True, "memory": False, "bank": "", "preset": DEFAULT_PRESET})
+    FORM.fill({"adaptive": True, "split": "test", "device": "auto"})
+    FORM["dataset"] = default_dataset().name
     _dataset_changed()
 
 
 def _dataset_changed() -> None:
-    card = default_model(get("dataset"), judged_models(get("dataset")))
-    put("model", card.name if card is not None else None)
+    card = default_model(FORM["dataset"], judged_models(FORM["dataset"]))
+    FORM["model"] = card.name if card is not None else None
     _model_changed()
 
 
 def _model_changed() -> None:
-    if not get("model"):
+    if not FORM["model"]:
         return
-    card = get_card(get("model"))
-    put("sigmas", f"{card.sigma or 0.25:g}")
-    size = default_size(get("dataset"), card.name, get("device"), get("split"))
-    for name, value in (("n", size.n), ("skip", size.skip), ("limit", size.limit or 0)):
-        put(name, value)
+    card = get_card(FORM["model"])
+    FORM["sigmas"] = f"{card.sigma or 0.25:g}"
+    size = default_size(FORM["dataset"], card.name, FORM["device"], FORM["split"])
+    FORM.fill({"n": size.n, "skip": size.skip, "limit": size.limit or 0})
     _preset_changed()
 
 
 def _preset_changed() -> None:
-    put("sigma_0", start_sigma(get_card(get("model")), get("preset")))
+    FORM["sigma_0"] = start_sigma(get_card(FORM["model"]), FORM["preset"])
     _start_changed()
 
 
 def _start_changed() -> None:
-    start = get("sigma_0")
+    start = FORM["sigma_0"]
     if start:
-        put("sigma_max", get_preset(get("preset")).at(start).bounds[1])
+        FORM["sigma_max"] = get_preset(FORM["preset"]).at(start).bounds[1]

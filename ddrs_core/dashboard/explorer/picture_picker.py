@@ -8,10 +8,9 @@ import streamlit as st
 
 from ddrs_core.dashboard.components.data_uri import picture_uri
 from ddrs_core.dashboard.components.render import show_html
-from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.explorer.view import FORM
 from ddrs_core.dashboard.shell.errors import show_error
 from ddrs_core.dashboard.shell.my_uploads import my_uploads, remember_upload
-from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.data import EXTENSIONS, get_dataset_info, keep_picture, load_dataset
 from ddrs_core.errors import DDRSError
 from ddrs_core.models import ModelCard, class_names
@@ -23,11 +22,10 @@ _EXAMPLE = "flower.jpg"  # a photograph that scikit-learn ships
 
 def picture_of() -> str:
     """Name of the picture that is looked at: the last one chosen, at first an example."""
-    state = st.session_state
-    if not state.get(keys.PICTURE):
+    if not FORM.get("picture"):
         own = my_uploads("picture")
-        state[keys.PICTURE] = own[0] if own else example_picture()
-    return str(state[keys.PICTURE])
+        FORM["picture"] = own[0] if own else example_picture()
+    return str(FORM["picture"])
 
 
 def pick_picture(card: ModelCard) -> None:
@@ -48,21 +46,21 @@ def pick_picture(card: ModelCard) -> None:
         else:
             state["picture_seen"] = given.file_id
             remember_upload("picture", kept.name)
-            st.session_state[keys.PICTURE] = kept.name
-            st.session_state[keys.LABEL] = None
+            FORM["picture"] = kept.name
+            FORM["label"] = None
     own = list(dict.fromkeys([picture_of(), *my_uploads("picture")]))
     if len(own) > 1:
-        show_widget(
+        FORM.show(
             st.selectbox,
-            keys.PICTURE,
+            "picture",
             "Earlier pictures",
             {name: _title(name) for name in own},
             on_change=_forget_label,
         )
     names = class_names(card)
-    show_widget(
+    FORM.show(
         st.selectbox,
-        keys.LABEL,
+        "label",
         "Its class (optional)",
         {None: _UNKNOWN} | dict(enumerate(names)),
         help="Only needed to tell whether the answer is right.",
@@ -89,7 +87,7 @@ def _title(name: str) -> str:
 
 
 def _forget_label() -> None:
-    st.session_state[keys.LABEL] = None
+    FORM["label"] = None
 
 
 def example_picture() -> str:

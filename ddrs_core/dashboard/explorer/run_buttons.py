@@ -8,12 +8,11 @@ import streamlit as st
 
 from ddrs_core.dashboard.components.counting_button import counting_button
 from ddrs_core.dashboard.explorer.jobs import forget, remember, sigma_request
-from ddrs_core.dashboard.explorer.view import PACES, ExplorerView
+from ddrs_core.dashboard.explorer.view import FORM, PACES, ExplorerView
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import show_error
 from ddrs_core.dashboard.shell.polling import redraw
 from ddrs_core.dashboard.shell.visitor import visitor
-from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs import Job, JobState, get_manager
 from ddrs_core.quantities import counted
@@ -76,7 +75,7 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
         forget(keys.CERTIFY_JOBS)
         redraw()
     titles = {pace: _pace_title(pace) for pace in PACES}
-    pace = show_widget(speed.selectbox, keys.PACE, "Pace", titles)
+    pace = FORM.show(speed.selectbox, "pace", "Pace", titles)
     if job is not None and job.speed != PACES[pace]:
         job.set_speed(PACES[pace])
 
@@ -97,7 +96,7 @@ def pick_step(job: Job | None) -> int | None:
         1,
         last,
         last,
-        key=f"{keys.SHOWN}_{job.id}_{last}",
+        key=FORM.key(f"shown_step_{job.id}_{last}"),
         help="All views follow.",
     )
 

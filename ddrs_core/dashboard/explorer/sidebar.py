@@ -14,14 +14,12 @@ from ddrs_core.dashboard.common.model_choice import (
     fitting_models,
     start_sigma,
 )
-from ddrs_core.dashboard.common.source_form import pick_model
 from ddrs_core.dashboard.components.gallery import show_gallery
 from ddrs_core.dashboard.explorer.picture_picker import pick_picture, picture_of
 from ddrs_core.dashboard.explorer.strategy_form import bounds_follow_start
-from ddrs_core.dashboard.explorer.view import default_n, default_view
+from ddrs_core.dashboard.explorer.view import FORM, default_n, default_view
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.shell.widget_state import show_widget
-from ddrs_core.data import Dataset, get_dataset_info, list_datasets, load_dataset
+from ddrs_core.data import Dataset, get_dataset_info, load_dataset
 from ddrs_core.errors import DDRSError
 from ddrs_core.models import device_info, get_card, resolve_device
 
@@ -31,20 +29,11 @@ _RECOGNISABLE = 32  # pixels of a side at which a photograph can be recognised
 
 def pick_source() -> None:
     """Data set, model and device."""
-    state = st.session_state
     _replace_what_is_gone()
-    titles = {info.name: info.title for info in list_datasets()} | {PICTURES: "Your own pictures"}
-    show_widget(
-        st.selectbox,
-        keys.DATASET,
-        "Data set",
-        titles,
-        on_change=_dataset_changed,
-    )
-    info = get_dataset_info(shown_dataset())
-    cards = {card.name: card for card in fitting_models(info)}
-    cards.setdefault(state[keys.MODEL], get_card(state[keys.MODEL]))
-    pick_model(keys.MODEL, cards.values(), _model_changed)
+    FORM.pick_dataset(_dataset_changed, {PICTURES: "Your own pictures"})
+    cards = {card.name: card for card in fitting_models(get_dataset_info(shown_dataset()))}
+    cards.setdefault(FORM["model"], get_card(FORM["model"]))
+    FORM.pick_model(cards.values(), _model_changed)
 
 
 def _replace_what_is_gone() -> None:
@@ -53,35 +42,32 @@ def _replace_what_is_gone() -> None:
     try:
         get_dataset_info(shown_dataset())
     except DDRSError as error:
-        state[keys.DATASET] = default_dataset().name
-        state[keys.PICTURE] = None
+        FORM["dataset"] = default_dataset().name
+        FORM["picture"] = None
         _dataset_changed()
         state[keys.PROBLEMS] = [str(error)]
     try:
-        get_card(state[keys.MODEL])
+        get_card(FORM["model"])
     except DDRSError as error:
-        state[keys.MODEL] = default_model(get_dataset_info(shown_dataset())).name
+        FORM["model"] = default_model(get_dataset_info(shown_dataset())).name
         state[keys.PROBLEMS] = [str(error)]
         _model_changed()
 
 
 def shown_dataset() -> str:
     """Name of the data set that the widgets show; a single picture counts as a data set."""
-    chosen = str(st.session_state[keys.DATASET])
+    chosen = str(FORM["dataset"])
     return picture_of() if chosen == PICTURES else chosen
 
 
 def pick_image() -> None:
     """Choose the visitor's own picture, or an image by thumbnail, class, number or chance."""
-    state = st.session_state
-    if state[keys.DATASET] == PICTURES:
-        state[keys.INDEX] = 0
-        pick_picture(get_card(state[keys.MODEL]))
+    if FORM["dataset"] == PICTURES:
+        FORM["index"] = 0
+        pick_picture(get_card(FORM["model"]))
         return
-    data = load_dataset(state[keys.DATASET])
-    show_widget(
-        st.number_input, keys.INDEX, f"Image (0 to {len(data) - 1:,})", 0, len(data) - 1, step=1
-    )
+    data = load_dataset(FORM["dataset"])
+    FORM.show(st.number_input, "index", f"Image (0 to {len(data) - 1:,})", 0, len(data) - 1, step=1)
     st.button(
         "Surprise me",
         icon=":material/shuffle:",
@@ -90,9 +76,9 @@ def pick_image() -> None:
         help="A random image of the chosen class.",
     )
     names = [_ALL, *data.info.class_names]
-    show_widget(st.selectbox, keys.CLASS_FILTER, "Show", names)
+    FORM.show(st.selectbox, "class_filter", "Show", names)
     show_gallery(
-        data, int(state[keys.INDEX]), only=_class_shown(data), key="explorer_gallery", on_pick=_pick
+        data, int(FORM["index"]), only=_class_shown(data), key="explorer_gallery", on_pick=_pick
     )
 
 
@@ -104,7 +90,7 @@ def describe_device(name: str) -> str:
 
 
 def _class_shown(data: Dataset) -> int | None:
-    wanted = st.session_state.get(keys.CLASS_FILTER, _ALL)
+    wanted = FORM.get("class_filter", _ALL)
     return None if wanted == _ALL else data.info.class_names.index(wanted)
 
 
@@ -113,37 +99,36 @@ def _dataset_changed() -> None:
     state = st.session_state
     try:
         info = get_dataset_info(shown_dataset())
-        model = get_card(state[keys.MODEL])
+        model = get_card(FORM["model"])
         keep = info.resizable and min(model.shape[1:]) >= _RECOGNISABLE
         card = model if keep else default_model(info)
     except DDRSError as error:
         state[keys.PROBLEMS] = [str(error)]
         saved = state.get(keys.SAVED_VIEW) or default_view()
-        state[keys.DATASET] = PICTURES if saved.is_picture else saved.dataset
+        FORM["dataset"] = PICTURES if saved.is_picture else saved.dataset
         return
     state[keys.PROBLEMS] = []
     state[keys.STARTED] = False  # another data set begins with its own example
-    state[keys.MODEL] = card.name
-    state[keys.INDEX] = 0
-    state[keys.CLASS_FILTER] = _ALL
+    FORM["model"] = card.name
+    FORM["index"] = 0
+    FORM["class_filter"] = _ALL
     _model_changed()
 
 
 def _model_changed() -> None:
-    state = st.session_state
-    state[keys.SIGMA_0] = start_sigma(get_card(state[keys.MODEL]), state[keys.PRESET])
+    FORM["sigma_0"] = start_sigma(get_card(FORM["model"]), FORM["preset"])
     bounds_follow_start()
-    state[keys.N] = default_n(state[keys.MODEL], state[keys.DEVICE])
-    state[keys.LABEL] = None
+    FORM["n"] = default_n(FORM["model"], FORM["device"])
+    FORM["label"] = None
 
 
 def _pick(index: int) -> None:
-    st.session_state[keys.INDEX] = index
+    FORM["index"] = index
 
 
 def _surprise() -> None:
-    data = load_dataset(st.session_state[keys.DATASET])
+    data = load_dataset(FORM["dataset"])
     only = _class_shown(data)
     among = np.arange(len(data)) if only is None else np.flatnonzero(data.labels == only)
     if len(among):
-        st.session_state[keys.INDEX] = int(random.choice(among))
+        FORM["index"] = int(random.choice(among))

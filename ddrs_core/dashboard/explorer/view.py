@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Unpack
 
+from ddrs_core.dashboard.common.form import Form
 from ddrs_core.dashboard.common.model_cache import get_forward
 from ddrs_core.dashboard.common.model_choice import default_dataset, default_model, start_sigma
+from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.data import (
     Dataset,
     DatasetInfo,
@@ -34,6 +36,8 @@ from ddrs_core.smoothing import (
 from ddrs_core.smoothing.budget import BudgetNumbers
 from ddrs_core.smoothing.confidence import check_sigma
 
+FORM = Form(keys.EXPLORER, limited=True)  # the widgets that show a view
+PARAMETERS = FORM.part("parameter_")  # those of its strategy
 DEFAULT_INDEX = 0
 DEFAULT_N, DEFAULT_N_SLOW = 10_000, 1_000  # the latter where a network is slow on this device
 _PATIENCE = 120.0  # seconds for a certificate

@@ -9,8 +9,8 @@ import streamlit as st
 
 from ddrs_core.dashboard.common.download_jobs import show_download, start_download
 from ddrs_core.dashboard.navigation import explorer_page
+from ddrs_core.dashboard.shell.debounce import once_per_click
 from ddrs_core.dashboard.shell.errors import literal, show_error
-from ddrs_core.dashboard.shell.once import once_per_click
 from ddrs_core.dashboard.shell.polling import redraw
 from ddrs_core.data import (
     DatasetInfo,

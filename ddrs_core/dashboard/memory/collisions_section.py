@@ -13,12 +13,12 @@ from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.components.board import PROGRESS_BOARD, Board
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.components.render import render, show_html
+from ddrs_core.dashboard.memory.bank_certifier import BankCertifier, open_certifier
 from ddrs_core.dashboard.memory.bank_snapshot import MOST_SHOWN, BankContent, read_content
 from ddrs_core.dashboard.memory.counterexample_section import show_counterexample
 from ddrs_core.dashboard.memory.jobs import find_job, show_job_buttons, start_job, walk_request
 from ddrs_core.dashboard.memory.query_form import pick_certification, pick_number, titled
 from ddrs_core.dashboard.memory.query_section import pictures_html
-from ddrs_core.dashboard.memory.tools import Tools, open_tools
 from ddrs_core.dashboard.memory.view import POINT_CHOICES, current_view, widget
 from ddrs_core.dashboard.shell.errors import show_error
 from ddrs_core.dashboard.shell.polling import draw_while_moving
@@ -41,7 +41,7 @@ def show_collisions(context: BankContext) -> None:
     content = read_content(context.bank, context.record.fingerprint)
     _show_pairs(context.record.fingerprint, content, context.class_names)
     try:
-        open_tools(context, current_view())
+        open_certifier(context, current_view())
     except DDRSError as error:
         show_error(error)
         return
@@ -53,9 +53,9 @@ def show_collisions(context: BankContext) -> None:
         "Dashed: as claimed; solid: as settled."
     )
     pick_certification("walk_n")
-    tools = open_tools(context, current_view())
-    _show_walk(tools, context.class_names)
-    show_counterexample(context, tools, context.class_names)
+    certifier = open_certifier(context, current_view())
+    _show_walk(certifier, context.class_names)
+    show_counterexample(context, certifier, context.class_names)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -135,26 +135,26 @@ def _take(first: int | None, second: int | None) -> None:
     st.session_state[widget("second")] = second
 
 
-def _show_walk(tools: Tools, names: Sequence[str]) -> None:
+def _show_walk(certifier: BankCertifier, names: Sequence[str]) -> None:
     left, middle, right = st.columns(3)
     with left:
-        pick_number("From image", "first", tools.dataset)
+        pick_number("From image", "first", certifier.dataset)
     with middle:
-        pick_number("To image", "second", tools.dataset)
+        pick_number("To image", "second", certifier.dataset)
     show_widget(right.selectbox, widget("points"), "Points", POINT_CHOICES)
     view = current_view()
-    ends = (tools.dataset[view.first][0], tools.dataset[view.second][0])
+    ends = (certifier.dataset[view.first][0], certifier.dataset[view.second][0])
     length = float((ends[0].double() - ends[1].double()).norm())
     st.html(
         pictures_html(
             [
-                (ends[0], titled(tools.dataset, view.first)),
+                (ends[0], titled(certifier.dataset, view.first)),
                 ((ends[0] + ends[1]) / 2, f"half-way; {length:.3f} from end to end (l2)"),
-                (ends[1], titled(tools.dataset, view.second)),
+                (ends[1], titled(certifier.dataset, view.second)),
             ]
         )
     )
-    request = walk_request(tools, view.first, view.second, view.points, view.walk_n)
+    request = walk_request(certifier, view.first, view.second, view.points, view.walk_n)
     job = find_job(request)
     with st.container(horizontal=True):
         show_job_buttons("Walk", "route", job, lambda: start_job(request), "memory_walk_cancel")

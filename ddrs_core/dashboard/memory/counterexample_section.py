@@ -13,6 +13,7 @@ from ddrs_core.dashboard.components.board import Board
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.components.render import render, show_html
 from ddrs_core.dashboard.memory.attempts import Charged, find_charged, next_alpha
+from ddrs_core.dashboard.memory.bank_certifier import BankCertifier
 from ddrs_core.dashboard.memory.bank_snapshot import read_content
 from ddrs_core.dashboard.memory.jobs import (
     SEARCH_CERTIFICATES,
@@ -26,10 +27,9 @@ from ddrs_core.dashboard.memory.query_form import pick_number, titled
 from ddrs_core.dashboard.memory.query_section import pictures_html
 from ddrs_core.dashboard.memory.settlement_board import settlement_figures, show_settlement
 from ddrs_core.dashboard.memory.texts import charge_text, grades_html, settlement_text
-from ddrs_core.dashboard.memory.tools import Tools
 from ddrs_core.dashboard.memory.view import current_view
+from ddrs_core.dashboard.shell.debounce import once_per_click
 from ddrs_core.dashboard.shell.errors import literal, show_error
-from ddrs_core.dashboard.shell.once import once_per_click
 from ddrs_core.dashboard.shell.polling import draw_while_moving, redraw
 from ddrs_core.errors import DDRSError, MismatchError
 from ddrs_core.figures.memory import class_title
@@ -47,7 +47,9 @@ _STAGES = {
 }
 
 
-def show_counterexample(context: BankContext, tools: Tools, names: Sequence[str]) -> None:
+def show_counterexample(
+    context: BankContext, certifier: BankCertifier, names: Sequence[str]
+) -> None:
     """Search for a counterexample to one image's radius, and show it."""
     st.subheader("Search for a counterexample", divider="gray", anchor=False)
     st.caption(
@@ -56,15 +58,15 @@ def show_counterexample(context: BankContext, tools: Tools, names: Sequence[str]
         "own sigma, and confirms it: x and such neighbours are certified again, with fresh noise."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        pick_number("Image x", "hunted", tools.dataset)
+        pick_number("Image x", "hunted", certifier.dataset)
         view = current_view()
         try:
-            what = search_identity(tools, view.hunted)
+            what = search_identity(certifier, view.hunted)
         except MismatchError as error:
             st.info(literal(str(error)))
             return
         charged = find_charged(context.bank, what)
-        request = partial(search_request, tools, view.hunted)
+        request = partial(search_request, certifier, view.hunted)
         job = find_job(request(charged)) if charged is not None else None
         show_job_buttons(
             "Search",
@@ -76,7 +78,7 @@ def show_counterexample(context: BankContext, tools: Tools, names: Sequence[str]
         _show_store(context, job, charged)
     alpha = next_alpha(context.record, SEARCH_CERTIFICATES)
     st.caption(literal(charge_text(context.record.confidence, alpha, SEARCH_CERTIFICATES)))
-    draw_while_moving(lambda: _draw(tools, view.hunted, job, names), [job])
+    draw_while_moving(lambda: _draw(certifier, view.hunted, job, names), [job])
 
 
 def _show_store(context: BankContext, job: Job | None, charged: Charged | None) -> None:
@@ -113,7 +115,7 @@ def _store(context: BankContext, found: Counterexample, attempt: str) -> bool:
     return bool(new)
 
 
-def _draw(tools: Tools, index: int, job: Job | None, names: Sequence[str]) -> None:
+def _draw(certifier: BankCertifier, index: int, job: Job | None, names: Sequence[str]) -> None:
     latest = job.latest if job is not None else None
     progress = progress_html(job, "Not searched yet: press Search. It takes some seconds.")
     if latest is None or latest.result is None:
@@ -124,7 +126,7 @@ def _draw(tools: Tools, index: int, job: Job | None, names: Sequence[str]) -> No
     if isinstance(latest.result, NotFound):
         st.info(latest.result.text, icon=":material/search_off:")
         return
-    _show_found(tools, index, latest.result, names)
+    _show_found(certifier, index, latest.result, names)
 
 
 def _show_progress(progress: Markup, said: str = "") -> None:
@@ -132,13 +134,15 @@ def _show_progress(progress: Markup, said: str = "") -> None:
     _PROGRESS.show(key="memory_search_progress", name="search", texts=texts)
 
 
-def _show_found(tools: Tools, index: int, found: Counterexample, names: Sequence[str]) -> None:
+def _show_found(
+    certifier: BankCertifier, index: int, found: Counterexample, names: Sequence[str]
+) -> None:
     show_html(
         "memory/counterexample.html",
         said=counterexample_text(found, names),
         pictures=pictures_html(
             [
-                (found.x, f"x: {titled(tools.dataset, index)}"),
+                (found.x, f"x: {titled(certifier.dataset, index)}"),
                 (found.other, "x': inside the certified ball of x"),
                 ((0.5 + (found.other - found.x)).clamp(0, 1), "the difference, from grey"),
             ]

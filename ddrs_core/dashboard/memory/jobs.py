@@ -10,8 +10,13 @@ from torch import Tensor
 
 from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.memory.attempts import Charged, charge
+from ddrs_core.dashboard.memory.bank_certifier import (
+    N0,
+    BankCertifier,
+    CertifyFrame,
+    certificate_frames,
+)
 from ddrs_core.dashboard.memory.bank_snapshot import BankContent
-from ddrs_core.dashboard.memory.tools import N0, CertifyFrame, Tools, certificate_frames
 from ddrs_core.dashboard.shell.errors import show_error
 from ddrs_core.dashboard.shell.polling import redraw
 from ddrs_core.dashboard.shell.visitor import visitor
@@ -34,18 +39,18 @@ SEARCH_CERTIFICATES = 1 + SEARCH.tries  # of x, and of its neighbours, with fres
 _MOST_TARGETS = 500
 
 
-def certify_what(tools: Tools, x: Tensor, n: int, index: int | None) -> str:
+def certify_what(certifier: BankCertifier, x: Tensor, n: int, index: int | None) -> str:
     """What the certificate of a query depends on, but for its alpha and noise."""
-    return f"certify|{tools.identity}|{image_digest(x)}|{n}|{N0}|{index}"
+    return f"certify|{certifier.identity}|{image_digest(x)}|{n}|{N0}|{index}"
 
 
 def certify_request(
-    tools: Tools, x: Tensor, n: int, index: int | None, charged: Charged
+    certifier: BankCertifier, x: Tensor, n: int, index: int | None, charged: Charged
 ) -> JobRequest:
     """The certificate of a query, at a sigma that it chooses itself.
 
     Args:
-        tools: of the bank.
+        certifier: of the bank.
         x: [C, H, W].
         n: votes.
         index: of the image where the query is one of the data set; it selects the noise.
@@ -54,13 +59,13 @@ def certify_request(
 
     def start() -> Iterator[CertifyFrame]:
         budget = CertificationBudget(N0, n, charged.attempt.alpha, seed=charged.seed)
-        return certificate_frames(tools, x, index, budget)
+        return certificate_frames(certifier, x, index, budget)
 
     return JobRequest(
         f"memory-certify|{charged.identity}",
-        f"certificate of a query on {tools.card.name}",
+        f"certificate of a query on {certifier.card.name}",
         "memory-certify",
-        str(tools.forward.device),
+        str(certifier.forward.device),
         start,
         n,
         "vote",
@@ -69,20 +74,24 @@ def certify_request(
     )
 
 
-def walk_request(tools: Tools, first: int, second: int, points: int, n: int) -> JobRequest:
+def walk_request(
+    certifier: BankCertifier, first: int, second: int, points: int, n: int
+) -> JobRequest:
     """Points on the way between two images, from both ends, each settled among those before."""
-    a, b = tools.dataset[first][0], tools.dataset[second][0]
-    config = WalkConfig(tools.sigma_0, tools.strategy, CertificationBudget(N0, n, tools.alpha))
+    a, b = certifier.dataset[first][0], certifier.dataset[second][0]
+    config = WalkConfig(
+        certifier.sigma_0, certifier.strategy, CertificationBudget(N0, n, certifier.alpha)
+    )
 
     def start() -> Iterator[WalkProgress]:
-        return walk(tools.smoothed, a, b, from_both_ends(points), config)
+        return walk(certifier.smoothed, a, b, from_both_ends(points), config)
 
     return JobRequest(
-        f"memory-walk|{tools.identity}|{tools.alpha!r}|{image_digest(a)}|{image_digest(b)}"
+        f"memory-walk|{certifier.identity}|{certifier.alpha!r}|{image_digest(a)}|{image_digest(b)}"
         f"|{points}|{n}",
-        f"walk from image {first} to {second} on {tools.card.name}",
+        f"walk from image {first} to {second} on {certifier.card.name}",
         "memory-walk",
-        str(tools.forward.device),
+        str(certifier.forward.device),
         start,
         points,
         "point",
@@ -91,34 +100,35 @@ def walk_request(tools: Tools, first: int, second: int, points: int, n: int) -> 
     )
 
 
-def search_identity(tools: Tools, index: int) -> str:
+def search_identity(certifier: BankCertifier, index: int) -> str:
     """What a search for a counterexample depends on, but for its alpha and noise.
 
     Raises:
         MismatchError: if there is nothing to search for.
     """
-    if tools.strategy is None:
+    if certifier.strategy is None:
         raise MismatchError(
             "With one sigma for all there is no gap to find: choose a strategy that gives every "
             "image its own."
         )
     # The bank stores a digest of this text, so it stays as earlier versions wrote it.
-    return f"hunt|{tools.identity}|{image_digest(tools.dataset[index][0])}|{_SEARCH_N}|{N0}|{index}"
+    image = image_digest(certifier.dataset[index][0])
+    return f"hunt|{certifier.identity}|{image}|{_SEARCH_N}|{N0}|{index}"
 
 
-def search_request(tools: Tools, index: int, charged: Charged) -> JobRequest:
+def search_request(certifier: BankCertifier, index: int, charged: Charged) -> JobRequest:
     """The search for an image inside the ball of another that gets another class; what is
     ``charged`` are the certificates with fresh noise."""
-    x = tools.dataset[index][0]
+    x = certifier.dataset[index][0]
 
     def start() -> Iterator[CounterexampleProgress]:
-        return _search_steps(tools, x, index, charged)
+        return _search_steps(certifier, x, index, charged)
 
     return JobRequest(
         f"memory-search|{charged.identity}",
-        f"counterexample to image {index} on {tools.card.name}",
+        f"counterexample to image {index} on {certifier.card.name}",
         "memory-search",
-        str(tools.forward.device),
+        str(certifier.forward.device),
         start,
         SEARCH.steps,
         "attack step",
@@ -209,22 +219,22 @@ def show_job_buttons(
 
 
 def _search_steps(
-    tools: Tools, x: Tensor, index: int, charged: Charged
+    certifier: BankCertifier, x: Tensor, index: int, charged: Charged
 ) -> Iterator[CounterexampleProgress]:
-    assert tools.strategy is not None  # see search_identity
+    assert certifier.strategy is not None  # see search_identity
     certificate = None
     budget = CertificationBudget(N0, _SEARCH_N, charged.attempt.alpha)
-    for frame in certificate_frames(tools, x, index, budget):
+    for frame in certificate_frames(certifier, x, index, budget):
         yield CounterexampleProgress("own certificate", 0, SEARCH.steps, 0.0)
         certificate = frame.certificate
     assert certificate is not None
     yield from find_counterexample(
-        tools.smoothed,
+        certifier.smoothed,
         x,
         certificate,
-        sigma_0=tools.sigma_0,
-        strategy=tools.strategy,
-        targets=_targets(tools.dataset, certificate.prediction),
+        sigma_0=certifier.sigma_0,
+        strategy=certifier.strategy,
+        targets=_targets(certifier.dataset, certificate.prediction),
         config=SEARCH,
         fresh_seed=charged.seed,
     )

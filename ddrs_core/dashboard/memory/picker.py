@@ -21,8 +21,8 @@ from ddrs_core.dashboard.components.render import show_html
 from ddrs_core.dashboard.memory.texts import grades_html
 from ddrs_core.dashboard.memory.view import Section, widget
 from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.debounce import once_per_click
 from ddrs_core.dashboard.shell.errors import show_error
-from ddrs_core.dashboard.shell.once import once_per_click
 from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.errors import DDRSError
 from ddrs_core.quantities import counted

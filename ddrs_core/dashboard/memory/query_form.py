@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ddrs_core.dashboard.components.gallery import show_gallery
-from ddrs_core.dashboard.memory.tools import Tools, outward_gradient
+from ddrs_core.dashboard.memory.bank_certifier import BankCertifier, outward_gradient
 from ddrs_core.dashboard.memory.view import (
     FIXED,
     N_CHOICES,
@@ -39,13 +39,13 @@ class Query:
     title: str
 
 
-def make_query(tools: Tools, view: MemoryView) -> Query:
+def make_query(certifier: BankCertifier, view: MemoryView) -> Query:
     """The image, moved as the view says.
 
     Raises:
         InvalidParameterError: if there is no such image.
     """
-    dataset = tools.dataset
+    dataset = certifier.dataset
     start = dataset[dataset.check_index(view.image)][0]
     name = f"image {view.image}"
     if view.far == 0 or (view.way is Way.IMAGE and view.target == view.image):
@@ -54,7 +54,7 @@ def make_query(tools: Tools, view: MemoryView) -> Query:
         way = dataset[dataset.check_index(view.target)][0] - start
         title = f"{name}, {view.far} % of the way to image {view.target}"
     elif view.way is Way.GRADIENT:
-        gradient = outward_gradient(tools, start)
+        gradient = outward_gradient(certifier, start)
         length = _NOISE * gradient.numel() ** 0.5
         way = gradient * (length / max(float(gradient.norm()), _TINY))
         title = f"{name}, {view.far} % of the way along the gradient"

@@ -17,6 +17,7 @@ from ddrs_core.dashboard.components.data_uri import picture_uri
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.components.render import render
 from ddrs_core.dashboard.memory.attempts import Charged, find_charged, next_alpha
+from ddrs_core.dashboard.memory.bank_certifier import open_certifier
 from ddrs_core.dashboard.memory.bank_snapshot import BankContent, read_content
 from ddrs_core.dashboard.memory.jobs import (
     certify_request,
@@ -39,7 +40,6 @@ from ddrs_core.dashboard.memory.texts import (
     place_text,
     settlement_text,
 )
-from ddrs_core.dashboard.memory.tools import open_tools
 from ddrs_core.dashboard.memory.view import (
     MemoryView,
     Way,
@@ -62,24 +62,24 @@ _NEAREST = 12
 def show_query(context: BankContext) -> None:
     """Choose a query, see where it lies, certify it, see the settlement."""
     try:
-        tools = open_tools(context, current_view())
+        certifier = open_certifier(context, current_view())
     except DDRSError as error:
         show_error(error)
         return
-    pick_query(tools.dataset)
+    pick_query(certifier.dataset)
     pick_certification()
     view = current_view()
-    tools = open_tools(context, view)
-    query = make_query(tools, view)
-    what = certify_what(tools, query.x, view.n, query.index)
+    certifier = open_certifier(context, view)
+    query = make_query(certifier, view)
+    what = certify_what(certifier, query.x, view.n, query.index)
     charged = find_charged(context.bank, what)
 
     def request(charged: Charged) -> JobRequest:
-        return certify_request(tools, query.x, view.n, query.index, charged)
+        return certify_request(certifier, query.x, view.n, query.index, charged)
 
     job = find_job(request(charged)) if charged is not None else None
     content = read_content(context.bank, context.record.fingerprint)
-    _show_picture(query, tools.dataset, view)
+    _show_picture(query, certifier.dataset, view)
     certificate = job.latest.certificate if job is not None and job.latest else None
     with st.container(horizontal=True, vertical_alignment="center"):
         show_job_buttons(

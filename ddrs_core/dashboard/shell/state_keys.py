@@ -1,25 +1,7 @@
 """Names in the session state and in the URL."""
 
-# widgets of the explorer; numbers of its budget follow the prefix
+# widgets of the explorer follow the prefix
 EXPLORER = "explorer_"
-DATASET = "explorer_dataset"
-MODEL = "explorer_model"
-DEVICE = "explorer_device"
-INDEX = "explorer_index"
-CLASS_FILTER = "explorer_class_filter"
-PICTURE = "explorer_picture"
-LABEL = "explorer_label"
-PRESET = "explorer_preset"
-STRATEGY = "explorer_strategy"
-SIGMA_0 = "explorer_sigma_0"
-SEED = EXPLORER + "seed"
-N = EXPLORER + "n"
-N0 = EXPLORER + "n0"
-ALPHA = EXPLORER + "alpha"
-BOUND = EXPLORER + "bound"
-PACE = "explorer_pace"
-SHOWN = "explorer_shown_step"
-PARAMETER = "explorer_parameter_"  # + name of the configuration's field
 
 # kept while other pages are shown
 SAVED_VIEW = "explorer_saved_view"
@@ -33,18 +15,8 @@ STARTED = "explorer_started"  # whether the first example has been started
 JOB = "job"
 CERTIFY_JOBS = "certify"
 
-# widgets of the training page; fields of the configuration follow the prefix
-TRAINING_DATASET = "training_dataset"
-TRAINING_ARCHITECTURE = "training_architecture"
-TRAINING_METHOD = "training_method"
-TRAINING_DATA_DEPENDENT = "training_data_dependent"
-TRAINING_SIGMA = "training_sigma"
-TRAINING_SEED = "training_seed"
-TRAINING_INIT = "training_init"
-TRAINING_DEVICE = "training_device"
-TRAINING_SETTING = "training_setting_"
-TRAINING_OPTION = "training_option_"
-TRAINING_SIGMA_OPTION = "training_sigma_option_"
+# widgets of the training page; choices of a run follow the prefix
+TRAINING = "training_"
 TRAINING_SHOWN = "training_shown"
 TRAINING_EPOCH = "training_epoch_"  # + what is shown
 TRAINING_NAME = "training_name_"  # + id of the run

@@ -1,30 +1,23 @@
-"""The training page's buttons: start, stop, resume, delete, look back, register, export."""
+"""The controls of the shown training run: stop, resume, delete, look back, register, export."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
-
 import streamlit as st
 
-from ddrs_core.dashboard.common.speed_jobs import Measurement, measure
 from ddrs_core.dashboard.components.exports import Download, show_exports
 from ddrs_core.dashboard.navigation import explorer_page
 from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.debounce import once_per_click
 from ddrs_core.dashboard.shell.errors import literal, show_error
-from ddrs_core.dashboard.shell.once import once_per_click
-from ddrs_core.dashboard.shell.polling import draw_each_second, redraw
-from ddrs_core.dashboard.shell.visitor import visitor
+from ddrs_core.dashboard.shell.polling import redraw
 from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.dashboard.training.replay import end_replay, is_replayed, replay
-from ddrs_core.dashboard.training.selected_run import Shown, is_measured, show_another, show_run
-from ddrs_core.data import get_dataset_info, load_dataset
+from ddrs_core.dashboard.training.selected_run import Shown, is_measured, show_another
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs.runs import (
     delete_run,
     pause_run,
     resume_run,
-    start_training,
     stop_at_once,
 )
 from ddrs_core.models import (
@@ -34,77 +27,13 @@ from ddrs_core.models import (
     list_models,
     load_checkpoint,
     read_card,
-    resolve_device,
     with_card,
 )
-from ddrs_core.quantities import counted, duration
-from ddrs_core.runs.argv import command_lines
-from ddrs_core.runs.cost import passes_per_image, training_rates
 from ddrs_core.runs.training.recorded import run_command, run_files
 from ddrs_core.store import RunRecord, RunState
-from ddrs_core.training import TrainConfig
 
-_TRAIN, _PLAY = "Train", ":material/play_arrow:"
 _LATEST = "latest"
 _MOST_STOPS = 400  # of the slider
-
-
-def show_no_start(error: DDRSError) -> None:
-    """Why the chosen run cannot be started."""
-    st.button(_TRAIN, type="primary", icon=_PLAY, width="stretch", disabled=True)
-    show_error(error)
-
-
-def show_start(config: TrainConfig) -> None:
-    """The cost of the chosen run, the button that starts it, and its command line."""
-    moving = _speed_of(config).moving
-
-    def draw() -> bool:
-        found = _speed_of(config)
-        _show_cost(config, found)
-        return moving and not found.moving
-
-    draw_each_second(draw, moving=moving, may_move=True)
-    if st.button(_TRAIN, type="primary", icon=_PLAY, width="stretch"):
-        try:
-            device = st.session_state[keys.TRAINING_DEVICE]
-            start = partial(start_training, config, visitor(), device=device)
-            show_run(once_per_click(f"train {config} on {device}", start))
-        except DDRSError as busy:
-            show_error(busy)
-        else:
-            redraw()
-    with st.expander("Command line", icon=":material/terminal:"):
-        st.code(command_lines([config], "--out", "my-models"), language="bash", wrap_lines=True)
-
-
-def _speed_of(config: TrainConfig) -> Measurement:
-    """Passes of the architecture in a second, timed for all visitors."""
-    device = resolve_device(st.session_state[keys.TRAINING_DEVICE])
-    info = get_dataset_info(config.dataset)
-    key = f"passes|{config.architecture}|{info.shape}|{info.num_classes}|{device}"
-
-    def start() -> Iterator[float]:
-        return training_rates(config.architecture, info, device)
-
-    title = f"speed of {config.architecture}"
-    return measure(key, title, "passes", str(device), start)
-
-
-def _show_cost(config: TrainConfig, found: Measurement) -> None:
-    passes = passes_per_image(config)
-    images = len(load_dataset(config.dataset, "train"))
-    each = counted(passes, "forward and backward pass")
-    said = f"An epoch needs {each} for each of {counted(images, 'image')}."
-    if found.speed is not None:
-        whole = duration(_rounded(passes * images * config.epochs / found.speed.value))
-        said += f" All {config.epochs:,}: about {whole} ({found.how}). {found.busy}"
-    st.caption(said.rstrip())
-
-
-def _rounded(seconds: float) -> float:
-    """Two digits; the rest would be a false promise."""
-    return float(f"{max(seconds, 1.0):.1e}")
 
 
 def show_run_buttons(shown: Shown) -> None:

@@ -62,9 +62,9 @@ def test_it_opens_with_an_example_that_has_a_sigma_for_every_image(app: AppTest)
 
 def test_another_sigma_moves_the_bounds_of_the_images_sigmas(app: AppTest) -> None:
     open_page(app, "training")
-    widget_of(app.number_input, keys.TRAINING_SIGMA).set_value(0.25).run()
+    widget_of(app.number_input, keys.TRAINING + "sigma").set_value(0.25).run()
     low, high = (
-        widget_of(app.number_input, keys.TRAINING_SIGMA_OPTION + end).value
+        widget_of(app.number_input, f"{keys.TRAINING}sigma_option_{end}").value
         for end in ("sigma_min", "sigma_max")
     )
     wanted = recipe("digits", "digits_cnn", "gaussian", 0.25, data_dependent=True)
@@ -84,13 +84,13 @@ def test_without_any_log_it_says_what_to_do(
 def test_the_recipe_follows_method_and_toggle(app: AppTest) -> None:
     open_page(app, "training")
     wanted = recipe("digits", "digits_cnn", "macer", 0.5)
-    widget_of(app.selectbox, keys.TRAINING_METHOD).select("macer").run()
+    widget_of(app.selectbox, keys.TRAINING + "method").select("macer").run()
     assert not app.exception
-    epochs = widget_of(app.number_input, keys.TRAINING_SETTING + "epochs")
+    epochs = widget_of(app.number_input, keys.TRAINING + "setting_epochs")
     assert epochs.value == wanted.epochs
-    copies = widget_of(app.number_input, keys.TRAINING_OPTION + "copies")
+    copies = widget_of(app.number_input, keys.TRAINING + "option_copies")
     assert copies.value == wanted.method.copies  # type: ignore[attr-defined]
-    widget_of(app.toggle, keys.TRAINING_DATA_DEPENDENT).set_value(False).run()
+    widget_of(app.toggle, keys.TRAINING + "data_dependent").set_value(False).run()
     assert not app.exception
     assert not [n for n in app.number_input if n.label.startswith("Sigma copies")]
     assert "--data-dependent" not in app.sidebar.code[0].value
@@ -99,14 +99,14 @@ def test_the_recipe_follows_method_and_toggle(app: AppTest) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        (keys.TRAINING_SIGMA, 0.0, "above 0"),
-        (keys.TRAINING_SETTING + "epochs", 0, "Epochs must be at least 1"),
-        (keys.TRAINING_SETTING + "batch_size", 5000, "at most 1,297"),
-        (keys.TRAINING_SETTING + "lr", -1.0, "above 0"),
-        (keys.TRAINING_SETTING + "warmup", 1e6, "Warm-up"),
-        (keys.TRAINING_SIGMA_OPTION + "sigma_min", 7.0, "sigma"),
-        (keys.TRAINING_SIGMA_OPTION + "clamp", 0.9, "clamp"),
-        (keys.TRAINING_SEED, -1, "Seed"),
+        (keys.TRAINING + "sigma", 0.0, "above 0"),
+        (keys.TRAINING + "setting_epochs", 0, "Epochs must be at least 1"),
+        (keys.TRAINING + "setting_batch_size", 5000, "at most 1,297"),
+        (keys.TRAINING + "setting_lr", -1.0, "above 0"),
+        (keys.TRAINING + "setting_warmup", 1e6, "Warm-up"),
+        (keys.TRAINING + "sigma_option_sigma_min", 7.0, "sigma"),
+        (keys.TRAINING + "sigma_option_clamp", 0.9, "clamp"),
+        (keys.TRAINING + "seed", -1, "Seed"),
     ],
 )
 def test_numbers_that_make_no_sense_are_refused_in_words(
@@ -125,8 +125,8 @@ def test_numbers_that_make_no_sense_are_refused_in_words(
 
 def test_the_command_line_says_all_choices(app: AppTest) -> None:
     open_page(app, "training")
-    widget_of(app.number_input, keys.TRAINING_SETTING + "epochs").set_value(7)
-    widget_of(app.number_input, keys.TRAINING_SIGMA).set_value(0.3).run()
+    widget_of(app.number_input, keys.TRAINING + "setting_epochs").set_value(7)
+    widget_of(app.number_input, keys.TRAINING + "sigma").set_value(0.3).run()
     command = app.sidebar.code[0].value
     for words in ("--dataset digits", "--epochs 7", "--sigma 0.3", "--data-dependent"):
         assert words in command
@@ -143,7 +143,7 @@ def test_a_hostile_link_is_answered_in_words(query: dict[str, str], app: AppTest
 @pytest.mark.slow
 def test_a_run_that_is_started_is_shown_and_named_in_the_link(app: AppTest) -> None:
     open_page(app, "training")
-    widget_of(app.number_input, keys.TRAINING_SETTING + "epochs").set_value(500).run()
+    widget_of(app.number_input, keys.TRAINING + "setting_epochs").set_value(500).run()
     button(app, "Train").click().run()  # type: ignore[attr-defined]
     assert not app.exception
     (run,) = list_runs()

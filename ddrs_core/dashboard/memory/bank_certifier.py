@@ -44,7 +44,7 @@ class CertifyFrame:
 
 
 @dataclass(frozen=True)
-class Tools:
+class BankCertifier:
     """A bank's model and images, and how sigma is chosen."""
 
     card: ModelCard
@@ -66,7 +66,7 @@ class Tools:
         return Grade.UNCONDITIONAL if self.strategy is None else Grade.CONDITIONAL
 
 
-def open_tools(context: BankContext, view: MemoryView) -> Tools:
+def open_certifier(context: BankContext, view: MemoryView) -> BankCertifier:
     """What certifies images for a bank.
 
     Raises:
@@ -87,7 +87,7 @@ def open_tools(context: BankContext, view: MemoryView) -> Tools:
     sigma_0 = view.sigma or start_sigma(card, DEFAULT_PRESET)
     strategy = _strategy(view.strategy, sigma_0)
     parts = (forward.digest, str(forward.device), forward.precision, repr(sigma_0), str(strategy))
-    return Tools(
+    return BankCertifier(
         card, dataset, forward, sigma_0, strategy, next_alpha(context.record), "|".join(parts)
     )
 
@@ -98,14 +98,14 @@ def _strategy(name: str, sigma_0: float) -> StrategyConfig | None:
     return get_preset(name).at(sigma_0).check()
 
 
-def outward_gradient(tools: Tools, x: Tensor) -> Tensor:
+def outward_gradient(certifier: BankCertifier, x: Tensor) -> Tensor:
     """The direction [C, H, W] in which the class at an image loses most, at sigma_0."""
-    return _cached_gradient(f"{tools.identity}|{image_digest(x)}", tools, x)
+    return _cached_gradient(f"{certifier.identity}|{image_digest(x)}", certifier, x)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _cached_gradient(key: str, _tools: Tools, _x: Tensor) -> Tensor:
-    forward, sigma = _tools.forward, _tools.sigma_0
+def _cached_gradient(key: str, _certifier: BankCertifier, _x: Tensor) -> Tensor:
+    forward, sigma = _certifier.forward, _certifier.sigma_0
     sigmas = torch.tensor([sigma], dtype=torch.float64)
     generator = noise_generator(0, 0, "outward votes", forward.device)
     votes = forward.votes(_x[None], sigmas, N0, [generator])
@@ -118,28 +118,28 @@ def _cached_gradient(key: str, _tools: Tools, _x: Tensor) -> Tensor:
 
 
 def certificate_frames(
-    tools: Tools, x: Tensor, index: int | None, budget: CertificationBudget
+    certifier: BankCertifier, x: Tensor, index: int | None, budget: CertificationBudget
 ) -> Iterator[CertifyFrame]:
-    sigma, number = tools.sigma_0, index or 0
-    if tools.strategy is not None:
+    sigma, number = certifier.sigma_0, index or 0
+    if certifier.strategy is not None:
         for batch in choose_sigmas(
-            tools.forward,
+            certifier.forward,
             x[None],
             [sigma],
-            tools.strategy,
+            certifier.strategy,
             indices=[number],
             budget=budget,
         ):
             sigma = float(batch.sigma[0] if batch.chosen is None else batch.chosen[0])
             yield CertifyFrame(0, sigma)
-    for votes in tools.smoothed.certify_steps(
+    for votes in certifier.smoothed.certify_steps(
         x,
         sigma=sigma,
         budget=budget,
-        grade=tools.grade,
+        grade=certifier.grade,
         index=index,
-        label=None if index is None else tools.dataset.label(index),
-        dataset=None if index is None else tools.dataset.info.name,
+        label=None if index is None else certifier.dataset.label(index),
+        dataset=None if index is None else certifier.dataset.info.name,
     ):
         done = votes.done if votes.stage == "estimate" else 0
         yield CertifyFrame(done, sigma, votes.certificate)

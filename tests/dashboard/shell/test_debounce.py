@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ddrs_core.dashboard.shell import once as presses
+from ddrs_core.dashboard.shell import debounce as presses
 from ddrs_core.errors import DDRSError
 
 
