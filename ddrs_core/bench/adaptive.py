@@ -88,15 +88,14 @@ def bench_adaptive(
     cap = float(radius_cap(config.sigma, n, alpha))
     radii = tuple(r for r in TABLE_RADII if r <= _REACH * cap)
     ends = [_end(v, budget) for v in votes]
-    fixed = [_radius(v, len(budget.places) - 1, alpha) for v in votes]
+    fixed = [_radius(v, len(budget.looks) - 1, alpha) for v in votes]
     adaptive = [
-        _radius(v, end, budget.spent(budget.places[end]))
-        for v, end in zip(votes, ends, strict=True)
+        _radius(v, end, budget.spent(budget.looks[end])) for v, end in zip(votes, ends, strict=True)
     ]
     mixture_ends, mixture = _mixture(votes, budget)
     tables = [_table(votes, found, radii) for found in (fixed, adaptive, mixture)]
     correct = np.array([v.candidate == v.label for v in votes])
-    places = np.array(budget.places)
+    looks = np.array(budget.looks)
     yield AdaptiveBench(
         dataset=config.dataset,
         model=config.model,
@@ -110,8 +109,8 @@ def bench_adaptive(
         table_fixed=tables[0],
         table_adaptive=tables[1],
         table_mixture=tables[2],
-        share_adaptive=float(places[ends].mean() / n),
-        share_mixture=float(places[mixture_ends].mean() / n),
+        share_adaptive=float(looks[ends].mean() / n),
+        share_mixture=float(looks[mixture_ends].mean() / n),
         worst_adaptive=_worst(tables[1], tables[0]),
         worst_mixture=_worst(tables[2], tables[0]),
         acr_fixed=float((correct * fixed).mean()),
@@ -134,13 +133,13 @@ def _draw(run: CertifyRun, index: int, budget: CertificationBudget, sure: float)
     candidate = int(count(budget.n0, stream("select", budget.n0)).argmax())
     votes, rows, done = stream("estimate", budget.n), [], 0
     total = np.zeros(run.smoothed.num_classes, dtype=np.int64)
-    for place in budget.places:
-        total = total + count(place - done, votes)
-        done = place
+    for look in budget.looks:
+        total = total + count(look - done, votes)
+        done = look
         rows.append(total)
-        if sure and place < budget.n and _is_sure(total, candidate, config, sure):
+        if sure and look < budget.n and _is_sure(total, candidate, config, sure):
             break
-    rows += [total] * (len(budget.places) - len(rows))
+    rows += [total] * (len(budget.looks) - len(rows))
     return ImageVotes(
         index, run.dataset.label(index), candidate, config.sigma, np.stack(rows), done
     )
@@ -168,7 +167,7 @@ def _place(radius: float) -> int:
 def _end(votes: ImageVotes, budget: CertificationBudget) -> int:
     """The look at which the adaptive rule stops."""
     for look, counts in enumerate(votes.counts):
-        if counts.sum() < budget.places[look] or budget.stops(
+        if counts.sum() < budget.looks[look] or budget.stops(
             counts.tolist(), votes.candidate, votes.sigma
         ):
             return look
@@ -203,7 +202,7 @@ def _mixture(
                 else 0.0
             )
             cap = float(radius_cap(v.sigma, budget.n, alpha))
-            stops = n >= budget.n or n < budget.places[look]
+            stops = n >= budget.n or n < budget.looks[look]
             if stops or stop.is_settled(proved, possible, cap):
                 break
         ends.append(look)

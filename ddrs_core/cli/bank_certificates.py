@@ -112,4 +112,4 @@ def certificates(run: CertifyRun) -> Iterator[tuple[Tensor, Certificate]]:
             index, reason = step.certificate.index, step.certificate.failure
             print(f"Image {index} cannot be read and is left out: {reason}", file=sys.stderr)
         elif step.certificate is not None:
-            yield run.dataset[run.plan[step.place]][0], step.certificate
+            yield run.dataset[run.plan[step.position]][0], step.certificate

@@ -28,29 +28,3 @@ from ddrs_core.figures.sigma_choices import (
 from ddrs_core.figures.training import quantiles, sigmas_figure, training_figure
 from ddrs_core.figures.trajectory import trajectory_figure
 from ddrs_core.figures.votes import votes_figure
-
-__all__ = [
-    "Figure",
-    "bank_growth_figure",
-    "bank_map_figure",
-    "bank_radii_figure",
-    "bank_sigmas_figure",
-    "certified_accuracy_figure",
-    "changing_images_figure",
-    "curve_figure",
-    "encode_figure",
-    "interval_figure",
-    "order_study_figure",
-    "plane_figure",
-    "quantiles",
-    "radius_against_radius_figure",
-    "radius_against_sigma_figure",
-    "ruler_figure",
-    "sigma_by_class_figure",
-    "sigma_by_correctness_figure",
-    "sigmas_figure",
-    "training_figure",
-    "trajectory_figure",
-    "votes_figure",
-    "walk_figure",
-]

@@ -3,5 +3,3 @@
 from ddrs_core.jobs.computation import JobRequest
 from ddrs_core.jobs.job import Job, JobState
 from ddrs_core.jobs.manager import JobManager, get_manager
-
-__all__ = ["Job", "JobManager", "JobRequest", "JobState", "get_manager"]

@@ -37,7 +37,7 @@ class JobRequest:
         unit: what is counted, in the singular; "" for a share of one.
         amount: work done, read off a snapshot; one unit a snapshot when omitted.
         link: where a page shows this job.
-        anew: what has finished does not answer it; a computation that is under way is joined.
+        rerun: what has finished does not answer it; a computation that is under way is joined.
         unattended: it goes on to its end, even after everybody has left.
     """
 
@@ -50,7 +50,7 @@ class JobRequest:
     unit: str = "step"
     amount: Callable[[Any], float] | None = None
     link: str = ""
-    anew: bool = False
+    rerun: bool = False
     unattended: bool = False
 
 

@@ -80,7 +80,7 @@ class JobManager:
         """
         with self._changed:
             computation = self._computations.get(request.key)
-            stale = computation is not None and computation.finished and request.anew
+            stale = computation is not None and computation.finished and request.rerun
             if computation is None or computation.error or stale:
                 computation = Computation(request, self._changed, self.lease)
                 self._computations[request.key] = computation

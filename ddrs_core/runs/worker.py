@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 import ddrs_core
-from ddrs_core import paths as places
+from ddrs_core import paths
 from ddrs_core.errors import InvalidParameterError, MismatchError
 from ddrs_core.models import Journal, batch_size_of, get_card, resolve_device
 from ddrs_core.runs.certify.config import CertifyConfig, open_plan, plan_digest, shared_votes
@@ -138,9 +138,9 @@ def work_on(store: Store, run_id: str, cluster: str = "") -> Iterator[RecordedSt
 def _work(store: Store, claim: RunClaim, cluster: str) -> Iterator[RecordedStep]:
     record = claim.record
     done: list[set[int]] = [set() for _ in record.settings]
-    for setting, place in store.places(record.id):
-        done[setting].add(place)
-    count = sum(len(places) for places in done)
+    for setting, position in store.stored_keys(record.id):
+        done[setting].add(position)
+    count = sum(len(positions) for positions in done)
     meter = _Meter(count, record.total)
     configs = recorded_configs(record)
     _check_images(record, configs[0])
@@ -164,7 +164,7 @@ def _work(store: Store, claim: RunClaim, cluster: str) -> Iterator[RecordedStep]
                 if earlier is not None and step.certificate.precision != earlier.precision:
                     raise _changed()
                 earlier = step.certificate
-                keepers[setting](setting, step.place, step.certificate)
+                keepers[setting](setting, step.position, step.certificate)
                 count += 1
             if claim.is_due:
                 claim.beat(meter.progress(step.stage, count))
@@ -183,7 +183,7 @@ def _work(store: Store, claim: RunClaim, cluster: str) -> Iterator[RecordedStep]
 def _journals(record: RunRecord) -> list[Journal]:
     """Files of this machine for what the network answers, one a setting; those of runs that
     nobody went on with are removed."""
-    folder = places.home() / "unfinished"
+    folder = paths.home() / "unfinished"
     oldest = time.time() - _KEPT_SECONDS
     for path in folder.glob("*") if folder.is_dir() else ():
         with suppress(OSError):  # another process removes it
@@ -218,7 +218,7 @@ def _shared(
         yield setting, step
         if step.certificate is not None:
             for taker, source in sources.items():
-                if source == setting and step.place not in done[taker]:
+                if source == setting and step.position not in done[taker]:
                     yield taker, replace(step, votes=0)
 
 

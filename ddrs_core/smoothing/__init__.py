@@ -1,13 +1,12 @@
 """The method: certify and predict by voting over noise, and choose the noise for each input."""
 
-from ddrs_core.smoothing.alpha_spending import LookSchedule
 from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, round_down
 from ddrs_core.smoothing.classifier import SmoothedClassifier
 from ddrs_core.smoothing.grade import Grade
 from ddrs_core.smoothing.sigma.ascent import AscentConfig, ascend_sigma
 from ddrs_core.smoothing.sigma.base import StrategyConfig, choose_sigmas
-from ddrs_core.smoothing.sigma.preview import Probe, probe, shown_noise
+from ddrs_core.smoothing.sigma.preview import Probe, shown_noise
 from ddrs_core.smoothing.sigma.radius_curve import (
     RadiusCurve,
     compare_with_curve,
@@ -27,42 +26,3 @@ from ddrs_core.smoothing.sigma.strategies import (
 from ddrs_core.smoothing.sigma.trace import SigmaFrame, watch_sigma
 from ddrs_core.smoothing.stopping import StopAtRadii, StopAtRelativeWidth, StopRule
 from ddrs_core.smoothing.voting import BatchProgress, VoteProgress
-
-__all__ = [
-    "ABSTAIN",
-    "DEFAULT_PRESET",
-    "STRATEGIES",
-    "AscentConfig",
-    "BatchProgress",
-    "Bound",
-    "Certificate",
-    "CertificationBudget",
-    "Grade",
-    "LookSchedule",
-    "Preset",
-    "Probe",
-    "RadiusCurve",
-    "SearchConfig",
-    "SigmaBatch",
-    "SigmaFrame",
-    "SigmaStep",
-    "SmoothedClassifier",
-    "StopAtRadii",
-    "StopAtRelativeWidth",
-    "StopRule",
-    "StrategyConfig",
-    "VoteProgress",
-    "ascend_sigma",
-    "choose_sigmas",
-    "compare_with_curve",
-    "curve_budget",
-    "get_preset",
-    "list_presets",
-    "probe",
-    "radius_curve",
-    "round_down",
-    "search_sigma",
-    "shown_noise",
-    "sigma_grid",
-    "watch_sigma",
-]

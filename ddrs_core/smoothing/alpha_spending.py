@@ -29,12 +29,12 @@ _GRAIN = 128  # looks stand at multiples of it, which suits batches
 
 @dataclass(frozen=True)
 class LookSchedule(Configuration):
-    """Places of the looks, and the division of alpha among them.
+    """Scheduled looks, and the division of alpha among them.
 
     >>> schedule = LookSchedule(n_max=10_000)
-    >>> schedule.places[0], schedule.places[-1], schedule.spent(10_000, alpha=0.001)
+    >>> schedule.looks[0], schedule.looks[-1], schedule.spent(10_000, alpha=0.001)
     (512, 10000, 0.0005)
-    >>> round(sum(schedule.spent(n, 0.001) for n in schedule.places), 12)
+    >>> round(sum(schedule.spent(n, 0.001) for n in schedule.looks), 12)
     0.001
     """
 
@@ -46,9 +46,9 @@ class LookSchedule(Configuration):
     )
 
     @property
-    def places(self) -> tuple[int, ...]:
+    def looks(self) -> tuple[int, ...]:
         """Numbers of samples at which one looks, ascending; the last is ``n_max``."""
-        return _places(self.n_max, self.first, self.growth)
+        return _looks(self.n_max, self.first, self.growth)
 
     def spent(self, n: int, alpha: float) -> float:
         """The part of ``alpha`` that the look at ``n`` samples may spend.
@@ -56,12 +56,12 @@ class LookSchedule(Configuration):
         Raises:
             InvalidParameterError: if there is no look at n.
         """
-        places = self.places
-        if n not in places:
+        looks = self.looks
+        if n not in looks:
             raise InvalidParameterError(f"The schedule {self.to_text()!r} has no look at {n}.")
-        if len(places) == 1:
+        if len(looks) == 1:
             return alpha
-        return alpha * (self.last if n == self.n_max else (1 - self.last) / (len(places) - 1))
+        return alpha * (self.last if n == self.n_max else (1 - self.last) / (len(looks) - 1))
 
     def to_text(self) -> str:
         """The schedule in one line, as certificates and logs keep it."""
@@ -92,12 +92,12 @@ def _from_text(text: str) -> LookSchedule:
 
 
 @lru_cache(maxsize=256)
-def _places(n_max: int, first: int, growth: int) -> tuple[int, ...]:
-    places = []
+def _looks(n_max: int, first: int, growth: int) -> tuple[int, ...]:
+    looks = []
     n = first
     while n < n_max:
-        places.append(n)
+        looks.append(n)
         n = _GRAIN * -(-max(n + 1, n * (100 + growth) // 100) // _GRAIN)
-    if len(places) > 1 and (n_max - places[-1]) * 200 < n_max * growth:
-        places.pop()  # too near to the last look to be worth its share
-    return (*places, n_max)
+    if len(looks) > 1 and (n_max - looks[-1]) * 200 < n_max * growth:
+        looks.pop()  # too near to the last look to be worth its share
+    return (*looks, n_max)

@@ -72,9 +72,9 @@ class CertificationBudget(Configuration):
         return super().check()
 
     @property
-    def places(self) -> tuple[int, ...]:
+    def looks(self) -> tuple[int, ...]:
         """Numbers of votes at which the rule is asked, ascending; the last is N."""
-        return (self.n,) if self.stop is None else LookSchedule(self.n).places
+        return (self.n,) if self.stop is None else LookSchedule(self.n).looks
 
     @property
     def schedule(self) -> str:
@@ -93,7 +93,7 @@ class CertificationBudget(Configuration):
         return self.alpha if self.stop is None else LookSchedule(self.n).spent(n, self.alpha)
 
     def stops(self, counts: Sequence[int], candidate: int, sigma: float) -> bool:
-        """Whether voting ends with these counts [K], taken at one of :attr:`places`."""
+        """Whether voting ends with these counts [K], taken at one of :attr:`looks`."""
         n = sum(counts)
         if self.stop is None or n >= self.n:
             return n >= self.n

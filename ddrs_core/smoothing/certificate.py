@@ -121,7 +121,6 @@ class Proof:
     """The bounds that some counts give, and the radius that they prove (0: none)."""
 
     p_lower: float
-    p_upper_other: float
     radius: float
 
 
@@ -150,7 +149,7 @@ def prove_radii(
     sigma: ArrayLike,
     alpha: ArrayLike,
     bound: Bound,
-) -> tuple[Floats, Floats, Floats]:
+) -> tuple[Floats, Floats]:
     """The same, elementwise, for the votes of many inputs.
 
     Args:
@@ -162,16 +161,16 @@ def prove_radii(
         bound: of all of them.
 
     Returns:
-        Lower bounds on p_A, upper bounds on p_B, and radii (0: nothing is proved), [M] each.
+        Lower bounds on p_A and radii (0: nothing is proved), [M] each.
     """
     share = np.asarray(alpha, dtype=np.float64) / bound.parts
     p_lower = confidence.lower_bound(held, n, share)
     if bound is Bound.ONE_SIDED:
-        return p_lower, 1.0 - p_lower, confidence.radius_one_sided(sigma, p_lower)
-    p_other = np.minimum(confidence.upper_bound(other, n, share), 1.0 - p_lower)
+        return p_lower, confidence.radius_one_sided(sigma, p_lower)
+    p_other = confidence.upper_bound(other, n, share)
     radius = confidence.radius_two_sided(sigma, p_lower, p_other)
     cap = confidence.radius_cap(sigma, n, share)  # rounding must not exceed it
-    return p_lower, p_other, np.minimum(radius, cap)
+    return p_lower, np.minimum(radius, cap)
 
 
 def round_down(value: float, digits: int = 3) -> str:

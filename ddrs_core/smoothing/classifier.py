@@ -203,8 +203,8 @@ class SmoothedClassifier:
         # Bound its probability by up to N fresh ones.
         estimate = StageVotes(batch, self.num_classes, budget.seed, "estimate", budget.n)
         active = everyone
-        for done, place in pairwise((0, *budget.places)):
-            for counts in estimate.draw(active, place - done):
+        for done, look in pairwise((0, *budget.looks)):
+            for counts in estimate.draw(active, look - done):
                 votes = select.drawn + int(counts.sum())
                 yield BatchProgress("estimate", votes, counts, candidates)
             active = [

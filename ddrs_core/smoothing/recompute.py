@@ -57,7 +57,7 @@ def recompute(certificates: Sequence[Certificate]) -> list[Recomputed]:
         sigmas = np.array([certificates[row].sigma for row in rows], dtype=np.float64)
         alphas = np.array([spent[row] for row in rows])
         held, other, n = votes.T
-        p_lower, _, radii = prove_radii(held, other, n, sigmas, alphas, bound)
+        p_lower, radii = prove_radii(held, other, n, sigmas, alphas, bound)
         for row, p, radius in zip(rows, p_lower.tolist(), radii.tolist(), strict=True):
             found[row] = _judge(certificates[row], p, radius)
     return found

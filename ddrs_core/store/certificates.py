@@ -17,7 +17,7 @@ from ddrs_core.store.records import StoredCertificate
 from ddrs_core.store.run_rows import unknown_run
 from ddrs_core.store.schema import certificates, runs
 
-Place = tuple[int, int]  # setting, position
+CertificateKey = tuple[int, int]  # setting, position
 
 
 class CertificateStore(Database):
@@ -31,7 +31,7 @@ class CertificateStore(Database):
             batch: setting, position and certificate of each.
 
         Raises:
-            AlreadyStoredError: if one of the places has a certificate already.
+            AlreadyStoredError: if one of the keys has a certificate already.
             InvalidParameterError: if a certificate holds numbers that are none.
             UnknownEntryError: if there is no such run.
         """
@@ -42,23 +42,23 @@ class CertificateStore(Database):
             with self._writing() as connection:
                 self._insert(connection, run_id, rows)
         except _RefusedError:
-            places = [(row["setting"], row["position"]) for row in rows]
-            raise self._refused(run_id, places) from None
+            keys = [(row["setting"], row["position"]) for row in rows]
+            raise self._refused(run_id, keys) from None
 
     def add_certificate_within(
-        self, connection: Connection, run_id: str, place: Place, certificate: Certificate
+        self, connection: Connection, run_id: str, key: CertificateKey, certificate: Certificate
     ) -> None:
         """Store one certificate as part of a larger transaction of this database.
 
         Raises:
-            AlreadyStoredError: if the place has a certificate; the transaction is lost then.
+            AlreadyStoredError: if the key has a certificate; the transaction is lost then.
             UnknownEntryError: if there is no such run.
         """
         try:
-            self._insert(connection, run_id, _rows(run_id, [(*place, certificate)]))
+            self._insert(connection, run_id, _rows(run_id, [(*key, certificate)]))
         except _RefusedError:
             raise AlreadyStoredError(
-                f"Image {place[1]} of setting {place[0]} of this run has a certificate already."
+                f"Image {key[1]} of setting {key[0]} of this run has a certificate already."
             ) from None
 
     def certificates(
@@ -93,7 +93,7 @@ class CertificateStore(Database):
             for row in rows
         ]
 
-    def places(self, run_id: str) -> set[Place]:
+    def stored_keys(self, run_id: str) -> set[CertificateKey]:
         """Setting and position of every certificate of a run: what a resumed run need not do.
 
         Raises:
@@ -133,13 +133,13 @@ class CertificateStore(Database):
         except IntegrityError:
             raise _RefusedError from None
 
-    def _refused(self, run_id: str, places: Sequence[Place]) -> DDRSError:
-        seen = self.places(run_id)
-        for setting, position in places:
+    def _refused(self, run_id: str, keys: Sequence[CertificateKey]) -> DDRSError:
+        seen = self.stored_keys(run_id)
+        for setting, position in keys:
             if (setting, position) in seen:
                 return AlreadyStoredError(
                     f"Image {position} of setting {setting} of this run has a certificate already; "
-                    f"nothing of this batch of {len(places)} was stored."
+                    f"nothing of this batch of {len(keys)} was stored."
                 )
             seen.add((setting, position))
         return InvalidParameterError("A certificate lacks a value, so its batch is not stored.")

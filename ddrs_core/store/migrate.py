@@ -18,7 +18,7 @@ VERSION_TABLE = "ddrs_version"  # others who use Alembic may have tables in the 
 _ADVISORY_LOCK = 0x64647273  # "ddrs"; whoever changes tables on a PostgreSQL server holds it
 
 
-def bring_up_to_date(engine: Engine) -> None:
+def migrate(engine: Engine) -> None:
     """Make or change the tables where that is needed; one process at a time.
 
     Raises:

@@ -8,7 +8,7 @@ from ddrs_core.store.certificates import CertificateStore
 from ddrs_core.store.engine import engine_for
 from ddrs_core.store.errors import translate_db_errors
 from ddrs_core.store.logs import LogStore
-from ddrs_core.store.migrate import bring_up_to_date
+from ddrs_core.store.migrate import migrate
 from ddrs_core.store.run_banks import RunBankStore
 from ddrs_core.store.runs import RunStore
 from ddrs_core.store.uploads import UploadStore
@@ -44,6 +44,6 @@ def open_store(url: str | None = None) -> Store:
             engine.dispose()
             _ready.discard(engine)
         if engine not in _ready:
-            bring_up_to_date(engine)  # threads and processes wait for each other there
+            migrate(engine)  # threads and processes wait for each other there
             _ready.add(engine)
     return Store(engine)

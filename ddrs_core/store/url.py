@@ -20,17 +20,12 @@ _FILE = "ddrs.sqlite3"
 _POSTGRES = ("postgresql", "postgres", "postgresql+psycopg")
 
 
-def database_url() -> str:
-    """The URL of the database that this process uses, password included.
+def default_url() -> URL:
+    """The URL of the database that this process uses, for the default file whatever its name.
 
     Raises:
         InvalidParameterError: if ``DDRS_DATABASE_URL`` is not the address of a database.
     """
-    return default_url().render_as_string(hide_password=False)
-
-
-def default_url() -> URL:
-    """The same as :func:`database_url`, in parts; for the default file whatever its name."""
     named = os.environ.get(DATABASE_VARIABLE, "").strip()
     if named:
         return parse_url(named)

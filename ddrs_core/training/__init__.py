@@ -5,32 +5,8 @@ from ddrs_core.training.config import BatchSummary, EpochSummary, TrainConfig
 from ddrs_core.training.evaluate import measure_accuracy
 from ddrs_core.training.image_sigmas import SigmaSummary, SigmaTraining
 from ddrs_core.training.loop import Trainer, train_steps
-from ddrs_core.training.methods.base import TrainingMethod
 from ddrs_core.training.methods.gaussian import Gaussian
-from ddrs_core.training.methods.macer import Macer
 from ddrs_core.training.methods.registry import METHODS, get_method
 from ddrs_core.training.methods.smoothadv import SmoothAdv
 from ddrs_core.training.parallel import ALONE, Group, join_group, leave_group
 from ddrs_core.training.recipes import recipe
-
-__all__ = [
-    "ALONE",
-    "METHODS",
-    "BatchSummary",
-    "EpochSummary",
-    "Gaussian",
-    "Group",
-    "Macer",
-    "SigmaSummary",
-    "SigmaTraining",
-    "SmoothAdv",
-    "TrainConfig",
-    "Trainer",
-    "TrainingMethod",
-    "get_method",
-    "join_group",
-    "leave_group",
-    "measure_accuracy",
-    "recipe",
-    "train_steps",
-]

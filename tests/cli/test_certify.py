@@ -15,7 +15,7 @@ from ddrs_core.models import load_model
 from ddrs_core.runs.logs.columns import COLUMNS, read_rows
 from ddrs_core.runs.logs.writing import lock_of
 from ddrs_core.smoothing import SmoothedClassifier
-from ddrs_core.store import DATABASE_VARIABLE
+from ddrs_core.store.url import DATABASE_VARIABLE
 from tests.data.layouts import digit_folders
 
 FIXED = (

@@ -21,7 +21,6 @@ from ddrs_core.data import (
     DamagedDataError,
     Dataset,
     DatasetInfo,
-    NotDownloadedError,
     add_dataset,
     attach_dataset,
     get_dataset_info,
@@ -33,6 +32,7 @@ from ddrs_core.data import (
 )
 from ddrs_core.data.class_matching import match_classes
 from ddrs_core.data.images.thumbnails import placeholder
+from ddrs_core.data.registry import NotDownloadedError
 from ddrs_core.errors import DDRSError, InvalidParameterError, UnknownNameError
 from tests.data.conftest import encoded, random_pixels, write_parquet
 

@@ -178,7 +178,7 @@ def test_identical_requests_share_one_computation(manager: JobManager) -> None:
 
 def test_what_is_asked_anew_is_computed_again_once_it_has_finished(manager: JobManager) -> None:
     log: list[int] = []
-    asked = replace(request(3, log=log, pause=0.02), anew=True)
+    asked = replace(request(3, log=log, pause=0.02), rerun=True)
     first, joined = manager.submit(asked, "a"), manager.submit(asked, "b")
     wait_for(lambda: first.state.is_over and joined.state.is_over)
     assert log == [1, 2, 3]  # what is under way is shared

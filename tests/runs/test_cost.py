@@ -9,15 +9,9 @@ import torch
 
 from ddrs_core.data import get_dataset_info
 from ddrs_core.runs.cost import passes_per_image, training_rates
-from ddrs_core.training import (
-    Gaussian,
-    Macer,
-    SigmaTraining,
-    SmoothAdv,
-    TrainConfig,
-    Trainer,
-    TrainingMethod,
-)
+from ddrs_core.training import Gaussian, SigmaTraining, SmoothAdv, TrainConfig, Trainer
+from ddrs_core.training.methods.base import TrainingMethod
+from ddrs_core.training.methods.macer import Macer
 
 CPU = torch.device("cpu")
 

@@ -28,15 +28,9 @@ from ddrs_core.runs.certify.run import CertifyRun, RunStep
 from ddrs_core.runs.from_database import recorded_log, setting_results
 from ddrs_core.runs.worker import record_run, recorded_configs, work_on
 from ddrs_core.smoothing import Certificate, CertificationBudget, Grade, SearchConfig, StopAtRadii
-from ddrs_core.store import (
-    MemoryBank,
-    RunBank,
-    RunClaimedError,
-    RunState,
-    Store,
-    Wanted,
-    open_store,
-)
+from ddrs_core.store import MemoryBank, RunState, Store, Wanted, open_store
+from ddrs_core.store.errors import RunClaimedError
+from ddrs_core.store.run_banks import RunBank
 from ddrs_core.store.schema import certificates
 from tests.data.layouts import digit_folders
 from tests.processes import start_command

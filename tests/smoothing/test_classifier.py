@@ -15,14 +15,8 @@ from torch import Tensor, nn
 from ddrs_core.data import Dataset
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError, UnknownNameError
 from ddrs_core.models import Classifier, NoisyForward
-from ddrs_core.smoothing import (
-    ABSTAIN,
-    Bound,
-    Certificate,
-    SmoothedClassifier,
-    ascend_sigma,
-    probe,
-)
+from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, SmoothedClassifier, ascend_sigma
+from ddrs_core.smoothing.sigma.preview import probe
 
 AtMargin = Callable[[float], Tensor]
 

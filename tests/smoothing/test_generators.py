@@ -17,11 +17,11 @@ from ddrs_core.smoothing import (
     SearchConfig,
     SmoothedClassifier,
     ascend_sigma,
-    probe,
     radius_curve,
     search_sigma,
     watch_sigma,
 )
+from ddrs_core.smoothing.sigma.preview import probe
 from ddrs_core.training import TrainConfig, train_steps
 
 Start = Callable[[nn.Module, Tensor], Iterator[Any]]

@@ -9,7 +9,8 @@ from time import process_time
 import numpy as np
 import pytest
 
-from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, Grade, LookSchedule
+from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, Grade
+from ddrs_core.smoothing.alpha_spending import LookSchedule
 from ddrs_core.smoothing.certificate import prove_radius
 from ddrs_core.smoothing.recompute import recompute
 
@@ -56,7 +57,7 @@ def random_certificates(count: int) -> list[Certificate]:
     certificates = []
     for _ in range(count):
         adaptive = rng.random() < 0.3
-        n = int(rng.choice(looks.places)) if adaptive else int(rng.choice([100, 1_000, 100_000]))
+        n = int(rng.choice(looks.looks)) if adaptive else int(rng.choice([100, 1_000, 100_000]))
         shares = rng.dirichlet(rng.choice([0.05, 0.5, 2.0], 4))
         counts = tuple(int(c) for c in rng.multinomial(n, shares))
         certificates.append(
@@ -175,7 +176,7 @@ def test_no_number_can_be_changed_to_claim_more(changes: dict) -> None:
 
 def test_the_bound_of_an_interim_look_is_lower_than_that_of_a_fixed_number() -> None:
     """Whoever drops the schedule of a certificate claims more than its look may spend."""
-    n = LOOKS.places[2]
+    n = LOOKS.looks[2]
     adaptive = made((n - 5, 5), schedule=LOOKS.to_text())
     fixed = made((n - 5, 5))
     assert adaptive.radius < fixed.radius

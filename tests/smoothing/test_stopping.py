@@ -17,12 +17,12 @@ from ddrs_core.smoothing import (
     Bound,
     Certificate,
     CertificationBudget,
-    LookSchedule,
     SmoothedClassifier,
     StopAtRadii,
     StopAtRelativeWidth,
     StopRule,
 )
+from ddrs_core.smoothing.alpha_spending import LookSchedule
 from ddrs_core.smoothing.certificate import prove_radius
 from ddrs_core.smoothing.confidence import lower_bound, radius_cap
 from ddrs_core.smoothing.stopping import predict_final_radius
@@ -38,7 +38,7 @@ LOOKS = st.builds(
 
 @given(LOOKS)
 def test_looks_ascend_to_the_most_samples_and_spend_alpha_once(looks: LookSchedule) -> None:
-    places = looks.places
+    places = looks.looks
     assert places[-1] == looks.n_max
     assert all(a < b for a, b in pairwise(places))
     assert sum(looks.spent(n, 0.001) for n in places) == pytest.approx(0.001, rel=1e-12)
@@ -51,7 +51,7 @@ def test_the_bound_holds_at_all_looks_together(p: float, looks: LookSchedule) ->
     """The exact probability that a lower bound ever exceeds p, for whoever stops at the worst."""
     alpha = 0.05
     alive, n = np.ones(1), 0  # probability of each count, among those that never exceeded
-    for place in looks.places:
+    for place in looks.looks:
         alive = np.convolve(alive, binom.pmf(np.arange(place - n + 1), place - n, p))
         n = place
         alive[lower_bound(np.arange(n + 1), n, looks.spent(n, alpha)) > p] = 0.0
@@ -62,7 +62,7 @@ def test_looking_often_with_a_bound_for_one_look_would_not_hold() -> None:
     """What the schedule is for: the same looks at full alpha each."""
     alpha, p, looks = 0.05, 0.7, LookSchedule(3000, 64, 15)
     alive, n = np.ones(1), 0
-    for place in looks.places:
+    for place in looks.looks:
         alive = np.convolve(alive, binom.pmf(np.arange(place - n + 1), place - n, p))
         n = place
         alive[lower_bound(np.arange(n + 1), n, alpha) > p] = 0.0
@@ -147,7 +147,7 @@ def test_a_settled_answer_is_that_of_all_samples_at_a_fraction_of_them() -> None
             assert [a.radius >= r for r in radii] == [b.radius >= r for r in radii]
         assert a.recompute_radius() == a.radius
         assert a.schedule
-        assert a.n in LookSchedule(n).places
+        assert a.n in LookSchedule(n).looks
         assert a.spent < 0.001
     easy = [c.n for c, margin in zip(short, MARGINS, strict=True) if margin in (0.1, 0.4, 0.35)]
     assert max(easy) < n / 10

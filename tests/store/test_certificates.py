@@ -142,7 +142,7 @@ def test_certificates_come_by_position_and_can_be_chosen(store: Store, run: RunR
     assert [c.position for c in store.certificates(run.id, setting=1)] == [0, 7]
     assert [c.position for c in store.certificates(run.id, after=3)] == [0, 2]
     assert store.certificates(run.id, after=5) == []
-    assert store.places(run.id) == {(1, 7), (0, 2), (1, 0), (2, 2), (0, 0)}
+    assert store.stored_keys(run.id) == {(1, 7), (0, 2), (1, 0), (2, 2), (0, 0)}
 
 
 def test_unknown_and_deleted_runs_are_said_so(store: Store, run: RunRecord) -> None:
@@ -154,7 +154,7 @@ def test_unknown_and_deleted_runs_are_said_so(store: Store, run: RunRecord) -> N
     store.delete_run(run.id)
     for use in (
         store.certificates,
-        store.places,
+        store.stored_keys,
         store.count,
         store.run,
         store.delete_run,

@@ -22,20 +22,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
 import ddrs_core
-from ddrs_core.store import (
-    NewerDatabaseError,
-    RunState,
-    Store,
-    StoreError,
-    UnavailableError,
-    WorkerProcess,
-    open_store,
-)
+from ddrs_core.store import RunState, Store, StoreError, UnavailableError, WorkerProcess, open_store
 from ddrs_core.store import engine as engines
 from ddrs_core.store import migrate as schema
 from ddrs_core.store import (
     store as store_module,
 )
+from ddrs_core.store.errors import NewerDatabaseError
 from ddrs_core.store.schema import metadata
 from ddrs_core.store.url import parse_url
 from tests.store.conftest import certificate, new_database

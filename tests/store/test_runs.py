@@ -16,7 +16,6 @@ from sqlalchemy import event, text
 
 from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.store import (
-    RunClaimedError,
     RunProgress,
     RunRecord,
     RunState,
@@ -27,6 +26,7 @@ from ddrs_core.store import (
     open_store,
     run_rows,
 )
+from ddrs_core.store.errors import RunClaimedError
 from tests.store.conftest import certificate
 
 FORK = multiprocessing.get_context("fork")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ddrs_core.errors import InvalidParameterError
-from ddrs_core.store import database_url, open_store
-from ddrs_core.store.url import describe_url, parse_url
+from ddrs_core.store import open_store
+from ddrs_core.store.url import default_url, describe_url, parse_url
 
 
 @pytest.fixture(autouse=True)
@@ -33,13 +33,14 @@ def test_another_file_may_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("DDRS_DATABASE_URL", f"sqlite:///{tmp_path}/other.db")
     open_store()
     assert (tmp_path / "other.db").is_file()
-    assert database_url().endswith("/other.db")
+    assert str(default_url().database).endswith("/other.db")
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
 def test_a_server_may_be_named(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DDRS_DATABASE_URL", f"{scheme}://me:secret@example.org:5433/ddrs")
-    assert database_url() == "postgresql+psycopg://me:secret@example.org:5433/ddrs"
+    url = default_url().render_as_string(hide_password=False)
+    assert url == "postgresql+psycopg://me:secret@example.org:5433/ddrs"
 
 
 @pytest.mark.parametrize(

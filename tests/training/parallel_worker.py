@@ -18,12 +18,12 @@ from ddrs_core.training import (
     BatchSummary,
     EpochSummary,
     Group,
-    Macer,
     SigmaTraining,
     SmoothAdv,
     TrainConfig,
     Trainer,
 )
+from ddrs_core.training.methods.macer import Macer
 
 CPU = torch.device("cpu")
 STEPS = 3  # of the weights, one epoch

@@ -30,16 +30,16 @@ from ddrs_core.training import (
     BatchSummary,
     EpochSummary,
     Gaussian,
-    Macer,
     SigmaTraining,
     SmoothAdv,
     TrainConfig,
     Trainer,
-    TrainingMethod,
     measure_accuracy,
     recipe,
     train_steps,
 )
+from ddrs_core.training.methods.base import TrainingMethod
+from ddrs_core.training.methods.macer import Macer
 
 CPU = torch.device("cpu")
 SHORT = TrainConfig(

@@ -50,7 +50,7 @@ def measure(
         job = None
     if job is None and _SPEEDS.is_due(key, load):
         watched = partial(_watched, key, device, start)
-        request = JobRequest(key, title, kind, device, watched, 1.0, "measurement", anew=True)
+        request = JobRequest(key, title, kind, device, watched, 1.0, "measurement", rerun=True)
         job = get_manager().submit(request, visitor())
     speed = _SPEEDS.best(key)
     how = "" if speed is None else _how(speed, device)

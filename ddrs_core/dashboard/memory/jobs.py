@@ -174,7 +174,7 @@ def check_request(bank: MemoryBank, record: BankRecord) -> JobRequest:
         1.0,
         "check",
         link="memory",
-        anew=True,
+        rerun=True,
     )
 
 

@@ -23,7 +23,6 @@ from ddrs_core.models.classifier import (
 )
 from ddrs_core.models.importing.normalizations import usual_normalization
 from ddrs_core.models.importing.recognise import Recognition, fit, recognise
-from ddrs_core.models.importing.sandbox import Limits, read_state
 from ddrs_core.models.importing.sniff import Layout, RawCheckpoint
 from ddrs_core.quantities import counted
 
@@ -195,15 +194,3 @@ def _outline(raw: RawCheckpoint) -> str:
 
 def _bytes(size: int) -> str:
     return f"{size / 2**20:,.1f} MB" if size >= 2**20 else f"{size / 2**10:,.1f} kB"
-
-
-__all__ = [
-    "Layout",
-    "Limits",
-    "RawCheckpoint",
-    "Recognition",
-    "build_foreign",
-    "describe",
-    "read_state",
-    "recognise",
-]

@@ -17,7 +17,7 @@ from ddrs_core.errors import DDRSError, InvalidParameterError, unknown_name
 from ddrs_core.models.classifier import Classifier, ModelCard, Normalization, with_card
 from ddrs_core.models.compatibility import check_fit, open_for_model
 from ddrs_core.models.importing.batchnorm_statistics import StatisticsFit, fit_statistics
-from ddrs_core.models.importing.build import RawCheckpoint, Recognition, build_foreign, recognise
+from ddrs_core.models.importing.build import build_foreign
 from ddrs_core.models.importing.normalizations import (
     Trial,
     is_near_chance,
@@ -25,6 +25,8 @@ from ddrs_core.models.importing.normalizations import (
     try_normalizations,
     usual_normalization,
 )
+from ddrs_core.models.importing.recognise import Recognition, recognise
+from ddrs_core.models.importing.sniff import RawCheckpoint
 from ddrs_core.models.inference.cost import affordable
 from ddrs_core.models.inference.forward import NoisyForward
 from ddrs_core.models.robustness import (

@@ -22,7 +22,7 @@ from ddrs_core.models.inference.cpu_pool import CpuPool, cpu_pool
 from ddrs_core.models.inference.device import Precision, choose_precision, without_tf32
 from ddrs_core.models.inference.device_memory import MemoryLimit, batch_that_fits
 from ddrs_core.models.inference.execution import execution_text
-from ddrs_core.models.inference.fuse_batchnorm import PlainFunction, fold_batchnorm
+from ddrs_core.models.inference.fuse_batchnorm import PlainFunction, fuse_batchnorm
 from ddrs_core.models.inference.gradients import checkpointed, data_parallel_cpu
 from ddrs_core.models.inference.noise import NoiseStream
 from ddrs_core.models.inference.pass_cost import PassCost, measure_pass
@@ -86,10 +86,10 @@ class NoisyForward:
         self._gradient_limit = MemoryLimit(self.device, f"a gradient of {self.name}")
         self._costs: dict[tuple[int, ...], PassCost] = {}
         self._is_module = not isinstance(f, PlainFunction)  # a stranger's function may keep state
-        self._unfolded: nn.Module | None = f
-        self._folding = threading.Lock()
+        self._unfused: nn.Module | None = f
+        self._fusing = threading.Lock()
         if self.shape is not None:
-            self._fold(self.shape)
+            self._fused(self.shape)
 
     def batch_size(self, shape: Sequence[int]) -> int:
         """Samples a batch for images [C, H, W]: 8 to 4096, or fewer where memory is short."""
@@ -129,7 +129,7 @@ class NoisyForward:
     def weight_bytes(self) -> int:
         """Memory of the network's weights and statistics; 0 before the first image of a network
         whose shape is unknown."""
-        if self._unfolded is not None:
+        if self._unfused is not None:
             return 0
         return sum(t.nbytes for t in (*self._network.parameters(), *self._network.buffers()))
 
@@ -148,7 +148,7 @@ class NoisyForward:
         """Operations and memory of the forward pass of one image [C, H, W], counted once."""
         key = tuple(shape)
         if key not in self._costs:
-            self._costs[key] = measure_pass(self._fold(key), key)
+            self._costs[key] = measure_pass(self._fused(key), key)
         return self._costs[key]
 
     def num_classes(self, shape: Sequence[int]) -> int:
@@ -178,18 +178,18 @@ class NoisyForward:
         parts = self._limit.parts(len(x), lambda start, stop: self._evaluate(x[start:stop]))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def _fold(self, shape: Sequence[int]) -> nn.Module:
+    def _fused(self, shape: Sequence[int]) -> nn.Module:
         """The network that is evaluated; made from the caller's for the first shape [C, H, W]."""
-        with self._folding:
-            if self._unfolded is not None:
+        with self._fusing:
+            if self._unfused is not None:
                 with torch.inference_mode(False):  # weights must serve gradients, whoever calls
-                    network = fold_batchnorm(self._unfolded, shape).requires_grad_(False)
+                    network = fuse_batchnorm(self._unfused, shape).requires_grad_(False)
                     self._network = network.to(memory_format=torch.channels_last)
-                self._unfolded = None
+                self._unfused = None
             return self._network
 
     def _evaluate(self, x: Tensor) -> Tensor:
-        network = self._network if self._unfolded is None else self._fold(x.shape[1:])
+        network = self._network if self._unfused is None else self._fused(x.shape[1:])
         x = x.contiguous(memory_format=torch.channels_last)
         if self.precision == "bf16":
             with torch.autocast(self.device.type, dtype=torch.bfloat16):

@@ -1,4 +1,4 @@
-"""A network made ready for sampling: its batch-norms folded into the convolutions before them."""
+"""A network made ready for sampling: its batch-norms fused into the convolutions before them."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class PlainFunction(nn.Module):
         return self.function(x)
 
 
-def fold_batchnorm(f: nn.Module, shape: Sequence[int]) -> nn.Module:
-    """A copy of ``f`` whose batch-norms are folded into the convolutions before them.
+def fuse_batchnorm(f: nn.Module, shape: Sequence[int]) -> nn.Module:
+    """A copy of ``f`` whose batch-norms are fused into the convolutions before them.
 
     One pass over a blank image of ``shape`` [C, H, W] shows which batch-norms see nothing
     but the output of a convolution that is used once and by nobody else. A network that cannot be
-    run is copied as it is. The folded network computes the same function up to rounding, 30 to
-    40 % faster; where torch has changed so that nothing can be folded, a warning says so.
+    run is copied as it is. The fused network computes the same function up to rounding, 30 to
+    40 % faster; where torch has changed so that nothing can be fused, a warning says so.
 
     Other threads may run networks at the same time: unlike ``torch.fx``, which replaces
     ``nn.Module.__call__`` in the whole process while it traces, this touches only its own copy.
@@ -72,7 +72,7 @@ def runs_on_blank(network: nn.Module, shape: Sequence[int]) -> bool:
 
 @lru_cache(maxsize=1)
 def _check_once() -> None:
-    """Warn if not even the plainest network can be folded, as with a torch of another build."""
+    """Warn if not even the plainest network can be fused, as with a torch of another build."""
     plain = nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1)).eval()
     try:
         found = _find_pairs(plain, (1, 1, 1))
@@ -85,7 +85,7 @@ def _check_once() -> None:
 
 def _warn(reason: object) -> None:
     _LOG.warning(
-        "Batch-norm is not folded into convolutions under torch %s, so networks run up to 40 %% "
+        "Batch-norm is not fused into convolutions under torch %s, so networks run up to 40 %% "
         "slower: %s. Install a version of torch that requirements.txt allows.",
         torch.__version__,
         reason,

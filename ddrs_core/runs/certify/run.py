@@ -24,7 +24,7 @@ from ddrs_core.smoothing import (
     choose_sigmas,
 )
 
-BLOCK = 32  # images whose sigmas are chosen together, cut at fixed places of the plan
+BLOCK = 32  # images whose sigmas are chosen together, cut at fixed positions of the plan
 _VOTES_TOGETHER = {"cpu": 2048, "cuda": 65_536}  # of all images of a group, at the first look
 
 
@@ -33,7 +33,7 @@ class RunStep:
     """A sign of life of a run; ``certificate`` is set when another image is finished."""
 
     stage: Literal["sigma", "certify"]
-    place: int  # in the plan: of the certificate, else of the first image of the batch
+    position: int  # in the plan: of the certificate, else of the first image of the batch
     certificate: Certificate | None = None
     votes: int = 0  # drawn since the last step
 
@@ -100,14 +100,14 @@ class CertifyRun:
         An image that cannot be read is left out, and gets a certificate that says why.
 
         Args:
-            first: place of the block in the plan.
-            done: places in the plan whose certificates are there already.
+            first: position of the block in the plan.
+            done: positions in the plan whose certificates are there already.
             journal: keeps what the network answers until all certificates are there, so that a
                 run that is killed does not ask again.
         """
         indices = self.plan[first : first + BLOCK]
-        places = range(first, first + len(indices))
-        if all(place in done for place in places):
+        positions = range(first, first + len(indices))
+        if all(position in done for position in positions):
             return
         read = self.dataset.read(indices)
         sigmas = dict.fromkeys(read.indices, self.config.sigma)
@@ -119,8 +119,8 @@ class CertifyRun:
             sigmas, share = yield from self._choose(forward, read, self.config.strategy, first)
         size = images_together(self.config.budget, self.smoothed.forward.device.type)
         for start in range(0, len(indices), size):
-            group = places[start : start + size]
-            if not all(place in done for place in group):
+            group = positions[start : start + size]
+            if not all(position in done for position in group):
                 forward = self._forward(journal, f"group {start}")
                 yield from self._certify(forward, group, read, sigmas, share, done)
             if journal is not None:
@@ -166,29 +166,31 @@ class CertifyRun:
     def _certify(
         self,
         forward: NoisyForward,
-        places: range,
+        positions: range,
         read: ReadImages,
         sigmas: dict[int, float],
         share: float,
         done: Container[int],
     ) -> Iterator[RunStep]:
         """Certify one group; the certificates of those that are not done come in order."""
-        group = {index: place for place in places if (index := self.plan[place]) in sigmas}
+        group = {
+            index: position for position in positions if (index := self.plan[position]) in sigmas
+        }
         found = {
-            place: self._failure(index, read.failures[index])
-            for place in places
-            if (index := self.plan[place]) not in group
+            position: self._failure(index, read.failures[index])
+            for position in positions
+            if (index := self.plan[position]) not in group
         }
         votes = before = 0
         for step in self._votes(forward, list(group), read, sigmas) if group else ():
             votes, before = step.votes - before, step.votes
             if not step.certificates:
-                yield RunStep("certify", places[0], votes=votes)
-            for place, certificate in zip(group.values(), step.certificates, strict=False):
-                found[place] = replace(certificate, seconds=certificate.seconds + share)
-        for place in places:
-            if place not in done:
-                yield RunStep("certify", place, found[place], votes)
+                yield RunStep("certify", positions[0], votes=votes)
+            for position, certificate in zip(group.values(), step.certificates, strict=False):
+                found[position] = replace(certificate, seconds=certificate.seconds + share)
+        for position in positions:
+            if position not in done:
+                yield RunStep("certify", position, found[position], votes)
                 votes = 0
 
     def _votes(
@@ -257,7 +259,7 @@ def interleave(
 
     Args:
         runs: they must have the same number of images.
-        done: for each of them the places whose certificates are there already.
+        done: for each of them the positions whose certificates are there already.
         journals: for each of them what keeps the answers of the network, see
             :meth:`CertifyRun.block`.
 
@@ -275,7 +277,7 @@ def images_together(budget: CertificationBudget, device_type: str) -> int:
     """How many images share batches: a power of two up to ``BLOCK``, which depends on nothing
     that may change between two sessions of a run."""
     votes = _VOTES_TOGETHER.get(device_type, _VOTES_TOGETHER["cpu"])
-    fits = min(BLOCK, max(1, votes // budget.places[0]))
+    fits = min(BLOCK, max(1, votes // budget.looks[0]))
     return 1 << (fits.bit_length() - 1)
 
 

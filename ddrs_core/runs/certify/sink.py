@@ -13,7 +13,7 @@ from ddrs_core.runs.certify.config import CertifyConfig, open_plan
 from ddrs_core.smoothing import Certificate, Grade
 from ddrs_core.store import MemoryBank, RunRecord, Store, UnknownEntryError
 
-Keeper = Callable[[int, int, Certificate], None]  # setting, place, certificate
+Keeper = Callable[[int, int, Certificate], None]  # setting, position, certificate
 
 
 def certificate_sink(
@@ -34,8 +34,8 @@ def certificate_sink(
             something else.
     """
 
-    def keep(setting: int, place: int, certificate: Certificate) -> None:
-        store.add_certificates(record.id, [(setting, place, certificate)])
+    def keep(setting: int, position: int, certificate: Certificate) -> None:
+        store.add_certificates(record.id, [(setting, position, certificate)])
 
     if not config.bank:
         return keep
@@ -45,16 +45,16 @@ def certificate_sink(
     else:
         bank = _open_bank(store, record, config, get_card(config.model), dataset.info)
 
-    def settle(setting: int, place: int, certificate: Certificate) -> None:
+    def settle(setting: int, position: int, certificate: Certificate) -> None:
         if certificate.failure:  # there is no image to settle
-            keep(setting, place, certificate)
+            keep(setting, position, certificate)
             return
-        image = dataset[plan[place]][0]
+        image = dataset[plan[position]][0]
         with bank.transaction() as connection:
             (settlement,) = bank.settle_within(connection, [image], [certificate])
             graded = replace(certificate, grade=Grade.FOR_QUERIES_AFTER)
             settled = settlement.certificate or graded
-            store.add_certificate_within(connection, record.id, (setting, place), settled)
+            store.add_certificate_within(connection, record.id, (setting, position), settled)
             store.note_bank_within(connection, record.id, setting, bank.id)
 
     return settle

@@ -39,7 +39,7 @@ def cluster_steps(
     Args:
         configs: settings of one run: the same images, model, device and precision. Any ``cuda``
             device means a GPU for each worker.
-        done: for each of them the places in the plan whose certificates are there already.
+        done: for each of them the positions in the plan whose certificates are there already.
         address: of the cluster: ``HOST:PORT``, ``ray://HOST:PORT``, or ``auto`` for the one that
             this machine belongs to, else for this machine alone.
 
@@ -70,9 +70,9 @@ def _steps(
     address: str,
 ) -> Iterator[tuple[int, RunStep]]:
     missing = any(
-        place not in there
+        position not in there
         for run, there in zip(runs, done, strict=True)
-        for place in range(len(run.plan))
+        for position in range(len(run.plan))
     )
     if not missing:
         return
@@ -100,23 +100,23 @@ def _tasks(
     """What is to be done, block by block, so that all settings grow together."""
     for first in runs[0].blocks:
         for setting, run in enumerate(runs):
-            places = range(first, min(first + BLOCK, len(run.plan)))
+            positions = range(first, min(first + BLOCK, len(run.plan)))
             # Sigmas are chosen for a whole block; with a fixed one a group is enough.
             fixed = run.config.strategy is None
             size = images_together(run.config.budget, device) if fixed else BLOCK
-            for start in range(0, len(places), size):
-                part = places[start : start + size]
-                there = {place for place in part if place in done[setting]}
+            for start in range(0, len(positions), size):
+                part = positions[start : start + size]
+                there = {position for position in part if position in done[setting]}
                 if len(there) < len(part):
                     yield Task(setting, part, there)
 
 
 def _unit(run: CertifyRun, task: Task) -> Unit:
     """A task with its images, as it is sent to a worker."""
-    indices = [run.plan[place] for place in task.places]
+    indices = [run.plan[position] for position in task.positions]
     read = run.dataset.read(indices)
     config = replace(run.config, indices=tuple(indices), limit=None)
-    there = frozenset(place - task.places.start for place in task.there)
+    there = frozenset(position - task.positions.start for position in task.there)
     return Unit(config, read, run.dataset.labels[indices], there)
 
 

@@ -40,16 +40,16 @@ class Task:
     """Images of one setting that one worker certifies together."""
 
     setting: int
-    places: range  # in the plan
-    there: set[int]  # places whose certificates are there
+    positions: range  # in the plan
+    there: set[int]  # positions whose certificates are there
     losses: int = 0  # workers that were lost over it
 
     def is_new(self, step: RunStep) -> bool:
         """Note a certificate; False if it was there."""
         if step.certificate is None:
             return True
-        known = step.place in self.there
-        self.there.add(step.place)
+        known = step.position in self.there
+        self.there.add(step.position)
         return not known
 
 
@@ -114,7 +114,7 @@ class WorkerPool:
             ClusterError: if a task ends worker after worker, or no worker can be started.
             DDRSError: what a worker raises.
         """
-        latest = (tasks[0].setting, RunStep("certify", tasks[0].places.start))
+        latest = (tasks[0].setting, RunStep("certify", tasks[0].positions.start))
         while tasks or any(worker.tasks for worker in self._workers):
             self._fill_slots(len(tasks))
             self._dispatch(tasks)
@@ -210,7 +210,7 @@ class WorkerPool:
         if answer.finished:
             worker.tasks.popleft()
         for step in answer.steps:
-            moved = replace(step, place=task.places.start + step.place)
+            moved = replace(step, position=task.positions.start + step.position)
             if task.is_new(moved):
                 yield task.setting, moved
 
@@ -241,8 +241,8 @@ class WorkerPool:
             if suspect.losses >= MOST_LOSSES:
                 raise ClusterError(
                     f"{counted(suspect.losses, 'worker')} in a row got lost over the same "
-                    f"{counted(len(suspect.places), 'image')} (from the "
-                    f"{suspect.places.start + 1:,}. of the run); often memory is too short"
+                    f"{counted(len(suspect.positions), 'image')} (from the "
+                    f"{suspect.positions.start + 1:,}. of the run); often memory is too short"
                     f" for the batches. What came back before is not lost. Ray: {reason}"
                 )
 

@@ -55,7 +55,7 @@ class Unit:
     config: CertifyConfig  # its ``indices`` are those of the images, in the order of the plan
     read: ReadImages  # as far as they can be read
     labels: NDArray[np.int64]  # [m]
-    done: frozenset[int]  # places among the m whose certificates are there already
+    done: frozenset[int]  # positions among the m whose certificates are there already
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Traits:
 class Advance:
     """What has come out of the oldest unit since the last time."""
 
-    steps: tuple[RunStep, ...] = ()  # places among the images of the unit
+    steps: tuple[RunStep, ...] = ()  # positions among the images of the unit
     finished: bool = False
 
 

@@ -201,8 +201,6 @@ class ChangingImage:
 
     row: int
     answers: tuple[tuple[int, int], ...]  # class and number of orders, the most frequent first
-    smallest_radius: float
-    largest_radius: float
 
 
 @dataclass(frozen=True)
@@ -235,11 +233,7 @@ def summarise_orders(results: Sequence[OrderResult]) -> OrderStudy:
     for row in np.flatnonzero((answers != answers[0]).any(axis=0)):
         found = Counter(int(c) for c in answers[:, row])
         ranked = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
-        changing.append(
-            ChangingImage(
-                int(row), tuple(ranked), float(radii[:, row].min()), float(radii[:, row].max())
-            )
-        )
+        changing.append(ChangingImage(int(row), tuple(ranked)))
     m = answers.shape[1]
     changed = (answers != answers[0]).sum(axis=1) / max(1, m)
     means = np.array([result.mean_radius for result in results])

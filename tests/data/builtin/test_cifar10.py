@@ -19,8 +19,6 @@ from torchvision.datasets import CIFAR10
 
 from ddrs_core.data import (
     DamagedDataError,
-    DownloadError,
-    NotDownloadedError,
     download_dataset,
     get_dataset_info,
     list_datasets,
@@ -28,6 +26,8 @@ from ddrs_core.data import (
     load_dataset,
 )
 from ddrs_core.data.builtin import cifar10
+from ddrs_core.data.registry import NotDownloadedError
+from ddrs_core.download import DownloadError
 from ddrs_core.errors import UnknownNameError
 from tests.data.conftest import encoded, random_pixels, write_parquet
 

@@ -17,16 +17,10 @@ from PIL import Image
 from torchvision.models import ResNet50_Weights
 
 from ddrs_core.cache import LRU
-from ddrs_core.data import (
-    DamagedDataError,
-    ImageError,
-    add_dataset,
-    attach_dataset,
-    fit_picture,
-    load_dataset,
-)
+from ddrs_core.data import DamagedDataError, ImageError, add_dataset, attach_dataset, load_dataset
 from ddrs_core.data.builtin.digits import INFO
 from ddrs_core.data.formats import folder
+from ddrs_core.data.images.preprocess import fit_picture
 from ddrs_core.errors import DDRSError
 from tests.data.layouts import cut_off, write_picture
 

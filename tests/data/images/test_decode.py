@@ -16,8 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
-from ddrs_core.data import ImageError, Picture, read_picture
-from ddrs_core.data.images.decode import MAX_BYTES, display_name, to_grey_or_rgb
+from ddrs_core.data import ImageError
+from ddrs_core.data.images.decode import (
+    MAX_BYTES,
+    Picture,
+    display_name,
+    read_picture,
+    to_grey_or_rgb,
+)
 from tests.data.conftest import encoded, random_pixels
 
 PIXELS = random_pixels(1, 12, 9, 3)[0]

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torchvision import transforms
 
-from ddrs_core.data import fit_picture
+from ddrs_core.data.images.preprocess import fit_picture
 from tests.data.conftest import random_pixels
 
 

@@ -12,15 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddrs_core.data import (
-    ImageError,
-    fit_picture,
-    get_dataset_info,
-    keep_picture,
-    list_datasets,
-    load_dataset,
-    read_picture,
-)
+from ddrs_core.data import ImageError, get_dataset_info, keep_picture, list_datasets, load_dataset
+from ddrs_core.data.images.decode import read_picture
+from ddrs_core.data.images.preprocess import fit_picture
 from ddrs_core.data.user import records
 from ddrs_core.data.user import uploaded_images as pictures
 from ddrs_core.errors import DDRSError, UnknownNameError

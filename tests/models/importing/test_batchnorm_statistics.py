@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from ddrs_core.data import Dataset
-from ddrs_core.models import Normalization, list_normalizations, load_model
+from ddrs_core.models import Normalization, load_model
 from ddrs_core.models.importing.batchnorm_statistics import fit_statistics
+from ddrs_core.models.importing.normalizations import list_normalizations
 
 
 @pytest.fixture(scope="module")

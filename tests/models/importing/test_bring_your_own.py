@@ -38,7 +38,6 @@ from ddrs_core.models import (
     propose,
     registry,
     remove_model,
-    robustness_on_card,
     spread_images,
     with_card,
 )
@@ -47,6 +46,7 @@ from ddrs_core.models.importing import normalizations
 from ddrs_core.models.importing import proposal as proposal_module
 from ddrs_core.models.importing.proposal import IN_FILE, sigma_in
 from ddrs_core.models.importing.read import read_here
+from ddrs_core.models.robustness import robustness_on_card
 
 
 @pytest.fixture(autouse=True)

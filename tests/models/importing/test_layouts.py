@@ -21,9 +21,11 @@ from torchvision.models.resnet import BasicBlock
 
 from ddrs_core.errors import MismatchError
 from ddrs_core.models.classifier import Normalization
-from ddrs_core.models.importing.build import Layout, build_foreign, describe, recognise
+from ddrs_core.models.importing.build import build_foreign, describe
 from ddrs_core.models.importing.normalizations import get_normalization
 from ddrs_core.models.importing.read import read_here
+from ddrs_core.models.importing.recognise import recognise
+from ddrs_core.models.importing.sniff import Layout
 
 CIFAR = get_normalization("cifar", 3)
 MEAN = torch.tensor(CIFAR.mean).view(1, 3, 1, 1)

@@ -10,7 +10,6 @@ from torch.nn import functional as F
 from ddrs_core.data import load_dataset
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError, UnknownNameError
 from ddrs_core.models.classifier import Normalization
-from ddrs_core.models.importing.build import Layout
 from ddrs_core.models.importing.normalizations import (
     Trial,
     get_normalization,
@@ -19,6 +18,7 @@ from ddrs_core.models.importing.normalizations import (
     try_normalizations,
     usual_normalization,
 )
+from ddrs_core.models.importing.sniff import Layout
 
 
 class Nearest(nn.Module):

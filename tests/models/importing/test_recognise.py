@@ -10,7 +10,9 @@ from torch import Tensor
 
 from ddrs_core.errors import CheckpointError, UnknownNameError
 from ddrs_core.models.architectures import get_architecture, list_architectures
-from ddrs_core.models.importing.build import Layout, RawCheckpoint, build_foreign, recognise
+from ddrs_core.models.importing.build import build_foreign
+from ddrs_core.models.importing.recognise import recognise
+from ddrs_core.models.importing.sniff import Layout, RawCheckpoint
 
 
 def raw(state: dict[str, Tensor], hint: str = "") -> RawCheckpoint:

@@ -15,8 +15,9 @@ from torch import nn
 from ddrs_core.errors import CheckpointError
 from ddrs_core.models.architectures import get_architecture
 from ddrs_core.models.importing import sandbox
-from ddrs_core.models.importing.build import Limits, read_state, recognise
 from ddrs_core.models.importing.read import read_here
+from ddrs_core.models.importing.recognise import recognise
+from ddrs_core.models.importing.sandbox import Limits, read_state
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="limits are Linux's")
 

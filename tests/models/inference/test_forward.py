@@ -15,8 +15,8 @@ from ddrs_core.data import Dataset
 from ddrs_core.errors import InvalidParameterError, MismatchError
 from ddrs_core.models import Classifier, NoisyForward, noise_generator
 from ddrs_core.models.architectures import Architecture, get_architecture, list_architectures
-from ddrs_core.models.inference import fuse_batchnorm as folding
-from ddrs_core.models.inference.fuse_batchnorm import fold_batchnorm
+from ddrs_core.models.inference import fuse_batchnorm as fusing
+from ddrs_core.models.inference.fuse_batchnorm import fuse_batchnorm
 from ddrs_core.models.inference.noise import NoiseStream
 
 STAGE = "estimate"
@@ -42,7 +42,7 @@ def test_agrees_with_a_naive_loop(network: nn.Module, images: Tensor, n: int) ->
     assert (fast.sum(axis=1) == n).all()
     for i in range(5):
         slow = naive_counts(network, images[i], float(sigmas[i]), n, i, 5)
-        # Folding changes the last bits, so a vote on a tie may fall on the other side.
+        # Fusing changes the last bits, so a vote on a tie may fall on the other side.
         assert abs(fast[i] - slow.numpy()).sum() <= 2
 
 
@@ -153,11 +153,11 @@ def test_a_folded_network_is_the_same_function(name: str) -> None:
             network(torch.rand(8, *architecture.shape))
         x = torch.rand(4, *architecture.shape)
     network.eval()
-    folded = fold_batchnorm(network, architecture.shape)
+    fused = fuse_batchnorm(network, architecture.shape)
     for before, after in pairs_of(network):
-        assert isinstance(folded.get_submodule(after), nn.Identity), (before, after)
+        assert isinstance(fused.get_submodule(after), nn.Identity), (before, after)
     with torch.no_grad():
-        torch.testing.assert_close(folded(x), network(x), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(fused(x), network(x), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("architecture", list_architectures(), ids=lambda a: a.name)
@@ -165,8 +165,8 @@ def test_folding_takes_hold_of_every_architecture(architecture: Architecture) ->
     """Behind a convolution of its own stands every batch-norm of all but the wide ResNet, whose 18
     blocks each begin with one (Zagoruyko and Komodakis 2016, figure 1)."""
     network = architecture.build(10, architecture.shape[0]).eval()
-    folded = fold_batchnorm(network, architecture.shape)
-    left = sum(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    fused = fuse_batchnorm(network, architecture.shape)
+    left = sum(isinstance(module, nn.BatchNorm2d) for module in fused.modules())
     assert left == (18 if architecture.name == "wideresnet40_2" else 0)
 
 
@@ -182,22 +182,22 @@ def test_a_torch_under_which_nothing_is_folded_leaves_a_warning(
         raise TypeError("torch hands over something else")
 
     if change == "raises":
-        monkeypatch.setattr(folding._Uses, "__torch_dispatch__", dispatch)
+        monkeypatch.setattr(fusing._Uses, "__torch_dispatch__", dispatch)
     else:
-        monkeypatch.setattr(folding, "tree_leaves", lambda _: [])
-    folding._check_once.cache_clear()
-    folded = fold_batchnorm(network, images.shape[1:])
-    torch.testing.assert_close(folded(images), network(images))
-    assert f"Batch-norm is not folded into convolutions under torch {torch.__version__}" in (
+        monkeypatch.setattr(fusing, "tree_leaves", lambda _: [])
+    fusing._check_once.cache_clear()
+    fused = fuse_batchnorm(network, images.shape[1:])
+    torch.testing.assert_close(fused(images), network(images))
+    assert f"Batch-norm is not fused into convolutions under torch {torch.__version__}" in (
         caplog.text
     )
-    folding._check_once.cache_clear()
+    fusing._check_once.cache_clear()
 
 
 def test_a_network_that_fails_by_itself_leaves_no_warning(
     network: nn.Module, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fold_batchnorm(network, (3, 99, 99))  # more features than its last layer takes
+    fuse_batchnorm(network, (3, 99, 99))  # more features than its last layer takes
     assert caplog.records == []
 
 
@@ -230,7 +230,7 @@ def test_networks_are_folded_while_others_run(network: nn.Module, images: Tensor
     for thread in threads:
         thread.start()
     for _ in range(20):
-        fold_batchnorm(network, images.shape[1:])
+        fuse_batchnorm(network, images.shape[1:])
     stop.set()
     for thread in threads:
         thread.join()
@@ -268,8 +268,8 @@ def test_networks_that_cannot_be_folded_stay_what_they_are(
 ) -> None:
     network = kind().eval()
     with torch.no_grad():
-        folded = fold_batchnorm(network, images.shape[1:])
-        torch.testing.assert_close(folded(images), network(images))
+        fused = fuse_batchnorm(network, images.shape[1:])
+        torch.testing.assert_close(fused(images), network(images))
 
 
 def test_a_network_in_training_mode_is_refused(network: nn.Module) -> None:

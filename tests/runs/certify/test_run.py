@@ -54,13 +54,13 @@ CONFIGS = [
 def certificates(
     run: CertifyRun, done: set[int] | None = None, kept: Journal | None = None
 ) -> dict[int, Certificate]:
-    """By place in the plan, without the time it took."""
+    """By position in the plan, without the time it took."""
     found = {}
     for first in run.blocks:
         for step in run.block(first, done or set(), kept):
             if step.certificate is not None:
-                assert step.place not in found
-                found[step.place] = replace(step.certificate, seconds=0.0)
+                assert step.position not in found
+                found[step.position] = replace(step.certificate, seconds=0.0)
     return found
 
 
@@ -70,11 +70,11 @@ def test_whatever_is_there_already_the_rest_is_the_same(config: CertifyConfig) -
     run = CertifyRun(config)
     whole = certificates(run)
     assert sorted(whole) == list(range(len(run.plan)))
-    assert [whole[place].index for place in sorted(whole)] == run.plan
+    assert [whole[position].index for position in sorted(whole)] == run.plan
     last = len(run.plan) - 1
     for done in ({0}, {last}, set(range(last)), set(range(0, last, 3)), set(range(BLOCK + 1))):
         rest = certificates(run, done)
-        assert rest == {place: whole[place] for place in whole if place not in done}
+        assert rest == {position: whole[position] for position in whole if position not in done}
     assert certificates(run, set(whole)) == {}
 
 
@@ -92,7 +92,7 @@ def test_an_image_that_cannot_be_read_is_a_result(config: CertifyConfig, damaged
     run = CertifyRun(replace(config, dataset=damaged, limit=None))
     whole = certificates(run)
     assert sorted(whole) == list(range(40))
-    failed = {place: c.failure for place, c in whole.items() if c.failure}
+    failed = {position: c.failure for position, c in whole.items() if c.failure}
     assert sorted(failed) == [9, 33]
     assert "2/1.png" in failed[9]
     assert whole[9].correct is False
@@ -101,7 +101,7 @@ def test_an_image_that_cannot_be_read_is_a_result(config: CertifyConfig, damaged
     assert sum(bool(c.correct) for c in whole.values()) > 20
     for done in ({9}, set(range(9)), set(whole) - {33}, set(range(33))):
         rest = certificates(run, done)
-        assert rest == {place: whole[place] for place in whole if place not in done}
+        assert rest == {position: whole[position] for position in whole if position not in done}
 
 
 def test_a_run_of_nothing_but_damage_ends(tmp_path: Path) -> None:
@@ -161,8 +161,8 @@ def test_a_run_that_is_always_killed_ends_and_asks_the_network_nothing_twice(
             for first in run.blocks:
                 for step in run.block(first, set(found), Journal(path)):
                     if step.certificate is not None:
-                        assert step.place not in found
-                        found[step.place] = replace(step.certificate, seconds=0.0)
+                        assert step.position not in found
+                        found[step.position] = replace(step.certificate, seconds=0.0)
         except _KilledError:
             kills += 1
             assert kills < 200
@@ -210,7 +210,7 @@ def test_several_settings_grow_together() -> None:
     runs.append(CertifyRun(CONFIGS[1], like=runs[0]))
     assert runs[1].smoothed is runs[0].smoothed
     order = [
-        (step.place // BLOCK, number)
+        (step.position // BLOCK, number)
         for number, step in interleave(runs, [(), ()])
         if step.certificate is not None
     ]

@@ -90,12 +90,12 @@ def alone() -> Found:
 
 
 def collect(steps: Iterator[tuple[int, RunStep]]) -> Found:
-    """Certificates by setting and place, without the time they took; none comes twice."""
+    """Certificates by setting and position, without the time they took; none comes twice."""
     found: Found = {}
     for setting, step in steps:
         if step.certificate is not None:
-            assert (setting, step.place) not in found
-            found[setting, step.place] = replace(step.certificate, seconds=0.0)
+            assert (setting, step.position) not in found
+            found[setting, step.position] = replace(step.certificate, seconds=0.0)
     return found
 
 
@@ -153,14 +153,14 @@ def test_a_run_survives_a_killed_worker_and_a_pause(
         while len(found) < 150:
             setting, step = next(steps)
             if step.certificate is not None:
-                assert (setting, step.place) not in found
-                found[setting, step.place] = replace(step.certificate, seconds=0.0)
+                assert (setting, step.position) not in found
+                found[setting, step.position] = replace(step.certificate, seconds=0.0)
                 if not victim and len(found) >= 5:
                     victim = workers()[0].pid
                     os.kill(victim, signal.SIGKILL)
     assert victim
     assert within(20, lambda: not workers())
-    done = [{place for s, place in found if s == setting} for setting in range(len(CONFIGS))]
+    done = [{position for s, position in found if s == setting} for setting in range(len(CONFIGS))]
     rest = collect(cluster_steps(CONFIGS, done, "auto"))  # this machine belongs to the cluster
     assert not rest.keys() & found.keys()
     assert {**found, **rest} == alone

@@ -78,7 +78,7 @@ def test_the_first_columns_are_those_that_everybody_reads() -> None:
 
 @pytest.mark.parametrize("schedule", ["", LOOKS.to_text()])
 def test_a_row_gives_back_its_certificate(schedule: str) -> None:
-    n = LOOKS.places[1] if schedule else 1000
+    n = LOOKS.looks[1] if schedule else 1000
     settings = ADAPTIVE if schedule else SETTINGS_TEXT
     row = LogRow.from_line(LogRow(certificate(3, schedule, n), settings).to_line())
     assert row.certificate == certificate(3, schedule, n)
@@ -140,7 +140,7 @@ def test_other_images_of_the_same_name_are_not_mixed_in(tmp_path: Path) -> None:
 
 
 def test_a_number_of_samples_without_a_look_is_damage() -> None:
-    line = LogRow(certificate(3, LOOKS.to_text(), LOOKS.places[1]), ADAPTIVE).to_line()
+    line = LogRow(certificate(3, LOOKS.to_text(), LOOKS.looks[1]), ADAPTIVE).to_line()
     cells = line.split("\t")
     cells[COLUMNS.index("n")], cells[COLUMNS.index("counts")] = "129", "109,20"
     with pytest.raises(ValueError, match="no look"):
@@ -192,10 +192,10 @@ def test_a_fixed_number_of_samples_does_not_go_on_adaptively(tmp_path: Path) -> 
 def test_adaptive_rows_may_differ_in_n_but_not_in_the_schedule(tmp_path: Path) -> None:
     path = tmp_path / "adaptive.tsv"
     with LogFile.create_all([path])[0] as log:
-        for index, n in enumerate(LOOKS.places[:3]):
+        for index, n in enumerate(LOOKS.looks[:3]):
             log.append(LogRow(certificate(index, LOOKS.to_text(), n), ADAPTIVE))
     with LogFile.resume(path, ADAPTIVE, range(5)) as log:
-        assert [row.certificate.n for row in log.rows] == list(LOOKS.places[:3])
+        assert [row.certificate.n for row in log.rows] == list(LOOKS.looks[:3])
     other = {**ADAPTIVE, "schedule": replace(LOOKS, growth=40).to_text()}
     for settings in (other, SETTINGS_TEXT):
         with pytest.raises(LogError, match="schedule"):

@@ -135,7 +135,7 @@ def test_random_claims_never_exceed_what_the_votes_prove() -> None:
     looks = LookSchedule(1000, first=128, growth=50)
     for schedule in ("", looks.to_text()):
         for bound in Bound:
-            n = int(rng.choice(looks.places)) if schedule else 1000
+            n = int(rng.choice(looks.looks)) if schedule else 1000
             counts = rng.multinomial(n, rng.dirichlet([1, 0.2, 0.2]))
             radius, p_lower = float(rng.uniform(0, 3)), float(rng.uniform(0.5, 1))
             changes = {

@@ -14,7 +14,6 @@ import pytest
 
 from ddrs_core.store import (
     AlphaBudget,
-    BankFileError,
     BudgetKind,
     MemoryBank,
     Store,
@@ -23,6 +22,7 @@ from ddrs_core.store import (
     list_banks,
 )
 from ddrs_core.store.bank import files as bank_import
+from ddrs_core.store.bank.files import BankFileError
 from tests.store.bank.banks import (
     MODEL,
     SHAPE,

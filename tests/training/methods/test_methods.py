@@ -17,9 +17,10 @@ from ddrs_core.data import Dataset
 from ddrs_core.errors import InvalidParameterError, UnknownNameError
 from ddrs_core.models import Classifier, get_card
 from ddrs_core.models.classifier import build_classifier
-from ddrs_core.training import METHODS, Gaussian, Macer, SmoothAdv, TrainingMethod, get_method
+from ddrs_core.training import METHODS, Gaussian, SmoothAdv, get_method
 from ddrs_core.training.learner import TrainedNetwork
-from ddrs_core.training.methods.base import Batch
+from ddrs_core.training.methods.base import Batch, TrainingMethod
+from ddrs_core.training.methods.macer import Macer
 from ddrs_core.training.methods.smoothadv import soft_smoothed_loss
 
 NORMAL = torch.distributions.Normal(0.0, 1.0)
