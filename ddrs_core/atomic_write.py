@@ -20,11 +20,7 @@ _LOCK_SECONDS = 30.0
 
 @contextmanager
 def replacing(
-    path: Path,
-    error: type[DDRSError] = DDRSError,
-    *,
-    partial: Path | None = None,
-    advice: str = "",
+    path: Path, error: type[DDRSError] = DDRSError, *, partial: Path | None = None, advice: str = ""
 ) -> Iterator[Path]:
     """Yield a path to write the new content of ``path`` to; it replaces the file at the end.
 

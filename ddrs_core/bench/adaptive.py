@@ -191,12 +191,7 @@ def _mixture(
             proved = float(radius_one_sided(v.sigma, _mixture_bound(held, n, alpha)))
             possible = (
                 predict_final_radius(
-                    counts.tolist(),
-                    v.candidate,
-                    v.sigma,
-                    budget.n,
-                    alpha,
-                    Bound.ONE_SIDED,
+                    counts.tolist(), v.candidate, v.sigma, budget.n, alpha, Bound.ONE_SIDED
                 )
                 if n < budget.n
                 else 0.0

@@ -6,14 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddrs_core.cli.options import (
-    add_device,
-    add_json,
-    add_parameters,
-    add_quiet,
-    add_seed,
-    given,
-)
+from ddrs_core.cli.options import add_device, add_json, add_parameters, add_quiet, add_seed, given
 from ddrs_core.cli.resolve_inputs import (
     add_foreign_options,
     find_dataset,
@@ -21,13 +14,7 @@ from ddrs_core.cli.resolve_inputs import (
     warn_of_noise,
 )
 from ddrs_core.errors import InvalidParameterError
-from ddrs_core.parameters import (
-    Parameter,
-    joined_parameters,
-    option,
-    parameters_of,
-    with_values,
-)
+from ddrs_core.parameters import Parameter, joined_parameters, option, parameters_of, with_values
 
 if TYPE_CHECKING:
     from ddrs_core.models import ModelCard

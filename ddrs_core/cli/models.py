@@ -127,12 +127,7 @@ def _add(options: argparse.Namespace) -> None:
 
 def _under_noise(classifier: Classifier, dataset: str) -> str:
     """Accuracy at several noise levels, and what it means."""
-    from ddrs_core.models import (
-        NoisyForward,
-        find_robustness,
-        measure_robustness,
-        open_for_model,
-    )
+    from ddrs_core.models import NoisyForward, find_robustness, measure_robustness, open_for_model
 
     card = classifier.card
     found = find_robustness(card, dataset)

@@ -13,10 +13,7 @@ from ddrs_core.figures.bank import (
     order_study_figure,
 )
 from ddrs_core.figures.certification import interval_figure
-from ddrs_core.figures.comparison import (
-    certified_accuracy_figure,
-    radius_against_radius_figure,
-)
+from ddrs_core.figures.comparison import certified_accuracy_figure, radius_against_radius_figure
 from ddrs_core.figures.curve import curve_figure
 from ddrs_core.figures.memory import plane_figure, ruler_figure, walk_figure
 from ddrs_core.figures.palette import Figure, encode_figure

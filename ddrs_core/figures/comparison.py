@@ -23,13 +23,7 @@ from ddrs_core.figures.palette import (
     markers,
     see_through,
 )
-from ddrs_core.runs.results.comparison import (
-    RHO,
-    Curve,
-    Envelope,
-    certified_curve,
-    radius_cap,
-)
+from ddrs_core.runs.results.comparison import RHO, Curve, Envelope, certified_curve, radius_cap
 from ddrs_core.runs.results.paired import Pairs
 from ddrs_core.runs.results.published import PublishedResult
 from ddrs_core.runs.results.results import UNKNOWN, ResultSet
@@ -170,12 +164,7 @@ def _band(curve: Curve, name: str, colour: str, end: float) -> list[Figure]:
         del edge["hovertemplate"]
     return [
         {**upper, **quiet},
-        {
-            **lower,
-            **quiet,
-            "fill": "tonexty",
-            "fillcolor": see_through(colour, 0.22),
-        },
+        {**lower, **quiet, "fill": "tonexty", "fillcolor": see_through(colour, 0.22)},
     ]
 
 

@@ -192,10 +192,7 @@ def walk_figure(
 
 
 def _true_to_scale(where: str) -> Figure:
-    return layout(
-        xaxis=axis(where + _UNIT),
-        yaxis=axis(_UNIT, scaleanchor="x", scaleratio=1),
-    )
+    return layout(xaxis=axis(where + _UNIT), yaxis=axis(_UNIT, scaleanchor="x", scaleratio=1))
 
 
 def _circle(

@@ -63,12 +63,7 @@ class JobManager:
         self._closed = False
 
     def submit(
-        self,
-        request: JobRequest,
-        owner: str = "",
-        *,
-        speed: float = math.inf,
-        paused: bool = False,
+        self, request: JobRequest, owner: str = "", *, speed: float = math.inf, paused: bool = False
     ) -> Job:
         """Start a job, or join the computation of an identical request.
 

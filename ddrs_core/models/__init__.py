@@ -33,13 +33,7 @@ from ddrs_core.models.inference.execution import batch_size_of
 from ddrs_core.models.inference.forward import NoisyForward
 from ddrs_core.models.inference.journal import Journal, JournaledForward
 from ddrs_core.models.inference.noise import NoiseStream, noise_generator
-from ddrs_core.models.registry import (
-    UPLOAD_PREFIX,
-    attach_model,
-    get_card,
-    list_models,
-    load_model,
-)
+from ddrs_core.models.registry import UPLOAD_PREFIX, attach_model, get_card, list_models, load_model
 from ddrs_core.models.robustness import (
     NOISE_LEVELS,
     Robustness,

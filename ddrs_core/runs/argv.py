@@ -8,12 +8,7 @@ from dataclasses import replace
 
 from ddrs_core.parameters import argument, arguments, option, with_argument
 from ddrs_core.runs.certify.config import CertifyConfig, Method
-from ddrs_core.smoothing import (
-    StopAtRadii,
-    StopRule,
-    StrategyConfig,
-    list_presets,
-)
+from ddrs_core.smoothing import StopAtRadii, StopRule, StrategyConfig, list_presets
 from ddrs_core.training import TrainConfig
 
 _FROM_PLACES = ("start", "skip", "limit")  # which ``indices`` stands instead of

@@ -201,12 +201,7 @@ class RunStore(Database):
         return None if wanted is None else Wanted(wanted)
 
     def release(
-        self,
-        run_id: str,
-        state: RunState,
-        error: str = "",
-        *,
-        process: WorkerProcess | None = None,
+        self, run_id: str, state: RunState, error: str = "", *, process: WorkerProcess | None = None
     ) -> None:
         """Stop working on a run.
 

@@ -13,12 +13,7 @@ from torch import Tensor
 
 from ddrs_core.data import load_dataset
 from ddrs_core.errors import InvalidParameterError, MismatchError, require_count
-from ddrs_core.models import (
-    Classifier,
-    choose_precision,
-    noise_generator,
-    weights_digest,
-)
+from ddrs_core.models import Classifier, choose_precision, noise_generator, weights_digest
 from ddrs_core.models.architectures import get_architecture
 from ddrs_core.models.classifier import with_card
 from ddrs_core.training.augmentation import AUGMENTATIONS

@@ -57,11 +57,7 @@ class CifarResNet(nn.Module):
     """
 
     def __init__(
-        self,
-        depth: int,
-        num_classes: int = 10,
-        in_channels: int = 3,
-        shortcut: Shortcut = "pad",
+        self, depth: int, num_classes: int = 10, in_channels: int = 3, shortcut: Shortcut = "pad"
     ) -> None:
         super().__init__()
         blocks, rest = divmod(depth - 2, 6)

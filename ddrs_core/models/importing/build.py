@@ -27,7 +27,7 @@ from ddrs_core.models.importing.sniff import Layout, RawCheckpoint
 from ddrs_core.quantities import counted
 
 _SOFTMAX = {
-    "authors_resnet18": "softmax: its authors apply one inside the network; here it gives logits",
+    "authors_resnet18": "softmax: its authors apply one inside the network; here it gives logits"
 }
 
 

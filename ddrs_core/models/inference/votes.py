@@ -105,13 +105,7 @@ class VoteLoop:
         shape, device = self.images.shape[1:], self.images.device
         return [torch.zeros((size, *shape), device=device) for _ in range(window)]
 
-    def _classify(
-        self,
-        buffer: Tensor,
-        scale: Tensor,
-        filled: int,
-        numbers: list[int],
-    ) -> Tensor:
+    def _classify(self, buffer: Tensor, scale: Tensor, filled: int, numbers: list[int]) -> Tensor:
         """Turn the buffer's noise into noisy copies; returns image * K + class of each [filled]."""
         images, k = self.images, self.num_classes
         with torch.inference_mode():

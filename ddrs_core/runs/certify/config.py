@@ -12,12 +12,7 @@ from ddrs_core.errors import InvalidParameterError, NamedEnum
 from ddrs_core.models import check_fit, get_card, open_for_model
 from ddrs_core.models.inference.device import PRECISIONS
 from ddrs_core.parameters import Configuration, described, nested, parameter
-from ddrs_core.smoothing import (
-    Bound,
-    CertificationBudget,
-    Grade,
-    StrategyConfig,
-)
+from ddrs_core.smoothing import Bound, CertificationBudget, Grade, StrategyConfig
 from ddrs_core.smoothing.confidence import check_sigma
 from ddrs_core.smoothing.sigma.strategies import config_from_dict
 from ddrs_core.smoothing.stopping import rule_from_dict, rule_to_dict

@@ -194,11 +194,7 @@ class CertifyRun:
                 votes = 0
 
     def _votes(
-        self,
-        forward: NoisyForward,
-        indices: list[int],
-        read: ReadImages,
-        sigmas: dict[int, float],
+        self, forward: NoisyForward, indices: list[int], read: ReadImages, sigmas: dict[int, float]
     ) -> Iterator[BatchProgress]:
         config, wanted = self.config, set(indices)
         rows = [row for row, index in enumerate(read.indices) if index in wanted]

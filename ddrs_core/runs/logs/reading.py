@@ -28,13 +28,7 @@ from ddrs_core.runs.logs.text import (
     read_whole,
     split_lines,
 )
-from ddrs_core.runs.logs.votes import (
-    Claim,
-    cap_sentences,
-    lower_claims,
-    read_claim,
-    sigma_in_name,
-)
+from ddrs_core.runs.logs.votes import Claim, cap_sentences, lower_claims, read_claim, sigma_in_name
 from ddrs_core.runs.results.results import (
     UNKNOWN,
     ResultRow,

@@ -14,10 +14,7 @@ import torch
 from ddrs_core.data import DatasetInfo, list_datasets
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError, unknown_name
 from ddrs_core.file_access import check_folder
-from ddrs_core.models import (
-    ModelCard,
-    load_checkpoint,
-)
+from ddrs_core.models import ModelCard, load_checkpoint
 from ddrs_core.models.architectures import get_architecture, list_architectures
 from ddrs_core.models.registry import MODEL_NAME
 from ddrs_core.runs.device_queue import DeviceSlot
@@ -25,14 +22,7 @@ from ddrs_core.runs.training.files import TrainingFiles, read_state, write_state
 from ddrs_core.runs.training.finish import measure_and_save
 from ddrs_core.runs.training.log import TrainingLog
 from ddrs_core.runs.training.progress import ProgressReporter, TrainingStage
-from ddrs_core.training import (
-    ALONE,
-    BatchSummary,
-    EpochSummary,
-    Group,
-    TrainConfig,
-    Trainer,
-)
+from ddrs_core.training import ALONE, BatchSummary, EpochSummary, Group, TrainConfig, Trainer
 
 _PAUSE_SECONDS = 0.25  # between two questions whether to go on
 SAVE_SECONDS = 20.0  # between two saved states within an epoch

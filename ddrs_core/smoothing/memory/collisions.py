@@ -42,11 +42,7 @@ class Pair:
 
 
 def find_collisions(
-    known: Distances,
-    predictions: Sequence[int],
-    radii: Sequence[float],
-    *,
-    within: float = 0.0,
+    known: Distances, predictions: Sequence[int], radii: Sequence[float], *, within: float = 0.0
 ) -> list[Pair]:
     """All pairs of different class whose balls overlap, the deepest overlap first.
 

@@ -23,13 +23,7 @@ from ddrs_core.smoothing.confidence import Floats
 from ddrs_core.smoothing.sigma.base import choose_sigma
 from ddrs_core.smoothing.sigma.guard import select_by_validation
 from ddrs_core.smoothing.sigma.soft_radius import soft_radius
-from ddrs_core.smoothing.sigma.steps import (
-    BETA,
-    GUARD,
-    SigmaBatch,
-    SigmaStep,
-    sigma_bounds,
-)
+from ddrs_core.smoothing.sigma.steps import BETA, GUARD, SigmaBatch, SigmaStep, sigma_bounds
 
 _GUARD_SHARES = (0.5, 1.0, 1.5)  # of the way from sigma_0 to the average, on a logarithmic scale
 

@@ -55,12 +55,7 @@ def soft_radius(
 
 
 def _soft_radius(
-    forward: NoisyForward,
-    images: Tensor,
-    sigma: Tensor,
-    noise: Tensor,
-    clamp: float,
-    beta: float,
+    forward: NoisyForward, images: Tensor, sigma: Tensor, noise: Tensor, clamp: float, beta: float
 ) -> SoftRadius:
     copies = noise.shape[1]
     size = max(forward.batch_size(images.shape[1:]), _GRADIENT_ROWS_MIN)

@@ -96,10 +96,7 @@ def _header_of(bank: BankRecord, alpha: float) -> dict[str, Any]:
         "balls": bank.stored,
         "fingerprint": bank.fingerprint,
         # Alpha of abstentions, which have no ball, and of what was charged and not settled.
-        "abstained": {
-            "count": bank.tallies[ABSTAINED],
-            "alpha": max(0.0, bank.alpha_sum - alpha),
-        },
+        "abstained": {"count": bank.tallies[ABSTAINED], "alpha": max(0.0, bank.alpha_sum - alpha)},
         "tried": bank.tried,
     }
 

@@ -17,12 +17,7 @@ from ddrs_core.smoothing.memory.distance import Distance, distances
 from ddrs_core.smoothing.memory.rules import Ball, Settlement, settle
 from ddrs_core.store.bank.images import BankImage, unpack_image
 from ddrs_core.store.bank.index import BankIndex
-from ddrs_core.store.bank.records import (
-    BankRecord,
-    check_certificate,
-    settled_certificate,
-    tally,
-)
+from ddrs_core.store.bank.records import BankRecord, check_certificate, settled_certificate, tally
 from ddrs_core.store.certificate_rows import to_row
 
 Near = list[tuple[Ball, Distance]]
