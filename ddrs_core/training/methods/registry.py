@@ -1,7 +1,8 @@
 """The training methods by name.
 
-A new method is one file with a frozen dataclass, its hyper-parameters as fields and ``check`` and
-``loss`` as methods, and one line here.
+A new method is one file and one line here: a frozen dataclass, a
+:class:`~ddrs_core.parameters.Configuration` whose fields are its hyper-parameters, with ``passes``
+and ``loss``.
 """
 
 from __future__ import annotations
