@@ -200,10 +200,11 @@ def _settled_line(settled: Settlement, certificate: Certificate, inside: int | N
 
     said = "abstains" if settled.prediction == ABSTAIN else f"class {settled.prediction}"
     claimed = "abstained" if settled.claimed == ABSTAIN else f"class {settled.claimed}"
+    outcome = "-" if settled.prediction == ABSTAIN else settled.outcome.value
     where = "" if inside is None else f"  inside {counted(inside, 'ball')}"
     radius, claimed_radius = round_down(settled.radius), round_down(settled.claimed_radius)
     return (
-        f"{certificate.index:>6}  {settled.outcome:<9}  {said:<9} radius {radius}  "
+        f"{certificate.index:>6}  {outcome:<9}  {said:<9} radius {radius}  "
         f"(certificate: {claimed}, {claimed_radius}; alpha {settled.alpha:.3g}){where}"
     )
 

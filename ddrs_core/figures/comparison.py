@@ -74,14 +74,13 @@ def certified_accuracy_figure(
         line = {"color": TEXT, "width": 2, "dash": "dot"}
         data.append(_steps(envelope.radii, envelope.accuracy, end, envelope.title, line))
     data += [_reference(result, _hue(result.training, sets)) for result in references]
-    return {
-        "data": data,
-        "layout": layout(
-            margin={"l": 56, "r": 16, "t": 30, "b": 46},
-            xaxis=axis(_RADIUS, range=[0, end]),
-            yaxis=axis("certified accuracy (% of images)", range=[0, 1.02], tickformat=".0%"),
-        ),
-    }
+    figure_layout = layout(
+        margin={"l": 56, "r": 16, "t": 30, "b": 46},
+        xaxis=axis(_RADIUS, range=[0, end]),
+        yaxis=axis("certified accuracy (% of images)", range=[0, 1.02], tickformat=".0%"),
+    )
+    figure_layout["legend"]["traceorder"] = "normal"  # plotly reverses it where areas are filled
+    return {"data": data, "layout": figure_layout}
 
 
 def radius_against_radius_figure(pairs: Pairs, a: ResultSet, b: ResultSet) -> Figure:

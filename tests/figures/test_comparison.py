@@ -78,6 +78,14 @@ def test_a_training_method_keeps_its_hue() -> None:
     assert named(one)["set 0"]["line"]["color"] == named(two)["set 0"]["line"]["color"]
 
 
+def test_the_legend_has_the_order_of_the_sets() -> None:
+    """Plotly's default reverses it where areas are filled."""
+    figure = certified_accuracy_figure([results_of(20, i, alpha=0.01) for i in range(2)])
+    shown = [t["name"] for t in figure["data"] if t.get("showlegend", True)]
+    assert shown == ["set 0", "set 1"]
+    assert figure["layout"]["legend"]["traceorder"] == "normal"
+
+
 def test_the_band_lies_below_its_curve_and_is_left_out_where_it_does_not_hold() -> None:
     traces = named(certified_accuracy_figure([results_of(200, 0, alpha=0.01)]))
     assert (traces["set 0: sure"]["y"] <= traces["set 0"]["y"]).all()

@@ -25,6 +25,7 @@ from ddrs_core.jobs.runs import (
     stop_at_once,
 )
 from ddrs_core.models import load_checkpoint
+from ddrs_core.runs.training.adopt import adopt_folders
 from ddrs_core.runs.training.log import read_training_log
 from ddrs_core.runs.training.recorded import (
     run_command,
@@ -194,6 +195,10 @@ def test_folders_without_a_row_are_adopted_as_they_stand(home: Path) -> None:
     assert (found["finished"].created, found["finished"].stored) == (5.0, 3)
     with pytest.raises(DDRSError, match="no training run"):
         training_run(open_store(), "broken")
+    assert not adopt_folders(open_store(), set(found))  # a damaged record is not read again
+    damaged = home / "training" / "broken" / "run.json"
+    damaged.write_text((home / "training" / "old" / "run.json").read_text())
+    assert adopt_folders(open_store(), set(found))  # until it changes
     (home / "training" / "ours" / "run.json").unlink()
     open_store().release("ours", RunState.PAUSED)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -106,6 +107,17 @@ def test_a_certificate_is_complete(model: Classifier, test_split: Dataset, bound
     assert c.model == model.card.digest
     assert c.seconds > 0
     assert c.radius <= c.radius_cap
+
+
+def test_time_between_the_steps_is_not_counted(line: nn.Module, at_margin: AtMargin) -> None:
+    """A run that gives way to somebody's live computation does so between two steps."""
+    forward = NoisyForward(line, batch_size=100)
+    steps, certificate = 0, None
+    for step in SmoothedClassifier(forward, 2).certify_steps(at_margin(0.1), sigma=0.5, n=2000):
+        steps, certificate = steps + 1, step.certificate
+        time.sleep(0.3)
+    assert certificate is not None
+    assert certificate.seconds < 0.3 * steps / 2
 
 
 def test_the_class_and_the_bound_see_different_noise(line: nn.Module, at_margin: AtMargin) -> None:

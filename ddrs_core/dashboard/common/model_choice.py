@@ -10,6 +10,7 @@ from ddrs_core.data import DatasetInfo, list_datasets
 from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.models import ModelCard, accepts, get_card, list_models
 from ddrs_core.smoothing import get_preset
+from ddrs_core.training import METHODS
 
 PICTURES = "pictures"  # the visitor's own pictures, among the data sets to choose from
 
@@ -81,7 +82,8 @@ def describe_model(card: ModelCard) -> str:
         if size >= 0.1
         else f"{card.architecture}, {card.parameters / 1000:,.0f} k parameters"
     ]
-    method = "training unknown" if card.method == "unknown" else f"trained by {card.method}"
+    title = METHODS[card.method].title.partition(" (")[0] if card.method in METHODS else card.method
+    method = "training unknown" if title == "unknown" else f"trained by {title}"
     parts.append(f"{method}, {noise[card.trained_with_noise]}")
     if card.origin:
         parts.append(card.origin)

@@ -11,6 +11,7 @@ from ddrs_core.dashboard.compare.sources import find_sets
 from ddrs_core.dashboard.compare.texts import (
     cached_table,
     floor_note,
+    guarantee_first,
     memory_html,
     sets_html,
     table_html,
@@ -76,7 +77,7 @@ def _show(sets: Sequence[ResultSet], sentences: Sequence[str]) -> None:
     if sets:
         table = cached_table(version_of(*sets), sets)
         texts |= {
-            "table": table_html(table, "Comparison table"),
+            "table": table_html(guarantee_first(table), "Comparison table"),
             "note": table_note(table, sets),
             "memory": memory_html(sets),
             "sets": sets_html(sets),

@@ -40,6 +40,16 @@ def version_of(*sets: ResultSet) -> tuple[object, ...]:
     return tuple((s.id, s.title, len(s.rows)) for s in sets)
 
 
+def guarantee_first(table: Table) -> Table:
+    """The comparison table with the guarantee beside the name, so that no screen cuts it off."""
+    order = sorted(range(len(table.head)), key=lambda j: (j > 0, table.head[j] != "guarantee"))
+    return Table(
+        tuple(table.head[j] for j in order),
+        tuple(tuple(row[j] for j in order) for row in table.rows),
+        frozenset((i, order.index(j)) for i, j in table.bold),
+    )
+
+
 def table_html(table: Table, label: str) -> Markup:
     """A table with its best figures in bold."""
     return render("table.html", head=table.head, rows=table.rows, bold=table.bold, label=label)

@@ -133,7 +133,7 @@ def _show_table(content: BankContent, names: tuple[str, ...]) -> None:
         keys.MEMORY_SEARCH,
         "Search",
         placeholder="9, trimmed, ball 12, image 45 ...",
-        help="SafeText that all must occur: an outcome, a class, 'ball 12', 'image 45', 'by 3'.",
+        help="Each of these must occur: an outcome, a class, 'ball 12', 'image 45', 'by 3'.",
     )
     found = search_balls(content, asked, names)
     if not found:
@@ -150,7 +150,7 @@ def _show_table(content: BankContent, names: tuple[str, ...]) -> None:
             "class": [class_title(b.prediction, names) for b in rows],
             "radius": [b.radius for b in rows],
             "outcome": [b.outcome.value for b in rows],
-            "decided by": [b.decided_by for b in rows],
+            "decided by": ["" if b.decided_by is None else str(b.decided_by) for b in rows],
             "claimed class": [class_title(b.claimed, names) for b in rows],
             "claimed radius": [b.claimed_radius for b in rows],
             "sigma": [b.sigma for b in rows],
@@ -164,7 +164,7 @@ def _show_table(content: BankContent, names: tuple[str, ...]) -> None:
                 for name in ("radius", "claimed radius", "sigma")
             },
             "image": st.column_config.TextColumn(help="Its number in the data set."),
-            "decided by": st.column_config.NumberColumn(help="The ball that changed this one."),
+            "decided by": st.column_config.TextColumn(help="The ball that changed this one."),
         },
         hide_index=True,
         row_height=44,

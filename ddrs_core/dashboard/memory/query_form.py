@@ -104,7 +104,7 @@ def pick_number(label: str, field: str, dataset: Dataset) -> None:
 
 
 def pick_query(dataset: Dataset) -> None:
-    left, middle, right = st.columns([2, 3, 2])
+    left, middle, right = st.columns([3, 5.5, 3])
     with left:
         pick_number("Image", "image", dataset)
         with st.popover("Thumbnails", icon=":material/grid_view:", width="stretch"):

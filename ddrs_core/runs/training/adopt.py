@@ -23,6 +23,7 @@ from ddrs_core.runs.training.progress import TrainingStage, read_progress
 from ddrs_core.store import TRAIN, RunState, Store, WorkerProcess
 
 RECORD = "run.json"
+_DAMAGED: dict[Path, int] = {}  # records that could not be read, by when they were written
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,160}")
 
 
@@ -37,8 +38,13 @@ def adopt_folders(store: Store, known: Set[str]) -> bool:
         return False
     with one_at_a_time(training_folder()):
         for name in _folders() - {run.id for run in store.runs(kind=TRAIN)}:
-            with suppress(DDRSError, OSError, KeyError, TypeError, ValueError):  # damaged
-                _adopt(store, name)
+            record = training_folder() / name / RECORD
+            with suppress(DDRSError, OSError):
+                written = record.stat().st_mtime_ns
+                try:
+                    _adopt(store, name)
+                except (KeyError, TypeError, ValueError):
+                    _DAMAGED[record] = written
     return True
 
 
@@ -95,7 +101,15 @@ def _folders() -> set[str]:
         names = os.listdir(training_folder())
     except OSError:
         return set()
-    return {n for n in names if _ID.fullmatch(n) and (training_folder() / n / RECORD).is_file()}
+    return {n for n in names if _ID.fullmatch(n) and _is_readable(training_folder() / n / RECORD)}
+
+
+def _is_readable(record: Path) -> bool:
+    """Whether there is a record that was not found damaged, or was written since."""
+    try:
+        return record.is_file() and record.stat().st_mtime_ns != _DAMAGED.get(record)
+    except OSError:
+        return False
 
 
 def _living_process(record: dict[str, Any]) -> WorkerProcess | None:

@@ -33,7 +33,7 @@ class AscentConfig(Configuration):
     """Parameters of Algorithm 1 and of what we add to it (neutral by default)."""
 
     name: ClassVar[str] = "ascent"
-    title: ClassVar[str] = "Gradient ascent on the radius (Algorithm 1 of the paper)"
+    title: ClassVar[str] = "Gradient ascent"
 
     lr: float = parameter(
         0.02,

@@ -21,7 +21,7 @@ class StrategyConfig(Protocol):
     """One way of choosing sigma, as a frozen dataclass whose fields are its parameters."""
 
     name: ClassVar[str]  # as on the command line and in logs
-    title: ClassVar[str]  # for people, with the source
+    title: ClassVar[str]  # for people; short, so that a select box does not cut it
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property

@@ -30,7 +30,7 @@ class SearchConfig(Configuration):
     """Parameters of the bisection."""
 
     name: ClassVar[str] = "search"
-    title: ClassVar[str] = "Bisection on the radius (QCRS)"
+    title: ClassVar[str] = "Bisection (QCRS)"
 
     steps: int = parameter(6, "number of steps K", "Steps K", low=1, high=60, step=1)
     samples: int = parameter(

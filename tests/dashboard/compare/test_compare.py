@@ -19,7 +19,13 @@ from ddrs_core.dashboard.compare import defaults as compare_defaults
 from ddrs_core.dashboard.compare import sources as compare_sets
 from ddrs_core.dashboard.compare.form import read_sigmas
 from ddrs_core.dashboard.compare.sources import default_shown, find_set, find_sets
-from ddrs_core.dashboard.compare.texts import memory_html, table_html, table_radii, verdict_html
+from ddrs_core.dashboard.compare.texts import (
+    guarantee_first,
+    memory_html,
+    table_html,
+    table_radii,
+    verdict_html,
+)
 from ddrs_core.dashboard.compare.view import CompareView, parse_query
 from ddrs_core.dashboard.components.chart import picked_image
 from ddrs_core.dashboard.shell import state_keys as keys
@@ -491,3 +497,10 @@ def test_what_is_proposed_is_over_in_minutes() -> None:
     size = compare_defaults.default_size("digits", "digits-gaussian-0.50", "cpu", "test")
     assert size.n == 100_000  # a small network
     assert size.limit is None or size.limit * size.skip <= 500
+
+
+def test_the_guarantee_stands_beside_the_name() -> None:
+    table = Table(("log", "N", "ACR", "guarantee"), (("a", "5", "1", "x"),), frozenset({(0, 2)}))
+    assert guarantee_first(table) == Table(
+        ("log", "guarantee", "N", "ACR"), (("a", "x", "5", "1"),), frozenset({(0, 3)})
+    )
