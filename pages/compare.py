@@ -15,7 +15,7 @@ from ddrs_core.dashboard.compare.sigma_plots import show_sigmas
 from ddrs_core.dashboard.compare.view import enter_compare, write_url
 from ddrs_core.dashboard.components.render import show_lead
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.shell.errors import literal
+from ddrs_core.dashboard.shell.errors import show_problems
 
 
 def main() -> None:
@@ -46,8 +46,8 @@ def show_comparison() -> None:
     problems = st.container()
     show_runs()
     names = pick_sets()
-    for problem in st.session_state.get(keys.COMPARE_PROBLEMS, []):
-        problems.warning(literal(problem), icon=":material/link_off:")
+    with problems:
+        show_problems(st.session_state.get(keys.COMPARE_PROBLEMS, []))
     if not names:
         st.info("Choose sets of results above, import a log, or certify a data set.")
         write_url()

@@ -25,9 +25,9 @@ from ddrs_core.dashboard.explorer.sidebar import (
 from ddrs_core.dashboard.explorer.strategy_form import pick_strategy, read_widgets
 from ddrs_core.dashboard.explorer.url import enter_explorer, write_url
 from ddrs_core.dashboard.explorer.view import FORM
-from ddrs_core.dashboard.navigation import library_page
+from ddrs_core.dashboard.navigation import link_to_library
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.shell.errors import literal, show_error
+from ddrs_core.dashboard.shell.errors import show_error, show_problems
 from ddrs_core.dashboard.shell.polling import draw_while_moving
 from ddrs_core.errors import DDRSError
 
@@ -44,15 +44,14 @@ def show_explorer() -> None:
         pick_source()
         robustness = st.container()
         pick_image()
-        st.page_link(library_page(), label="Add data or models", icon=":material/library_add:")
+        link_to_library()
         FORM.pick_device()
     st.title("Explorer", anchor=False)
     show_lead(
         "Watch the noise level of one image being optimised, see why it moves, then certify the "
         "result."
     )
-    for problem in st.session_state.get(keys.PROBLEMS, []):
-        st.warning(literal(problem), icon=":material/link_off:")
+    show_problems(st.session_state.get(keys.PROBLEMS, []))
     pick_strategy()
     try:
         view = read_widgets().check()

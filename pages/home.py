@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from ddrs_core.dashboard.components.render import show_lead
 from ddrs_core.dashboard.home_jobs import show_jobs
+from ddrs_core.dashboard.library.models import model_table
 from ddrs_core.dashboard.navigation import (
     compare_page,
     explorer_page,
@@ -16,8 +16,9 @@ from ddrs_core.dashboard.navigation import (
 from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.dashboard.shell.polling import draw_every
 from ddrs_core.data import list_datasets, list_downloads
-from ddrs_core.models import ModelCard, list_devices, list_models
+from ddrs_core.models import list_devices, list_models
 
+_COLUMNS = ["model", "data set", "training", "sigma", "clean", "own noise"]
 _USES = (
     (
         "Watch",
@@ -72,7 +73,7 @@ def main() -> None:
     left, right = st.columns(2)
     with left:
         st.subheader("Models", divider="gray", anchor=False)
-        st.dataframe(_model_table(list_models()), hide_index=True, width="stretch")
+        st.dataframe(model_table(list_models())[_COLUMNS], hide_index=True, width="stretch")
         st.page_link(
             library_page(), label="All about them, and adding more", icon=":material/library_books:"
         )
@@ -91,23 +92,6 @@ def main() -> None:
             st.caption("No GPU is used: everything runs on the processor.")
         st.subheader("Jobs", divider="gray", anchor=False)
         draw_every(1.0, show_jobs)
-
-
-def _model_table(cards: list[ModelCard]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "model": [c.name for c in cards],
-            "data set": [c.dataset for c in cards],
-            "training": [c.method for c in cards],
-            "sigma": [c.sigma for c in cards],
-            "clean": [_percent(c.accuracy.get("clean")) for c in cards],
-            "under noise": [_percent(c.own_noise_accuracy) for c in cards],
-        }
-    )
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.1%}"
 
 
 main()

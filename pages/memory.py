@@ -12,7 +12,7 @@ from ddrs_core.dashboard.memory.picker import pick_bank, pick_section
 from ddrs_core.dashboard.memory.query_section import show_query
 from ddrs_core.dashboard.memory.view import Section, enter_memory, write_url
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.shell.errors import literal, show_error
+from ddrs_core.dashboard.shell.errors import show_error, show_problems
 from ddrs_core.errors import DDRSError
 
 
@@ -36,8 +36,7 @@ def show_memory() -> None:
     """The bank and the section that were chosen."""
     with st.sidebar:
         context = pick_bank()
-    for problem in st.session_state.get(keys.MEMORY_PROBLEMS, []):
-        st.warning(literal(problem), icon=":material/link_off:")
+    show_problems(st.session_state.get(keys.MEMORY_PROBLEMS, []))
     show = {
         Section.BANK: show_bank,
         Section.QUERY: show_query,

@@ -6,7 +6,7 @@ import streamlit as st
 
 from ddrs_core.dashboard.components.render import show_lead
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.shell.errors import literal, show_error
+from ddrs_core.dashboard.shell.errors import show_error, show_problems
 from ddrs_core.dashboard.training.board import watch
 from ddrs_core.dashboard.training.controls import (
     pick_epoch,
@@ -50,9 +50,7 @@ def show_training() -> None:
     except DDRSError as error:
         show_error(error)
         return
-    problem = st.session_state.get(keys.TRAINING_PROBLEM)
-    if problem:
-        st.warning(literal(problem), icon=":material/link_off:")
+    show_problems(st.session_state.get(keys.TRAINING_PROBLEMS, []))
     if shown is None:
         st.info("Nothing has been trained here yet. Press Train in the sidebar.")
         return

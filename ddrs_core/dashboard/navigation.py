@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
@@ -18,6 +19,11 @@ def home_page() -> StreamlitPage:
 def explorer_page() -> StreamlitPage:
     """Watch one image."""
     return st.Page(_PAGES / "explorer.py", title="Explorer", icon=":material/explore:")
+
+
+def link_to_explorer(label: str, place: Any = st, **query: str) -> None:
+    """A link that opens the explorer with these choices."""
+    place.page_link(explorer_page(), label=label, icon=":material/explore:", query_params=query)
 
 
 def training_page() -> StreamlitPage:
@@ -38,6 +44,11 @@ def memory_page() -> StreamlitPage:
 def library_page() -> StreamlitPage:
     """Data sets and models: what is available, and adding more."""
     return st.Page(_PAGES / "library.py", title="Library", icon=":material/library_books:")
+
+
+def link_to_library() -> None:
+    """A link to where data sets and models are added."""
+    st.page_link(library_page(), label="Add data or models", icon=":material/library_add:")
 
 
 def all_pages() -> list[StreamlitPage]:

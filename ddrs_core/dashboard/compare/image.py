@@ -8,7 +8,7 @@ import streamlit as st
 
 from ddrs_core.dashboard.components.render import show_html
 from ddrs_core.dashboard.components.thumbnail_routes import thumbnail_url
-from ddrs_core.dashboard.navigation import explorer_page
+from ddrs_core.dashboard.navigation import link_to_explorer
 from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.data import Dataset, load_dataset
 from ddrs_core.errors import DDRSError
@@ -44,12 +44,8 @@ def show_image(image: int | None, a: ResultSet, b: ResultSet) -> None:
         query = explorer_query(results, image, dataset)
         if row is not None and query is not None and query not in links:
             links.append(query)
-            st.page_link(
-                explorer_page(),
-                icon=":material/explore:",
-                query_params=query,
-                label=f"**Open image {image} in the explorer** with {name}'s model",
-            )
+            label = f"**Open image {image} in the explorer** with {name}'s model"
+            link_to_explorer(label, **query)
     if dataset is not None and not 0 <= image < len(dataset):
         st.caption(
             f"{literal(dataset.info.title)} has no image {image:,}: they are numbered from 0 to "

@@ -31,7 +31,7 @@ def _plan() -> PlannedRun:
     return PlannedRun(
         f"certify {configs}",
         partial(_measurement, configs[0]),
-        partial(_cost, configs, images),
+        partial(certification_cost, configs, images),
         partial(start_certification, configs, visitor(), title=configs[0].model),
         lambda run: show_sets(list(run_titles(run))),
         partial(show_commands, configs),
@@ -51,7 +51,8 @@ def _measurement(config: CertifyConfig) -> Measurement:
     return measure(key, f"speed of {config.model}", "votes", device, start)
 
 
-def _cost(configs: Sequence[CertifyConfig], images: int, found: Measurement) -> str:
+def certification_cost(configs: Sequence[CertifyConfig], images: int, found: Measurement) -> str:
+    """What a certification will cost, in a few sentences."""
     votes = expected_votes_of_all(configs, images)
     said = (
         f"{counted(images, 'image')} in {counted(len(configs), 'setting')}: about "

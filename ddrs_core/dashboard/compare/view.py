@@ -9,6 +9,7 @@ import streamlit as st
 
 from ddrs_core.dashboard.compare.sources import MOST_SETS, default_shown, find_set, run_titles
 from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.browser_history import set_query
 from ddrs_core.dashboard.shell.widget_state import fill_on_arrival
 from ddrs_core.errors import DDRSError
 from ddrs_core.quantities import counted
@@ -131,8 +132,7 @@ def write_url() -> None:
         bool(state.get(keys.COMPARE_ENVELOPE)),
         bool(state.get(keys.COMPARE_PUBLISHED)),
     )
-    if view.to_query() != st.query_params.to_dict():
-        st.query_params.from_dict(view.to_query())
+    set_query(view.to_query())
 
 
 def _at(shown: tuple[str, ...], place: str) -> str | None:

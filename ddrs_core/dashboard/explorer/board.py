@@ -13,6 +13,7 @@ from ddrs_core.dashboard.components.data_uri import picture_uri
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.components.render import render
 from ddrs_core.dashboard.explorer.jobs import curve_range
+from ddrs_core.dashboard.explorer.texts import outcome_html
 from ddrs_core.dashboard.explorer.view import ExplorerView
 from ddrs_core.figures import Figure, curve_figure, trajectory_figure, votes_figure
 from ddrs_core.jobs import Job
@@ -22,7 +23,6 @@ from ddrs_core.smoothing import (
     Probe,
     RadiusCurve,
     SigmaFrame,
-    compare_with_curve,
     shown_noise,
 )
 
@@ -85,7 +85,7 @@ def show_board(
     needed = _NEEDED[view.budget.bound]
     texts = {
         "progress": progress_html(job, "Press Run to watch the noise level being optimised."),
-        "outcome": outcome_html(view, moment, curve),
+        "outcome": outcome_html(view.sigma_0, steps[-1], curve) if steps else "",
         "copies-title": f"What the network sees at sigma = {moment.sigma:.3f}",
         "copies": copies_html(view, moment),
         "votes-note": "Bars show the share of noisy copies for each class, with 95 % intervals. "
@@ -93,38 +93,6 @@ def show_board(
     }
     name = f"{view.dataset}-{view.index}"
     _BOARD.show(key="explorer_board", name=name, figures=figures, texts=texts)
-
-
-def outcome_html(view: ExplorerView, moment: Moment, curve: RadiusCurve | None = None) -> Markup:
-    """Where the strategy ended and why, once it has, and how the finished curve compares."""
-    if moment.chosen is None:
-        return Markup()
-    return render(
-        "explorer/outcome.html",
-        start=view.sigma_0,
-        chosen=moment.chosen,
-        reason=moment.frames[-1].step.reason,
-        curve=curve_text(curve, moment.chosen) if curve and curve.n >= curve.target else "",
-    )
-
-
-def curve_text(curve: RadiusCurve, sigma: float) -> str:
-    """How the radius at a noise level compares with the highest of the curve, in a sentence."""
-    found = compare_with_curve(curve, sigma)
-    if found is None:
-        return ""
-    here = f"The curve estimates a radius of {found.radius:.3f} there"
-    if found.best_radius <= found.radius:
-        return f"{here}, its highest for this class."
-    order = (
-        "more, beyond its band"
-        if found.apart
-        else "within its band, so the difference may be noise"
-    )
-    return (
-        f"{here} and its highest for this class, {found.best_radius:.3f}, at sigma = "
-        f"{found.best_sigma:.4f}: {order}."
-    )
 
 
 def copies_html(view: ExplorerView, moment: Moment) -> Markup:

@@ -8,6 +8,7 @@ from ddrs_core.dashboard.explorer.query import parse_query
 from ddrs_core.dashboard.explorer.strategy_form import seed_widgets
 from ddrs_core.dashboard.explorer.view import ExplorerView, default_view
 from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.browser_history import set_query
 from ddrs_core.dashboard.shell.my_uploads import remember_upload
 from ddrs_core.dashboard.shell.widget_state import fill_on_arrival
 from ddrs_core.jobs import Job
@@ -47,7 +48,6 @@ def write_url(view: ExplorerView, job: Job | None) -> None:
         wanted[keys.JOB] = job.id
         if keys.CERTIFY_JOBS in st.query_params:
             wanted[keys.CERTIFY_JOBS] = st.query_params[keys.CERTIFY_JOBS]
-    if wanted != st.query_params.to_dict():
-        st.query_params.from_dict(wanted)
+    set_query(wanted)
     st.session_state[keys.SAVED_VIEW] = view
     st.session_state[keys.SAVED_JOBS] = {k: wanted[k] for k in _KEPT if k in wanted}

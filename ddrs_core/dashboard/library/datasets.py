@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from ddrs_core.dashboard.common.download_jobs import show_download, start_download
-from ddrs_core.dashboard.navigation import explorer_page
+from ddrs_core.dashboard.navigation import link_to_explorer
 from ddrs_core.dashboard.shell.debounce import once_per_click
 from ddrs_core.dashboard.shell.errors import literal, show_error
 from ddrs_core.dashboard.shell.polling import redraw
@@ -29,12 +29,7 @@ def show_datasets() -> None:
     infos = list_datasets()
     st.dataframe(_table(infos), hide_index=True, width="stretch")
     for column, info in zip(st.columns(max(3, len(infos))), infos, strict=False):
-        column.page_link(
-            explorer_page(),
-            label=f"Explore {literal(info.title)}",
-            icon=":material/explore:",
-            query_params={"dataset": info.name},
-        )
+        link_to_explorer(f"Explore {literal(info.title)}", column, dataset=info.name)
 
 
 def show_downloads() -> None:

@@ -16,7 +16,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from ddrs_core.cache import LRU
 from ddrs_core.dashboard.common.model_choice import PICTURES
-from ddrs_core.dashboard.navigation import explorer_page
+from ddrs_core.dashboard.navigation import link_to_explorer
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal, show_error
 from ddrs_core.dashboard.shell.my_uploads import remember_upload
@@ -188,10 +188,7 @@ def _show_proposal(proposal: Proposal) -> None:
         "Your pages offer the model now. Only you and those who have your link can use it.",
         icon=":material/check:",
     )
-    query = {"model": card.name, "dataset": proposal.dataset or PICTURES}
-    st.page_link(
-        explorer_page(), label="**Explore with it**", icon=":material/explore:", query_params=query
-    )
+    link_to_explorer("**Explore with it**", model=card.name, dataset=proposal.dataset or PICTURES)
 
 
 def _propose(file: Path, choice: _Choice) -> Proposal:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from ddrs_core.dashboard.common.download_jobs import show_download, start_download
 from ddrs_core.dashboard.common.model_choice import PICTURES, own_models, title_of
-from ddrs_core.dashboard.navigation import explorer_page
+from ddrs_core.dashboard.navigation import link_to_explorer
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.models import (
@@ -25,7 +25,7 @@ def show_models() -> None:
     """A row for each model; those that the visitor uploaded come last."""
     cards = [*list_models(), *own_models()]
     st.dataframe(
-        _table(cards),
+        model_table(cards),
         hide_index=True,
         width="stretch",
         column_config={
@@ -60,12 +60,8 @@ def show_published() -> None:
     )
     key = f"download|{chosen.name}"
     if is_downloaded(chosen):
-        st.page_link(
-            explorer_page(),
-            label=f"Explore with {chosen.architecture}",
-            icon=":material/explore:",
-            query_params={"dataset": PICTURES, "model": chosen.name},
-        )
+        label = f"Explore with {chosen.architecture}"
+        link_to_explorer(label, dataset=PICTURES, model=chosen.name)
     elif st.button(f"Download {chosen.size_mb:,.0f} MB", icon=":material/download:"):
         start_download(key, f"download of {chosen.name}", lambda: download_published(chosen))
     show_download(key)
@@ -81,7 +77,8 @@ def _title(weights: object) -> str:
     return name.removeprefix("torchvision-") + here
 
 
-def _table(cards: list[ModelCard]) -> pd.DataFrame:
+def model_table(cards: list[ModelCard]) -> pd.DataFrame:
+    """What is known about models, a row for each."""
     return pd.DataFrame(
         {
             "model": [title_of(c) for c in cards],

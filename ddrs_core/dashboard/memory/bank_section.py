@@ -12,10 +12,9 @@ from ddrs_core.dashboard.components.data_uri import picture_uri
 from ddrs_core.dashboard.memory.bank_snapshot import MOST_SHOWN, BankContent, read_content
 from ddrs_core.dashboard.memory.jobs import check_request, find_job, start_job
 from ddrs_core.dashboard.memory.texts import check_text, confidence_text, record_html
-from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.memory.view import FORM
 from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.dashboard.shell.polling import draw_while_moving
-from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.figures import (
     bank_growth_figure,
     bank_map_figure,
@@ -123,14 +122,14 @@ def _show_map(content: BankContent, names: tuple[str, ...]) -> None:
 
 
 def _search_ball(serial: int) -> None:
-    st.session_state[keys.MEMORY_SEARCH] = f"ball {serial}"
+    FORM["search"] = f"ball {serial}"
 
 
 def _show_table(content: BankContent, names: tuple[str, ...]) -> None:
     st.subheader("Balls", divider="gray", anchor=False)
-    asked = show_widget(
+    asked = FORM.show(
         st.text_input,
-        keys.MEMORY_SEARCH,
+        "search",
         "Search",
         placeholder="9, trimmed, ball 12, image 45 ...",
         help="Each of these must occur: an outcome, a class, 'ball 12', 'image 45', 'by 3'.",

@@ -19,10 +19,9 @@ from ddrs_core.dashboard.memory.counterexample_section import show_counterexampl
 from ddrs_core.dashboard.memory.jobs import find_job, show_job_buttons, start_job, walk_request
 from ddrs_core.dashboard.memory.query_form import pick_certification, pick_number, titled
 from ddrs_core.dashboard.memory.query_section import pictures_html
-from ddrs_core.dashboard.memory.view import POINT_CHOICES, current_view, widget
+from ddrs_core.dashboard.memory.view import FORM, POINT_CHOICES, current_view
 from ddrs_core.dashboard.shell.errors import show_error
 from ddrs_core.dashboard.shell.polling import draw_while_moving
-from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import walk_figure
 from ddrs_core.figures.memory import class_title
@@ -131,8 +130,8 @@ def pairs_text(colliding: int, content: BankContent) -> str:
 
 
 def _take(first: int | None, second: int | None) -> None:
-    st.session_state[widget("first")] = first
-    st.session_state[widget("second")] = second
+    FORM["first"] = first
+    FORM["second"] = second
 
 
 def _show_walk(certifier: BankCertifier, names: Sequence[str]) -> None:
@@ -141,7 +140,7 @@ def _show_walk(certifier: BankCertifier, names: Sequence[str]) -> None:
         pick_number("From image", "first", certifier.dataset)
     with middle:
         pick_number("To image", "second", certifier.dataset)
-    show_widget(right.selectbox, widget("points"), "Points", POINT_CHOICES)
+    FORM.show(right.selectbox, "points", "Points", POINT_CHOICES)
     view = current_view()
     ends = (certifier.dataset[view.first][0], certifier.dataset[view.second][0])
     length = float((ends[0].double() - ends[1].double()).norm())

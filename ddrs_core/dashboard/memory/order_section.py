@@ -15,9 +15,8 @@ from ddrs_core.dashboard.memory.bank_snapshot import BankContent, read_content
 from ddrs_core.dashboard.memory.jobs import find_job, orders_request, show_job_buttons, start_job
 from ddrs_core.dashboard.memory.settlement_board import settlement_figures, show_settlement
 from ddrs_core.dashboard.memory.texts import settlement_text
-from ddrs_core.dashboard.memory.view import SHUFFLE_CHOICES, current_view, widget
+from ddrs_core.dashboard.memory.view import FORM, SHUFFLE_CHOICES, current_view
 from ddrs_core.dashboard.shell.polling import draw_while_moving
-from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.figures import (
     bank_growth_figure,
     changing_images_figure,
@@ -70,11 +69,11 @@ def _show_replay(context: BankContext, content: BankContent) -> None:
         "Move through the bank's history: every certificate as it met the balls that were there "
         "before it."
     )
-    total, state = len(content.balls), st.session_state
-    if not 1 <= int(state[widget("arrival")]) <= total:
-        st.session_state[widget("arrival")] = total
+    total = len(content.balls)
+    if not 1 <= int(FORM["arrival"]) <= total:
+        FORM["arrival"] = total
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        at = show_widget(st.slider, widget("arrival"), "Arrival", 1, total)
+        at = FORM.show(st.slider, "arrival", "Arrival", 1, total)
         st.button(
             "Next that changed",
             icon=":material/skip_next:",
@@ -108,8 +107,8 @@ def _skip(fingerprint: str, content: BankContent) -> None:
     settlements = replayed(fingerprint, content)
     changed = [i for i, s in enumerate(settlements, 1) if s.outcome is not Outcome.UNTOUCHED]
     if changed:
-        at = int(st.session_state[widget("arrival")])
-        st.session_state[widget("arrival")] = next((i for i in changed if i > at), changed[0])
+        at = int(FORM["arrival"])
+        FORM["arrival"] = next((i for i in changed if i > at), changed[0])
 
 
 def _show_shuffles(context: BankContext, content: BankContent) -> None:
@@ -119,7 +118,7 @@ def _show_shuffles(context: BankContext, content: BankContent) -> None:
         "the classifier certifiable by its memory."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        show_widget(st.selectbox, widget("shuffles"), "Shuffles", SHUFFLE_CHOICES, width=160)
+        FORM.show(st.selectbox, "shuffles", "Shuffles", SHUFFLE_CHOICES, width=160)
         view = current_view()
         request = orders_request(content, context.record.fingerprint, view.shuffles)
         job = find_job(request)

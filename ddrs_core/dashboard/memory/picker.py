@@ -19,11 +19,10 @@ from ddrs_core.dashboard.common.banks import (
 )
 from ddrs_core.dashboard.components.render import show_html
 from ddrs_core.dashboard.memory.texts import grades_html
-from ddrs_core.dashboard.memory.view import Section, widget
+from ddrs_core.dashboard.memory.view import FORM, Section
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.debounce import once_per_click
 from ddrs_core.dashboard.shell.errors import show_error
-from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.errors import DDRSError
 from ddrs_core.quantities import counted
 from ddrs_core.store import BankRecord, MemoryBank
@@ -39,17 +38,16 @@ _TITLES = {
 def pick_bank() -> BankContext:
     """The sidebar: the bank, and what can be done with it."""
     st.subheader("Memory bank", anchor=False)
-    field, state = widget("bank"), st.session_state
     try:
-        context = open_context(state[field])
+        context = open_context(FORM["bank"])
     except DDRSError as error:
         show_error(error)
         context = open_context(DEMO)
-    if context.token != state[field]:  # somebody else's was chosen: a copy was made
-        st.session_state[field] = context.token
-    show_widget(
+    if context.token != FORM["bank"]:  # somebody else's was chosen: a copy was made
+        FORM["bank"] = context.token
+    FORM.show(
         st.selectbox,
-        field,
+        "bank",
         "Bank",
         {token: _title(token, record) for token, record in choosable_banks().items()},
         help="You work on copies of your own: what you store changes nobody else's answers. "
@@ -83,9 +81,9 @@ def _standing(context: BankContext) -> str:
 
 def pick_section() -> Section:
     """Choose the part of the page; the link records it."""
-    chosen = show_widget(
+    chosen = FORM.show(
         st.segmented_control,
-        widget("section"),
+        "section",
         "Part of the page",
         _TITLES,
         label_visibility="collapsed",
@@ -114,7 +112,7 @@ def _show_actions(context: BankContext) -> None:
             help="Removes this copy of yours.",
         )
     with st.popover("Copy, download, open", icon=":material/content_copy:", width="stretch"):
-        name = show_widget(st.text_input, keys.MEMORY_NAME, "Name of the new bank", max_chars=80)
+        name = FORM.show(st.text_input, "name", "Name of the new bank", max_chars=80)
         st.button(
             "Make a copy",
             width="stretch",
@@ -148,7 +146,7 @@ def _show_actions(context: BankContext) -> None:
 def _copy(bank: MemoryBank, name: str) -> None:
     try:
         token = once_per_click(f"copy {bank.id} as {name}", lambda: copy_bank(bank, name))
-        st.session_state[widget("bank")] = token
+        FORM["bank"] = token
     except DDRSError as error:
         st.session_state[keys.MEMORY_ACTION_PROBLEM] = error
 
@@ -159,13 +157,13 @@ def _delete(bank: MemoryBank) -> None:
     except DDRSError as error:
         st.session_state[keys.MEMORY_ACTION_PROBLEM] = error
         return
-    st.session_state[widget("bank")] = DEMO
+    FORM["bank"] = DEMO
 
 
 def _import(given: UploadedFile, name: str) -> None:
     try:
         asked = f"open {given.file_id} as {name}"
         token = once_per_click(asked, lambda: import_own(given.getvalue(), name))
-        st.session_state[widget("bank")] = token
+        FORM["bank"] = token
     except DDRSError as error:
         st.session_state[keys.MEMORY_ACTION_PROBLEM] = error

@@ -13,13 +13,12 @@ from ddrs_core.dashboard.components.gallery import show_gallery
 from ddrs_core.dashboard.memory.bank_certifier import BankCertifier, outward_gradient
 from ddrs_core.dashboard.memory.view import (
     FIXED,
+    FORM,
     N_CHOICES,
     STRATEGY_CHOICES,
     MemoryView,
     Way,
-    widget,
 )
-from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.data import Dataset
 from ddrs_core.figures.memory import class_title
 from ddrs_core.smoothing import get_preset
@@ -71,16 +70,16 @@ def pick_certification(n_field: str = "n") -> None:
     left, middle, right = st.columns(3)
     titles = {name: get_preset(name).title for name in STRATEGY_CHOICES if name != FIXED}
     titles[FIXED] = "Fixed: sigma_0 for all"
-    show_widget(
+    FORM.show(
         left.selectbox,
-        widget("strategy"),
+        "strategy",
         "Sigma is chosen by",
         titles,
         help="The guarded presets keep sigma below 1.5 sigma_0, those of the paper do not.",
     )
-    show_widget(
+    FORM.show(
         middle.number_input,
-        widget("sigma"),
+        "sigma",
         "sigma_0 (0: as trained)",
         0.0,
         10.0,
@@ -88,9 +87,9 @@ def pick_certification(n_field: str = "n") -> None:
         format="%.2f",
         help="Where the strategy starts; 0 stands for the noise that the model was trained with.",
     )
-    show_widget(
+    FORM.show(
         right.selectbox,
-        widget(n_field),
+        n_field,
         "Votes N",
         {n: f"{n:,}" for n in N_CHOICES},
         help="More votes can prove a larger radius.",
@@ -100,7 +99,7 @@ def pick_certification(n_field: str = "n") -> None:
 def pick_number(label: str, field: str, dataset: Dataset) -> None:
     """A field for the number of an image of the data set."""
     last = len(dataset) - 1
-    show_widget(st.number_input, widget(field), f"{label} (0 to {last:,})", 0, last, step=1)
+    FORM.show(st.number_input, field, f"{label} (0 to {last:,})", 0, last, step=1)
 
 
 def pick_query(dataset: Dataset) -> None:
@@ -110,7 +109,7 @@ def pick_query(dataset: Dataset) -> None:
         with st.popover("Thumbnails", icon=":material/grid_view:", width="stretch"):
             show_gallery(
                 dataset,
-                int(st.session_state[widget("image")]),
+                int(FORM["image"]),
                 key="memory_gallery",
                 on_pick=_pick_image,
             )
@@ -120,31 +119,31 @@ def pick_query(dataset: Dataset) -> None:
         Way.GRADIENT: "the gradient",
     }
     with middle:
-        show_widget(
+        FORM.show(
             st.segmented_control,
-            widget("way"),
+            "way",
             "Move it towards",
             titles,
             required=True,
         )
     with right:
-        if st.session_state[widget("way")] == Way.NOISE:
-            show_widget(
+        if FORM["way"] == Way.NOISE:
+            FORM.show(
                 st.number_input,
-                widget("noise"),
+                "noise",
                 "Seed of the direction",
                 0,
                 _MAX_SEED,
                 step=1,
                 help=f"At the end of the way, the noise has a standard deviation of {_NOISE:g}.",
             )
-        elif st.session_state[widget("way")] == Way.GRADIENT:
+        elif FORM["way"] == Way.GRADIENT:
             st.caption("In the direction in which the model's votes leave their class fastest.")
         else:
             pick_number("Other image", "target", dataset)
-    show_widget(
+    FORM.show(
         st.slider,
-        widget("far"),
+        "far",
         "How far along the way",
         0,
         100,
@@ -154,7 +153,7 @@ def pick_query(dataset: Dataset) -> None:
 
 
 def _pick_image(index: int) -> None:
-    st.session_state[widget("image")] = index
+    FORM["image"] = index
 
 
 def titled(dataset: Dataset, index: int) -> str:

@@ -10,11 +10,14 @@ from typing import Any
 import streamlit as st
 
 from ddrs_core.dashboard.common.banks import DEMO, open_context
+from ddrs_core.dashboard.common.form import Form
 from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.browser_history import set_query
 from ddrs_core.dashboard.shell.widget_state import fill_on_arrival
 from ddrs_core.errors import DDRSError
 from ddrs_core.smoothing import DEFAULT_PRESET, list_presets
 
+FORM = Form(keys.MEMORY)  # its fields are named like those of the view
 _LONGEST = 100  # characters of a value in a link
 
 
@@ -115,26 +118,18 @@ def _fill_widgets() -> None:
     query = st.query_params.to_dict()
     if query or keys.MEMORY_PROBLEMS not in state:
         view, problems = parse_query(query)
-        for field in fields(view):
-            state[widget(field.name)] = getattr(view, field.name)
+        FORM.fill(vars(view))
         state[keys.MEMORY_PROBLEMS] = problems  # last: the widgets are filled then
-
-
-def widget(name: str) -> str:
-    """The key of the widget that holds a field of the view."""
-    return keys.MEMORY + name
 
 
 def current_view() -> MemoryView:
     """The choices as the widgets have them."""
-    return MemoryView(**{f.name: st.session_state[widget(f.name)] for f in fields(MemoryView)})
+    return MemoryView(**{field.name: FORM[field.name] for field in fields(MemoryView)})
 
 
 def write_url() -> None:
     """Let the link restore this view."""
-    query = current_view().to_query()
-    if query != st.query_params.to_dict():
-        st.query_params.from_dict(query)
+    set_query(current_view().to_query())
 
 
 def _bank(text: str) -> str:

@@ -22,6 +22,12 @@ _KEY = "ddrs_history"  # hidden by assets/style.css
 _mount = st.components.v2.component(_KEY, js=_JS)
 
 
+def set_query(wanted: dict[str, str]) -> None:
+    """Let the URL have these query parameters."""
+    if wanted != st.query_params.to_dict():
+        st.query_params.from_dict(wanted)
+
+
 def keep_one_entry_a_page() -> None:
     """Let changes of the URL within a page replace its entry in the history."""
     _mount(key=_KEY)

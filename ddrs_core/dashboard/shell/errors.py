@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 
 import streamlit as st
 
@@ -23,6 +24,12 @@ def literal(text: str) -> str:
 def show_error(error: DDRSError) -> None:
     """Show an error whose message is meant for the user."""
     st.error(literal(str(error)), icon=":material/error:")
+
+
+def show_problems(problems: Iterable[str]) -> None:
+    """Show why a link, or something that was asked for, could not be followed."""
+    for problem in problems:
+        st.warning(literal(problem), icon=":material/link_off:")
 
 
 def show_unexpected_error(error: Exception) -> bool:

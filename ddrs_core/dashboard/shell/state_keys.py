@@ -23,7 +23,7 @@ TRAINING_NAME = "training_name_"  # + id of the run
 TRAINING_REPLAY = "training_replay"  # what is replayed, and since when
 
 # kept while other pages are shown
-TRAINING_PROBLEM = "training_problem"
+TRAINING_PROBLEMS = "training_problems"
 
 # query parameters of the training page
 RUN = "run"
@@ -54,8 +54,6 @@ PUBLISHED = "published"
 
 # widgets of the memory page; fields of its view follow the prefix
 MEMORY = "memory_"
-MEMORY_NAME = "memory_name"  # of a new copy
-MEMORY_SEARCH = "memory_search"
 
 # kept while other pages are shown
 MEMORY_PROBLEMS = "memory_problems"

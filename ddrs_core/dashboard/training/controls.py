@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from ddrs_core.dashboard.components.exports import Download, show_exports
-from ddrs_core.dashboard.navigation import explorer_page
+from ddrs_core.dashboard.navigation import link_to_explorer
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.debounce import once_per_click
 from ddrs_core.dashboard.shell.errors import literal, show_error
@@ -88,7 +88,7 @@ def _delete(run: RunRecord) -> None:
         delete_run(run.id)
         show_another()
     except DDRSError as error:
-        st.session_state[keys.TRAINING_PROBLEM] = str(error)
+        st.session_state[keys.TRAINING_PROBLEMS] = [str(error)]
 
 
 def pick_epoch(shown: Shown) -> int | None:
@@ -179,12 +179,7 @@ def _is_there(name: str) -> bool:
 
 def _link_to_explorer(shown: Shown, model: str) -> None:
     if _is_there(model):
-        st.page_link(
-            explorer_page(),
-            label="**Explore with it**",
-            icon=":material/explore:",
-            query_params={"dataset": shown.config["dataset"], "model": model},
-        )
+        link_to_explorer("**Explore with it**", dataset=shown.config["dataset"], model=model)
 
 
 def show_training_exports(shown: Shown) -> None:

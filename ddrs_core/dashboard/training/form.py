@@ -8,7 +8,7 @@ import streamlit as st
 
 from ddrs_core.dashboard.common.form import Form
 from ddrs_core.dashboard.common.model_choice import own_models, title_of
-from ddrs_core.dashboard.navigation import library_page
+from ddrs_core.dashboard.navigation import link_to_library
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.widget_state import fill_once
 from ddrs_core.data import DatasetInfo, get_dataset_info, list_datasets, load_dataset
@@ -63,7 +63,7 @@ def pick_settings() -> None:
         if FORM["data_dependent"]:
             _SIGMAS.show_parameters(parameters_of(SigmaTraining))
         FORM.pick_device()
-    st.page_link(library_page(), label="Add data or models", icon=":material/library_add:")
+    link_to_library()
 
 
 def read_form() -> TrainConfig:

@@ -32,7 +32,7 @@ def _plan() -> PlannedRun:
     return PlannedRun(
         f"train {config} on {device}",
         partial(_measurement, config, device),
-        partial(_cost, config),
+        partial(training_cost, config),
         partial(start_training, config, visitor(), device=device),
         show_run,
         partial(st.code, command, language="bash", wrap_lines=True),
@@ -51,7 +51,8 @@ def _measurement(config: TrainConfig, device: str) -> Measurement:
     return measure(key, f"speed of {config.architecture}", "passes", device, start)
 
 
-def _cost(config: TrainConfig, found: Measurement) -> str:
+def training_cost(config: TrainConfig, found: Measurement) -> str:
+    """What a training run will cost, in a few sentences."""
     passes = passes_per_image(config)
     images = len(load_dataset(config.dataset, "train"))
     each = counted(passes, "forward and backward pass")

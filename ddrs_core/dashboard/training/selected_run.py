@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.browser_history import set_query
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.dashboard.shell.widget_state import fill_on_arrival, show_widget
 from ddrs_core.errors import DDRSError, unknown_name
@@ -110,7 +111,7 @@ def show_another() -> None:
 
 
 def _forget_problem() -> None:
-    st.session_state[keys.TRAINING_PROBLEM] = ""
+    st.session_state[keys.TRAINING_PROBLEMS] = []
 
 
 def _titles() -> dict[str, str]:
@@ -133,14 +134,14 @@ def _with_linked(titles: dict[str, str], run_id: str) -> dict[str, str]:
     try:
         return {run_id: _title(training_run(open_store(), run_id), "A run by link"), **titles}
     except DDRSError as error:
-        st.session_state[keys.TRAINING_PROBLEM] = str(error)
+        st.session_state[keys.TRAINING_PROBLEMS] = [str(error)]
         return titles
 
 
 def _fill_widgets(titles: dict[str, str]) -> None:
     """Show what the URL names, else what was shown before."""
     state = st.session_state
-    state[keys.TRAINING_PROBLEM] = ""
+    state[keys.TRAINING_PROBLEMS] = []
     query = st.query_params
     if keys.RUN in query:
         st.session_state[keys.TRAINING_SHOWN] = query[keys.RUN][:200]
@@ -150,14 +151,13 @@ def _fill_widgets(titles: dict[str, str]) -> None:
             st.session_state[keys.TRAINING_SHOWN] = _EXAMPLE + wanted
         else:
             error = unknown_name("training log of a model", wanted, shipped_logs())
-            state[keys.TRAINING_PROBLEM] = str(error)
+            state[keys.TRAINING_PROBLEMS] = [str(error)]
 
 
 def _write_url(key: str) -> None:
     example = key.startswith(_EXAMPLE)
     wanted = {keys.LOG: key.removeprefix(_EXAMPLE)} if example else {keys.RUN: key}
-    if wanted != st.query_params.to_dict():
-        st.query_params.from_dict(wanted)
+    set_query(wanted)
 
 
 def _open(key: str) -> Shown:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import streamlit as st
 
 from ddrs_core.dashboard.common import speed_jobs as trials
 from ddrs_core.dashboard.common.speed_jobs import Measurement, measure
-from ddrs_core.dashboard.compare import launch as compare_start
-from ddrs_core.dashboard.training import controls as training_controls
+from ddrs_core.dashboard.compare.launch import certification_cost
+from ddrs_core.dashboard.training.launch import training_cost
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs import JobManager
 from ddrs_core.runs.device_queue import DeviceSlot, queue_folder
@@ -90,36 +89,23 @@ def test_a_rate_of_a_busy_moment_gives_way_to_that_of_a_quiet_one(machine: Machi
     assert not machine.manager.jobs()  # results are remembered, jobs are not
 
 
-def _caption(monkeypatch: pytest.MonkeyPatch, draw: Callable[[], None]) -> str:
-    said: list[str] = []
-    monkeypatch.setattr(st, "caption", said.append)
-    draw()
-    return " ".join(said)
-
-
-def test_the_cost_of_a_certification_says_under_what_load_it_was_measured(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_cost_of_a_certification_says_under_what_load_it_was_measured(machine: Machine) -> None:
     runs = config(*SMALL)
-    before = _caption(
-        monkeypatch, lambda: compare_start._show_cost(runs, 1, Measurement(None, moving=True))
-    )
+    before = certification_cost(runs, 1, Measurement(None, moving=True))
     assert before.startswith("1 image in 2 settings: about ")
     assert before.endswith("Measuring how fast this machine is.")
     machine.others = 0.4
-    said = _caption(monkeypatch, lambda: compare_start._show_cost(runs, 3, machine.look()))
+    said = certification_cost(runs, 3, machine.look())
     assert "3 images in 2 settings" in said
     assert "measured just now while other processes used 40% of the processors" in said
     assert "other processes use 40% of the processors" in said
     assert "nobody" not in said
 
 
-def test_the_cost_of_a_training_rests_on_the_same_measurement(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_cost_of_a_training_rests_on_the_same_measurement(machine: Machine) -> None:
     machine.rate = 1_297.0  # passes a second: an epoch of the digits takes one
     plan = TrainConfig("digits", "digits_cnn", Gaussian(), epochs=90, batch_size=50)
-    said = _caption(monkeypatch, lambda: training_controls._show_cost(plan, machine.look()))
+    said = training_cost(plan, machine.look())
     assert "needs 1 forward and backward pass for each of 1,297 images" in said
     assert "All 90: about 1 min 30 s (measured just now while other" in said
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ddrs_core.dashboard.explorer.board import moment_of, outcome_html
+from ddrs_core.dashboard.explorer.board import moment_of
 from ddrs_core.dashboard.explorer.jobs import curve_request
+from ddrs_core.dashboard.explorer.texts import outcome_html
 from ddrs_core.dashboard.explorer.view import ExplorerView, default_view
 from ddrs_core.models import NoisyForward, load_model
 from ddrs_core.smoothing import (
@@ -50,7 +51,7 @@ def _run(forward: NoisyForward, view: ExplorerView) -> tuple[str, RadiusCurve, f
     curve = list(radius_curve(forward, x, grid, samples=200, index=view.index))[-1]
     moment = moment_of(_Finished(list(frames)), view, None)  # type: ignore[arg-type]
     assert moment.chosen is not None
-    return outcome_html(view, moment, curve), curve, moment.chosen
+    return outcome_html(view.sigma_0, moment.frames[-1].step, curve), curve, moment.chosen
 
 
 @pytest.mark.parametrize("preset", ["guarded", "authors-repository", "qcrs"])
@@ -95,6 +96,6 @@ def test_an_unfinished_curve_is_not_spoken_of(forward: NoisyForward) -> None:
     moment = moment_of(_Finished(list(frames)), view, None)  # type: ignore[arg-type]
     grid = sigma_grid(0.05, 1.5, 3)
     curve = list(radius_curve(forward, view.data[0][0], grid, samples=50))[-1]
-    assert "The curve estimates" in outcome_html(view, moment, curve)
+    assert "The curve estimates" in outcome_html(view.sigma_0, moment.frames[-1].step, curve)
     unfinished = read_curve(curve.sigmas, curve.counts, curve.cap, 10**6)
-    assert "The curve" not in outcome_html(view, moment, unfinished)
+    assert "The curve" not in outcome_html(view.sigma_0, moment.frames[-1].step, unfinished)

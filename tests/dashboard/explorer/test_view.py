@@ -14,10 +14,10 @@ from ddrs_core.cli import main
 from ddrs_core.dashboard.compare.image import answer_text
 from ddrs_core.dashboard.compare.texts import sets_html, table_html, table_note
 from ddrs_core.dashboard.explorer import picture_picker
-from ddrs_core.dashboard.explorer.certification import certificate_card, compare, explain_abstention
 from ddrs_core.dashboard.explorer.exports import command_line, python_snippet
 from ddrs_core.dashboard.explorer.jobs import certify_request, sigma_request
 from ddrs_core.dashboard.explorer.query import parse_query
+from ddrs_core.dashboard.explorer.texts import abstention_text, certificate_html, comparison_text
 from ddrs_core.dashboard.explorer.view import (
     ExplorerView,
     default_view,
@@ -166,7 +166,7 @@ def certificate(**changes: object) -> Certificate:
 
 
 def test_a_card_rounds_down_and_escapes() -> None:
-    card = certificate_card(certificate(), "<b>", ("zero", "<i>one</i>"))
+    card = certificate_html(certificate(), "<b>", ("zero", "<i>one</i>"))
     assert "R = 0.543<" in card
     assert "conditional on sigma_x" in card
     assert "<b>" not in card.replace('<div class="ddrs', "")
@@ -175,11 +175,11 @@ def test_a_card_rounds_down_and_escapes() -> None:
 
 def test_abstention_is_explained() -> None:
     close = certificate(prediction=ABSTAIN, radius=0.0, counts=(480, 520), p_lower=0.48)
-    assert "More samples might settle it" in explain_abstention(close, ("a", "b"))
+    assert "More samples might settle it" in abstention_text(close, ("a", "b"))
     lost = certificate(prediction=ABSTAIN, radius=0.0, counts=(700, 300), p_lower=0.25)
-    assert "fewer than class a (70.0%)" in explain_abstention(lost, ("a", "b"))
-    assert "No class" not in explain_abstention(close, ("a", "b"))
-    assert "first 100 samples" in explain_abstention(lost, ("a", "b"))
+    assert "fewer than class a (70.0%)" in abstention_text(lost, ("a", "b"))
+    assert "No class" not in abstention_text(close, ("a", "b"))
+    assert "first 100 samples" in abstention_text(lost, ("a", "b"))
 
 
 @given(
@@ -203,7 +203,7 @@ def test_what_is_said_of_an_abstention_is_what_the_votes_say(
         bound=bound,
         p_lower=0.0,
     )
-    said = explain_abstention(abstained, ("a", "b", "c"))
+    said = abstention_text(abstained, ("a", "b", "c"))
     if "No class has more than half" in said:
         assert max(counts) <= n / 2
     if "half" in said:
@@ -241,11 +241,11 @@ def test_the_uploader_takes_what_the_command_line_reads() -> None:
 def test_the_comparison_never_flatters() -> None:
     start, better = certificate(radius=0.25), certificate(radius=0.5)
     abstained = certificate(prediction=ABSTAIN, radius=0.0)
-    assert "2.00 times" in compare(start, better)
-    assert "0.50 times" in compare(better, start)
-    assert "loses it" in compare(start, abstained)
-    assert "certifies nothing" in compare(abstained, better)
-    assert "different classes" in compare(start, replace(better, prediction=0))
+    assert "2.00 times" in comparison_text(start, better)
+    assert "0.50 times" in comparison_text(better, start)
+    assert "loses it" in comparison_text(start, abstained)
+    assert "certifies nothing" in comparison_text(abstained, better)
+    assert "different classes" in comparison_text(start, replace(better, prediction=0))
 
 
 def test_the_command_lines_give_the_certificates_of_the_page(

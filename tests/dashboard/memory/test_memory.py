@@ -26,8 +26,7 @@ from ddrs_core.dashboard.memory.bank_snapshot import read_content
 from ddrs_core.dashboard.memory.order_section import replayed
 from ddrs_core.dashboard.memory.settlement_board import settlement_figures
 from ddrs_core.dashboard.memory.texts import place_text, settlement_text
-from ddrs_core.dashboard.memory.view import MemoryView, Section, Way, parse_query, widget
-from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.memory.view import FORM, MemoryView, Section, Way, parse_query
 from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.data import load_dataset
@@ -174,7 +173,7 @@ def test_the_bank_in_figures_and_words(app: AppTest) -> None:
     finish("memory-check")
     app.run()
     assert "no two of 481 balls" in app.success[0].value
-    widget_of(app.text_input, keys.MEMORY_SEARCH).set_value("trimmed 9").run()
+    widget_of(app.text_input, FORM.key("search")).set_value("trimmed 9").run()
     assert not app.exception
 
 
@@ -263,7 +262,7 @@ def test_whoever_stores_the_best_of_several_certificates_is_charged_for_all(app:
     open_memory(app, section="query", n="100", image="0", far="0")
     before = open_context(DEMO).record.alpha_sum
     for number, (field, value) in enumerate([("n", 100), ("n", 1000), ("strategy", "fixed")], 1):
-        widget_of(app.selectbox, widget(field)).set_value(value).run()
+        widget_of(app.selectbox, FORM.key(field)).set_value(value).run()
         button(app, "Certify").click().run()
         finish("memory-certify")
         app.run()
@@ -273,11 +272,11 @@ def test_whoever_stores_the_best_of_several_certificates_is_charged_for_all(app:
     record = open_context(DEMO).record
     assert (record.tried, record.settled) == (2, 501)
     assert record.alpha_sum == pytest.approx(before + 0.003)
-    widget_of(app.selectbox, widget("strategy")).set_value(MemoryView().strategy).run()
+    widget_of(app.selectbox, FORM.key("strategy")).set_value(MemoryView().strategy).run()
     button(app, "Certify").click().run()  # the same votes once more reveal nothing new
     finish("memory-certify")
     assert open_context(DEMO).record == record
-    widget_of(app.button_group, widget("section")).set_value(Section.BANK).run()
+    widget_of(app.button_group, FORM.key("section")).set_value(Section.BANK).run()
     said = board(app, "memory_bank_board")["texts"]["confidence"]
     assert "2 more were tried and not stored" in said
     assert "at most 0.503" in said
@@ -303,7 +302,7 @@ def test_a_copy_that_is_given_up_tells_nothing_of_the_next_ones_noise(app: AppTe
 def test_every_way_leads_from_the_image(way: Way, app: AppTest) -> None:
     open_memory(app, section="query", way=way.value, far="0")
     assert "not moved" in html_of(app)
-    widget_of(app.slider, widget("far")).set_value(50).run()
+    widget_of(app.slider, FORM.key("far")).set_value(50).run()
     assert not app.exception
     moved = re.search(rf"([\d.]+) from image {MemoryView().image}", html_of(app))
     assert moved is not None
@@ -351,7 +350,7 @@ def test_replay_and_shuffles(app: AppTest) -> None:
     open_memory(app, section="order", shuffles="5", arrival="1")
     assert "Arrival 1 of 481: image 0." in board(app, "memory_replay_board")["texts"]["said"]
     button(app, "Next that changed").click().run()
-    at = widget_of(app.slider, widget("arrival")).value
+    at = widget_of(app.slider, FORM.key("arrival")).value
     first = next(b for b in open_context(DEMO).bank.balls() if b.outcome is not Outcome.UNTOUCHED)
     assert at == first.serial
     assert query(app)["arrival"] == str(at)
@@ -449,30 +448,30 @@ def test_a_hostile_link_gets_a_sentence_and_a_working_page(
 
 def test_choices_outlive_other_sections_and_pages(app: AppTest) -> None:
     open_memory(app, section="query", far="70", image="3")
-    widget_of(app.button_group, widget("section")).set_value(Section.ORDER).run()
+    widget_of(app.button_group, FORM.key("section")).set_value(Section.ORDER).run()
     assert query(app)["section"] == "order"
     app.switch_page(str(ROOT / "pages/home.py")).run()
     app.query_params.clear()
     app.switch_page(str(ROOT / "pages/memory.py")).run()
     assert not app.exception
     assert query(app)["section"] == "order"
-    widget_of(app.button_group, widget("section")).set_value(Section.QUERY).run()
-    assert widget_of(app.slider, widget("far")).value == 70
+    widget_of(app.button_group, FORM.key("section")).set_value(Section.QUERY).run()
+    assert widget_of(app.slider, FORM.key("far")).value == 70
 
 
 def test_copying_deleting_and_starting_over(app: AppTest) -> None:
     open_memory(app)
-    widget_of(app.text_input, keys.MEMORY_NAME).set_value("mine").run()
+    widget_of(app.text_input, FORM.key("name")).set_value("mine").run()
     button(app, "Make a copy").click().run()
-    copied = widget_of(app.selectbox, widget("bank")).value
+    copied = widget_of(app.selectbox, FORM.key("bank")).value
     assert MemoryBank.find(None, copied).name == "mine"
     assert query(app)["bank"] == copied
-    widget_of(app.text_input, keys.MEMORY_NAME).set_value("mine").run()
+    widget_of(app.text_input, FORM.key("name")).set_value("mine").run()
     button(app, "Make a copy").click().run()
     assert "already" in app.error[0].value
     button(app, "Delete").click().run()
     assert not app.exception
-    assert widget_of(app.selectbox, widget("bank")).value == DEMO
+    assert widget_of(app.selectbox, FORM.key("bank")).value == DEMO
     assert "mine" not in {b.name for b in list_banks(owner=visitor())}
 
 
