@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import count
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from ddrs_core.figures.palette import (
     Figure,
     axis,
     layout,
+    line,
     literal_text,
     markers,
     see_through,
@@ -61,18 +63,10 @@ def certified_accuracy_figure(
         width = _WIDTHS[min(rank, len(_WIDTHS) - 1)]
         title = literal_text(results.title)
         data += _band(curve, title, colour, end)
-        data.append(
-            _steps(
-                curve.radii,
-                curve.accuracy,
-                end,
-                title,
-                {"color": colour, "width": width, "dash": dash},
-            )
-        )
+        data.append(_steps(curve.radii, curve.accuracy, end, colour, width, dash=dash, name=title))
     if envelope is not None:
-        line = {"color": TEXT, "width": 2, "dash": "dot"}
-        data.append(_steps(envelope.radii, envelope.accuracy, end, envelope.title, line))
+        style = {"dash": "dot", "name": envelope.title}
+        data.append(_steps(envelope.radii, envelope.accuracy, end, TEXT, 2, **style))
     data += [_reference(result, _hue(result.training, sets)) for result in references]
     figure_layout = layout(
         margin={"l": 56, "r": 16, "t": 30, "b": 46},
@@ -138,56 +132,41 @@ def _hue(training: str, sets: Sequence[ResultSet]) -> str:
     return _OTHER_HUES[position % len(_OTHER_HUES)]
 
 
-def _steps(radii: np.ndarray, accuracy: np.ndarray, end: float, name: str, line: Figure) -> Figure:
+def _steps(
+    radii: np.ndarray, accuracy: np.ndarray, end: float, colour: str, width: float, **style: Any
+) -> Figure:
     """A line that falls to 0 after the last radius."""
-    return {
-        "type": "scatter",
-        "mode": "lines",
-        "x": np.append(radii, end),
-        "y": np.append(accuracy, 0.0),
-        "name": name,
-        "line": {**line, "shape": "vh"},
-        "hovertemplate": "%{fullData.name}<br>r = %{x:.3f}: %{y:.1%}<extra></extra>",
-    }
+    style = {"hover": "%{fullData.name}<br>r = %{x:.3f}: %{y:.1%}", "shape": "vh", **style}
+    return line(np.append(radii, end), np.append(accuracy, 0.0), colour, width, **style)
 
 
 def _band(curve: Curve, name: str, colour: str, end: float) -> list[Figure]:
     """The shaded part between the curve and what is sure."""
     if curve.lower is None:
         return []
-    quiet = {"hoverinfo": "skip", "showlegend": False, "legendgroup": f"band {name}"}
-    line = {"color": colour, "width": 0}
-    upper = _steps(curve.radii, curve.accuracy, end, f"{name}: upper edge", line)
-    lower = _steps(curve.radii, curve.lower, end, f"{name}: sure", line)
-    for edge in (upper, lower):
-        del edge["hovertemplate"]
+    quiet = {"hover": "", "showlegend": False, "legendgroup": f"band {name}"}
+    area = {"fill": "tonexty", "fillcolor": see_through(colour, 0.22), "name": f"{name}: sure"}
     return [
-        {**upper, **quiet},
-        {**lower, **quiet, "fill": "tonexty", "fillcolor": see_through(colour, 0.22)},
+        _steps(curve.radii, curve.accuracy, end, colour, 0, **quiet, name=f"{name}: upper edge"),
+        _steps(curve.radii, curve.lower, end, colour, 0, **quiet, **area),
     ]
 
 
 def _reference(result: PublishedResult, colour: str) -> Figure:
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": result.title,
-        "x": np.array(result.radii),
-        "y": np.array(result.accuracy),
-        "line": {"color": colour, "width": 1},
-        "marker": {"size": 4},
-        "text": [result.source] * len(result.radii),
-        "hovertemplate": "%{fullData.name}<br>r = %{x:.2f}: %{y:.1%}<br>%{text}<extra></extra>",
-    }
+    return line(
+        np.array(result.radii),
+        np.array(result.accuracy),
+        colour,
+        1,
+        mode="lines+markers",
+        name=result.title,
+        marker={"size": 4},
+        text=[result.source] * len(result.radii),
+        hover="%{fullData.name}<br>r = %{x:.2f}: %{y:.1%}<br>%{text}",
+    )
 
 
 def _rule(x0: float, y0: float, x1: float, y1: float, dash: str) -> Figure:
-    return {
-        "type": "line",
-        "x0": x0,
-        "y0": y0,
-        "x1": x1,
-        "y1": y1,
-        "layer": "below",
-        "line": {"color": MUTED, "width": 1.5, "dash": dash},
-    }
+    style = {"color": MUTED, "width": 1.5, "dash": dash}
+    ends = {"x0": x0, "y0": y0, "x1": x1, "y1": y1}
+    return {"type": "line", **ends, "layer": "below", "line": style}

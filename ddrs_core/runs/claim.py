@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from types import TracebackType
 from typing import Self
 
 from ddrs_core.errors import DDRSError, InvalidParameterError
@@ -60,12 +59,7 @@ class RunClaim:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, at: object) -> None:
         if self.slot is not None:
             self.slot.__exit__(kind, error, at)
         state, reason = self.asked or RunState.FINISHED, ""

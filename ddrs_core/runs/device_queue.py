@@ -19,7 +19,6 @@ import re
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 import psutil
 from filelock import FileLock, Timeout
@@ -132,12 +131,7 @@ class DeviceSlot:
             self._ticket_lock.acquire()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         assert self._ticket_lock is not None
         self._device_lock.release()
         self._ticket_lock.release()

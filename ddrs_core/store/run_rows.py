@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select
@@ -12,22 +13,8 @@ from ddrs_core.store.schema import runs
 from ddrs_core.store.worker_process import WorkerProcess
 
 LAUNCH_SECONDS = 60.0  # a new run that no process has taken by then never will be
-_PLAIN = (  # columns that a record has as they are
-    "id",
-    "title",
-    "owner",
-    "kind",
-    "created",
-    "started",
-    "ended",
-    "config",
-    "total",
-    "stored",
-    "code_version",
-    "device",
-    "heartbeat",
-    "error",
-)
+_MADE = {"settings", "state", "wanted", "process", "progress"}  # from one or several columns
+_PLAIN = [field.name for field in fields(RunRecord) if field.name not in _MADE]
 
 
 def unknown_run(run_id: str) -> UnknownEntryError:

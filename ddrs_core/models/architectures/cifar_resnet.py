@@ -19,7 +19,9 @@ from ddrs_core.errors import InvalidParameterError
 Shortcut = Literal["pad", "projection"]  # options A and B
 
 
-class _BasicBlock(nn.Module):
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions with batch-norm beside a shortcut."""
+
     def __init__(self, in_channels: int, out_channels: int, stride: int, shortcut: Shortcut):
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False)
@@ -65,9 +67,9 @@ class CifarResNet(nn.Module):
             raise InvalidParameterError(f"A CIFAR ResNet has depth 6n + 2, not {depth}.")
         self.conv1 = nn.Conv2d(in_channels, 16, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(16)
-        self.layer1 = _stage(16, 16, blocks, 1, shortcut)
-        self.layer2 = _stage(16, 32, blocks, 2, shortcut)
-        self.layer3 = _stage(32, 64, blocks, 2, shortcut)
+        self.layer1 = stage(16, 16, blocks, 1, shortcut)
+        self.layer2 = stage(16, 32, blocks, 2, shortcut)
+        self.layer3 = stage(32, 64, blocks, 2, shortcut)
         self.fc = nn.Linear(64, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -79,9 +81,10 @@ class CifarResNet(nn.Module):
         return self.fc(x.mean(dim=(2, 3)))  # [B, C, H, W] -> [B, K]
 
 
-def _stage(
+def stage(
     in_channels: int, out_channels: int, blocks: int, stride: int, shortcut: Shortcut
 ) -> nn.Sequential:
-    first = _BasicBlock(in_channels, out_channels, stride, shortcut)
-    rest = [_BasicBlock(out_channels, out_channels, 1, shortcut) for _ in range(blocks - 1)]
+    """Blocks of equal width, the first of which has the stride."""
+    first = BasicBlock(in_channels, out_channels, stride, shortcut)
+    rest = [BasicBlock(out_channels, out_channels, 1, shortcut) for _ in range(blocks - 1)]
     return nn.Sequential(first, *rest)

@@ -11,7 +11,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -87,11 +87,7 @@ def _header_of(bank: BankRecord, alpha: float) -> dict[str, Any]:
         "format": FORMAT,
         "version": VERSION,
         "name": bank.name,
-        "model": bank.kind.model,
-        "num_classes": bank.kind.num_classes,
-        "class_names": list(bank.kind.class_names),
-        "shape": list(bank.kind.shape),
-        "pixels": bank.kind.pixels,
+        **asdict(bank.kind),
         "budget": bank.budget.to_dict(),
         "balls": bank.stored,
         "fingerprint": bank.fingerprint,

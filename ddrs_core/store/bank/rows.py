@@ -134,11 +134,7 @@ class BankStore(Database):
             "id": bank.id,
             "name": bank.name,
             "owner": bank.owner,
-            "model": bank.kind.model,
-            "num_classes": bank.kind.num_classes,
-            "class_names": list(bank.kind.class_names),
-            "shape": list(bank.kind.shape),
-            "pixels": bank.kind.pixels,
+            **asdict(bank.kind),
             "budget": bank.budget.to_dict(),
             **_standing(bank),
         }
