@@ -150,11 +150,9 @@ def _is_sure(counts: NDArray[np.int64], candidate: int, config: CertifyConfig, s
     budget = config.budget
     n, held = int(counts.sum()), int(counts[candidate])
     two = [held, n - held]
-    most = predict_final_radius(
-        two, 0, config.sigma, budget.n, budget.alpha, Bound.ONE_SIDED, sure / 2
-    )
-    least = predict_final_radius(
-        two, 0, config.sigma, budget.n, budget.alpha, Bound.ONE_SIDED, 1 - sure / 2
+    most, least = (
+        predict_final_radius(two, 0, config.sigma, budget.n, budget.alpha, Bound.ONE_SIDED, tail)
+        for tail in (sure / 2, 1 - sure / 2)
     )
     return _place(most) == _place(least)
 

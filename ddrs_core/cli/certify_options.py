@@ -6,7 +6,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ddrs_core.cli.options import add_device, add_json, add_parameters, add_quiet, add_seed, given
+from ddrs_core.cli.options import (
+    add_device,
+    add_json,
+    add_parameters,
+    add_quiet,
+    add_recorded,
+    add_seed,
+    given,
+)
 from ddrs_core.cli.resolve_inputs import (
     add_foreign_options,
     find_dataset,
@@ -62,20 +70,7 @@ def add_certify_options(parser: argparse.ArgumentParser, bank: bool = True) -> N
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="continue the file where it ends")
     again.add_argument("--overwrite", action="store_true", help="replace the file")
-    kept = parser.add_mutually_exclusive_group()
-    kept.add_argument(
-        "--record",
-        nargs="?",
-        const="",
-        metavar="TITLE",
-        help="keep the run in the database, where the dashboard and `runs` find it",
-    )
-    kept.add_argument(
-        "--run",
-        metavar="ID",
-        dest="run_id",
-        help="go on with a run that is in the database; nothing else is asked for",
-    )
+    add_recorded(parser.add_mutually_exclusive_group())
     parser.add_argument(
         "--cluster",
         metavar="ADDRESS",

@@ -110,6 +110,23 @@ def add_seed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="run seed")
 
 
+def add_recorded(group: Any) -> None:
+    """``--record`` and ``--run``, which exclude each other."""
+    group.add_argument(
+        "--record",
+        nargs="?",
+        const="",
+        metavar="TITLE",
+        help="store the run in the database, where the dashboard and `runs` find it",
+    )
+    group.add_argument(
+        "--run",
+        dest="run_id",
+        metavar="ID",
+        help="continue a run that is in the database; no other option is needed",
+    )
+
+
 def add_json(parser: argparse.ArgumentParser, **details: Any) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print JSON for other programs", **details

@@ -18,6 +18,7 @@ from ddrs_core.cli.options import (
     add_json,
     add_parameters,
     add_quiet,
+    add_recorded,
     given,
     print_json,
 )
@@ -68,19 +69,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     add_parameters(parser, {"sigma": fields["sigma"]})
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--out", type=Path, metavar="DIR", help="where it goes")
-    where.add_argument(
-        "--record",
-        nargs="?",
-        const="",
-        metavar="TITLE",
-        help="keep the run in the database, where the dashboard and `runs` find it",
-    )
-    where.add_argument(
-        "--run",
-        dest="run_id",
-        metavar="ID",
-        help="go on with a run that is in the database; nothing else is asked for",
-    )
+    add_recorded(where)
     again = parser.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on with the run in DIR")
     again.add_argument("--overwrite", action="store_true", help="replace the run in DIR")
@@ -295,15 +284,10 @@ def train_config(options: argparse.Namespace) -> TrainConfig:
     own = given(options, joined_parameters(METHODS))
     for name in own.keys() - parameters_of(config.method).keys():
         raise InvalidParameterError(f"{option(name)} means nothing to method {options.method!r}.")
-    sigmas = given(options, parameters_of(SigmaTraining), _SIGMA)
-    if config.data_dependent is None:
-        for name in sigmas:
-            raise InvalidParameterError(
-                f"{option(prefixed(name, _SIGMA))} goes with --data-dependent only."
-            )
-        return replace(config, method=with_values(config.method, own))
-    return replace(
-        config,
-        method=with_values(config.method, own),
-        data_dependent=with_values(config.data_dependent, sigmas),
-    )
+    sigmas, moving = given(options, parameters_of(SigmaTraining), _SIGMA), config.data_dependent
+    for name in sigmas if moving is None else ():
+        raise InvalidParameterError(
+            f"{option(prefixed(name, _SIGMA))} goes with --data-dependent only."
+        )
+    moving = None if moving is None else with_values(moving, sigmas)
+    return replace(config, method=with_values(config.method, own), data_dependent=moving)

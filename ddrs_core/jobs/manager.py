@@ -110,7 +110,7 @@ class JobManager:
 
         Somebody else's job is copied, so that two people can follow one link and steer for
         themselves: one copy for each visitor, which follows the link again where no page of
-        theirs shows it any more.
+        theirs shows it.
 
         Returns:
             The job, marked as watched; None if it is gone or is that of another request.

@@ -67,7 +67,7 @@ class Contents:
     """What a file holds."""
 
     sets: tuple[TensorSet, ...]  # those that come first are preferred
-    unnamed: int = 0  # tensors whose names are no text, or that have none
+    unnamed: int = 0  # tensors without a name that is a text
     is_whole: bool = True  # whether everything was looked at
 
 

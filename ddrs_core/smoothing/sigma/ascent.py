@@ -15,15 +15,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ddrs_core.models import GRADIENT_PASSES, NoisyForward, noise_generator
+from ddrs_core.models import GRADIENT_PASSES, NoisyForward
 from ddrs_core.parameters import Configuration, parameter
 from ddrs_core.quantities import counted
-from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.confidence import Floats
 from ddrs_core.smoothing.sigma.base import choose_sigma
 from ddrs_core.smoothing.sigma.guard import select_by_validation
 from ddrs_core.smoothing.sigma.soft_radius import soft_radius
-from ddrs_core.smoothing.sigma.steps import BETA, GUARD, SigmaBatch, SigmaStep, sigma_bounds
+from ddrs_core.smoothing.sigma.steps import (
+    BETA,
+    GUARD,
+    SigmaBatch,
+    SigmaStep,
+    SigmaTask,
+    sigma_bounds,
+)
 
 _GUARD_SHARES = (0.5, 1.0, 1.5)  # of the way from sigma_0 to the average, on a logarithmic scale
 
@@ -84,30 +90,21 @@ class AscentConfig(Configuration):
         guard = (1 + len(_GUARD_SHARES)) * self.guard
         return GRADIENT_PASSES * self.steps * self.samples + guard
 
-    def run(
-        self,
-        forward: NoisyForward,
-        images: Tensor,
-        sigma_0s: Floats,
-        *,
-        seed: int,
-        indices: list[int],
-        budget: CertificationBudget,
-    ) -> Iterator[SigmaBatch]:
+    def run(self, task: SigmaTask) -> Iterator[SigmaBatch]:
         """Algorithm 1 for M images at once, each with its own sigma and its own noise."""
         low, high = self.bounds
-        generators = [noise_generator(seed, i, "sigma", forward.device) for i in indices]
+        device, generators = task.forward.device, task.generators("sigma")
         with torch.inference_mode(False):  # whatever mode the consumer is in
-            images = images.to(forward.device, torch.float32)
-            sigma = torch.from_numpy(sigma_0s).to(forward.device).clamp(low, high)  # [M], float64
+            images = task.images.to(device, torch.float32)
+            sigma = torch.from_numpy(task.sigma_0).to(device).clamp(low, high)  # [M], float64
             shape = (len(images), self.samples, *images.shape[1:])
-            noise = torch.empty(shape, device=forward.device)
+            noise = torch.empty(shape, device=device)
             total = torch.zeros_like(sigma)
         for step in range(1, self.steps + 1):
             with torch.inference_mode(False):
                 for i, generator in enumerate(generators):
                     noise[i].normal_(generator=generator)
-                value = soft_radius(forward, images, sigma, noise, self.clamp, self.beta)
+                value = soft_radius(task.forward, images, sigma, noise, self.clamp, self.beta)
                 lr = self.lr * _share_of_lr(step, self.steps, self.final_lr)
                 moved = (sigma + lr * value.gradient).clamp(low, high)
                 numbers = torch.stack([sigma, value.radius, value.gradient, value.p_a, value.p_b])
@@ -117,15 +114,32 @@ class AscentConfig(Configuration):
             reasons: tuple[str, ...] = ()
             if step == self.steps:
                 found = (total / self.averaged).cpu().numpy()
-                chosen, reasons = _settle(
-                    forward, images, sigma_0s, found, self, seed, indices, budget
-                )
+                chosen, reasons = self._settle(task, found)
             at, radius, gradient, p_a, p_b = numbers.cpu().numpy()
             classes = value.prediction.cpu().numpy()
             yield SigmaBatch(
                 step, self.steps, at, radius, gradient, p_a, p_b, classes, chosen, reasons
             )
             sigma = moved
+
+    def _settle(self, task: SigmaTask, found: Floats) -> tuple[Floats, tuple[str, ...]]:
+        if not self.guard:
+            return found, tuple(self._unguarded_reason(float(sigma)) for sigma in found)
+        start = task.sigma_0.clip(*self.bounds)
+        shares = np.array(_GUARD_SHARES)[:, None]
+        candidates = (start ** (1 - shares) * found**shares).clip(*self.bounds)
+        return select_by_validation(task, start, candidates, self.guard)
+
+    def _unguarded_reason(self, sigma: float) -> str:
+        iterates = counted(self.steps, "iterate")
+        if self.averaged > 1:
+            said = f"The average of the last {self.averaged} of {iterates}"
+        else:
+            said = f"The last of {iterates}, as in the paper's Algorithm 1"
+        for name, bound in zip(("smallest", "largest"), self.bounds, strict=True):
+            if sigma == bound:
+                said += f", at the {name} noise level allowed"
+        return f"{said}; no votes compared it with other noise levels."
 
 
 def ascend_sigma(
@@ -161,38 +175,6 @@ def ascend_sigma(
     """
     config = AscentConfig(lr=lr, steps=steps, samples=samples, clamp=clamp, bounds=bounds)
     return choose_sigma(f, x, sigma_0, config, seed=seed, index=index)
-
-
-def _settle(
-    forward: NoisyForward,
-    images: Tensor,
-    start: Floats,
-    found: Floats,
-    config: AscentConfig,
-    seed: int,
-    indices: list[int],
-    budget: CertificationBudget,
-) -> tuple[Floats, tuple[str, ...]]:
-    if not config.guard:
-        return found, tuple(_unguarded_reason(float(sigma), config) for sigma in found)
-    start = start.clip(*config.bounds)
-    shares = np.array(_GUARD_SHARES)[:, None]
-    candidates = (start ** (1 - shares) * found**shares).clip(*config.bounds)
-    return select_by_validation(
-        forward, images, start, candidates, config.guard, budget, seed, indices
-    )
-
-
-def _unguarded_reason(sigma: float, config: AscentConfig) -> str:
-    averaged = config.averaged
-    if averaged > 1:
-        said = f"The average of the last {averaged} of {counted(config.steps, 'iterate')}"
-    else:
-        said = f"The last of {counted(config.steps, 'iterate')}, as in the paper's Algorithm 1"
-    for name, bound in zip(("smallest", "largest"), config.bounds, strict=True):
-        if sigma == bound:
-            said += f", at the {name} noise level allowed"
-    return f"{said}; no votes compared it with other noise levels."
 
 
 def _share_of_lr(step: int, steps: int, final: float) -> float:

@@ -13,8 +13,8 @@ from ddrs_core.models import NoisyForward
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.classifier import as_batch, as_forward
-from ddrs_core.smoothing.confidence import Floats, check_sigma
-from ddrs_core.smoothing.sigma.steps import DEFAULT_BUDGET, SigmaBatch, SigmaStep
+from ddrs_core.smoothing.confidence import check_sigma
+from ddrs_core.smoothing.sigma.steps import DEFAULT_BUDGET, SigmaBatch, SigmaStep, SigmaTask
 
 
 class StrategyConfig(Protocol):
@@ -43,17 +43,8 @@ class StrategyConfig(Protocol):
         :data:`~ddrs_core.models.GRADIENT_PASSES`."""
         ...
 
-    def run(
-        self,
-        forward: NoisyForward,
-        images: Tensor,
-        sigma_0s: Floats,
-        *,
-        seed: int,
-        indices: list[int],
-        budget: CertificationBudget,
-    ) -> Iterator[SigmaBatch]:
-        """Choose the sigma of M images; the arguments are checked, see :func:`choose_sigmas`."""
+    def run(self, task: SigmaTask) -> Iterator[SigmaBatch]:
+        """Choose the sigmas of M images; see :func:`choose_sigmas`."""
         ...
 
 
@@ -86,9 +77,16 @@ def choose_sigmas(
     """
     config.check()
     forward = as_forward(f)
-    start, numbers = check_batch(forward, images, sigma_0, indices)
-    budget = budget or DEFAULT_BUDGET
-    return config.run(forward, images, start, seed=seed, indices=numbers, budget=budget)
+    forward.check_images(images)
+    start = np.array([check_sigma(float(s)) for s in sigma_0])  # a copy, [M]
+    numbers = list(range(len(images))) if indices is None else [int(i) for i in indices]
+    if not len(images) == len(start) == len(numbers):
+        raise InvalidParameterError(
+            f"{counted(len(images), 'image')} with as many sigmas and indices go together, not "
+            f"with {len(start)} and {len(numbers)}."
+        )
+    task = SigmaTask(forward, images, start, numbers, seed, budget or DEFAULT_BUDGET)
+    return config.run(task)
 
 
 def choose_sigma(
@@ -106,25 +104,3 @@ def choose_sigma(
         f, as_batch(x), [sigma_0], config, seed=seed, indices=[index], budget=budget
     )
     return (batch.one(0) for batch in batches)
-
-
-def check_batch(
-    forward: NoisyForward,
-    images: Tensor,
-    sigma_0: Sequence[float] | Tensor,
-    indices: Sequence[int] | None,
-) -> tuple[Floats, list[int]]:
-    """Check images [M, C, H, W] with their starts; returns copies of sigma_0 [M] and indices.
-
-    Raises:
-        InvalidParameterError, MismatchError: if a number makes no sense or lengths differ.
-    """
-    forward.check_images(images)
-    start = np.array([check_sigma(float(s)) for s in sigma_0])  # a copy, [M]
-    numbers = list(range(len(images))) if indices is None else [int(i) for i in indices]
-    if not len(images) == len(start) == len(numbers):
-        raise InvalidParameterError(
-            f"{counted(len(images), 'image')} with as many sigmas and indices go together, not "
-            f"with {len(start)} and {len(numbers)}."
-        )
-    return start, numbers

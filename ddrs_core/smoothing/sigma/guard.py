@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from ddrs_core.models import NoisyForward, noise_generator
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.confidence import Floats, lower_bound, radius_one_sided
+from ddrs_core.smoothing.sigma.steps import SigmaTask
 
 
 def expected_radius(
@@ -26,19 +24,11 @@ def expected_radius(
 
 
 def select_by_validation(
-    forward: NoisyForward,
-    images: Tensor,
-    sigma_0: Floats,
-    candidates: Floats,
-    samples: int,
-    budget: CertificationBudget,
-    seed: int,
-    indices: list[int],
+    task: SigmaTask, sigma_0: Floats, candidates: Floats, samples: int
 ) -> tuple[Floats, tuple[str, ...]]:
     """Choose among candidate sigmas by fresh votes, in favour of sigma_0.
 
     Args:
-        images: [M, C, H, W].
         sigma_0: [M], within the bounds; its class is the one that must be kept.
         candidates: [J, M].
         samples: votes for each candidate; all see the same noise vectors.
@@ -48,19 +38,15 @@ def select_by_validation(
         sigma_0, and the reasons, one an image: they speak of the levels compared here, and of no
         others. Noise used here is never used to certify.
     """
-    m = len(images)
     tried = np.concatenate([sigma_0[None], candidates])  # [J + 1, M]
-    counts = []
-    for row in tried:
-        generators = [noise_generator(seed, i, "guard", forward.device) for i in indices]
-        counts.append(forward.votes(images, torch.from_numpy(row), samples, generators))
-    votes = np.stack(counts)  # [J + 1, M, K]
+    votes = np.stack([task.votes(row, samples, "guard") for row in tried])  # [J + 1, M, K]
     kept_class = votes[0].argmax(axis=1)
     same = votes.argmax(axis=2) == kept_class
     held = np.take_along_axis(votes, kept_class[None, :, None], axis=2)[..., 0]
-    promised = np.where(same, expected_radius(held.astype(np.float64), samples, tried, budget), 0.0)
+    expected = expected_radius(held.astype(np.float64), samples, tried, task.budget)
+    promised = np.where(same, expected, 0.0)
     best = promised.argmax(axis=0)  # the first, sigma_0, wins a tie
-    reasons = tuple(_selection_reason(tried[:, i], promised[:, i]) for i in range(m))
+    reasons = tuple(_selection_reason(tried[:, i], promised[:, i]) for i in range(len(sigma_0)))
     return np.take_along_axis(tried, best[None], axis=0)[0], reasons
 
 

@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from ddrs_core.models import NoisyForward, noise_generator
+from ddrs_core.models import NoisyForward
 from ddrs_core.parameters import Configuration, parameter
 from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.confidence import Floats
 from ddrs_core.smoothing.sigma.base import choose_sigma
 from ddrs_core.smoothing.sigma.guard import expected_radius, select_by_validation
-from ddrs_core.smoothing.sigma.steps import SigmaBatch, SigmaStep, sigma_bounds
+from ddrs_core.smoothing.sigma.steps import SigmaBatch, SigmaStep, SigmaTask, sigma_bounds
 
 
 @dataclass(frozen=True)
@@ -58,46 +57,30 @@ class SearchConfig(Configuration):
         """Forward passes for one image."""
         return (2 * self.steps + 1) * self.samples + 3 * self.guard
 
-    def run(
-        self,
-        forward: NoisyForward,
-        images: Tensor,
-        sigma_0s: Floats,
-        *,
-        seed: int,
-        indices: list[int],
-        budget: CertificationBudget,
-    ) -> Iterator[SigmaBatch]:
+    def run(self, task: SigmaTask) -> Iterator[SigmaBatch]:
         """Bisection for M images at once.
 
         A class other than the one at sigma_0 counts as R = 0, and sigma_0 is kept unless fresh
         votes promise more.
         """
-
-        def votes(sigmas: Floats) -> np.ndarray:  # [M] -> [M, K], the same noise at every call
-            generators = [noise_generator(seed, i, "sigma", forward.device) for i in indices]
-            return forward.votes(images, torch.from_numpy(sigmas), self.samples, generators)
-
         lowest, highest = self.bounds
-        start = sigma_0s.clip(lowest, highest)
+        start = task.sigma_0.clip(lowest, highest)
         low, high = np.full_like(start, math.log(lowest)), np.full_like(start, math.log(highest))
         step_ratio = math.log(self.ratio)
-        held_class = votes(start).argmax(axis=1)  # [M]
+        held_class = task.votes(start, self.samples, "sigma").argmax(axis=1)  # [M]
         rows = np.arange(len(start))
         for step in range(1, self.steps + 1):
             middle = (low + high) / 2
             sides = []
             for side in (middle - step_ratio, middle + step_ratio):
                 sigma = np.exp(side).clip(lowest, highest)
-                counts = votes(sigma)
+                counts = task.votes(sigma, self.samples, "sigma")
                 held = counts[rows, held_class].astype(np.float64)
-                radius = expected_radius(held, self.samples, sigma, budget)
+                radius = expected_radius(held, self.samples, sigma, task.budget)
                 radius[counts.argmax(axis=1) != held_class] = 0.0
                 sides.append((sigma, radius, held / self.samples))
             (sigma_a, radius_a, share_a), (sigma_b, radius_b, share_b) = sides
-            flat = (radius_a == 0) & (
-                radius_b == 0
-            )  # no class on either side: go back to the start
+            flat = (radius_a == 0) & (radius_b == 0)  # nothing on either side: back to the start
             up = np.where(flat, np.log(start) > middle, radius_b > radius_a)
             low, high = np.where(up, middle, low), np.where(up, high, middle)
             chosen: Floats | None = None
@@ -105,9 +88,7 @@ class SearchConfig(Configuration):
             if step == self.steps:
                 found = np.exp((low + high) / 2)
                 candidates = np.stack([np.sqrt(start * found), found])
-                chosen, reasons = select_by_validation(
-                    forward, images, start, candidates, self.guard, budget, seed, indices
-                )
+                chosen, reasons = select_by_validation(task, start, candidates, self.guard)
             share = (share_a + share_b) / 2
             yield SigmaBatch(
                 step,

@@ -6,14 +6,38 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from ddrs_core.models import NoisyForward, noise_generator
 from ddrs_core.parameters import Parameter, parameter
 from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.confidence import Floats
 
 Ints = NDArray[np.int64]
 DEFAULT_BUDGET = CertificationBudget(n=10_000)  # that a sigma is chosen for
+
+
+@dataclass(frozen=True)
+class SigmaTask:
+    """M images whose sigmas are to be chosen; its arguments have been checked."""
+
+    forward: NoisyForward
+    images: Tensor  # [M, C, H, W]
+    sigma_0: Floats  # [M]
+    indices: list[int]  # numbers of the images, which select their noise
+    seed: int
+    budget: CertificationBudget  # the certification that the sigmas are chosen for
+
+    def generators(self, purpose: str) -> list[torch.Generator]:
+        """The noise of each image for one purpose."""
+        return [noise_generator(self.seed, i, purpose, self.forward.device) for i in self.indices]
+
+    def votes(self, sigmas: Floats, samples: int, purpose: str) -> Ints:
+        """Votes [M, K] at one noise level for each image [M]; the same noise at every call."""
+        found = torch.from_numpy(sigmas)
+        return self.forward.votes(self.images, found, samples, self.generators(purpose))
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from ddrs_core.smoothing import (
 )
 from ddrs_core.smoothing.sigma.guard import expected_radius, select_by_validation
 from ddrs_core.smoothing.sigma.soft_radius import soft_radius
+from ddrs_core.smoothing.sigma.steps import SigmaTask
 
 # ----------------------------------------------------------------- classifiers on one pixel
 
@@ -291,16 +292,9 @@ def test_the_estimated_soft_radius_is_that_of_quadrature() -> None:
 
 
 def guarded(network: nn.Module, x: Tensor, start: float, *tried: float) -> tuple[float, str]:
-    sigma, reasons = select_by_validation(
-        NoisyForward(network, 2),
-        x[None],
-        np.array([start]),
-        np.array(tried)[:, None],
-        1000,
-        CertificationBudget(n=10_000),
-        0,
-        [0],
-    )
+    sigma_0, budget = np.array([start]), CertificationBudget(n=10_000)
+    task = SigmaTask(NoisyForward(network, 2), x[None], sigma_0, [0], 0, budget)
+    sigma, reasons = select_by_validation(task, sigma_0, np.array(tried)[:, None], 1000)
     return float(sigma[0]), reasons[0]
 
 
