@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -71,11 +71,12 @@ def slow_connection(port: int) -> Iterator[int]:
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_server, to_server = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(
-            _pass_on(reader, to_server, 0.0),
-            _pass_on(from_server, writer, _DELAY_SECONDS),
-            return_exceptions=True,  # the browser has left
-        )
+        with suppress(asyncio.CancelledError):  # asyncio would log it
+            await asyncio.gather(
+                _pass_on(reader, to_server, 0.0),
+                _pass_on(from_server, writer, _DELAY_SECONDS),
+                return_exceptions=True,  # the browser has left
+            )
 
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)

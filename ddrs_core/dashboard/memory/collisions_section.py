@@ -210,7 +210,7 @@ def _points_html(points: Sequence[WalkPoint], names: Sequence[str]) -> Markup:
                 f"{p.t:.0%} of the way",
                 f"{p.certificate.sigma:.3f}",
                 _answer(p.settlement.claimed, p.settlement.claimed_radius, names),
-                p.settlement.outcome.value,
+                "-" if p.settlement.prediction == ABSTAIN else p.settlement.outcome.value,
                 _answer(p.settlement.prediction, p.settlement.radius, names),
             )
             for p in sorted(points, key=lambda p: p.t)
