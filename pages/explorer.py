@@ -17,11 +17,7 @@ from ddrs_core.dashboard.explorer.exports import show_explorer_exports
 from ddrs_core.dashboard.explorer.jobs import adopt, adopt_curve, curve_request, sigma_request
 from ddrs_core.dashboard.explorer.robustness import robustness_job, show_robustness
 from ddrs_core.dashboard.explorer.run_buttons import pick_step, show_run_buttons, start_run
-from ddrs_core.dashboard.explorer.sidebar import (
-    describe_device,
-    pick_image,
-    pick_source,
-)
+from ddrs_core.dashboard.explorer.sidebar import describe_device, pick_image, pick_source
 from ddrs_core.dashboard.explorer.strategy_form import pick_strategy, read_widgets
 from ddrs_core.dashboard.explorer.url import enter_explorer, write_url
 from ddrs_core.dashboard.explorer.view import FORM

@@ -7,12 +7,7 @@ import streamlit as st
 from ddrs_core.dashboard.components.render import show_lead
 from ddrs_core.dashboard.home_jobs import show_jobs
 from ddrs_core.dashboard.library.models import model_table
-from ddrs_core.dashboard.navigation import (
-    compare_page,
-    explorer_page,
-    library_page,
-    training_page,
-)
+from ddrs_core.dashboard.navigation import compare_page, explorer_page, library_page, training_page
 from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.dashboard.shell.polling import draw_every
 from ddrs_core.data import list_datasets, list_downloads

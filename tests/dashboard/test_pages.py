@@ -51,9 +51,7 @@ def test_the_explorer_opens_with_a_run_of_its_own(app: AppTest) -> None:
 
 
 @pytest.mark.slow
-def test_an_id_leaves_the_address_with_its_view_and_comes_back_with_it(
-    app: AppTest,
-) -> None:
+def test_an_id_leaves_the_address_with_its_view_and_comes_back_with_it(app: AppTest) -> None:
     open_page(app, "explorer", image="8", n="500")
     job = finished_job(app)
     widget_of(app.number_input, EXPLORER + "index").set_value(9).run()

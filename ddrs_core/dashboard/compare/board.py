@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import streamlit as st
-
 from ddrs_core.dashboard.compare.runs import compared_runs
 from ddrs_core.dashboard.compare.sources import find_sets
 from ddrs_core.dashboard.compare.texts import (
@@ -19,8 +17,8 @@ from ddrs_core.dashboard.compare.texts import (
     version_of,
     warnings_html,
 )
+from ddrs_core.dashboard.compare.view import VIEW
 from ddrs_core.dashboard.components.board import Board
-from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.polling import draw_each_second
 from ddrs_core.figures import certified_accuracy_figure
 from ddrs_core.runs.results.comparison import envelope
@@ -65,10 +63,9 @@ def published_for(sets: Sequence[ResultSet]) -> list[PublishedResult]:
 
 
 def _show(sets: Sequence[ResultSet], sentences: Sequence[str]) -> None:
-    state = st.session_state
     filled = [s for s in sets if s.rows]
-    published = published_for(sets) if state.get(keys.COMPARE_PUBLISHED) else []
-    best = envelope(filled) if state.get(keys.COMPARE_ENVELOPE) and filled else None
+    published = published_for(sets) if VIEW.get("published") else []
+    best = envelope(filled) if VIEW.get("envelope") and filled else None
     texts = {
         "warnings": warnings_html(sets, sentences),
         "floor": floor_note(sets),
@@ -94,7 +91,7 @@ def _published_note(published: Sequence[PublishedResult]) -> str:
     if published:
         sources = "; ".join(dict.fromkeys(p.source for p in published))
         return f"{CAVEAT} Sources: {sources}."
-    if st.session_state.get(keys.COMPARE_PUBLISHED):
+    if VIEW.get("published"):
         return "There are no published figures for this data set."
     return ""
 

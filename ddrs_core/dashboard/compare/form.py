@@ -10,11 +10,7 @@ import streamlit as st
 
 from ddrs_core.dashboard.common.banks import banks_of_model, new_bank_name
 from ddrs_core.dashboard.common.form import Form
-from ddrs_core.dashboard.common.model_choice import (
-    default_dataset,
-    fitting_models,
-    start_sigma,
-)
+from ddrs_core.dashboard.common.model_choice import default_dataset, fitting_models, start_sigma
 from ddrs_core.dashboard.compare.defaults import default_model, default_size
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.widget_state import fill_once
@@ -74,10 +70,7 @@ def pick_settings() -> None:
             help="One noise level or several, such as 0.25, 0.5. The model's own is filled in.",
         )
     FORM.show(
-        st.checkbox,
-        "ds",
-        "Data-dependent sigma",
-        help="The noise level is chosen for each image.",
+        st.checkbox, "ds", "Data-dependent sigma", help="The noise level is chosen for each image."
     )
     if FORM.show(
         st.checkbox,

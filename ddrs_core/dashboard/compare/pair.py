@@ -9,11 +9,10 @@ import streamlit as st
 
 from ddrs_core.dashboard.compare.image import show_image
 from ddrs_core.dashboard.compare.texts import table_html, table_radii, verdict_html, version_of
+from ddrs_core.dashboard.compare.view import VIEW
 from ddrs_core.dashboard.components.chart import show_chart
 from ddrs_core.dashboard.components.render import show_html
-from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal, show_error
-from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.errors import MismatchError
 from ddrs_core.figures import Figure, radius_against_radius_figure
 from ddrs_core.figures.palette import CHOSEN_COLOUR
@@ -75,21 +74,18 @@ def default_pair(sets: Sequence[ResultSet]) -> tuple[str, str]:
 
 def _pick_pair(sets: Sequence[ResultSet]) -> tuple[ResultSet, ResultSet]:
     by_id = {s.id: s for s in sets}
-    if any(st.session_state.get(key) not in by_id for key in (keys.COMPARE_A, keys.COMPARE_B)):
-        for key, name in zip((keys.COMPARE_A, keys.COMPARE_B), default_pair(sets), strict=True):
-            st.session_state[key] = name
+    if VIEW.get("a") not in by_id or VIEW.get("b") not in by_id:
+        VIEW["a"], VIEW["b"] = default_pair(sets)
     left, middle, right = st.columns([5, 1.4, 5], vertical_alignment="bottom")
-    for column, label, key in ((left, "A", keys.COMPARE_A), (right, "B", keys.COMPARE_B)):
-        show_widget(column.selectbox, key, label, {name: s.title for name, s in by_id.items()})
+    titles = {name: s.title for name, s in by_id.items()}
+    VIEW.show(left.selectbox, "a", "A", titles)
+    VIEW.show(right.selectbox, "b", "B", titles)
     middle.button("Swap", icon=":material/swap_horiz:", on_click=_swap, width="stretch")
-    return by_id[st.session_state[keys.COMPARE_A]], by_id[st.session_state[keys.COMPARE_B]]
+    return by_id[VIEW["a"]], by_id[VIEW["b"]]
 
 
 def _swap() -> None:
-    state = st.session_state
-    a, b = state[keys.COMPARE_A], state[keys.COMPARE_B]
-    st.session_state[keys.COMPARE_A] = b
-    st.session_state[keys.COMPARE_B] = a
+    VIEW["a"], VIEW["b"] = VIEW["b"], VIEW["a"]
 
 
 def _short(table: Table) -> Table:
@@ -109,7 +105,7 @@ def _show_points(pairs: Pairs, a: ResultSet, b: ResultSet) -> None:
         "answers and abstentions count as 0."
     )
     chart, chosen = st.columns([3, 2])
-    image = st.session_state.get(keys.COMPARE_IMAGE)
+    image = VIEW.get("image")
     with chart:
         show_chart(
             _marked(radius_against_radius_figure(pairs, a, b), pairs, image),
@@ -121,20 +117,20 @@ def _show_points(pairs: Pairs, a: ResultSet, b: ResultSet) -> None:
         )
     with chosen:
         _pick_by_number(pairs)
-        show_image(st.session_state.get(keys.COMPARE_IMAGE), a, b)
+        show_image(VIEW.get("image"), a, b)
 
 
 def pick_image(image: int) -> None:
     """Let every view show this image."""
-    st.session_state[keys.COMPARE_IMAGE] = image
+    VIEW["image"] = image
 
 
 def _pick_by_number(pairs: Pairs) -> None:
     gains = pairs.radii_a - pairs.radii_b
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        show_widget(
+        VIEW.show(
             st.number_input,
-            keys.COMPARE_IMAGE,
+            "image",
             "Image",
             0,
             _LAST,

@@ -6,8 +6,8 @@ import streamlit as st
 
 from ddrs_core.dashboard.compare.sources import MOST_SETS, offered_sets, title_of_set
 from ddrs_core.dashboard.compare.uploads import pick_uploads, show_kept_logs
+from ddrs_core.dashboard.compare.view import VIEW
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.errors import DDRSError
 
 
@@ -17,9 +17,9 @@ def pick_sets() -> list[str]:
         pick_uploads()
         show_kept_logs()
     titles = _titles()
-    return show_widget(
+    return VIEW.show(
         st.multiselect,
-        keys.COMPARE_SHOWN,
+        "shown",
         "Compare",
         titles,
         max_selections=MOST_SETS,
@@ -30,16 +30,16 @@ def pick_sets() -> list[str]:
 def pick_extras() -> None:
     """What the figure shows besides: an envelope, published figures."""
     with st.container(horizontal=True):
-        show_widget(
+        VIEW.show(
             st.toggle,
-            keys.COMPARE_ENVELOPE,
+            "envelope",
             "Envelope",
             help="The best of the sets at each radius. It is not a classifier: whoever uses it "
             "would have to know the radius before choosing.",
         )
-        show_widget(
+        VIEW.show(
             st.toggle,
-            keys.COMPARE_PUBLISHED,
+            "published",
             "Published figures",
             help="Figures from papers for the same data set, as thin lines with dots.",
         )
@@ -48,7 +48,7 @@ def pick_extras() -> None:
 def _titles() -> dict[str, str]:
     """What is offered, and what a link has added; what is gone is left out, with a sentence."""
     titles = offered_sets()
-    chosen, left = list(st.session_state[keys.COMPARE_SHOWN]), []
+    chosen, left = list(VIEW["shown"]), []
     for name in chosen:
         try:
             titles.setdefault(name, title_of_set(name))
@@ -56,5 +56,5 @@ def _titles() -> dict[str, str]:
         except DDRSError as error:
             st.session_state[keys.COMPARE_PROBLEMS] = [str(error)]
     if left != chosen:
-        st.session_state[keys.COMPARE_SHOWN] = left
+        VIEW["shown"] = left
     return titles

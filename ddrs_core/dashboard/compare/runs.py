@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from ddrs_core.dashboard.compare.command import show_commands
 from ddrs_core.dashboard.compare.sources import MOST_SETS, RUN, find_setting, run_title, run_titles
-from ddrs_core.dashboard.compare.view import show_sets
+from ddrs_core.dashboard.compare.view import VIEW, show_sets
 from ddrs_core.dashboard.components.board import PROGRESS_BOARD
 from ddrs_core.dashboard.components.exports import Download, show_download_buttons
 from ddrs_core.dashboard.components.progress import progress_bar
@@ -33,7 +33,7 @@ _MOST_EARLIER = 20
 def show_runs() -> None:
     """Runs that are not finished or are compared, with buttons; the others behind a fold."""
     mine = open_store().runs(visitor(), kind=CERTIFY)
-    compared = _compared(st.session_state[keys.COMPARE_SHOWN])
+    compared = _compared(VIEW["shown"])
     shown = [run for run in mine if run.id in compared or _is_unfinished(run)]
     shown += [run for name, run in compared.items() if name not in {r.id for r in mine}]
     for run in shown:
@@ -134,9 +134,7 @@ def _watch(run: RunRecord) -> None:
         except DDRSError:  # deleted, in another tab
             return True
         PROGRESS_BOARD.show(
-            key=f"certify_progress_{run.id}",
-            name=run.id,
-            texts={"progress": progress_html(now)},
+            key=f"certify_progress_{run.id}", name=run.id, texts={"progress": progress_html(now)}
         )
         return (now.state, now.wanted) != (run.state, run.wanted)  # buttons depend on it
 
@@ -228,7 +226,7 @@ def _log(run_id: str, setting: int) -> bytes:
 
 def _show(run: RunRecord) -> None:
     own = list(run_titles(run))
-    others = [name for name in st.session_state[keys.COMPARE_SHOWN] if name not in own]
+    others = [name for name in VIEW["shown"] if name not in own]
     show_sets([*others[: max(0, MOST_SETS - len(own))], *own])
 
 
@@ -245,5 +243,5 @@ def _delete(run: RunRecord) -> None:
     except DDRSError as error:
         st.session_state[keys.COMPARE_PROBLEMS] = [str(error)]
     gone = set(run_titles(run))
-    left = [name for name in st.session_state[keys.COMPARE_SHOWN] if name not in gone]
+    left = [name for name in VIEW["shown"] if name not in gone]
     show_sets(left)

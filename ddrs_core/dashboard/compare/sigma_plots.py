@@ -8,9 +8,8 @@ import numpy as np
 import streamlit as st
 
 from ddrs_core.dashboard.compare.pair import pick_image
+from ddrs_core.dashboard.compare.view import VIEW
 from ddrs_core.dashboard.components.chart import show_chart
-from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.data import get_dataset_info
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import (
@@ -28,10 +27,10 @@ def show_sigmas(sets: Sequence[ResultSet]) -> None:
     if not own:
         st.info("None of these sets has its own sigma for every image.")
         return
-    if st.session_state.get(keys.COMPARE_SIGMAS) not in own:
-        st.session_state[keys.COMPARE_SIGMAS] = next(iter(own))
-    show_widget(st.selectbox, keys.COMPARE_SIGMAS, "Of", {name: s.title for name, s in own.items()})
-    results = own[st.session_state[keys.COMPARE_SIGMAS]]
+    if VIEW.get("sigmas") not in own:
+        VIEW["sigmas"] = next(iter(own))
+    VIEW.show(st.selectbox, "sigmas", "Of", {name: s.title for name, s in own.items()})
+    results = own[VIEW["sigmas"]]
     st.caption(_said(results))
     left, right = st.columns([3, 2])
     with left:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ddrs_core.dashboard.compare.sources import LOG, MOST_SETS
-from ddrs_core.dashboard.compare.view import show_sets
+from ddrs_core.dashboard.compare.view import VIEW, show_sets
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.dashboard.shell.visitor import visitor
@@ -50,7 +50,7 @@ def _use_of(name: str | None) -> list[str]:
     """What became of a log by now."""
     if name is None:
         return []
-    if name in st.session_state[keys.COMPARE_SHOWN]:
+    if name in VIEW["shown"]:
         return ["It is stored, and compared below."]
     if name not in {LOG + log.id for log in open_store().logs(visitor())}:
         return ["It has been removed."]
@@ -73,7 +73,7 @@ def _import(file: UploadedFile) -> _Read:
     except DDRSError as error:
         return None, [str(error)]
     name = LOG + log.id
-    shown = list(st.session_state[keys.COMPARE_SHOWN])
+    shown = list(VIEW["shown"])
     if name not in shown:
         show_sets([*shown, name])
     dialect = Dialect(results.dialect).meaning
@@ -107,5 +107,5 @@ def _remove(log_id: str) -> None:
     except DDRSError as error:
         st.session_state[keys.COMPARE_PROBLEMS] = [str(error)]
     name = LOG + log_id
-    if name in st.session_state[keys.COMPARE_SHOWN]:
-        show_sets([n for n in st.session_state[keys.COMPARE_SHOWN] if n != name])
+    if name in VIEW["shown"]:
+        show_sets([n for n in VIEW["shown"] if n != name])

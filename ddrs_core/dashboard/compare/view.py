@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import streamlit as st
 
+from ddrs_core.dashboard.common.form import Form
 from ddrs_core.dashboard.compare.sources import MOST_SETS, default_shown, find_set, run_titles
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.browser_history import set_query
@@ -15,6 +16,7 @@ from ddrs_core.errors import DDRSError
 from ddrs_core.quantities import counted
 from ddrs_core.store import open_store
 
+VIEW = Form(keys.COMPARE)  # its fields are named like those of the view
 _LONGEST_NAME = 200
 
 
@@ -22,7 +24,7 @@ _LONGEST_NAME = 200
 class CompareView:
     """The sets that are compared, by name, and what is looked at closely."""
 
-    shown: tuple[str, ...]
+    shown: Sequence[str]
     a: str | None = None  # of the pair; None: the page chooses
     b: str | None = None
     sigmas: str | None = None  # whose noise levels are shown
@@ -99,39 +101,21 @@ def _fill_widgets() -> None:
         view, state[keys.COMPARE_PROBLEMS] = parse_query(query)
     else:
         state[keys.COMPARE_PROBLEMS] = []
-        if keys.COMPARE_PUBLISHED in state:  # the last; the widgets still hold all
+        if "published" in VIEW:  # the last; the widgets still hold all
             return
         view = CompareView(default_shown())
-    for key, value in {
-        keys.COMPARE_SHOWN: list(view.shown),
-        keys.COMPARE_A: view.a,
-        keys.COMPARE_B: view.b,
-        keys.COMPARE_SIGMAS: view.sigmas,
-        keys.COMPARE_IMAGE: view.image,
-        keys.COMPARE_ENVELOPE: view.envelope,
-        keys.COMPARE_PUBLISHED: view.published,
-    }.items():
-        state[key] = value
+    VIEW.fill(vars(view))
 
 
 def show_sets(names: list[str]) -> None:
     """Let the page compare these sets, from now on."""
-    st.session_state[keys.COMPARE_SHOWN] = names[:MOST_SETS]
+    VIEW["shown"] = names[:MOST_SETS]
     st.session_state[keys.COMPARE_PROBLEMS] = []
 
 
 def write_url() -> None:
     """Let the link restore this view."""
-    state = st.session_state
-    view = CompareView(
-        tuple(state[keys.COMPARE_SHOWN]),
-        state.get(keys.COMPARE_A),
-        state.get(keys.COMPARE_B),
-        state.get(keys.COMPARE_SIGMAS),
-        state.get(keys.COMPARE_IMAGE),
-        bool(state.get(keys.COMPARE_ENVELOPE)),
-        bool(state.get(keys.COMPARE_PUBLISHED)),
-    )
+    view = CompareView(**VIEW.values(field.name for field in fields(CompareView)))
     set_query(view.to_query())
 
 

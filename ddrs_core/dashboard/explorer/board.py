@@ -18,13 +18,7 @@ from ddrs_core.dashboard.explorer.view import ExplorerView
 from ddrs_core.figures import Figure, curve_figure, trajectory_figure, votes_figure
 from ddrs_core.jobs import Job
 from ddrs_core.models import get_card, open_for_model
-from ddrs_core.smoothing import (
-    Bound,
-    Probe,
-    RadiusCurve,
-    SigmaFrame,
-    shown_noise,
-)
+from ddrs_core.smoothing import Bound, Probe, RadiusCurve, SigmaFrame, shown_noise
 
 _BOARD = Board("explorer/board.html")
 

@@ -11,12 +11,7 @@ from ddrs_core.dashboard.common.form import Form
 from ddrs_core.dashboard.common.model_cache import get_forward
 from ddrs_core.dashboard.common.model_choice import default_dataset, default_model, start_sigma
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.data import (
-    Dataset,
-    DatasetInfo,
-    get_dataset_info,
-    is_picture_name,
-)
+from ddrs_core.data import Dataset, DatasetInfo, get_dataset_info, is_picture_name
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.models import (
     ModelCard,
@@ -27,12 +22,7 @@ from ddrs_core.models import (
     resolve_device,
 )
 from ddrs_core.parameters import values_of, with_values
-from ddrs_core.smoothing import (
-    DEFAULT_PRESET,
-    CertificationBudget,
-    StrategyConfig,
-    get_preset,
-)
+from ddrs_core.smoothing import DEFAULT_PRESET, CertificationBudget, StrategyConfig, get_preset
 from ddrs_core.smoothing.budget import BudgetNumbers
 from ddrs_core.smoothing.confidence import check_sigma
 

@@ -71,12 +71,7 @@ def show_import() -> None:
         left.selectbox, keys.MODEL_ARCHITECTURE, "Architecture", [_RECOGNISED, *names]
     )
     titles = {_ANY: _ANY} | {info.name: info.title for info in list_datasets()}
-    dataset = show_widget(
-        right.selectbox,
-        keys.MODEL_TRIED_ON,
-        "Tried on",
-        titles,
-    )
+    dataset = show_widget(right.selectbox, keys.MODEL_TRIED_ON, "Tried on", titles)
     choice = (
         None if architecture == _RECOGNISED else architecture,
         None if dataset == _ANY else dataset,

@@ -123,12 +123,7 @@ def certificate_frames(
     sigma, number = certifier.sigma_0, index or 0
     if certifier.strategy is not None:
         for batch in choose_sigmas(
-            certifier.forward,
-            x[None],
-            [sigma],
-            certifier.strategy,
-            indices=[number],
-            budget=budget,
+            certifier.forward, x[None], [sigma], certifier.strategy, indices=[number], budget=budget
         ):
             sigma = float(batch.sigma[0] if batch.chosen is None else batch.chosen[0])
             yield CertifyFrame(0, sigma)

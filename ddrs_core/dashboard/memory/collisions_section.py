@@ -172,11 +172,7 @@ def _draw(job: Job | None, length: float, names: Sequence[str]) -> None:
         key="memory_walk_board",
         name="walk",
         figures={"walk": walk_figure(points, length, names)},
-        texts={
-            "progress": progress,
-            "said": said,
-            "points": _points_html(points, names),
-        },
+        texts={"progress": progress, "said": said, "points": _points_html(points, names)},
     )
 
 

@@ -23,9 +23,7 @@ from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.data import Dataset, image_digest
 from ddrs_core.errors import DDRSError, MismatchError
 from ddrs_core.jobs import Job, JobRequest, get_manager
-from ddrs_core.smoothing import (
-    CertificationBudget,
-)
+from ddrs_core.smoothing import CertificationBudget
 from ddrs_core.smoothing.memory.arrival_order import OrderResult, replay_orders
 from ddrs_core.smoothing.memory.collisions import WalkConfig, WalkProgress, from_both_ends, walk
 from ddrs_core.smoothing.memory.counterexample import CounterexampleConfig, CounterexampleProgress

@@ -17,11 +17,7 @@ from ddrs_core.dashboard.memory.settlement_board import settlement_figures, show
 from ddrs_core.dashboard.memory.texts import settlement_text
 from ddrs_core.dashboard.memory.view import FORM, SHUFFLE_CHOICES, current_view
 from ddrs_core.dashboard.shell.polling import draw_while_moving
-from ddrs_core.figures import (
-    bank_growth_figure,
-    changing_images_figure,
-    order_study_figure,
-)
+from ddrs_core.figures import bank_growth_figure, changing_images_figure, order_study_figure
 from ddrs_core.jobs import Job
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing.memory.arrival_order import OrderStudy, replay, summarise_orders
@@ -144,11 +140,7 @@ def _draw(job: Job | None, content: BankContent, names: Sequence[str]) -> None:
             "orders": order_study_figure(study),
             "changing": changing_images_figure(study, ids_of(content)),
         },
-        texts={
-            "progress": progress,
-            "said": study_text(study),
-            "changing": _changing_text(study),
-        },
+        texts={"progress": progress, "said": study_text(study), "changing": _changing_text(study)},
     )
 
 

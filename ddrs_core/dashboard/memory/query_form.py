@@ -107,25 +107,10 @@ def pick_query(dataset: Dataset) -> None:
     with left:
         pick_number("Image", "image", dataset)
         with st.popover("Thumbnails", icon=":material/grid_view:", width="stretch"):
-            show_gallery(
-                dataset,
-                int(FORM["image"]),
-                key="memory_gallery",
-                on_pick=_pick_image,
-            )
-    titles = {
-        Way.IMAGE: "another image",
-        Way.NOISE: "random noise",
-        Way.GRADIENT: "the gradient",
-    }
+            show_gallery(dataset, int(FORM["image"]), key="memory_gallery", on_pick=_pick_image)
+    titles = {Way.IMAGE: "another image", Way.NOISE: "random noise", Way.GRADIENT: "the gradient"}
     with middle:
-        FORM.show(
-            st.segmented_control,
-            "way",
-            "Move it towards",
-            titles,
-            required=True,
-        )
+        FORM.show(st.segmented_control, "way", "Move it towards", titles, required=True)
     with right:
         if FORM["way"] == Way.NOISE:
             FORM.show(

@@ -34,17 +34,8 @@ from ddrs_core.dashboard.memory.query_form import (
     titled,
 )
 from ddrs_core.dashboard.memory.settlement_board import settlement_figures, show_settlement
-from ddrs_core.dashboard.memory.texts import (
-    charge_text,
-    claim_text,
-    place_text,
-    settlement_text,
-)
-from ddrs_core.dashboard.memory.view import (
-    MemoryView,
-    Way,
-    current_view,
-)
+from ddrs_core.dashboard.memory.texts import charge_text, claim_text, place_text, settlement_text
+from ddrs_core.dashboard.memory.view import MemoryView, Way, current_view
 from ddrs_core.dashboard.shell.errors import literal, show_error
 from ddrs_core.dashboard.shell.polling import draw_while_moving, redraw
 from ddrs_core.data import Dataset

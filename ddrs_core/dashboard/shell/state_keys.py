@@ -29,15 +29,10 @@ TRAINING_PROBLEMS = "training_problems"
 RUN = "run"
 LOG = "log"
 
-# widgets of the comparison page; choices of a certification follow the prefix
+# widgets of the comparison page; fields of its view, and choices of a certification, follow the
+# prefixes
+COMPARE = "compare_"
 CERTIFY_FORM = "certify_form_"
-COMPARE_SHOWN = "compare_shown"
-COMPARE_A = "compare_a"
-COMPARE_B = "compare_b"
-COMPARE_SIGMAS = "compare_sigmas"  # the set whose noise levels are shown
-COMPARE_IMAGE = "compare_image"
-COMPARE_ENVELOPE = "compare_envelope"
-COMPARE_PUBLISHED = "compare_published"
 COMPARE_UPLOAD = "compare_upload"
 
 # kept while other pages are shown

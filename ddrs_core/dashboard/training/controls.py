@@ -14,12 +14,7 @@ from ddrs_core.dashboard.shell.widget_state import show_widget
 from ddrs_core.dashboard.training.replay import end_replay, is_replayed, replay
 from ddrs_core.dashboard.training.selected_run import Shown, is_measured, show_another
 from ddrs_core.errors import DDRSError
-from ddrs_core.jobs.runs import (
-    delete_run,
-    pause_run,
-    resume_run,
-    stop_at_once,
-)
+from ddrs_core.jobs.runs import delete_run, pause_run, resume_run, stop_at_once
 from ddrs_core.models import (
     add_model,
     free_name,

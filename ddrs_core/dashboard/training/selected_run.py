@@ -118,8 +118,7 @@ def _titles() -> dict[str, str]:
     """Own runs first, newest on top; then the shipped logs, data-dependent ones of digits first."""
     titles = {run.id: _title(run) for run in training_runs(open_store(), visitor())}
     logs = sorted(
-        shipped_logs(),
-        key=lambda name: (not name.startswith("digits"), "-ds2" not in name, name),
+        shipped_logs(), key=lambda name: (not name.startswith("digits"), "-ds2" not in name, name)
     )
     return titles | {_EXAMPLE + name: f"Example: how {name} was trained" for name in logs}
 

@@ -26,7 +26,7 @@ from ddrs_core.dashboard.compare.texts import (
     table_radii,
     verdict_html,
 )
-from ddrs_core.dashboard.compare.view import CompareView, parse_query
+from ddrs_core.dashboard.compare.view import VIEW, CompareView, parse_query
 from ddrs_core.dashboard.components.chart import picked_image
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.visitor import visitor
@@ -120,18 +120,16 @@ def finished_run(owner: str) -> str:
     return run.id
 
 
-def test_it_opens_on_the_study_each_training_method_with_fixed_and_own_sigmas(
-    app: AppTest,
-) -> None:
+def test_it_opens_on_the_study_each_training_method_with_fixed_and_own_sigmas(app: AppTest) -> None:
     open_compare(app)
     sets = [reference_results(name) for name in default_shown()]
     assert [s.training for s in sets[::2]] == ["gaussian", "smoothadv", "macer"]
     for fixed, own in zip(sets[::2], sets[1::2], strict=True):
         assert fixed.model == own.model
         assert (fixed.method, own.method) == ("fixed", "ds")
-    assert widget_of(app.multiselect, keys.COMPARE_SHOWN).value == [s.id for s in sets]
-    assert widget_of(app.selectbox, keys.COMPARE_A).value == sets[1].id
-    assert widget_of(app.selectbox, keys.COMPARE_B).value == sets[0].id
+    assert widget_of(app.multiselect, VIEW.key("shown")).value == [s.id for s in sets]
+    assert widget_of(app.selectbox, VIEW.key("a")).value == sets[1].id
+    assert widget_of(app.selectbox, VIEW.key("b")).value == sets[0].id
     assert query(app, "show") == ",".join(s.id for s in sets)
     assert query(app, "pair") == "2-1"
     assert not button(app, "Certify").disabled  # type: ignore[attr-defined]
@@ -156,25 +154,25 @@ def test_the_paired_differences_of_the_page_are_those_of_the_comparison(app: App
 
 def test_a_link_restores_the_view(app: AppTest) -> None:
     open_compare(app, show=f"{DS},{FIXED}", pair="2-1", image="5", envelope="1", published="1")
-    assert widget_of(app.multiselect, keys.COMPARE_SHOWN).value == [DS, FIXED]
-    assert widget_of(app.selectbox, keys.COMPARE_A).value == FIXED
-    assert widget_of(app.number_input, keys.COMPARE_IMAGE).value == 5
-    assert widget_of(app.toggle, keys.COMPARE_ENVELOPE).value
-    assert widget_of(app.toggle, keys.COMPARE_PUBLISHED).value
+    assert widget_of(app.multiselect, VIEW.key("shown")).value == [DS, FIXED]
+    assert widget_of(app.selectbox, VIEW.key("a")).value == FIXED
+    assert widget_of(app.number_input, VIEW.key("image")).value == 5
+    assert widget_of(app.toggle, VIEW.key("envelope")).value
+    assert widget_of(app.toggle, VIEW.key("published")).value
     for name, value in (("pair", "2-1"), ("image", "5"), ("envelope", "1"), ("published", "1")):
         assert query(app, name) == value
 
 
 def test_the_view_and_the_form_outlive_a_page_switch(app: AppTest) -> None:
     open_compare(app)
-    widget_of(app.multiselect, keys.COMPARE_SHOWN).set_value([DS]).run()
+    widget_of(app.multiselect, VIEW.key("shown")).set_value([DS]).run()
     widget_of(app.number_input, FORM + "n").set_value(4321)
     widget_of(app.checkbox, FORM + "fixed").set_value(False).run()
     app.switch_page(str(ROOT / "pages/home.py")).run()
     app.query_params.clear()
     app.switch_page(str(ROOT / "pages/compare.py")).run()
     assert not app.exception
-    assert widget_of(app.multiselect, keys.COMPARE_SHOWN).value == [DS]
+    assert widget_of(app.multiselect, VIEW.key("shown")).value == [DS]
     assert widget_of(app.number_input, FORM + "n").value == 4321
     assert not widget_of(app.checkbox, FORM + "fixed").value
 
@@ -193,7 +191,7 @@ def test_a_hostile_link_gets_a_sentence_and_a_working_page(
     link: dict[str, str], app: AppTest
 ) -> None:
     open_compare(app, **link)
-    shown = widget_of(app.multiselect, keys.COMPARE_SHOWN).value
+    shown = widget_of(app.multiselect, VIEW.key("shown")).value
     assert set(shown) <= {*default_shown(), FIXED, DS}
     if "pair" not in link:
         assert any("could not be used" in w.value for w in app.warning)
@@ -329,7 +327,7 @@ def test_boxes_that_are_ticked_again_have_their_fields_as_they_were(app: AppTest
 def test_a_run_of_somebody_else_can_be_watched_but_not_steered(app: AppTest) -> None:
     run_id = finished_run("somebody")
     open_compare(app, run=run_id)
-    assert widget_of(app.multiselect, keys.COMPARE_SHOWN).value == [
+    assert widget_of(app.multiselect, VIEW.key("shown")).value == [
         f"run.{run_id}.0",
         f"run.{run_id}.1",
     ]
@@ -360,15 +358,15 @@ def test_a_log_is_kept_and_compared(app: AppTest) -> None:
     app.file_uploader[0].upload("theirs.tsv", (COHEN + rows).encode()).run()
     assert not app.exception
     (log,) = open_store().logs(visitor())
-    assert widget_of(app.multiselect, keys.COMPARE_SHOWN).value[-1] == f"log.{log.id}"
+    assert widget_of(app.multiselect, VIEW.key("shown")).value[-1] == f"log.{log.id}"
     assert "Cohen" in app.success[0].value
     assert "compared below" in app.success[0].value
-    widget_of(app.multiselect, keys.COMPARE_SHOWN).set_value(list(default_shown())).run()
+    widget_of(app.multiselect, VIEW.key("shown")).set_value(list(default_shown())).run()
     assert "It is stored. To compare it" in app.success[0].value
     app.button(key=f"compare_remove_{log.id}").click().run()
     assert not app.exception
     assert open_store().logs() == []
-    assert widget_of(app.multiselect, keys.COMPARE_SHOWN).value == list(default_shown())
+    assert widget_of(app.multiselect, VIEW.key("shown")).value == list(default_shown())
 
 
 @pytest.mark.parametrize(
@@ -379,7 +377,7 @@ def test_what_is_no_log_gets_a_sentence_and_nothing_is_lost(content: bytes, app:
     app.file_uploader[0].upload("it.tsv", content).run()
     assert not app.exception
     assert "it.tsv" in app.error[0].value
-    assert widget_of(app.multiselect, keys.COMPARE_SHOWN).value == list(default_shown())
+    assert widget_of(app.multiselect, VIEW.key("shown")).value == list(default_shown())
     assert open_store().logs() == []
 
 
@@ -427,8 +425,8 @@ def test_logs_of_others_are_read_as_on_the_command_line(app: AppTest) -> None:
 
 def test_published_figures_are_off_until_asked_for(app: AppTest) -> None:
     open_compare(app)
-    assert not widget_of(app.toggle, keys.COMPARE_PUBLISHED).value
-    assert not widget_of(app.toggle, keys.COMPARE_ENVELOPE).value
+    assert not widget_of(app.toggle, VIEW.key("published")).value
+    assert not widget_of(app.toggle, VIEW.key("envelope")).value
 
 
 def test_a_chosen_image_leads_to_the_explorer(app: AppTest) -> None:

@@ -27,14 +27,7 @@ from ddrs_core.dashboard.explorer.view import (
 from ddrs_core.data import EXTENSIONS
 from ddrs_core.runs.results.results import from_certificates
 from ddrs_core.runs.results.tables import comparison_table
-from ddrs_core.smoothing import (
-    ABSTAIN,
-    Bound,
-    Certificate,
-    Grade,
-    get_preset,
-    list_presets,
-)
+from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, Grade, get_preset, list_presets
 
 
 def views() -> list[ExplorerView]:

@@ -62,13 +62,7 @@ def get(path: str, *, scheme: str = "http", **headers: str) -> dict[str, str]:
         return {"type": "http.request"}
 
     lines = [(k.replace("_", "-").encode(), v.encode()) for k, v in headers.items()]
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": path,
-        "headers": lines,
-        "scheme": scheme,
-    }
+    scope = {"type": "http", "method": "GET", "path": path, "headers": lines, "scheme": scheme}
     run_in_thread(VisitorCookie(site)(scope, receive, send))
     return {k.decode(): v.decode() for k, v in sent[0]["headers"]}
 
