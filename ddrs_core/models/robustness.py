@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -138,13 +138,7 @@ def measure_robustness(
         generators = [noise_generator(0, i, "robustness", forward.device) for i in chosen]
         counts = forward.votes(images, torch.full((len(chosen),), sigma), copies, generators)
         share = float(counts[rows, labels.numpy()].sum()) / (copies * len(chosen))
-        result = Robustness(
-            result.model,
-            result.dataset,
-            result.images,
-            result.copies,
-            {**result.accuracy, sigma: round(share, 4)},
-        )
+        result = replace(result, accuracy={**result.accuracy, sigma: round(share, 4)})
         if result.is_complete:
             _remember(result, card)
         yield result
@@ -158,8 +152,8 @@ def spread_images(dataset: Dataset, count: int) -> list[int]:
     classes = np.unique(dataset.labels[known])
     if len(np.unique(dataset.labels[first])) == len(classes):
         known = first
-    places = np.linspace(0, len(known) - 1, min(count, len(known))).round().astype(int)
-    return [int(i) for i in known[places]] if len(known) else []
+    positions = np.linspace(0, len(known) - 1, min(count, len(known))).round().astype(int)
+    return [int(i) for i in known[positions]] if len(known) else []
 
 
 def _chance(num_classes: int, images: int) -> float:

@@ -26,12 +26,7 @@ from ddrs_core.smoothing import Certificate, Grade
 from ddrs_core.smoothing.recompute import recompute
 from ddrs_core.store import CERTIFY, RunProgress, RunRecord, Store
 
-SETTING_FIELDS = (
-    "method",
-    "sigma",
-    "strategy",
-    "bank",
-)  # in which the settings of one run may differ
+SETTING_FIELDS = ("method", "sigma", "strategy", "bank")  # in which a run's settings may differ
 _IMAGES = "images"  # in a run's configuration: digest of what its plan means
 _KEPT_SECONDS = 30 * 86_400.0  # of answers for a run that stands still
 

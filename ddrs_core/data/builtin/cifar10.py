@@ -126,9 +126,7 @@ def _install(archive: Path, folder: Path) -> None:
     """Unpack beside ``folder``, verify, mark as complete, and only then move into place."""
     from torchvision.datasets.utils import extract_archive
 
-    for left in folder.parent.glob(
-        ".unpacking-*"
-    ):  # by a process that was killed; we hold the lock
+    for left in folder.parent.glob(".unpacking-*"):  # of a killed process, since we hold the lock
         shutil.rmtree(left, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=folder.parent))
     try:

@@ -106,11 +106,3 @@ def get_architecture(name: str) -> Architecture:
     if found is None:
         raise unknown_name("architecture", name, [*_OWN, *_torchvision()])
     return found
-
-
-__all__ = [
-    "Architecture",
-    "get_architecture",
-    "list_architectures",
-    "list_torchvision_architectures",
-]

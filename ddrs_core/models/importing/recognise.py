@@ -38,9 +38,7 @@ _ALIASES: Final[tuple[tuple[str, tuple[tuple[str, str], ...]], ...]] = (
     # torchvision's DenseNet before 0.3 had dots: denselayer1.norm.1
     (r"densenet\d+", ((r"(denselayer\d+\.(?:norm|relu|conv))\.([12])\.", r"\1\2."),)),
 )
-_AUX_HEADS: Final = re.compile(
-    r"^(aux1|aux2|AuxLogits)\."
-)  # googlenet, inception_v3: training only
+_AUX_HEADS: Final = re.compile(r"^(aux1|aux2|AuxLogits)\.")  # of two networks, for training only
 
 
 @dataclass(frozen=True)

@@ -101,8 +101,7 @@ def _same_bank(
     if not store.holds_still(known):
         raise MismatchError(
             f"{called} no longer holds its {counted(known.stored, 'ball')} as they were when this "
-            "run "
-            "stopped: it was replaced by an older copy, or changed by other means. `memory check` "
-            "may say more. Start a new run."
+            "run stopped: it was replaced by an older copy, or changed by other means. `memory "
+            "check` may say more. Start a new run."
         )
     return bank

@@ -86,9 +86,8 @@ def soft_radius_of(
     m, n = noise.shape[:2]
     with torch.enable_grad():
         s = sigma.detach().clone().requires_grad_(True)
-        noisy = torch.addcmul(
-            images[:, None], s.to(noise.dtype).view(m, 1, 1, 1, 1), noise
-        )  # [M, n, C, H, W]
+        scale = s.to(noise.dtype).view(m, 1, 1, 1, 1)
+        noisy = torch.addcmul(images[:, None], scale, noise)  # [M, n, C, H, W]
         logits = f(noisy.flatten(0, 1))
         probabilities = (beta * logits).softmax(1).view(m, n, -1)
         top, classes = probabilities.double().mean(1).topk(2, dim=1)  # [M, 2]
