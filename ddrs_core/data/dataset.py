@@ -193,14 +193,14 @@ class Dataset:
         images = torch.empty(len(chosen), *self.info.shape)
         failures: dict[int, str] = {}
         # In the order of the files, so that each stretch of a file is read once.
-        for place, i in sorted(enumerate(chosen), key=lambda pair: pair[1]):
+        for position, i in sorted(enumerate(chosen), key=lambda pair: pair[1]):
             try:
-                images[place] = self.images[i]
+                images[position] = self.images[i]
             except ImageError as error:
                 failures[i] = str(error)
         if failures:
-            places = [place for place, i in enumerate(chosen) if i not in failures]
-            chosen, images = [chosen[place] for place in places], images[places]
+            positions = [position for position, i in enumerate(chosen) if i not in failures]
+            chosen, images = [chosen[position] for position in positions], images[positions]
         return ReadImages(chosen, images, torch.from_numpy(self.labels[chosen]), failures)
 
     def for_classes(self, class_names: Sequence[str]) -> Dataset:

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 
 from ddrs_core.jobs.computation import Computation, JobRequest
 from ddrs_core.jobs.job import Job
@@ -26,6 +27,7 @@ _NICENESS = 10
 _IDLE_SECONDS = 0.02  # how often a worker looks for work that is due at a limited pace
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class JobManager:
     """Runs computations and keeps the jobs that watch them.
 
@@ -40,27 +42,17 @@ class JobManager:
             give way; and of the finished computations that are kept for each device.
     """
 
-    def __init__(
-        self,
-        *,
-        lease: float = 90.0,
-        keep: float = 7_200.0,
-        max_jobs: int = 400,
-        max_per_owner: int = 64,
-        max_finished: int = 64,
-        max_bytes: int = 256 << 20,
-    ) -> None:
-        self.lease = lease
-        self.keep = keep
-        self.max_jobs = max_jobs
-        self.max_per_owner = max_per_owner
-        self.max_finished = max_finished
-        self.max_bytes = max_bytes
-        self._changed = threading.Condition(threading.RLock())
-        self._jobs: dict[str, Job] = {}
-        self._computations: dict[str, Computation] = {}  # by key, oldest first
-        self._workers: dict[str, threading.Thread] = {}
-        self._closed = False
+    lease: float = 90.0
+    keep: float = 7_200.0
+    max_jobs: int = 400
+    max_per_owner: int = 64
+    max_finished: int = 64
+    max_bytes: int = 256 << 20
+    _changed: threading.Condition = field(default_factory=threading.Condition, init=False)
+    _jobs: dict[str, Job] = field(default_factory=dict, init=False)
+    _computations: dict[str, Computation] = field(default_factory=dict, init=False)  # by key
+    _workers: dict[str, threading.Thread] = field(default_factory=dict, init=False)
+    _closed: bool = field(default=False, init=False)
 
     def submit(
         self, request: JobRequest, owner: str = "", *, speed: float = math.inf, paused: bool = False
@@ -155,7 +147,7 @@ class JobManager:
         """All jobs, or those of one owner, newest first."""
         with self._changed:
             self._drop_stale()
-            found = [j for j in self._jobs.values() if owner is None or j.owner == owner]
+            found = [j for j in self._jobs.values() if owner in (None, j.owner)]
         return sorted(found, key=lambda job: -job.created)
 
     def active(self, device: str) -> int:
@@ -184,14 +176,8 @@ class JobManager:
         copy_of: str = "",
     ) -> Job:
         """A new job, which others give way to; the lock is held."""
-        job = Job(
-            secrets.token_urlsafe(9),
-            owner,
-            computation,
-            speed=speed,
-            paused=paused,
-            copy_of=copy_of,
-        )
+        name = secrets.token_urlsafe(9)
+        job = Job(name, owner, computation, speed=speed, paused=paused, copy_of=copy_of)
         job._active_on_device = lambda: self.active(computation.request.device)
         computation.jobs.append(job)
         self._jobs[job.id] = job

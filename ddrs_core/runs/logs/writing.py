@@ -123,14 +123,12 @@ class LogFile:
             _check_same_run(rows, settings, plan, path)
             _check_labels(rows, labels, path)
             _check_unchanged(rows, whole_lines(text), path)
-        except UnicodeDecodeError:
+        except (UnicodeDecodeError, LogError) as error:
             file.close()
             _release(lock)
+            if isinstance(error, LogError):
+                raise
             raise LogError(f"{path} is not a certification log of this program.") from None
-        except LogError:
-            file.close()
-            _release(lock)
-            raise
         if not rows:
             log = cls(path, file, lock, rows)
             log._cut(0)
