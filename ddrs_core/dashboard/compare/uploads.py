@@ -58,12 +58,12 @@ def _use_of(name: str | None) -> list[str]:
 
 
 def _import(file: UploadedFile) -> _Read:
-    """Keep a log, and compare it if there is room."""
+    """Store a log, and compare it if there is room."""
     try:
         if file.size > MAX_LOG_BYTES:
             raise LogError(
                 f"{file.name} has {file.size / 1e6:,.0f} MB; at most "
-                f"{MAX_LOG_BYTES // 1_000_000} MB are taken. A log of 10,000 images has 1 to 10."
+                f"{MAX_LOG_BYTES // 1_000_000} MB are accepted. A log of 10,000 images has 1 to 10."
             )
         content = file.getvalue()
         results = parse_log(content, file.name)

@@ -69,7 +69,7 @@ def _title(token: str, record: BankRecord) -> str:
 def _standing(context: BankContext) -> str:
     made_of = (
         "The demo bank holds the certificates of the 500 test digits by the model "
-        "digits-smoothadv-ds2-0.50, settled in their order. Of the models that come along it "
+        "digits-smoothadv-ds2-0.50, settled in their order. Of the shipped models, this one "
         "contradicts itself most."
     )
     if context.is_untouched_demo:

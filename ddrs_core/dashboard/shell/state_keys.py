@@ -39,7 +39,7 @@ COMPARE_UPLOAD = "compare_upload"
 COMPARE_PROBLEMS = "compare_problems"
 COMPARE_READ = "compare_read"  # what became of the uploads
 
-# query parameters of the comparison page; it also takes RUN
+# query parameters of the comparison page; RUN is one of them, too
 SHOW = "show"
 PAIR = "pair"
 SIGMAS = "sigmas"
