@@ -15,11 +15,11 @@ from ddrs_core.dashboard.explorer.certification import (
 )
 from ddrs_core.dashboard.explorer.exports import show_explorer_exports
 from ddrs_core.dashboard.explorer.jobs import adopt, adopt_curve, curve_request, sigma_request
+from ddrs_core.dashboard.explorer.link import enter_explorer, write_url
 from ddrs_core.dashboard.explorer.robustness import robustness_job, show_robustness
 from ddrs_core.dashboard.explorer.run_buttons import pick_step, show_run_buttons, start_run
 from ddrs_core.dashboard.explorer.sidebar import describe_device, pick_image, pick_source
 from ddrs_core.dashboard.explorer.strategy_form import pick_strategy, read_widgets
-from ddrs_core.dashboard.explorer.url import enter_explorer, write_url
 from ddrs_core.dashboard.explorer.view import FORM
 from ddrs_core.dashboard.navigation import link_to_library
 from ddrs_core.dashboard.shell import state_keys as keys

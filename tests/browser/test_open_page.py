@@ -12,7 +12,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from ddrs_core.dashboard.explorer.query import parse_query
+from ddrs_core.dashboard.explorer.link import parse_query
 from ddrs_core.dashboard.memory.view import MemoryView
 from ddrs_core.training import recipe
 from tests.browser.conftest import at_rest, expand, query_of, wait_until

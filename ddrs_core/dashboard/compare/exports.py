@@ -1,12 +1,16 @@
-"""Exports of a comparison: rows and tables."""
+"""Exports of a comparison: rows, tables, and command lines of its runs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
 
+import streamlit as st
+
 from ddrs_core.dashboard.compare.texts import cached_table, version_of
 from ddrs_core.dashboard.components.exports import Download, show_exports
+from ddrs_core.runs.argv import command_lines
+from ddrs_core.runs.certify.config import CertifyConfig
 from ddrs_core.runs.results.results import ResultSet
 from ddrs_core.runs.results.rows import RowFormat, rows_bytes
 from ddrs_core.runs.results.tables import TableFormat, render
@@ -45,3 +49,13 @@ def show_compare_exports(sets: Sequence[ResultSet]) -> None:
 
 def _table_bytes(sets: Sequence[ResultSet], kind: TableFormat) -> bytes:
     return (render(cached_table(version_of(*sets), sets), kind) + "\n").encode()
+
+
+def show_commands(configs: Sequence[CertifyConfig]) -> None:
+    """The command lines, to be copied."""
+    st.code(command_lines(configs, "--record"), language="bash", wrap_lines=True)
+    if any(config.bank for config in configs):
+        st.caption(
+            "The command line has its own memory banks: it creates the one of that name there, "
+            "or continues it. `memory import` adds one that you download from the memory page."
+        )

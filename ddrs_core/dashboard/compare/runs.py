@@ -9,7 +9,7 @@ from functools import partial
 import streamlit as st
 from markupsafe import Markup
 
-from ddrs_core.dashboard.compare.command import show_commands
+from ddrs_core.dashboard.compare.exports import show_commands
 from ddrs_core.dashboard.compare.sources import MOST_SETS, RUN, find_setting, run_title, run_titles
 from ddrs_core.dashboard.compare.view import VIEW, show_sets
 from ddrs_core.dashboard.components.board import PROGRESS_BOARD

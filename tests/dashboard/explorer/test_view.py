@@ -16,7 +16,7 @@ from ddrs_core.dashboard.compare.texts import sets_html, table_html, table_note
 from ddrs_core.dashboard.explorer import picture_picker
 from ddrs_core.dashboard.explorer.exports import command_line, python_snippet
 from ddrs_core.dashboard.explorer.jobs import certify_request, sigma_request
-from ddrs_core.dashboard.explorer.query import parse_query
+from ddrs_core.dashboard.explorer.link import parse_query
 from ddrs_core.dashboard.explorer.texts import abstention_text, certificate_html, comparison_text
 from ddrs_core.dashboard.explorer.view import (
     ExplorerView,

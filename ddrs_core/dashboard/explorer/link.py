@@ -1,12 +1,16 @@
-"""Links into the explorer: from query parameters, which may come from anywhere, to a view."""
+"""Links into the explorer: from the URL, whose parameters may come from anywhere, to the widgets,
+and back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+import streamlit as st
+
 from ddrs_core.dashboard.common.model_choice import PICTURES, start_sigma
 from ddrs_core.dashboard.explorer.picture_picker import example_picture
+from ddrs_core.dashboard.explorer.strategy_form import seed_widgets
 from ddrs_core.dashboard.explorer.view import (
     MAX_N,
     MAX_SEED,
@@ -17,13 +21,55 @@ from ddrs_core.dashboard.explorer.view import (
     started_at,
     with_parameters,
 )
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.browser_history import set_query
+from ddrs_core.dashboard.shell.my_uploads import remember_upload
+from ddrs_core.dashboard.shell.widget_state import fill_on_arrival
 from ddrs_core.data import get_dataset_info
 from ddrs_core.errors import DDRSError, InvalidParameterError, unknown_name
-from ddrs_core.models import check_shape, get_card
+from ddrs_core.jobs import Job
+from ddrs_core.models import UPLOAD_PREFIX, check_shape, get_card
 from ddrs_core.parameters import values_of
 from ddrs_core.smoothing import get_preset
 
+_KEPT = (keys.JOB, keys.CERTIFY_JOBS)
 Reader = Callable[[ExplorerView, str], ExplorerView]
+
+
+def enter_explorer() -> None:
+    """Fill the widgets on a first visit or page switch: from the URL, else as they were."""
+    fill_on_arrival("explorer", _fill_widgets)
+
+
+def _fill_widgets() -> None:
+    state = st.session_state
+    query = st.query_params.to_dict()
+    if query:
+        view, state[keys.PROBLEMS] = parse_query(query)
+        state[keys.STARTED] = False  # a link whose job is gone repeats the computation
+    elif keys.SAVED_VIEW in state:  # which the widgets still hold
+        state[keys.PROBLEMS] = []
+        st.query_params.update(state[keys.SAVED_JOBS])
+        return
+    else:
+        view, state[keys.PROBLEMS] = default_view(), []
+    if view.is_picture:
+        remember_upload("picture", view.dataset)
+    if view.model.startswith(UPLOAD_PREFIX):
+        remember_upload("model", view.model)
+    seed_widgets(view)
+
+
+def write_url(view: ExplorerView, job: Job | None) -> None:
+    """Let the URL restore this view, and remember it for the way back from another page."""
+    wanted = view.to_query()
+    if job is not None:
+        wanted[keys.JOB] = job.id
+        if keys.CERTIFY_JOBS in st.query_params:
+            wanted[keys.CERTIFY_JOBS] = st.query_params[keys.CERTIFY_JOBS]
+    set_query(wanted)
+    st.session_state[keys.SAVED_VIEW] = view
+    st.session_state[keys.SAVED_JOBS] = {k: wanted[k] for k in _KEPT if k in wanted}
 
 
 def parse_query(query: Mapping[str, str]) -> tuple[ExplorerView, list[str]]:
