@@ -6,15 +6,12 @@ import argparse
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ddrs_core.cli.options import add_command, add_json, add_json_below, print_json
+from ddrs_core.cli.options import add_command, add_json, add_json_below, answer, print_json
 from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.file_access import writing
 from ddrs_core.quantities import counted
-
-if TYPE_CHECKING:
-    from ddrs_core.store import RunRecord
 
 _STEERING = {
     "pause": "ask a run to end for now; `resume`, `certify --run ID` or `train --run ID` goes on",
@@ -50,7 +47,7 @@ def _list(options: argparse.Namespace) -> None:
 
     runs = list_runs()
     if options.json:
-        print_json([_plain(run) for run in runs])
+        print_json([asdict(run) for run in runs])
         return
     if not runs:
         print("No runs yet. `certify --record` and `train --record` make one, or the dashboard.")
@@ -67,20 +64,13 @@ def _steer(options: argparse.Namespace) -> None:
 
     if options.action == "delete":
         delete_run(options.id)
-        if options.json:
-            print_json({"deleted": options.id})
-        else:
-            print(f"Run {options.id} is deleted.")
+        answer(options, {"deleted": options.id}, f"Run {options.id} is deleted.")
         return
     act = {"pause": pause_run, "cancel": cancel_run, "resume": resume_run}[options.action]
     run = act(options.id)
-    if options.json:
-        print_json(_plain(run))
-    else:
-        asked = f", asked to {run.wanted}" if run.wanted else ""
-        print(
-            f"Run {run.id} is {run.state}{asked}: {run.stored} of {counted(run.total, run.unit)}."
-        )
+    asked = f", asked to {run.wanted}" if run.wanted else ""
+    done = f"{run.stored} of {counted(run.total, run.unit)}"
+    answer(options, asdict(run), f"Run {run.id} is {run.state}{asked}: {done}.")
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -102,11 +92,5 @@ def _export(options: argparse.Namespace) -> None:
     with writing(out):
         out.write_text(text, encoding="utf-8")
     rows = text.count("\n") - 1
-    if options.json:
-        print_json({"file": str(out), "rows": rows})
-    else:
-        print(f"{out} has {counted(rows, 'certificate')}.")
-
-
-def _plain(run: RunRecord) -> dict[str, Any]:
-    return asdict(run)
+    data = {"file": str(out), "rows": rows}
+    answer(options, data, f"{out} has {counted(rows, 'certificate')}.")

@@ -210,7 +210,7 @@ class Job:
         position = self._position(now)
         return position if self._paused else math.floor(min(position, 1e15)) + 1.0
 
-    def place_of(self, other: Job) -> None:
+    def follow(self, other: Job) -> None:
         """Stand where ``other`` stands, in the same mode (for a copy of somebody's job)."""
         with self._changed:
             now = time.monotonic()

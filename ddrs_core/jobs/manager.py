@@ -115,9 +115,9 @@ class JobManager:
                 original, job = job, self._copy_of(job_id, owner)
                 if job is None:
                     job = self._attach(original._computation, owner, copy_of=job_id)
-                    job.place_of(original)
+                    job.follow(original)
                 elif time.monotonic() - job.last_seen > self.lease:
-                    job.place_of(original)
+                    job.follow(original)
                 original.last_seen = time.monotonic()  # a link that is in use keeps its job
             job.touch()
         return job

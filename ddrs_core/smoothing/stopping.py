@@ -30,8 +30,12 @@ class StopAtRadii(Configuration):
     would need nearly all votes.
     """
 
-    radii: tuple[float, ...] = parameter(TABLE_RADII, "radii to settle", low=0.0, below=1e6)
-    max_cap_share: float = parameter(0.9, "share of the cap", above=0.0, high=1.0)
+    radii: tuple[float, ...] = parameter(
+        TABLE_RADII, "radii to settle", "A radius to settle", low=0.0, below=1e6
+    )
+    max_cap_share: float = parameter(
+        0.9, "radii beyond are ignored", "The share of the cap", above=0.0, high=1.0
+    )
 
     def check(self) -> Self:
         """Raises InvalidParameterError if a number makes no sense."""
@@ -53,7 +57,7 @@ class StopAtRadii(Configuration):
 class StopAtRelativeWidth(Configuration):
     """Stop when the radius is known to a relative width: proved >= (1 - width) * possible."""
 
-    width: float = parameter(0.05, "largest relative width", above=0.0, below=1.0)
+    width: float = parameter(0.05, "of the radius", "The relative width", above=0.0, below=1.0)
 
     def is_settled(self, proved: float, possible: float, cap: float) -> bool:
         """Whether the proved radius is close to the largest possible one."""
