@@ -115,9 +115,7 @@ def test_a_run_from_its_start_to_one_image_in_the_explorer(
     n = votes_for(SECONDS)
     earlier = {run.id for run in open_store(server.database).runs()}
     open_page(page, server)
-    expect(
-        page.get_by_text(re.compile(r"a second, that is about .* \(measured "))
-    ).to_be_visible()
+    expect(page.get_by_text(re.compile(r"a second, that is about .* \(measured "))).to_be_visible()
     fill(page, "Every K-th", 1)  # the form takes more of them on a faster machine
     fill(page, "At most (0: all)", IMAGES)
     page.get_by_text("Exactly N", exact=True).click()
