@@ -280,7 +280,7 @@ def test_pillow_warns_nobody() -> None:
     code = """
 import io, warnings
 from PIL import Image
-from ddrs_core.data import ImageError, Picture, read_picture
+from ddrs_core.data.images.decode import ImageError, Picture, read_picture
 big = b"P5 10000 9000 255\\n"
 try:
     read_picture(big)
