@@ -7,7 +7,7 @@ import streamlit as st
 from ddrs_core.dashboard.common.model_cache import get_forward
 from ddrs_core.dashboard.components.render import show_lead
 from ddrs_core.dashboard.explorer.board import moment_of, show_board
-from ddrs_core.dashboard.explorer.certification import (
+from ddrs_core.dashboard.explorer.certify_section import (
     find_certificates,
     find_certify_jobs,
     show_certification,
