@@ -29,11 +29,9 @@ pytestmark = [
 ]
 
 _SIZE = 10_000
-_STOPS = 60
+_STOPS = 24
 _PATIENCE = 15_000  # milliseconds for the thumbnails in view, on a busy machine; usually 200
-_STALL = (
-    4000  # milliseconds that nothing may hold up the page, on a busy machine; usually below 100
-)
+_STALL = 4000  # milliseconds that nothing may hold up the page, on a busy machine; usually 100
 _MOST_BUTTONS = 200
 
 _WATCH_STALLS = """() => {

@@ -21,9 +21,11 @@ from torch import nn
 
 from ddrs_core.errors import CheckpointError
 from ddrs_core.models.architectures import get_architecture
+from ddrs_core.models.importing.proposal import propose
 from ddrs_core.models.importing.read import read_here
 from ddrs_core.models.importing.recognise import recognise
 from ddrs_core.models.importing.sandbox import Limits, read_state
+from tests.browser.hostile_files import hostile_models
 
 
 class Writer(pickle.Pickler):
@@ -543,3 +545,16 @@ def test_no_damage_raises_anything_else(tmp_path: Path, good: dict[str, Any], ho
         assert said.isprintable()
         assert len(said) < 600
     assert refusals > 20
+
+
+def test_what_a_visitor_may_hand_in(tmp_path: Path) -> None:
+    marker = tmp_path / "executed"
+    files = hostile_models(marker)
+    del files["counters.pth"]  # fills the memory of a child process first, see the browser's test
+    for name, (data, words) in files.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(CheckpointError) as refused:
+            propose(read_here(tmp_path / name))
+        assert words in str(refused.value), name
+        assert len(str(refused.value)) < 600
+    assert not marker.exists()
