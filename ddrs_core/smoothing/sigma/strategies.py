@@ -15,10 +15,12 @@ from ddrs_core.parameters import values_of, with_values
 from ddrs_core.smoothing.sigma.ascent import AscentConfig
 from ddrs_core.smoothing.sigma.base import StrategyConfig
 from ddrs_core.smoothing.sigma.search import SearchConfig
+from ddrs_core.smoothing.sigma.surface import SurfaceConfig
 
 STRATEGIES: dict[str, type[StrategyConfig]] = {
     "ascent": AscentConfig,
     "search": SearchConfig,
+    "surface": SurfaceConfig,
 }
 
 
@@ -110,6 +112,14 @@ _PRESETS = (
         "sigma_0.",
         SearchConfig(),
         rise=_RISE,
+    ),
+    Preset(
+        "surface",
+        "Response surface",
+        "Fits the whole radius curve to all votes and draws further ones where its maximum may "
+        "lie; no gradients. At most 2.2 sigma_0.",
+        SurfaceConfig(),
+        rise=2.2,
     ),
 )
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _PRESETS}
