@@ -10,6 +10,7 @@ the maximum of the radius that the certification to come would prove. Forward pa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,14 +21,13 @@ import torch
 from scipy.special import log_ndtr, ndtr, ndtri
 from torch import Tensor, nn
 
-from ddrs_core.errors import require_count, require_number
 from ddrs_core.models import NoisyForward, noise_generator
-from ddrs_core.parameters import parameter
+from ddrs_core.parameters import Configuration, parameter
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.confidence import Floats, lower_bound, upper_bound
 from ddrs_core.smoothing.sigma.base import choose_sigma
-from ddrs_core.smoothing.sigma.steps import Ints, SigmaBatch, SigmaStep, check_bounds, sigma_bounds
+from ddrs_core.smoothing.sigma.steps import Ints, SigmaBatch, SigmaStep, SigmaTask, sigma_bounds
 
 _LEVELS = 41  # of the grid; every second one gets votes in the first round
 _MEAN = np.array([0.8, -1.0, -0.8])  # of the quadratic, before any vote
@@ -48,7 +48,7 @@ _LARGEST_Z = 6.0
 
 
 @dataclass(frozen=True)
-class SurfaceConfig:
+class SurfaceConfig(Configuration):
     """Parameters of the response surface."""
 
     name: ClassVar[str] = "surface"
@@ -76,36 +76,19 @@ class SurfaceConfig:
         """The first round and those that follow it."""
         return self.rounds + 1
 
-    def check(self) -> SurfaceConfig:
-        """Raises InvalidParameterError if a parameter makes no sense."""
-        require_count("votes", self.votes, at_least=200, at_most=1_000_000)
-        require_count("rounds", self.rounds, at_most=100)
-        require_number("regret", self.regret, above=-1e-9, below=0.5 + 1e-9)
-        check_bounds(self.bounds)
-        return self
-
     def passes(self) -> float:
         """Forward passes for one image, at most."""
         return self.votes
 
-    def run(
-        self,
-        forward: NoisyForward,
-        images: Tensor,
-        sigma_0s: Floats,
-        *,
-        seed: int,
-        indices: list[int],
-        budget: CertificationBudget,
-    ) -> Iterator[SigmaBatch]:
+    def run(self, task: SigmaTask) -> Iterator[SigmaBatch]:
         """Choose the sigma of M images at once; each has its own curve, noise and end."""
-        votes = _Votes(forward, images, sigma_0s.clip(*self.bounds), self.bounds, seed, indices)
+        votes = _Votes(task, self.bounds)
         votes.start(round(_START * self.votes))
         votes.sweep(max(_BLOCK, round(2 * _SWEEP * self.votes / _LEVELS)))
         checked = max(_BLOCK, round(_CHECK * self.votes))
         each = (self.votes - votes.most - 2 * checked) // (self.rounds * _BLOCK)
-        fit = _Fit(votes, budget)
-        done = np.zeros(len(images), dtype=bool)
+        fit = _Fit(votes, task.budget)
+        done = np.zeros(len(task.images), dtype=bool)
         for step in range(1, self.steps + 1):
             fit.update()
             done |= fit.regret < self.regret
@@ -146,17 +129,9 @@ def surface_sigma(
 class _Votes:
     """Votes for one class of each of M images, on a grid of levels of each image's own."""
 
-    def __init__(
-        self,
-        forward: NoisyForward,
-        images: Tensor,
-        starts: Floats,
-        bounds: tuple[float, float],
-        seed: int,
-        indices: list[int],
-    ) -> None:
-        self.forward, self.images, self.seed, self.indices = forward, images, seed, indices
-        self.starts = starts  # [M]
+    def __init__(self, task: SigmaTask, bounds: tuple[float, float]) -> None:
+        self.task = task
+        self.starts = starts = task.sigma_0.clip(*bounds)  # [M]
         u = np.linspace(np.log(bounds[0] / starts), np.log(bounds[1] / starts), _LEVELS, axis=1)
         self.home = np.abs(u).argmin(axis=1)  # [M], the level that is sigma_0
         self.rows = np.arange(len(starts))
@@ -174,16 +149,13 @@ class _Votes:
 
     def draw(self, rows: Ints, levels: Floats, n: int, stage: str) -> Ints:
         """``n`` fresh votes [R, K] of images ``rows`` [R] at their ``levels`` [R]."""
-        counts: dict[int, int] = {}
-        generators = []
+        task, numbers, generators = self.task, Counter[int](), []
         for row in rows.tolist():
-            number = counts[row] = counts.get(row, -1) + 1
-            generators.append(
-                noise_generator(
-                    self.seed, self.indices[row], f"{stage} {number}", self.forward.device
-                )
-            )
-        return self.forward.votes(self.images[rows], torch.from_numpy(levels), n, generators)
+            purpose = f"{stage} {numbers[row]}"
+            numbers[row] += 1
+            device = task.forward.device
+            generators.append(noise_generator(task.seed, task.indices[row], purpose, device))
+        return task.forward.votes(task.images[rows], torch.from_numpy(levels), n, generators)
 
     def start(self, n: int) -> None:
         """Votes at sigma_0."""
@@ -244,9 +216,9 @@ class _Fit:
         self.noise = np.stack(
             [
                 torch.empty((_DRAWS, _RANK), dtype=torch.float64)
-                .normal_(generator=noise_generator(votes.seed, i, "surface draws"))
+                .normal_(generator=noise_generator(votes.task.seed, i, "surface draws"))
                 .numpy()
-                for i in votes.indices
+                for i in votes.task.indices
             ]
         )  # [M, T, rank]
 
