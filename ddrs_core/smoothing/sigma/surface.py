@@ -55,7 +55,7 @@ class SurfaceConfig(Configuration):
     title: ClassVar[str] = "Response surface"
 
     votes: int = parameter(
-        1_400, "votes for one image, at most", "Votes", low=200, high=1_000_000, step=200
+        1_400, "votes for one image, at most", "Votes", low=500, high=1_000_000, step=200
     )
     rounds: int = parameter(
         4, "rounds of votes after the first one", "Rounds", low=1, high=100, step=1

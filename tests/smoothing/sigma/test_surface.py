@@ -1,0 +1,121 @@
+"""The response surface against classifiers whose radius curve is known."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import norm
+from torch import Tensor
+
+from ddrs_core.data import Dataset
+from ddrs_core.models import NoisyForward, load_model
+from ddrs_core.smoothing import CertificationBudget, choose_sigmas, get_preset
+from ddrs_core.smoothing.confidence import lower_bound
+from ddrs_core.smoothing.sigma.surface import SurfaceConfig, surface_sigma
+from tests.conftest import Line
+from tests.smoothing.sigma.test_strategies import GRID, ORIGIN, Inside, Pocket
+
+BUDGET = CertificationBudget(n=10_000)
+
+
+def proved(radius: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """What BUDGET proves where the smoothed classifier has this radius, votes as expected."""
+    p = norm.cdf(radius / sigma)
+    bound = np.minimum(lower_bound(p * BUDGET.n, BUDGET.n, BUDGET.alpha), 0.001 ** (1 / BUDGET.n))
+    return sigma * norm.ppf(bound)
+
+
+class Walls(torch.nn.Module):
+    """Class 0 where |s| < 1: R(sigma) = sigma Phi^-1(1 - 2 Phi(-1 / sigma))."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.eval()
+
+    def forward(self, x: Tensor) -> Tensor:
+        s = x.flatten(1)[:, 0].abs()
+        return torch.stack([1.0 - s, s - 1.0], dim=1)
+
+    @staticmethod
+    def radius(sigma: np.ndarray) -> np.ndarray:
+        return sigma * norm.ppf(1 - 2 * norm.cdf(-1 / sigma))
+
+
+@pytest.mark.parametrize("start", [0.3, 0.5, 0.9])
+@pytest.mark.parametrize("kind", [Walls, Pocket])
+def test_it_comes_close_to_the_best_level_of_a_known_curve(
+    kind: type[Walls] | type[Pocket], start: float
+) -> None:
+    """Within 3 % on average over ten seeds, with one hump and with two."""
+    truth = proved(kind.radius(GRID), GRID)
+    config = dataclasses.replace(SurfaceConfig(), bounds=(0.06, 1.5))
+    images = ORIGIN.expand(10, 1, 1, 1)
+    *_, last = choose_sigmas(kind(), images, [start] * 10, config, budget=BUDGET)
+    assert last.chosen is not None
+    found = proved(kind.radius(last.chosen), last.chosen)
+    assert found.mean() > 0.97 * truth.max()
+
+
+def test_a_plane_is_seen_from_far_enough_and_not_farther() -> None:
+    """R is the same at every sigma; what is proved is cut by the cap at small ones, and by the
+    bound at large ones."""
+    line, x = Line(torch.tensor([1.0, 2.0]), -1.0), torch.tensor([[[0.6, 0.7]]])
+    *_, last = surface_sigma(NoisyForward(line, 2), x, sigma_0=0.5, budget=BUDGET)
+    assert last.chosen is not None
+    truth = proved(np.full_like(GRID, line.margin(x)), GRID)
+    found = proved(np.array([line.margin(x)]), np.array([last.chosen]))
+    assert found[0] > 0.98 * truth.max()
+
+
+def test_no_more_votes_are_drawn_than_it_says() -> None:
+    forward = NoisyForward(Pocket(), 2)
+    drawn = 0
+    votes = forward.votes
+
+    def counting(images: Tensor, sigmas: Tensor, n: int, generators: list[torch.Generator]):
+        nonlocal drawn
+        drawn += len(images) * n
+        return votes(images, sigmas, n, generators)
+
+    forward.votes = counting  # type: ignore[method-assign]
+    for number in (500, 777, 1_400, 3_000):
+        config = SurfaceConfig(votes=number, regret=0.0)
+        drawn = 0
+        list(choose_sigmas(forward, ORIGIN[None], [0.5], config))
+        assert 0.8 * number <= drawn <= number == config.passes()
+
+
+def test_an_image_chooses_the_same_in_any_company(test_split: Dataset) -> None:
+    images = torch.stack([test_split[i][0] for i in range(6)])
+    forward = NoisyForward(load_model("digits-gaussian-0.50", "cpu"), 10, precision="fp32")
+    config = get_preset("surface").at(0.5)
+
+    def choose(rows: list[int], seed: int) -> np.ndarray:
+        *_, last = choose_sigmas(
+            forward, images[rows], [0.5] * len(rows), config, seed=seed, indices=rows
+        )
+        assert last.chosen is not None
+        return last.chosen
+
+    whole = choose([0, 1, 2, 3, 4, 5], 3)
+    np.testing.assert_array_equal(whole, choose([0, 1, 2, 3, 4, 5], 3))
+    np.testing.assert_allclose(whole[[4, 1]], choose([4, 1], 3), rtol=1e-6)
+    assert (whole != choose([0, 1, 2, 3, 4, 5], 4)).any()
+    assert 0.22 < whole[3] < 0.36  # where a dense grid with many votes has its best radius
+
+
+def test_voting_ends_early_where_the_best_level_is_clear() -> None:
+    steps = list(choose_sigmas(Walls(), ORIGIN[None], [0.5], SurfaceConfig(regret=0.5)))
+    assert len(steps) == 1
+    assert steps[0].chosen is not None
+
+
+def test_a_class_that_leads_nowhere_is_given_up_for_one_that_does() -> None:
+    """At sigma 1.2 class 1 leads at the origin of ``Inside``; below, it is class 0."""
+    *_, last = choose_sigmas(Inside(), ORIGIN[None], [1.2], SurfaceConfig(), budget=BUDGET)
+    assert last.chosen is not None
+    assert last.reasons[0]
+    assert 0.05 <= last.chosen[0] <= 1.5
