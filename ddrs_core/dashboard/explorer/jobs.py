@@ -16,7 +16,6 @@ from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.data import image_digest
 from ddrs_core.jobs import Job, JobRequest, get_manager
 from ddrs_core.models import NoisyForward
-from ddrs_core.parameters import values_of
 from ddrs_core.smoothing import (
     Grade,
     RadiusCurve,
@@ -49,7 +48,7 @@ def sigma_request(view: ExplorerView) -> JobRequest:
             budget=budget,
         )
 
-    aim = (budget.n, budget.alpha) if values_of(config).get("guard") else ""
+    aim = (budget.n, budget.alpha) if config.depends_on_budget else ""
     key = f"sigma|{identity}|{view.sigma_0!r}|{config}|{aim}"
     return JobRequest(
         key,

@@ -85,6 +85,11 @@ class AscentConfig(Configuration):
         """How many of the last iterates are averaged."""
         return max(1, round(self.average * self.steps))
 
+    @property
+    def depends_on_budget(self) -> bool:
+        """The guard compares the radii to be proved."""
+        return self.guard > 0
+
     def passes(self) -> float:
         """Forward passes for one image, see :data:`GRADIENT_PASSES`."""
         guard = (1 + len(_GUARD_SHARES)) * self.guard

@@ -34,6 +34,11 @@ class StrategyConfig(Protocol):
         """Smallest and largest sigma."""
         ...
 
+    @property
+    def depends_on_budget(self) -> bool:
+        """Whether the choice depends on the certification to come."""
+        ...
+
     def check(self) -> Self:
         """Raises InvalidParameterError if a parameter makes no sense."""
         ...

@@ -53,6 +53,11 @@ class SearchConfig(Configuration):
         step=100,
     )
 
+    @property
+    def depends_on_budget(self) -> bool:
+        """The guard compares the radii to be proved."""
+        return True
+
     def passes(self) -> float:
         """Forward passes for one image."""
         return (2 * self.steps + 1) * self.samples + 3 * self.guard

@@ -34,6 +34,7 @@ class Preset:
     config: StrategyConfig
     sigma_0: float | None = None  # the start that the source used; None: the model's sigma
     rise: float | None = None  # largest sigma, in sigma_0; None: as ``config`` has it
+    span: float = 2.0  # with ``rise``: the largest sigma over the smallest, at least
 
     @property
     def strategy(self) -> str:
@@ -49,7 +50,7 @@ class Preset:
         if self.rise is None or not sigma_0 > 0:
             return self.config
         largest = round(self.rise * sigma_0, 6)
-        smallest = min(self.config.bounds[0], largest / 2)
+        smallest = min(self.config.bounds[0], largest / self.span)
         bounds = {"sigma_min": smallest, "sigma_max": largest}
         return with_values(self.config, bounds)
 
@@ -120,6 +121,7 @@ _PRESETS = (
         "lie; no gradients. At most 2.2 sigma_0.",
         SurfaceConfig(),
         rise=2.2,
+        span=7.0,
     ),
 )
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _PRESETS}

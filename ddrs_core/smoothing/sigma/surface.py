@@ -76,6 +76,11 @@ class SurfaceConfig(Configuration):
         """The first round and those that follow it."""
         return self.rounds + 1
 
+    @property
+    def depends_on_budget(self) -> bool:
+        """The radius that it maximises is the one to be proved."""
+        return True
+
     def passes(self) -> float:
         """Forward passes for one image, at most."""
         return self.votes
@@ -131,6 +136,7 @@ class _Votes:
 
     def __init__(self, task: SigmaTask, bounds: tuple[float, float]) -> None:
         self.task = task
+        self.bounds = bounds
         self.starts = starts = task.sigma_0.clip(*bounds)  # [M]
         u = np.linspace(np.log(bounds[0] / starts), np.log(bounds[1] / starts), _LEVELS, axis=1)
         self.home = np.abs(u).argmin(axis=1)  # [M], the level that is sigma_0
@@ -291,7 +297,7 @@ class _Fit:
         expected = ndtr(self._z_at(chosen))
         surprising = upper_bound(held, n, _DOUBT) < expected
         worse = (most < least) | surprising
-        found = np.where(worse, self._by_level(), chosen)
+        found = np.where(worse, self._by_level(), chosen).clip(*votes.bounds)
         return found, tuple(self._reason(i, bool(worse[i]), found[i]) for i in rows.tolist())
 
     def _between(self, place: Ints) -> Floats:
