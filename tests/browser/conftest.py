@@ -41,8 +41,8 @@ _ARGUMENTS = (
     "--disable-dev-shm-usage",
 )
 
-# What Streamlit's front end says of a tick that arrives when another page has already taken the
-# place of its container; the tick is void, and nothing else happens.
+# Streamlit's front end says so, rarely, most likely of a tick whose container a change of the page
+# has just removed; what the page shows is checked by the tests themselves.
 _VOID_TICK = "Cannot set a node at a delta path"
 
 _NOWHERE = "http://127.0.0.1:9"  # the port "discard": nobody answers
