@@ -18,14 +18,15 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from scipy.special import log_ndtr, ndtr, ndtri
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 from torch import Tensor, nn
 
 from ddrs_core.models import NoisyForward, noise_generator
 from ddrs_core.parameters import Configuration, parameter
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing.budget import CertificationBudget
-from ddrs_core.smoothing.confidence import Floats, lower_bound, upper_bound
+from ddrs_core.smoothing.confidence import Floats, lower_bound, radius_one_sided, upper_bound
 from ddrs_core.smoothing.sigma.base import choose_sigma
 from ddrs_core.smoothing.sigma.steps import Ints, SigmaBatch, SigmaStep, SigmaTask, sigma_bounds
 
@@ -35,11 +36,9 @@ _SPREAD = np.array([1.0, 0.7, 0.5])
 _RESIDUAL, _LENGTH = 0.4, 0.45  # size and length of the residual, in sigma_0 and in u
 _DRAWS = 128  # from the posterior
 _BLOCK = 10  # votes that a level gets at a time
-_START, _SWEEP, _CHECK = (
-    0.07,
-    0.28,
-    0.03,
-)  # shares of the votes: at sigma_0, first round, each check
+_START = 0.07  # of the votes: those at sigma_0
+_SWEEP = 0.28  # of the votes: those of the first round
+_CHECK = 0.03  # of the votes: those of each of two checks
 _DOUBT = 0.01  # of the intervals that the final check compares
 _STEPS = 25  # of Newton's method at most
 _RANK = 12  # directions of the prior that matter
@@ -91,17 +90,18 @@ class SurfaceConfig(Configuration):
         votes.start(round(_START * self.votes))
         votes.sweep(max(_BLOCK, round(2 * _SWEEP * self.votes / _LEVELS)))
         checked = max(_BLOCK, round(_CHECK * self.votes))
-        each = (self.votes - votes.most - 2 * checked) // (self.rounds * _BLOCK)
+        left = self.votes - int(votes.n[0].sum()) - 2 * checked  # the same for every image
+        blocks = left // (self.rounds * _BLOCK)
         fit = _Fit(votes, task.budget)
         done = np.zeros(len(task.images), dtype=bool)
         for step in range(1, self.steps + 1):
             fit.update()
             done |= fit.regret < self.regret
-            if step == self.steps or done.all():
+            if step == self.steps or done.all() or not blocks:
                 chosen, reasons = fit.checked_choice(checked)
                 yield fit.batch(self.steps, self.steps, chosen, reasons)
                 return
-            plan = fit.plan(max(1, each), step)
+            plan = fit.plan(blocks)
             plan[done] = 0
             yield fit.batch(step, self.steps)
             votes.add(plan, _BLOCK, f"surface {step}")
@@ -148,11 +148,6 @@ class _Votes:
         self.n = np.zeros(u.shape, dtype=np.int64)
         self.prediction: Ints = np.zeros(len(starts), dtype=np.int64)
 
-    @property
-    def most(self) -> int:
-        """Votes of the image that has most."""
-        return int(self.n.sum(axis=1).max())
-
     def draw(self, rows: Ints, levels: Floats, n: int, stage: str) -> Ints:
         """``n`` fresh votes [R, K] of images ``rows`` [R] at their ``levels`` [R]."""
         task, numbers, generators = self.task, Counter[int](), []
@@ -185,7 +180,7 @@ class _Votes:
         near[:, 2:] += votes[:, :-2]
         near[:, :-2] += votes[:, 2:]
         low = lower_bound(near, np.maximum(near.sum(axis=2, keepdims=True), 1), _DOUBT)
-        reached = _radius_in_sigmas(low) * self.levels[:, :, None]
+        reached = radius_one_sided(self.levels[:, :, None], low)
         below = (reached * (self.u <= 0)[:, :, None]).max(axis=1)  # [M, K]
         lost = (reached.max(axis=1)[self.rows, first] <= 0) & (below.max(axis=1) > 0)
         self.prediction = np.where(lost, below.argmax(axis=1), first)
@@ -233,12 +228,12 @@ class _Fit:
         image gets must not depend on its company."""
         for i in range(len(self.weights)):
             self._update(i)
-        radius = self.draws * np.exp(-self.votes.u)[:, None]  # z of the draws, [M, T, J]
-        self.worth = self._proved(radius) * np.exp(self.votes.u)[:, None]  # [M, T, J], in sigma_0
-        self.mean_worth = self.worth.mean(axis=1)  # [M, J]
-        self.best = self.worth.argmax(axis=2)  # [M, T]
+        scale = self.scale[:, None]
+        worth = self._proved(self.draws * scale) / scale  # [M, T, J], in sigma_0
+        self.mean_worth = worth.mean(axis=1)  # [M, J]
+        self.best = worth.argmax(axis=2)  # [M, T]
         self.place = self.mean_worth.argmax(axis=1)  # [M]
-        best = self.worth.max(axis=2).mean(axis=1)
+        best = worth.max(axis=2).mean(axis=1)
         lost = best - self.mean_worth.max(axis=1)
         self.regret = lost / np.maximum(best, 1e-9) + (best <= 0)  # relative, [M]
 
@@ -251,10 +246,10 @@ class _Fit:
         weights = self.weights[i]
         for _ in range(_STEPS):
             z = (offset + features @ weights).clip(-_LARGEST_Z, _LARGEST_Z)
-            log_p, log_q = log_ndtr(z), log_ndtr(-z)
+            p, q = ndtr(z), ndtr(-z)
             density = np.exp(-(z * z) / 2) / np.sqrt(2 * np.pi)
-            score = held * density / np.exp(log_p) - (n - held) * density / np.exp(log_q)
-            information = n * density**2 / np.exp(log_p + log_q)
+            score = (held / p - (n - held) / q) * density
+            information = n * density**2 / (p * q)
             precision = np.eye(_RANK) + (features.T * information) @ features
             step = np.linalg.solve(precision, features.T @ score - weights)
             step *= min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-12))
@@ -272,9 +267,11 @@ class _Fit:
         grid, proved = _proved_curve(budget.n, budget.spent(budget.n) / budget.bound.parts)
         return np.interp(z, grid, proved)
 
-    def plan(self, blocks: int, step: int) -> Ints:
-        """Where the next votes go: to each level in proportion to the draws that are highest
-        there, ``blocks`` [M, J] an image."""
+    def plan(self, blocks: int) -> Ints:
+        """How many blocks of votes each level of each image gets next, [M, J].
+
+        An image gets ``blocks`` of them, in proportion to the draws that are highest at a level.
+        """
         planned = np.zeros(self.votes.n.shape, dtype=np.int64)
         for i, best in enumerate(self.best):
             share = np.bincount(best, minlength=_LEVELS) * (blocks / _DRAWS)
@@ -292,13 +289,12 @@ class _Fit:
             for name, levels in (("chosen", chosen), ("start", votes.starts))
         ]
         held, held_start = (f[rows, votes.prediction] for f in fresh)
-        most = chosen * _radius_in_sigmas(upper_bound(held, n, _DOUBT))
-        least = votes.starts * _radius_in_sigmas(lower_bound(held_start, n, _DOUBT))
-        expected = ndtr(self._z_at(chosen))
-        surprising = upper_bound(held, n, _DOUBT) < expected
-        worse = (most < least) | surprising
+        high = upper_bound(held, n, _DOUBT)
+        least = radius_one_sided(votes.starts, lower_bound(held_start, n, _DOUBT))
+        is_less = radius_one_sided(chosen, high) < least
+        worse = is_less | (high < ndtr(self._z_at(chosen)))
         found = np.where(worse, self._by_level(), chosen).clip(*votes.bounds)
-        return found, tuple(self._reason(i, bool(worse[i]), found[i]) for i in rows.tolist())
+        return found, self._reasons(worse, found)
 
     def _between(self, place: Ints) -> Floats:
         """The top of the parabola through a level and its neighbours, [M]."""
@@ -324,26 +320,32 @@ class _Fit:
         """Where the curve does not fit: the level whose own votes prove most beyond doubt."""
         votes = self.votes
         low = lower_bound(votes.held, np.maximum(votes.n, 1), _DOUBT)
-        reached = np.where(votes.n > 0, _radius_in_sigmas(low) * votes.levels, 0.0)
+        reached = radius_one_sided(votes.levels, low)
         best = np.where(reached.max(axis=1) > 0, reached.argmax(axis=1), votes.home)
         return votes.levels[votes.rows, best]
 
-    def _reason(self, i: int, worse: bool, sigma: float) -> str:
-        low, high = self.interval()
-        votes = counted(int(self.votes.n[i].sum()), "vote")
-        if worse:
-            return (
-                f"Fresh votes contradicted the curve fitted to {votes}, so that single levels "
-                f"decided: at {sigma:.4f} the votes themselves prove most."
+    def _reasons(self, worse: NDArray[np.bool_], chosen: Floats) -> tuple[str, ...]:
+        """Why each image got its level, as a sentence."""
+        lows, highs = self._interval()
+        reasons = []
+        for i, sigma in enumerate(chosen.tolist()):
+            votes = counted(int(self.votes.n[i].sum()), "vote")
+            if worse[i]:
+                reasons.append(
+                    f"Fresh votes contradicted the curve fitted to {votes}, so that single levels "
+                    f"decided: at {sigma:.4f} the votes themselves prove most."
+                )
+                continue
+            at_start = max(self.mean_worth[i, self.votes.home[i]], 1e-9)
+            gain = self.mean_worth[i].max() / at_start - 1
+            more = f", {gain:.0%} more than at the start" if 0.005 < gain < 10 else ""
+            reasons.append(
+                f"The curve fitted to {votes} has its largest radius near {sigma:.4f}{more}; the "
+                f"best level lies between {lows[i]:.4f} and {highs[i]:.4f} ({_INTERVAL:.0%})."
             )
-        gain = self.mean_worth[i].max() / max(self.mean_worth[i, self.votes.home[i]], 1e-9) - 1
-        more = f", {gain:.0%} more than at the start" if 0.005 < gain < 10 else ""
-        return (
-            f"The curve fitted to {votes} has its largest radius near {sigma:.4f}{more}; the best "
-            f"level lies between {low[i]:.4f} and {high[i]:.4f} ({_INTERVAL:.0%})."
-        )
+        return tuple(reasons)
 
-    def interval(self) -> tuple[Floats, Floats]:
+    def _interval(self) -> tuple[Floats, Floats]:
         """Where the best level lies, [M] each."""
         tail = (1 - _INTERVAL) / 2
         places = np.quantile(self.best, [tail, 1 - tail], axis=1, method="nearest")
@@ -362,10 +364,6 @@ class _Fit:
         return SigmaBatch(
             step, steps, sigma, radius, flat, p, 1 - p, votes.prediction, chosen, reasons
         )
-
-
-def _radius_in_sigmas(p: Floats) -> Floats:
-    return np.where(p > 0.5, ndtri(p.clip(0.5, 1 - 1e-12)), 0.0)
 
 
 @lru_cache(16)

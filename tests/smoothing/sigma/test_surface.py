@@ -86,6 +86,9 @@ def test_no_more_votes_are_drawn_than_it_says() -> None:
         drawn = 0
         list(choose_sigmas(forward, ORIGIN[None], [0.5], config))
         assert 0.8 * number <= drawn <= number == config.passes()
+    drawn = 0
+    list(choose_sigmas(forward, ORIGIN[None], [0.5], SurfaceConfig(votes=500, rounds=100)))
+    assert drawn <= 500
 
 
 def test_an_image_chooses_the_same_in_any_company(test_split: Dataset) -> None:
