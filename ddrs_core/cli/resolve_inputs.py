@@ -114,31 +114,14 @@ def warn_of_noise(card: ModelCard, dataset: str, sigma: float) -> None:
 
 def _is_path(text: str, known: Iterable[str]) -> bool:
     """Whether a path is meant: it looks like one, or exists and no name is the same."""
+    from ddrs_core.data import EXTENSIONS
+
     path = Path(text)
-    if any(sign in text for sign in ("/", "\\")) or path.suffix.lower() in _SUFFIXES:
+    if any(sign in text for sign in ("/", "\\")):
+        return True
+    if path.suffix.lower() in (*_SUFFIXES, *EXTENSIONS):
         return True
     return path.exists() and text not in known
 
 
-_SUFFIXES = {
-    ".pth",
-    ".pt",
-    ".tar",
-    ".ckpt",
-    ".bin",
-    ".safetensors",
-    ".parquet",
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".webp",
-    ".bmp",
-    ".gif",
-    ".tif",
-    ".tiff",
-    ".ppm",
-    ".pgm",
-    ".pbm",
-    ".pnm",
-    ".pfm",
-}
+_SUFFIXES = (".pth", ".pt", ".tar", ".ckpt", ".bin", ".safetensors", ".parquet")
