@@ -24,7 +24,7 @@ from ddrs_core.dashboard.explorer.view import FORM
 from ddrs_core.dashboard.navigation import link_to_library
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import show_error, show_problems
-from ddrs_core.dashboard.shell.polling import draw_while_moving
+from ddrs_core.dashboard.shell.polling import Watch
 from ddrs_core.errors import DDRSError
 
 
@@ -59,21 +59,21 @@ def show_explorer() -> None:
     except DDRSError as error:
         show_error(error)
         return
+    watch = Watch(job, curve)
     measured = robustness_job(view)
     with robustness:
-        draw_while_moving(lambda: show_robustness(view, measured), [measured])
+        Watch(measured).draw(lambda: show_robustness(view, measured))
     write_url(view, job)
     show_run_buttons(view, job)
     with st.container():  # keeps the board below in its place, with or without the slider
         shown = pick_step(job)
     chosen = job.latest.step.chosen if job is not None and job.latest else None
-    draw_while_moving(
-        lambda: show_board(view, job, moment_of(job, view, shown), curve.latest), [job, curve]
-    )
+    watch.draw(lambda: show_board(view, job, moment_of(job, view, shown), curve.latest))
     st.header("Certify", divider="gray", anchor=False)
     certify_jobs = find_certify_jobs(view, chosen)
+    certifying = Watch(*certify_jobs)
     show_certify_buttons(view, chosen, certify_jobs)
-    draw_while_moving(lambda: show_certification(view, certify_jobs), certify_jobs)
+    certifying.draw(lambda: show_certification(view, certify_jobs))
     if job is not None and not job.state.is_moving:
         show_explorer_exports(view, job.history, find_certificates(certify_jobs))
     note = get_forward(view.model, view.device).memory_note

@@ -18,7 +18,7 @@ _SCRIPT = """
 import time
 from types import SimpleNamespace
 import streamlit as st
-from ddrs_core.dashboard.shell.polling import draw_while_moving
+from ddrs_core.dashboard.shell.polling import Watch
 from ddrs_core.dashboard.shell.streamlit_patches import patch_streamlit
 
 class Job:
@@ -32,7 +32,7 @@ job = st.session_state.setdefault("job", Job())
 if st.button("Go"):
     job.end = time.monotonic() + 0.7
 time.sleep(0.15)  # a whole page takes longer than a tick
-draw_while_moving(lambda: st.write("moving" if job.state.is_moving else "at rest"), [job])
+Watch(job).draw(lambda: st.write("moving" if job.state.is_moving else "at rest"))
 st.header("What follows")
 st.write("The end.")
 """

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import streamlit as st
 
 from ddrs_core.dashboard.shell.errors import literal
-from ddrs_core.dashboard.shell.polling import draw_while_moving
+from ddrs_core.dashboard.shell.polling import Watch
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.download import DownloadProgress
 from ddrs_core.jobs import Job, JobRequest, JobState, get_manager
@@ -40,7 +40,7 @@ def show_download(key: str) -> Job | None:
     """Progress of this visitor's download under a key, if there is one."""
     job = get_manager().find(key, visitor())
     if job is not None:
-        draw_while_moving(lambda: _show(job), [job])
+        Watch(job).draw(lambda: _show(job))
     return job
 
 

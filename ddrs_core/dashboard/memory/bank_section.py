@@ -14,7 +14,7 @@ from ddrs_core.dashboard.memory.jobs import check_request, find_job, start_job
 from ddrs_core.dashboard.memory.texts import check_text, confidence_text, record_html
 from ddrs_core.dashboard.memory.view import FORM
 from ddrs_core.dashboard.shell.errors import literal
-from ddrs_core.dashboard.shell.polling import draw_while_moving
+from ddrs_core.dashboard.shell.polling import Watch
 from ddrs_core.figures import (
     bank_growth_figure,
     bank_map_figure,
@@ -62,6 +62,7 @@ def show_bank(context: BankContext) -> None:
 def _show_check(context: BankContext) -> None:
     request = check_request(context.bank, context.record)
     job = find_job(request)
+    watch = Watch(job)
     busy = job is not None and not job.state.is_over
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(
@@ -73,7 +74,7 @@ def _show_check(context: BankContext) -> None:
             "what the votes of each certificate prove.",
         ):
             start_job(request)
-        draw_while_moving(lambda: _draw_check(job, context.class_names), [job])
+        watch.draw(lambda: _draw_check(job, context.class_names))
 
 
 def _draw_check(job: Job | None, names: tuple[str, ...]) -> None:

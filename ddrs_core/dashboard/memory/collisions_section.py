@@ -21,7 +21,7 @@ from ddrs_core.dashboard.memory.query_form import pick_certification, pick_numbe
 from ddrs_core.dashboard.memory.query_section import pictures_html
 from ddrs_core.dashboard.memory.view import FORM, POINT_CHOICES, current_view
 from ddrs_core.dashboard.shell.errors import show_error
-from ddrs_core.dashboard.shell.polling import draw_while_moving
+from ddrs_core.dashboard.shell.polling import Watch
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import walk_figure
 from ddrs_core.figures.memory import class_title
@@ -155,9 +155,10 @@ def _show_walk(certifier: BankCertifier, names: Sequence[str]) -> None:
     )
     request = walk_request(certifier, view.first, view.second, view.points, view.walk_n)
     job = find_job(request)
+    watch = Watch(job)
     with st.container(horizontal=True):
         show_job_buttons("Walk", "route", job, lambda: start_job(request), "memory_walk_cancel")
-    draw_while_moving(lambda: _draw(job, length, names), [job])
+    watch.draw(lambda: _draw(job, length, names))
 
 
 def _draw(job: Job | None, length: float, names: Sequence[str]) -> None:

@@ -30,7 +30,7 @@ from ddrs_core.dashboard.memory.texts import charge_text, grades_html, settlemen
 from ddrs_core.dashboard.memory.view import current_view
 from ddrs_core.dashboard.shell.debounce import once_per_click
 from ddrs_core.dashboard.shell.errors import literal, show_error
-from ddrs_core.dashboard.shell.polling import draw_while_moving, redraw
+from ddrs_core.dashboard.shell.polling import Watch, redraw
 from ddrs_core.errors import DDRSError, MismatchError
 from ddrs_core.figures.memory import class_title
 from ddrs_core.jobs import Job
@@ -68,6 +68,7 @@ def show_counterexample(
         charged = find_charged(context.bank, what)
         request = partial(search_request, certifier, view.hunted)
         job = find_job(request(charged)) if charged is not None else None
+        watch = Watch(job)
         show_job_buttons(
             "Search",
             "search",
@@ -78,7 +79,7 @@ def show_counterexample(
         _show_store(context, job, charged)
     alpha = next_alpha(context.record, SEARCH_CERTIFICATES)
     st.caption(literal(charge_text(context.record.confidence, alpha, SEARCH_CERTIFICATES)))
-    draw_while_moving(lambda: _draw(certifier, view.hunted, job, names), [job])
+    watch.draw(lambda: _draw(certifier, view.hunted, job, names))
 
 
 def _show_store(context: BankContext, job: Job | None, charged: Charged | None) -> None:

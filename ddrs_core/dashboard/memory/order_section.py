@@ -16,7 +16,7 @@ from ddrs_core.dashboard.memory.jobs import find_job, orders_request, show_job_b
 from ddrs_core.dashboard.memory.settlement_board import settlement_figures, show_settlement
 from ddrs_core.dashboard.memory.texts import settlement_text
 from ddrs_core.dashboard.memory.view import FORM, SHUFFLE_CHOICES, current_view
-from ddrs_core.dashboard.shell.polling import draw_while_moving
+from ddrs_core.dashboard.shell.polling import Watch
 from ddrs_core.figures import bank_growth_figure, changing_images_figure, order_study_figure
 from ddrs_core.jobs import Job
 from ddrs_core.quantities import counted
@@ -118,10 +118,11 @@ def _show_shuffles(context: BankContext, content: BankContent) -> None:
         view = current_view()
         request = orders_request(content, context.record.fingerprint, view.shuffles)
         job = find_job(request)
+        watch = Watch(job)
         show_job_buttons(
             "Shuffle", "shuffle", job, lambda: start_job(request), "memory_order_cancel"
         )
-    draw_while_moving(lambda: _draw(job, content, context.class_names), [job])
+    watch.draw(lambda: _draw(job, content, context.class_names))
 
 
 def _draw(job: Job | None, content: BankContent, names: Sequence[str]) -> None:

@@ -37,7 +37,7 @@ from ddrs_core.dashboard.memory.settlement_board import settlement_figures, show
 from ddrs_core.dashboard.memory.texts import charge_text, claim_text, place_text, settlement_text
 from ddrs_core.dashboard.memory.view import MemoryView, Way, current_view
 from ddrs_core.dashboard.shell.errors import literal, show_error
-from ddrs_core.dashboard.shell.polling import draw_while_moving, redraw
+from ddrs_core.dashboard.shell.polling import Watch, redraw
 from ddrs_core.data import Dataset
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import Figure
@@ -69,6 +69,7 @@ def show_query(context: BankContext) -> None:
         return certify_request(certifier, query.x, view.n, query.index, charged)
 
     job = find_job(request(charged)) if charged is not None else None
+    watch = Watch(job)
     content = read_content(context.bank, context.record.fingerprint)
     _show_picture(query, certifier.dataset, view)
     certificate = job.latest.certificate if job is not None and job.latest else None
@@ -83,7 +84,7 @@ def show_query(context: BankContext) -> None:
         _show_store(context, query, certificate, charged)
     st.caption(literal(charge_text(context.record.confidence, next_alpha(context.record))))
     look = cache(lambda claim: _look(context, content, query, claim))  # once, not at every tick
-    draw_while_moving(lambda: _draw(look, job), [job])
+    watch.draw(lambda: _draw(look, job))
 
 
 def _show_picture(query: Query, dataset: Dataset, view: MemoryView) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NoReturn
 
 import streamlit as st
@@ -55,25 +55,37 @@ def _send_heartbeat() -> None:
     get_manager().note_presence(visitor(), st.session_state[_SHOWN])
 
 
-def draw_while_moving(draw: Callable[[], None], jobs: Sequence[Job | None]) -> None:
-    """Draw a part now, and again several times a second while any of its jobs moves.
+class Watch:
+    """Jobs that a page shows, as they were when this run of the page first looked at them.
 
-    When a job starts to move or comes to rest, the whole page is drawn again, since buttons
-    depend on it. The part should hold no widgets: they would be drawn at every tick.
+    Make it before anything is drawn from their state: a job may come to rest between two lines of
+    a page, and what was drawn before, such as buttons, would keep its old state for good.
     """
-    watched = [job for job in jobs if job is not None]
-    st.session_state.setdefault(_SHOWN, set()).update(job.id for job in watched)
-    before = [job.state.is_moving for job in watched]
 
-    def tick() -> None:
-        for job in watched:
-            job.touch()
-        now = [job.state.is_moving for job in watched]  # first, so that the last picture is drawn
-        draw()
-        if now != before:
-            redraw()
+    def __init__(self, *jobs: Job | None) -> None:
+        self._jobs = [job for job in jobs if job is not None]
+        self._moving = self._look()
+        st.session_state.setdefault(_SHOWN, set()).update(job.id for job in self._jobs)
 
-    draw_every(_JOB_TICK_SECONDS if any(before) else None, tick)
+    def draw(self, draw: Callable[[], None]) -> None:
+        """Draw a part now, and again several times a second while any of the jobs moves.
+
+        When a job starts to move or comes to rest, the whole page is drawn again, since buttons
+        depend on it. The part should hold no widgets: they would be drawn at every tick.
+        """
+
+        def tick() -> None:
+            for job in self._jobs:
+                job.touch()
+            now = self._look()  # first, so that the last picture is drawn
+            draw()
+            if now != self._moving:
+                redraw()
+
+        draw_every(_JOB_TICK_SECONDS if any(self._moving) else None, tick)
+
+    def _look(self) -> list[bool]:
+        return [job.state.is_moving for job in self._jobs]
 
 
 def draw_each_second(draw: Callable[[], bool], *, moving: bool, may_move: bool = False) -> None:

@@ -34,6 +34,7 @@ from ddrs_core.models.importing.sniff import (
     RawCheckpoint,
     check_container,
 )
+from ddrs_core.models.inference.device_memory import is_out_of_memory
 from ddrs_core.quantities import counted, listed
 
 _MAX_TENSORS: Final = 20_000
@@ -69,7 +70,7 @@ def read_here(path: str | Path) -> RawCheckpoint:
     try:
         return _read(path, plain(path.name, 80))
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+        if not is_out_of_memory(error):
             raise
         raise CheckpointError(
             f"{plain(path.name, 80)} needs more memory than it may use here."
@@ -103,7 +104,7 @@ def _load(path: Path, name: str) -> Any:
             "save model.state_dict() instead."
         ) from None
     except Exception as error:  # a damaged file can make torch raise anything
-        if isinstance(error, MemoryError) or "allocate memory" in str(error):
+        if is_out_of_memory(error):
             raise
         reason = plain(f"{type(error).__name__}: {error}", 160)
         raise CheckpointError(

@@ -35,6 +35,7 @@ _MESSAGES = (
     "could not create a primitive",  # oneDNN, for want of a workspace
     "could not create a memory",
 )
+_ENFORCED = "[enforce fail at"  # cut shorter where no memory is left for torch's own message
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -74,7 +75,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
     said = str(error).lower()
-    return isinstance(error, RuntimeError) and any(words in said for words in _MESSAGES)
+    is_cut = said != "" and len(said) < len(_ENFORCED) and _ENFORCED.startswith(said)
+    return isinstance(error, RuntimeError) and (is_cut or any(word in said for word in _MESSAGES))
 
 
 class MemoryLimit:

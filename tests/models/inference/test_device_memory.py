@@ -106,6 +106,7 @@ def test_other_errors_pass(network: nn.Module, images: Tensor) -> None:
 def test_errors_of_other_libraries_are_recognised() -> None:
     assert is_out_of_memory(RuntimeError("could not create a primitive"))  # oneDNN, seen
     assert is_out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"))
+    assert is_out_of_memory(RuntimeError("[enforce fail a"))  # in a child at its limit, seen
     assert not is_out_of_memory(ValueError("out of memory"))
 
 
