@@ -1,14 +1,15 @@
 """Bounds on a class probability from vote counts, and the radius that they prove.
 
 Sources: Clopper and Pearson (1934) for the bounds; Cohen et al. (2019), theorem 1 and section 3.2,
-for the radii. Everything here is float64 and works elementwise on arrays.
+for the radii. Everything here is float64 and works elementwise on arrays. Quantiles come from
+``scipy.special``: the same numbers as those of ``scipy.stats``, which takes .6 s to import.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import beta, binomtest, norm
+from scipy.special import bdtr, betainccinv, betaincinv, ndtri
 
 from ddrs_core.errors import InvalidParameterError, require_count, require_number
 
@@ -24,7 +25,7 @@ def lower_bound(count: ArrayLike, n: ArrayLike, alpha: ArrayLike) -> Floats:
     0.9931
     """
     k, total, level = (np.asarray(value, dtype=np.float64) for value in (count, n, alpha))
-    inner = beta.ppf(level, np.maximum(k, 1.0), total - k + 1.0)
+    inner = betaincinv(np.maximum(k, 1.0), total - k + 1.0, level)
     return np.where(k <= 0, 0.0, np.where(k >= total, level ** (1.0 / total), inner))
 
 
@@ -34,7 +35,7 @@ def upper_bound(count: ArrayLike, n: ArrayLike, alpha: ArrayLike) -> Floats:
     Exactly 1 at count n and 1 - alpha^(1/n) at count 0.
     """
     k, total, level = (np.asarray(value, dtype=np.float64) for value in (count, n, alpha))
-    inner = beta.isf(level, k + 1.0, np.maximum(total - k, 1.0))
+    inner = betainccinv(k + 1.0, np.maximum(total - k, 1.0), level)
     return np.where(k >= total, 1.0, np.where(k <= 0, -np.expm1(np.log(level) / total), inner))
 
 
@@ -46,7 +47,7 @@ def interval(count: ArrayLike, n: ArrayLike, alpha: float) -> tuple[Floats, Floa
 def radius_one_sided(sigma: ArrayLike, p_lower: ArrayLike) -> Floats:
     """R = sigma * Phi^-1(p_lower), or 0 where p_lower <= 1/2 (Cohen et al., section 3.2.2)."""
     p = np.asarray(p_lower, dtype=np.float64)
-    return np.asarray(sigma) * np.where(p > 0.5, norm.ppf(np.maximum(p, 0.5)), 0.0)
+    return np.asarray(sigma) * np.where(p > 0.5, ndtri(np.maximum(p, 0.5)), 0.0)
 
 
 def radius_two_sided(sigma: ArrayLike, p_lower: ArrayLike, p_other: ArrayLike) -> Floats:
@@ -56,7 +57,7 @@ def radius_two_sided(sigma: ArrayLike, p_lower: ArrayLike, p_other: ArrayLike) -
     """
     p_a = np.asarray(p_lower, dtype=np.float64)
     p_b = np.minimum(np.asarray(p_other, dtype=np.float64), 1.0 - p_a)
-    gap = norm.ppf(p_a) - norm.ppf(p_b)
+    gap = ndtri(p_a) - ndtri(p_b)
     return np.asarray(sigma) * np.where(p_a > p_b, gap / 2.0, 0.0)
 
 
@@ -71,10 +72,8 @@ def radius_cap(sigma: ArrayLike, n: ArrayLike, alpha: ArrayLike) -> Floats:
 
 
 def binomial_p_value(count_a: int, count_b: int) -> float:
-    """Two-sided p-value of "both classes are equally likely" (Cohen et al., PREDICT)."""
-    if count_a + count_b == 0:
-        return 1.0
-    return float(binomtest(count_a, count_a + count_b, 0.5).pvalue)
+    """Exact two-sided p-value of "both classes are equally likely" (Cohen et al., PREDICT)."""
+    return min(1.0, 2.0 * float(bdtr(min(count_a, count_b), count_a + count_b, 0.5)))
 
 
 def check_budget(n0: int, n: int, alpha: float, *, parts: int = 1) -> None:

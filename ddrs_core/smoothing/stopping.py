@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from scipy.stats import beta
+from scipy.special import betainccinv
 
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.parameters import Configuration, parameter
@@ -121,7 +121,7 @@ def _most(held: int, n: int, to_come: int, tail: float) -> int:
     """Votes among the ``to_come`` that are exceeded with probability ``tail`` only."""
     mean = (held + 0.5) / (n + 1.0)
     size = 1.0 / (1.0 / (n + 1.0) + 1.0 / to_come)
-    share = float(beta.isf(tail, mean * size, (1.0 - mean) * size))
+    share = float(betainccinv(mean * size, (1.0 - mean) * size, tail))
     return min(to_come, int(np.ceil(to_come * share)))
 
 

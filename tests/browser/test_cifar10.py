@@ -29,7 +29,7 @@ pytestmark = [
 ]
 
 _SIZE = 10_000
-_STOPS = 24
+_STOPS = 12
 _PATIENCE = 15_000  # milliseconds for the thumbnails in view, on a busy machine; usually 200
 _STALL = 4000  # milliseconds that nothing may hold up the page, on a busy machine; usually 100
 _MOST_BUTTONS = 200
@@ -173,7 +173,7 @@ def test_every_thumbnail_is_there_when_it_is_scrolled_to(
 def test_whole_rows_are_passed_without_a_gap(page: Page, url: str) -> None:
     open_gallery(page, url)
     seen: set[int] = set()
-    for _ in range(12):  # screen by screen
+    for _ in range(6):  # screen by screen
         wait_until(page, _LOADED, 20, timeout=_PATIENCE)
         seen.update(images_in_view(page))
         page.evaluate(
@@ -182,7 +182,7 @@ def test_whole_rows_are_passed_without_a_gap(page: Page, url: str) -> None:
         )
         page.evaluate("() => new Promise((next) => requestAnimationFrame(() => setTimeout(next)))")
     assert seen == set(range(max(seen) + 1))
-    assert len(seen) > 300
+    assert len(seen) > 150
 
 
 def test_a_class_filter_shows_that_class_alone(page: Page, url: str, labels: np.ndarray) -> None:
@@ -192,8 +192,8 @@ def test_a_class_filter_shows_that_class_alone(page: Page, url: str, labels: np.
     expect(page.locator(".ddrs-gallery-note")).to_have_text("1,000 images of class ship")
     ships = set(np.flatnonzero(labels == 8).tolist())
     found: set[int] = set()
-    for stop in range(11):
-        scroll_to(page, stop / 10)
+    for stop in range(5):
+        scroll_to(page, stop / 4)
         wait_until(page, _LOADED, 20, timeout=_PATIENCE)
         found.update(images_in_view(page))
     assert found <= ships

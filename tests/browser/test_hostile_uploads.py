@@ -1,7 +1,7 @@
 """Files that are damaged, huge, malicious or something else: each gets words, none does anything.
 
-Pictures are handed in through the page, as a visitor would, and one model of each kind of trouble;
-all models are read in ``tests/models/importing/test_hostile.py``.
+Pictures are handed in through the page, as a visitor would, and models that want to run something,
+to fill the memory, and to be used; all models are read in ``tests/models/importing/test_hostile.py``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from tests.browser.hostile_files import (
 
 _GROWTH = 200 * 2**20  # bytes that the server may have gained by reading all of them
 _UNEXPECTED = "This page met an error"
-IN_THE_BROWSER = ("payload.pth", "bomb.pth", "nan.pth", "words.pth", "deep.pth", "counters.pth")
+IN_THE_BROWSER = ("payload.pth", "bomb.pth", "nan.pth")
+
+pytestmark = pytest.mark.xdist_group("hostile")  # one server for all of them
 
 
 def marker_of(server: Server) -> Path:
@@ -111,9 +113,10 @@ def use_good_model(page: Page, name: str) -> None:
     expect(page.get_by_text("Your pages offer the model now")).to_be_visible()
 
 
-@pytest.fixture
-def at_first(server: Server, browser: Browser) -> int:
+@pytest.fixture(scope="module")
+def at_first(shared_server: Server, browser: Browser) -> int:
     """The server's memory after one good picture and one good model."""
+    server = shared_server
     page = browser.new_page()
     open_pictures(page, server)
     use_good_picture(page, "first.png")

@@ -24,6 +24,7 @@ from ddrs_core.models import (
     robustness,
     with_card,
 )
+from ddrs_core.models.importing import sandbox
 
 CERTIFY = (
     "certify",
@@ -47,6 +48,22 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DDRS_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(registry, "_ATTACHED", {})
     monkeypatch.setattr(added, "_attached", {})
+
+
+@pytest.fixture(autouse=True)
+def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that were given to a child process to read; this process stands in for
+    it, since a child takes seconds to start (tests/models/importing/test_sandbox.py has real ones).
+    """
+    names: list[str] = []
+
+    def run(path: Path, out: Path, *_: object) -> int:
+        names.append(path.name)
+        sandbox.answer(path, out)
+        return 0
+
+    monkeypatch.setattr(sandbox, "_run_child", run)
+    return names
 
 
 def layouts(model: Classifier) -> dict[str, object]:
@@ -83,7 +100,7 @@ def rows_of(text: str) -> list[list[str]]:
     "layout", ["cohen", "smoothadv", "macer", "authors", "plain", "parallel", "safetensors"]
 )
 def test_every_layout_gives_the_certificates_of_the_model_itself(
-    command, model, tmp_path, layout
+    command, model, read, tmp_path, layout
 ) -> None:
     path = tmp_path / "best.pth.tar"
     if layout == "safetensors":
@@ -95,6 +112,7 @@ def test_every_layout_gives_the_certificates_of_the_model_itself(
     assert found.code == 0, found.err
     assert "normalisation 'digits'" in found.err
     assert rows_of(found.out) == rows_of(expected.out)
+    assert read == [path.name]
 
 
 @pytest.mark.slow

@@ -150,6 +150,18 @@ def _limit(memory: int, cpu_seconds: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
 
 
+def answer(path: Path, folder: Path) -> None:
+    """What the child does: the weights and the report, or why there are none."""
+    try:
+        report = _read(path, folder)
+    except DDRSError as error:
+        report = {"error": str(error)}
+    except MemoryError:
+        name = plain(path.name, 80)
+        report = {"error": f"{name} needs more memory than this server gives to one file."}
+    (folder / REPORT).write_text(json.dumps(report), encoding="utf-8")
+
+
 def _read(path: Path, folder: Path) -> dict[str, Any]:
     raw = read_here(path)
     save_file(raw.state, folder / WEIGHTS)
@@ -161,18 +173,6 @@ def _read(path: Path, folder: Path) -> dict[str, Any]:
     return {**report, "layout": str(raw.layout), "normalization": normalization}
 
 
-def _main(arguments: list[str]) -> None:
-    path, folder = Path(arguments[0]), Path(arguments[1])
-    _limit(int(arguments[2]), int(arguments[3]))
-    try:
-        report = _read(path, folder)
-    except DDRSError as error:
-        report = {"error": str(error)}
-    except MemoryError:
-        name = plain(path.name, 80)
-        report = {"error": f"{name} needs more memory than this server gives to one file."}
-    (folder / REPORT).write_text(json.dumps(report), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    _main(sys.argv[1:])
+    _limit(int(sys.argv[3]), int(sys.argv[4]))
+    answer(Path(sys.argv[1]), Path(sys.argv[2]))

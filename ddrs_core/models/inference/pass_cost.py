@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
 
 from ddrs_core.models.inference.fuse_batchnorm import PlainFunction, runs_on_blank
 
@@ -66,7 +65,10 @@ class _Counter(TorchDispatchMode):
     """Adds up operations and the memory of new tensors."""
 
     def __init__(self, known: list[Tensor]) -> None:
+        from torch.utils.flop_counter import flop_registry  # loads Triton: .1 s
+
         super().__init__()
+        self._formulas = flop_registry
         self.flops = 0.0
         self.peak = self.total = 0
         self._weights = {_key(t) for t in known}
@@ -78,7 +80,7 @@ class _Counter(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        count = flop_registry.get(func._overloadpacket)
+        count = self._formulas.get(func._overloadpacket)
         if count is not None:
             self.flops += count(*args, **(kwargs or {}), out_val=out)
         for tensor in tree_leaves(out):

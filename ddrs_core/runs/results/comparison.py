@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binom
 
 from ddrs_core.errors import InvalidParameterError, require_number
 from ddrs_core.quantities import counted
@@ -96,6 +95,8 @@ def high_probability_loss(results: ResultSet, rho: float = RHO) -> float | None:
 
 def wrong_certificates(m: int, alpha: float, rho: float) -> int:
     """At most so many of m independent certificates are wrong, with probability 1 - rho."""
+    from scipy.stats import binom  # slow to import
+
     return int(binom.ppf(1.0 - rho, m, alpha))
 
 

@@ -12,14 +12,14 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.stats import binomtest, norm
+from scipy.special import ndtr, ndtri
 
 from ddrs_core.errors import MismatchError, require_count, require_number
 from ddrs_core.quantities import counted
 from ddrs_core.runs.results.comparison import LEVEL, mismatches
 from ddrs_core.runs.results.results import ResultSet
 from ddrs_core.runs.results.summary import RADII
+from ddrs_core.smoothing.confidence import binomial_p_value
 
 Verdict = Literal["more", "less", "within the noise", "unknown: a floor"]
 RESAMPLES = 4000
@@ -250,7 +250,7 @@ def mcnemar(gained: int, lost: int) -> float:
     >>> round(mcnemar(13, 3), 3)
     0.021
     """
-    return float(binomtest(gained, gained + lost, 0.5).pvalue) if gained + lost else 1.0
+    return binomial_p_value(gained, lost)
 
 
 def paired_interval(gained: int, lost: int, m: int, level: float = LEVEL) -> tuple[float, float]:
@@ -264,7 +264,7 @@ def paired_interval(gained: int, lost: int, m: int, level: float = LEVEL) -> tup
     (0.0049, 0.0387)
     """
     require_count("number of images", m)
-    z = float(norm.isf((1 - level) / 2))
+    z = float(-ndtri((1 - level) / 2))
     estimate = (gained - lost) / m
 
     def score(delta: float) -> float:
@@ -294,12 +294,12 @@ def bootstrap_interval(
     ]
     means = np.concatenate(parts)
     below = (np.count_nonzero(means < mean) + 0.5 * np.count_nonzero(means == mean)) / resamples
-    bias = float(norm.ppf(np.clip(below, 0.5 / resamples, 1 - 0.5 / resamples)))
+    bias = float(ndtri(np.clip(below, 0.5 / resamples, 1 - 0.5 / resamples)))
     gaps = values - mean
     spread = float((gaps**2).sum())
     skew = float((gaps**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
-    tails = norm.ppf([(1 - level) / 2, (1 + level) / 2]) + bias
-    low, high = np.quantile(means, norm.cdf(bias + tails / (1 - skew * tails)))
+    tails = ndtri([(1 - level) / 2, (1 + level) / 2]) + bias
+    low, high = np.quantile(means, ndtr(bias + tails / (1 - skew * tails)))
     return float(low), float(high)
 
 
@@ -307,6 +307,8 @@ def _root(f: Any, low: float, high: float) -> float:
     """Where f changes its sign; the nearer end where it does not."""
     if f(low) * f(high) > 0:
         return low if abs(f(low)) < abs(f(high)) else high
+    from scipy.optimize import brentq  # slow to import
+
     return float(brentq(f, low, high, xtol=1e-12))
 
 
