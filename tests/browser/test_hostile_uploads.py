@@ -1,7 +1,7 @@
 """Files that are damaged, huge, malicious or something else: each gets words, none does anything.
 
 Pictures are handed in through the page, as a visitor would, and models that want to run something,
-to fill the memory, and to be used; all models are read in ``tests/models/importing/test_hostile.py``.
+to fill the memory, and to be used; ``tests/models/importing/test_hostile.py`` reads all models.
 """
 
 from __future__ import annotations
