@@ -15,7 +15,7 @@ from ddrs_core.smoothing.sigma.radius_curve import (
     sigma_grid,
 )
 from ddrs_core.smoothing.sigma.search import SearchConfig, search_sigma
-from ddrs_core.smoothing.sigma.steps import SigmaBatch, SigmaStep
+from ddrs_core.smoothing.sigma.steps import CurveFit, SigmaBatch, SigmaStep
 from ddrs_core.smoothing.sigma.strategies import (
     DEFAULT_PRESET,
     STRATEGIES,
@@ -23,6 +23,7 @@ from ddrs_core.smoothing.sigma.strategies import (
     get_preset,
     list_presets,
 )
+from ddrs_core.smoothing.sigma.surface import SurfaceConfig, surface_sigma
 from ddrs_core.smoothing.sigma.trace import SigmaFrame, watch_sigma
 from ddrs_core.smoothing.stopping import StopAtRadii, StopAtRelativeWidth, StopRule
 from ddrs_core.smoothing.voting import BatchProgress, VoteProgress

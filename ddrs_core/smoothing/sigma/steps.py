@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,28 @@ class SigmaTask:
         return self.forward.votes(self.images, found, samples, self.generators(purpose))
 
 
+@dataclass(frozen=True, eq=False)
+class CurveFit:
+    """What a strategy that fits the radius curve knows at a step, for looking at.
+
+    Arrays are [J] over the noise levels for one image, and [M, J] for M of them. Radii are in
+    pixel units, those that the planned certification is expected to prove.
+    """
+
+    levels: Floats
+    held: Ints  # votes for the class so far
+    n: Ints  # votes drawn so far
+    radius: Floats  # the fitted curve
+    low: Floats  # 90 % of the posterior's curves lie between these two, pointwise
+    high: Floats
+    planned: Ints  # votes that each level gets next; none after the last step
+    best: Floats  # [2] or [M, 2]: the best level lies between these two with 90 % probability
+
+    def one(self, i: int) -> CurveFit:
+        """The fit of image ``i``."""
+        return CurveFit(*(getattr(self, part.name)[i] for part in fields(self)))
+
+
 @dataclass(frozen=True)
 class SigmaStep:
     """One step of a sigma strategy for one image.
@@ -58,6 +80,7 @@ class SigmaStep:
     prediction: int
     chosen: float | None = None
     reason: str = ""
+    fit: CurveFit | None = None  # of strategies that fit the whole curve
 
 
 @dataclass(frozen=True)
@@ -74,6 +97,7 @@ class SigmaBatch:
     prediction: Ints
     chosen: Floats | None = None
     reasons: tuple[str, ...] = ()
+    fit: CurveFit | None = None
 
     def one(self, i: int) -> SigmaStep:
         """The step of image ``i``."""
@@ -88,6 +112,7 @@ class SigmaBatch:
             int(self.prediction[i]),
             None if self.chosen is None else float(self.chosen[i]),
             self.reasons[i] if self.reasons else "",
+            None if self.fit is None else self.fit.one(i),
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -108,6 +110,43 @@ def test_an_image_chooses_the_same_in_any_company(test_split: Dataset) -> None:
     np.testing.assert_allclose(whole[[4, 1]], choose([4, 1], 3), rtol=1e-6)
     assert (whole != choose([0, 1, 2, 3, 4, 5], 4)).any()
     assert 0.22 < whole[3] < 0.36  # where a dense grid with many votes has its best radius
+
+
+def test_a_step_tells_what_is_known_and_where_votes_go_next() -> None:
+    config = SurfaceConfig(bounds=(0.06, 1.5), regret=0.0)
+    task = (Walls(), ORIGIN.expand(3, 1, 1, 1), [0.3, 0.5, 0.9], config)
+    batches = list(choose_sigmas(*task, budget=BUDGET))
+    assert len(batches) == config.steps
+    for i, start in enumerate((0.3, 0.5, 0.9)):
+        steps = [batch.one(i) for batch in batches]
+        fits = [step.fit for step in steps if step.fit is not None]
+        assert len(fits) == len(steps)
+        for step, fit in zip(steps, fits, strict=True):
+            assert {a.shape for a in vars(fit).values()} == {(41,), (2,)}
+            assert fit.levels[[0, -1]] == pytest.approx((0.06, 1.5))
+            assert start in fit.levels
+            assert np.all((fit.held <= fit.n) & (fit.low <= fit.high))
+            assert fit.best[0] <= fit.best[1]
+            assert fit.radius.max() == step.radius
+            assert fit.radius[np.abs(fit.levels - step.sigma).argmin()] > 0.99 * step.radius
+        for now, later in itertools.pairwise(fits):
+            assert now.planned.sum() > 0
+            assert later.n.tolist() == (now.n + now.planned).tolist()
+        assert not fits[-1].planned.any()
+        truth = proved(Walls.radius(fits[-1].levels), fits[-1].levels)
+        inside = (fits[-1].low - 1e-9 <= truth) & (truth <= fits[-1].high + 1e-9)
+        assert inside.mean() > 0.5
+        first, last = ((fit.high - fit.low).mean() for fit in (fits[0], fits[-1]))
+        assert last < first
+        again = pickle.loads(pickle.dumps(steps[-1]))
+        assert again.fit.radius.tolist() == fits[-1].radius.tolist()
+
+
+def test_other_strategies_fit_no_curve() -> None:
+    for name in ("guarded", "qcrs"):
+        *_, last = choose_sigmas(Walls(), ORIGIN[None], [0.5], get_preset(name).at(0.5))
+        assert last.fit is None
+        assert last.one(0).fit is None
 
 
 def test_voting_ends_early_where_the_best_level_is_clear() -> None:
