@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ddrs_core.figures.curve_fit import fit_traces
 from ddrs_core.figures.palette import (
     CHOSEN_COLOUR,
     MUTED,
@@ -18,7 +19,7 @@ from ddrs_core.figures.palette import (
     markers,
     see_through,
 )
-from ddrs_core.smoothing import RadiusCurve
+from ddrs_core.smoothing import CurveFit, RadiusCurve
 
 
 def curve_figure(
@@ -29,6 +30,7 @@ def curve_figure(
     sigma_0: float,
     current: float | None = None,
     chosen: float | None = None,
+    fit: CurveFit | None = None,
 ) -> Figure:
     """R(sigma) with a 95 % band and the cap of the planned certification.
 
@@ -37,20 +39,22 @@ def curve_figure(
         class_names: names of the K classes, for the hover text.
         bounds: range of sigma on the horizontal axis.
         sigma_0, current, chosen: noise levels to mark: the start, now, and the strategy's answer.
+        fit: what a strategy that fits the curve knows; the curve then is its background.
     """
     data: list[Figure] = []
-    top = 0.5
+    top = _top(curve, fit)
     if curve is not None:
-        top = max(0.1, float(curve.radius.max()) * 1.35, float(curve.high.max()) * 1.05)
-        top = min(top, float(curve.radius.max()) * 2.0 + 0.1)
         data = [*_band(curve), _cap(curve), *_estimate(curve, class_names)]
+    if fit is not None:
+        data = [*(_behind(trace) for trace in data), *fit_traces(fit, top)]
     for sigma, name, colour, symbol in (
         (sigma_0, "sigma_0", START_COLOUR, "diamond"),
         (current, "now", SIGMA_COLOUR, "circle"),
         (chosen, "sigma*", CHOSEN_COLOUR, "star"),
     ):
         if sigma is not None:
-            data += _mark(curve, sigma, name, colour, symbol, top)
+            height = _height(curve, fit, sigma)
+            data += _mark(sigma, height, name, colour, symbol, top)
     ticks = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0]
     return {
         "data": data,
@@ -67,9 +71,32 @@ def curve_figure(
     }
 
 
-def radius_at(curve: RadiusCurve, sigma: float) -> float:
-    """R at any sigma, interpolated on the logarithmic grid."""
-    return float(np.interp(np.log(sigma), np.log(curve.sigmas), curve.radius))
+def _top(curve: RadiusCurve | None, fit: CurveFit | None) -> float:
+    """Of the vertical axis: what is known best fills most of the figure."""
+    highest = 0.0 if curve is None else float(curve.radius.max())
+    if fit is not None:
+        return max(0.1, 1.3 * max(highest, float(fit.radius.max())))
+    if curve is None:
+        return 0.5
+    return min(max(0.1, 1.35 * highest, 1.05 * float(curve.high.max())), 2.0 * highest + 0.1)
+
+
+def _height(curve: RadiusCurve | None, fit: CurveFit | None, sigma: float) -> float:
+    """The radius at any sigma, interpolated on a logarithmic grid: the fitted one if there is."""
+    if fit is not None:
+        return float(np.interp(np.log(sigma), np.log(fit.levels), fit.radius))
+    if curve is not None:
+        return float(np.interp(np.log(sigma), np.log(curve.sigmas), curve.radius))
+    return 0.0
+
+
+def _behind(trace: Figure) -> Figure:
+    """A trace of the curve as a background, without its points, and its band without a name."""
+    if trace["mode"] == "markers":
+        return trace
+    if "fill" in trace:
+        return {**trace, "fillcolor": see_through(RADIUS_COLOUR, 0.15), "showlegend": False}
+    return {**trace, "mode": "lines"}
 
 
 def _band(curve: RadiusCurve) -> list[Figure]:
@@ -112,10 +139,9 @@ def _estimate(curve: RadiusCurve, class_names: tuple[str, ...]) -> list[Figure]:
 
 
 def _mark(
-    curve: RadiusCurve | None, sigma: float, name: str, colour: str, symbol: str, top: float
+    sigma: float, height: float, name: str, colour: str, symbol: str, top: float
 ) -> list[Figure]:
     stem = line([sigma, sigma], [0, top], colour, 1.5, dash="dot", showlegend=False)
-    height = radius_at(curve, sigma) if curve is not None else 0.0
     hover, edge = f"{name} = {sigma:.4f}", (MUTED, 1.0)
     point = markers([sigma], [height], colour, 13, symbol=symbol, edge=edge, name=name, hover=hover)
     return [stem, point]

@@ -19,35 +19,58 @@ from ddrs_core.figures.palette import (
     layout,
     line,
     markers,
+    see_through,
 )
 from ddrs_core.smoothing import SigmaStep
+from ddrs_core.smoothing.confidence import Floats
 
 
 def trajectory_figure(
-    steps: Sequence[SigmaStep], total: int, sigma_0: float, shown: int | None = None
+    steps: Sequence[SigmaStep],
+    total: int,
+    sigma_0: float,
+    shown: int | None = None,
+    *,
+    rounds: bool = False,
 ) -> Figure:
     """Two plots over a common axis: the noise level above, the estimated radius below.
+
+    Where the steps carry a fit, each has its 90 % interval.
 
     Args:
         steps: the steps so far.
         total: K, which fixes the horizontal axis while the work runs.
         sigma_0: the start, drawn as a dotted line.
         shown: number of the step that the other views show, marked on both lines.
+        rounds: the steps are a few rounds of votes.
     """
-    k = np.array([s.step for s in steps], dtype=np.int32)
+    k = np.arange(1, len(steps) + 1, dtype=np.int32)
     sigma = np.array([s.sigma for s in steps])
     radius = np.array([s.radius for s in steps])
     chosen = steps[-1].chosen if steps else None
+    ends = _intervals(steps)  # [2, steps] of sigma, and of the radius
+    mode = "lines+markers" if rounds else "lines"
     data = [
-        line(k, sigma, SIGMA_COLOUR, 2.5, name="sigma", hover="sigma_%{x} = %{y:.4f}"),
+        line(
+            k,
+            sigma,
+            SIGMA_COLOUR,
+            2.5,
+            mode=mode,
+            name="sigma",
+            hover="sigma_%{x} = %{y:.4f}",
+            **_error_bars(sigma, ends[0], SIGMA_COLOUR),
+        ),
         line(
             k,
             radius,
             RADIUS_COLOUR,
             2.5,
+            mode=mode,
             name="radius estimate",
             yaxis="y2",
             hover="R_%{x} = %{y:.4f}",
+            **_error_bars(radius, ends[1], RADIUS_COLOUR),
         ),
     ]
     if steps:
@@ -62,10 +85,15 @@ def trajectory_figure(
     if chosen is not None:
         shapes.append(horizontal(chosen, CHOSEN_COLOUR, "dot"))
         end, latest = Level(chosen, "sigma*", CHOSEN_COLOUR), chosen
-    values = [sigma_0, *([chosen] if chosen is not None else []), *sigma.tolist()]
+    values = [sigma_0, *([chosen] if chosen is not None else []), *sigma.tolist(), *ends[0].flat]
     low, high = min(values), max(values)
     pad = 0.12 * max(high - low, 0.1 * high)
-    top = max([0.1, *radius.tolist()]) * 1.12
+    top = max([0.1, *radius.tolist(), *ends[1].flat]) * 1.12
+    horizontal_axis: Figure = {"anchor": "y2", "domain": [0, 1]}
+    if rounds:
+        horizontal_axis |= {"range": [0.5, total + 0.5], "dtick": 1}
+    else:
+        horizontal_axis |= {"range": [0, total + 1]}
     return {
         "data": data,
         "layout": layout(
@@ -74,10 +102,29 @@ def trajectory_figure(
             annotations=label_levels(
                 Level(sigma_0, "sigma_0", START_COLOUR), end, rises=latest >= sigma_0
             ),
-            xaxis=axis("step k", range=[0, total + 1], anchor="y2", domain=[0, 1]),
+            xaxis=axis("round" if rounds else "step k", **horizontal_axis),
             yaxis=axis(
                 "noise level sigma", domain=[0.54, 1], range=[max(0, low - pad), high + pad]
             ),
             yaxis2=axis("radius estimate R", domain=[0, 0.46], range=[0, top], anchor="x"),
         ),
     }
+
+
+def _intervals(steps: Sequence[SigmaStep]) -> tuple[Floats, Floats]:
+    """Where sigma* and the radius lie after each step, [2, steps] each; [2, 0] without a fit."""
+    fits = [s.fit for s in steps if s.fit is not None]
+    if not fits or len(fits) < len(steps):
+        return np.empty((2, 0)), np.empty((2, 0))
+    at = [int(np.abs(f.levels - s.sigma).argmin()) for f, s in zip(fits, steps, strict=True)]
+    radii = [(f.low[i], f.high[i]) for f, i in zip(fits, at, strict=True)]
+    return np.stack([f.best for f in fits], axis=1), np.array(radii).T
+
+
+def _error_bars(values: Floats, ends: Floats, colour: str) -> Figure:
+    if not ends.size:
+        return {}
+    low, high = np.minimum(ends[0], values), np.maximum(ends[1], values)
+    style = {"color": see_through(colour, 0.6), "thickness": 2, "width": 6}
+    bars = {"array": high - values, "arrayminus": values - low}
+    return {"error_y": {"type": "data", "symmetric": False, **bars, **style}}

@@ -117,7 +117,9 @@ class Job:
 
     @property
     def progress(self) -> float:
-        """Share of the work shown so far, 0 to 1."""
+        """Share of the work shown so far, 0 to 1; a computation may end early."""
+        if self.state is JobState.DONE:
+            return 1.0
         return min(1.0, self.done / max(self.request.total, 1e-12))
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import json
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from scipy.stats import binomtest, norm
 
 from ddrs_core.figures import (
     Figure,
@@ -24,7 +26,7 @@ from ddrs_core.figures import (
     trajectory_figure,
     votes_figure,
 )
-from ddrs_core.smoothing import SigmaStep, VoteProgress
+from ddrs_core.smoothing import CurveFit, SigmaStep, VoteProgress
 from ddrs_core.smoothing.confidence import radius_cap
 from ddrs_core.smoothing.sigma.radius_curve import read_curve
 from ddrs_core.training import EpochSummary, SigmaSummary
@@ -111,6 +113,102 @@ def test_curve() -> None:
     assert np.all(curve.low <= curve.radius)
     assert np.all(curve.radius <= curve.high)
     validate(curve_figure(None, NAMES, (0.1, 1.0), sigma_0=0.5))
+
+
+LEVELS = np.geomspace(0.05, 1.1, 41)
+
+
+def fit(best: tuple[float, float] = (0.2, 0.4)) -> CurveFit:
+    """A curve with its top, .6, at .3; 40 votes at every second level, and more to come at two."""
+    radius = 0.6 - 0.1 * np.log(LEVELS / 0.3) ** 2
+    n = np.where(np.arange(41) % 2 == 0, 40, 0)
+    held = np.where(LEVELS < 0.3, n, n * 3 // 4)
+    planned = np.where(np.arange(41) // 2 == 11, (np.arange(41) % 2 + 1) * 20, 0)
+    return CurveFit(
+        LEVELS, held, n, radius, radius - 0.1, radius + 0.1, planned, np.array(best, dtype=float)
+    )
+
+
+def test_a_fitted_curve_is_where_the_step_says() -> None:
+    figure = curve_figure(None, NAMES, (0.05, 1.2), sigma_0=0.5, current=0.3, fit=fit())
+    validate(figure)
+    named = {trace["name"]: trace for trace in figure["data"] if "name" in trace}
+    top = figure["layout"]["yaxis"]["range"][1]
+    assert top > 0.6
+    assert (min(named["best, 90 %"]["x"]), max(named["best, 90 %"]["x"])) == (0.2, 0.4)
+    assert list(named["fit"]["x"]) == LEVELS.tolist()
+    assert max(named["fit"]["y"]) == pytest.approx(0.6, abs=0.001)
+    upper, lower = (t for t in figure["data"] if t.get("line", {}).get("width") == 0)
+    assert np.all(lower["y"] < named["fit"]["y"])
+    assert np.all(named["fit"]["y"] < upper["y"])
+    assert "tonexty" in lower["fill"]
+    coming = named["next votes"]
+    assert list(coming["x"]) == LEVELS[22:24].tolist()
+    assert coming["text"] == ["20", "40"]
+    assert coming["marker"]["size"][0] < coming["marker"]["size"][1]
+    assert all(0 < y < 0.1 * top for y in coming["y"])
+    assert named["now"]["y"] == [pytest.approx(0.6, abs=0.001)]  # on the fitted curve
+    validate(curve_figure(None, NAMES, (0.05, 1.2), sigma_0=0.5, fit=fit((0.3, 0.3))))
+
+
+def test_the_votes_of_neighbouring_levels_are_one_point_with_its_interval() -> None:
+    votes = next(
+        trace
+        for trace in curve_figure(None, NAMES, (0.05, 1.2), sigma_0=0.5, fit=fit())["data"]
+        if trace.get("name") == "votes"
+    )
+    counted = [tuple(map(int, text.split(" of "))) for text in votes["text"]]
+    assert sum(n for _, n in counted) == 21 * 40
+    for sigma, radius, symbol, up, down, (held, n) in zip(
+        votes["x"],
+        votes["y"],
+        votes["marker"]["symbol"],
+        votes["error_y"]["array"],
+        votes["error_y"]["arrayminus"],
+        counted,
+        strict=True,
+    ):
+        assert 0.05 <= sigma <= 1.1
+        assert (symbol == "circle-open") == (held == n)
+        low, high = binomtest(held, n).proportion_ci(0.95, "exact")
+        assert radius - down == pytest.approx(max(0.0, sigma * norm.ppf(low)))
+        if held < n:
+            assert radius == pytest.approx(sigma * norm.ppf(held / n))
+            assert radius + up == pytest.approx(sigma * norm.ppf(high))
+
+
+def test_the_curve_stays_behind_the_fit() -> None:
+    grid = np.geomspace(0.1, 1.0, 5)
+    counts = np.array([[100, 0, 0], [95, 5, 0], [80, 20, 0], [60, 40, 0], [40, 60, 0]])
+    curve = read_curve(grid, counts, radius_cap(grid, 1000, 0.001), 200)
+    figure = curve_figure(curve, NAMES, (0.05, 1.2), sigma_0=0.5, chosen=0.3, fit=fit())
+    validate(figure)
+    names = [trace.get("name") for trace in figure["data"]]
+    assert names.index("R(sigma)") < names.index("fit")
+    legend = [t["name"] for t in figure["data"] if "name" in t and t.get("showlegend", True)]
+    assert "95 % band" not in legend
+    assert max(map(len, legend)) <= len("another class")
+
+
+def test_rounds_have_intervals_and_whole_numbers() -> None:
+    rounds = [
+        SigmaStep(k, 5, 0.3 + 0.01 * k, 0.6, 0.0, 0.9, 0.1, 1, fit=fit((0.2, 0.6 - 0.05 * k)))
+        for k in (1, 2)
+    ]
+    rounds.append(dataclasses.replace(rounds[-1], step=5, chosen=0.32))  # the third, and the last
+    figure = trajectory_figure(rounds, 5, 0.5, shown=2, rounds=True)
+    validate(figure)
+    sigma, radius, mark, _ = figure["data"]
+    assert sigma["x"].tolist() == [1, 2, 3]
+    assert mark["x"] == [2]
+    bars = sigma["error_y"]
+    assert (sigma["y"] - bars["arrayminus"]).tolist() == pytest.approx([0.2] * 3)
+    assert (sigma["y"] + bars["array"]).tolist() == pytest.approx([0.55, 0.5, 0.5])
+    assert (radius["y"] + radius["error_y"]["array"]).tolist() == pytest.approx([0.7] * 3, abs=0.01)
+    low, high = figure["layout"]["yaxis"]["range"]
+    assert low < 0.2 < 0.55 < high
+    axis = figure["layout"]["xaxis"]
+    assert (axis["title"]["text"], axis["range"], axis["dtick"]) == ("round", [0.5, 5.5], 1)
 
 
 def test_votes_show_the_ten_leading_classes() -> None:

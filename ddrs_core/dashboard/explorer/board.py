@@ -18,7 +18,7 @@ from ddrs_core.dashboard.explorer.view import ExplorerView
 from ddrs_core.figures import Figure, curve_figure, trajectory_figure, votes_figure
 from ddrs_core.jobs import Job
 from ddrs_core.models import get_card, open_for_model
-from ddrs_core.smoothing import Bound, Probe, RadiusCurve, SigmaFrame, shown_noise
+from ddrs_core.smoothing import Bound, CurveFit, Probe, RadiusCurve, SigmaFrame, shown_noise
 
 _BOARD = Board("explorer/board.html")
 
@@ -26,6 +26,19 @@ _BOARD = Board("explorer/board.html")
 _NEEDED = {  # to certify a class
     Bound.ONE_SIDED: "only with more than half of the votes",
     Bound.TWO_SIDED: "only with clearly more votes than any other",
+}
+
+_TRAJECTORY = {
+    False: "The noise level at each step, and the radius that the optimiser estimates. The "
+    "estimate guides the search; it is not a certificate.",
+    True: "The best noise level by the curve that is fitted after each round, and the radius "
+    "there, with 90 % intervals. They guide the search; they are no certificate.",
+}
+_CURVE = {
+    False: "Counted votes on a grid of noise levels, with a 95 % band. The strategy searches for "
+    "the maximum without knowing the curve. Dashed: the largest radius that N samples can prove.",
+    True: "Blue: the strategy's votes (hollow: unanimous) and its fit. Green: where the best level "
+    "lies. Amber: many more votes, unknown to it. Dashed: the most that N samples can prove.",
 }
 
 
@@ -38,6 +51,11 @@ class Moment:
     sigma: float
     probe: Probe | None
     chosen: float | None
+
+    @property
+    def fit(self) -> CurveFit | None:
+        """The fitted curve at that step, of a strategy that has one."""
+        return self.frames[self.shown - 1].step.fit if self.shown else None
 
 
 def moment_of(job: Job | None, view: ExplorerView, shown: int | None) -> Moment:
@@ -62,7 +80,11 @@ def show_board(
     steps = [f.step for f in moment.frames]
     figures: dict[str, Figure] = {
         "trajectory": trajectory_figure(
-            steps, view.config.steps, view.sigma_0, moment.shown or None
+            steps,
+            view.config.steps,
+            view.sigma_0,
+            moment.shown or None,
+            rounds=view.config.fits_curve,
         ),
         "curve": curve_figure(
             curve,
@@ -71,6 +93,7 @@ def show_board(
             sigma_0=view.sigma_0,
             current=moment.sigma if moment.frames else None,
             chosen=moment.chosen,
+            fit=moment.fit,
         ),
     }
     label = view.true_label
@@ -80,6 +103,8 @@ def show_board(
     texts = {
         "progress": progress_html(job, "Press Run to watch the noise level being optimised."),
         "outcome": outcome_html(view.sigma_0, steps[-1], curve) if steps else "",
+        "trajectory-note": _TRAJECTORY[view.config.fits_curve],
+        "curve-note": _CURVE[view.config.fits_curve],
         "copies-title": f"What the network sees at sigma = {moment.sigma:.3f}",
         "copies": copies_html(view, moment),
         "votes-note": "Bars show the share of noisy copies for each class, with 95 % intervals. "

@@ -46,10 +46,12 @@ def _trajectory_csv(frames: Sequence[SigmaFrame]) -> str:
     """The steps as CSV with a header."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(["step", "sigma", "radius", "gradient", "p_a", "p_b", "prediction", "chosen"])
+    columns = ["step", "sigma", "radius", "gradient", "p_a", "p_b", "prediction", "chosen"]
+    writer.writerow([*columns, "best_low", "best_high"])
     for frame in frames:
         s = frame.step
-        row = [s.step, s.sigma, s.radius, s.gradient, s.p_a, s.p_b, s.prediction, s.chosen]
+        best = [None, None] if s.fit is None else s.fit.best.tolist()
+        row = [s.step, s.sigma, s.radius, s.gradient, s.p_a, s.p_b, s.prediction, s.chosen, *best]
         writer.writerow(["" if v is None else v for v in row])
     return out.getvalue()
 

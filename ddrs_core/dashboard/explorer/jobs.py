@@ -57,6 +57,7 @@ def sigma_request(view: ExplorerView) -> JobRequest:
         str(forward.device),
         start,
         config.steps,
+        "round" if config.fits_curve else "step",
         link=_link(view),
     )
 

@@ -92,7 +92,7 @@ def pick_step(job: Job | None) -> int | None:
         return None
     last = len(job.history)
     return st.slider(
-        "Look back at step",
+        f"Look back at {job.request.unit}",
         1,
         last,
         last,

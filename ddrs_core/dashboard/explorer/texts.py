@@ -35,17 +35,15 @@ def curve_text(curve: RadiusCurve, sigma: float) -> str:
     if found is None:
         return ""
     here = f"The curve estimates a radius of {found.radius:.3f} there"
+    best = f"{found.best_radius:.3f} at sigma = {found.best_sigma:.4f}"
     if found.best_radius <= found.radius:
         return f"{here}, its highest for this class."
-    order = (
-        "more, beyond its band"
-        if found.apart
-        else "within its band, so the difference may be noise"
-    )
-    return (
-        f"{here} and its highest for this class, {found.best_radius:.3f}, at sigma = "
-        f"{found.best_sigma:.4f}: {order}."
-    )
+    if found.apart:
+        return (
+            f"{here}: {found.regret:.0%} below its highest for this class, {best}. That is more "
+            "than the noise of the curve."
+        )
+    return f"{here}; its highest for this class, {best}, differs by no more than its noise."
 
 
 def certificate_html(certificate: Certificate, title: str, names: tuple[str, ...]) -> Markup:

@@ -40,6 +40,7 @@ class AscentConfig(Configuration):
 
     name: ClassVar[str] = "ascent"
     title: ClassVar[str] = "Gradient ascent"
+    fits_curve: ClassVar[bool] = False
 
     lr: float = parameter(
         0.02,

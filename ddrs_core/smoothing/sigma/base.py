@@ -22,6 +22,7 @@ class StrategyConfig(Protocol):
 
     name: ClassVar[str]  # as on the command line and in logs
     title: ClassVar[str]  # for people; short, so that a select box does not cut it
+    fits_curve: ClassVar[bool]  # whether its steps are rounds of votes that carry a fit
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property

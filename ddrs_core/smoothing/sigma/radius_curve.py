@@ -57,26 +57,33 @@ class CurveComparison:
     best_radius: float
     apart: bool  # the bands of the two do not overlap
 
+    @property
+    def regret(self) -> float:
+        """The share of the highest radius that is lost at the level."""
+        return max(0.0, 1 - self.radius / self.best_radius)
+
 
 def compare_with_curve(curve: RadiusCurve, sigma: float) -> CurveComparison | None:
     """How the curve's radius at ``sigma`` compares with its highest one for the same class.
 
-    Between the levels of the grid the curve is interpolated, on the logarithmic scale that it is
-    drawn on. None where ``sigma`` lies outside the grid, or where no class has a majority.
+    The curve is cut at its cap, since no certificate can show more. Between the levels of the grid
+    it is interpolated, on the logarithmic scale that it is drawn on. None where ``sigma`` lies
+    outside the grid, or where no class has a majority.
     """
     if not curve.sigmas[0] <= sigma <= curve.sigmas[-1]:
         return None
     at, grid = np.log(sigma), np.log(curve.sigmas)
+    radius, low, high = np.minimum([curve.radius, curve.low, curve.high], curve.cap)
     same = curve.prediction == curve.prediction[np.abs(grid - at).argmin()]
-    radius, high = (float(np.interp(at, grid, values)) for values in (curve.radius, curve.high))
-    best = int(np.where(same, curve.radius, -1.0).argmax())
-    if curve.radius[best] <= 0:
+    here, highest_here = (float(np.interp(at, grid, values)) for values in (radius, high))
+    best = int(np.where(same, radius, -1.0).argmax())
+    if radius[best] <= 0:
         return None
     return CurveComparison(
-        radius=radius,
+        radius=here,
         best_sigma=float(curve.sigmas[best]),
-        best_radius=float(curve.radius[best]),
-        apart=bool(curve.low[best] > high),
+        best_radius=float(radius[best]),
+        apart=bool(low[best] > highest_here),
     )
 
 
@@ -154,20 +161,28 @@ def radius_curve(
 def read_curve(grid: Floats, counts: Ints, cap: Floats, target: int) -> RadiusCurve:
     """The curve and its band from the votes [S, K] at each sigma."""
     done = counts.sum(axis=1)
-    leading = counts.max(axis=1)
-    low, high = interval(leading, done, BAND_ALPHA)
-    highest = (done - 0.5) / done  # unanimity alone would put the estimate at infinity
-    estimate = np.minimum(leading / done, highest)
+    radius, low, high = estimated_radii(grid, counts.max(axis=1), done)
     return RadiusCurve(
         sigmas=grid,
-        radius=radius_one_sided(grid, estimate),
-        low=radius_one_sided(grid, low),
-        high=radius_one_sided(grid, np.minimum(high, 1 - 1e-9)),
+        radius=radius,
+        low=low,
+        high=high,
         cap=cap,
         prediction=counts.argmax(axis=1),
         counts=counts,
         n=int(done.min()),
         target=target,
+    )
+
+
+def estimated_radii(sigmas: Floats, held: Ints, n: Ints) -> tuple[Floats, Floats, Floats]:
+    """R at each sigma where ``held`` of ``n`` votes are for the class, and its 95 % interval."""
+    low, high = interval(held, n, BAND_ALPHA)
+    highest = (n - 0.5) / n  # unanimity alone would put the estimate at infinity
+    return (
+        radius_one_sided(sigmas, np.minimum(held / n, highest)),
+        radius_one_sided(sigmas, low),
+        radius_one_sided(sigmas, np.minimum(high, 1 - 1e-9)),
     )
 
 

@@ -30,6 +30,7 @@ class SearchConfig(Configuration):
 
     name: ClassVar[str] = "search"
     title: ClassVar[str] = "Bisection (QCRS)"
+    fits_curve: ClassVar[bool] = False
 
     steps: int = parameter(6, "number of steps K", "Steps K", low=1, high=60, step=1)
     samples: int = parameter(

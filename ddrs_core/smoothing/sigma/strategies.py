@@ -116,7 +116,7 @@ _PRESETS = (
     ),
     Preset(
         "surface",
-        "Response surface",
+        "Surface fit",
         "Fits the whole radius curve to all votes and draws further ones where its maximum may "
         "lie; no gradients. At most 2.2 sigma_0.",
         SurfaceConfig(),

@@ -36,7 +36,8 @@ class SurfaceConfig(Configuration):
     """Parameters of the response surface."""
 
     name: ClassVar[str] = "surface"
-    title: ClassVar[str] = "Response surface"
+    title: ClassVar[str] = "Surface fit"
+    fits_curve: ClassVar[bool] = True
 
     votes: int = parameter(
         1_400, "votes for one image, at most", "Votes", low=500, high=1_000_000, step=200

@@ -10,7 +10,7 @@ import pytest
 
 from ddrs_core.dashboard.explorer.board import moment_of
 from ddrs_core.dashboard.explorer.jobs import curve_request
-from ddrs_core.dashboard.explorer.texts import outcome_html
+from ddrs_core.dashboard.explorer.texts import curve_text, outcome_html
 from ddrs_core.dashboard.explorer.view import ExplorerView, default_view
 from ddrs_core.models import NoisyForward, load_model
 from ddrs_core.smoothing import (
@@ -69,17 +69,46 @@ def test_the_verdict_agrees_with_the_curve_beside_it(forward: NoisyForward, pres
         assert not _EVERYTHING.search(said)
         assert "no other noise level promised" not in said
         at = np.log(chosen)
-        high = np.interp(at, np.log(curve.sigmas), curve.high)
+        cut, low, top = np.minimum([curve.radius, curve.low, curve.high], curve.cap)
+        high = np.interp(at, np.log(curve.sigmas), top)
         here = curve.prediction[np.abs(np.log(curve.sigmas) - at).argmin()]
-        same = np.where(curve.prediction == here, curve.radius, -1)
+        same = np.where(curve.prediction == here, cut, -1)
         best = int(same.argmax())
-        apart.append(bool(curve.low[best] > high))
+        apart.append(bool(low[best] > high))
         if apart[-1]:
-            assert f"{curve.sigmas[best]:.4f}: more, beyond its band" in said
+            lost = 1 - np.interp(at, np.log(curve.sigmas), cut) / cut[best]
+            assert f"{lost:.0%} below its highest" in said
+            assert f"at sigma = {curve.sigmas[best]:.4f}. That is more than the noise" in said
         else:
-            assert "beyond its band" not in said
+            assert "below its highest" not in said
     if preset == "authors-repository":  # 100 steps of 1e-4 hardly move from there
         assert any(apart)
+
+
+def test_the_loss_is_named_where_the_curve_shows_it_beyond_its_noise() -> None:
+    sigmas, n = np.array([0.1, 0.2, 0.4, 0.8]), 10_000
+    held = np.array([9_990, 9_772, 8_413, 6_000])  # R = .309, .4, .4, .203
+    curve = read_curve(sigmas, np.stack([held, n - held], axis=1), radius_cap(sigmas, n, 0.001), n)
+    said = curve_text(curve, 0.8)
+    assert "0.203 there: 49% below its highest for this class, 0.400" in said
+    assert "%" not in curve_text(curve, 0.4)
+    few = read_curve(sigmas, np.array([[20, 0], [19, 1], [17, 3], [12, 8]]), curve.cap, 20)
+    assert "no more than its noise" in curve_text(few, 0.8)
+    low_cap = read_curve(sigmas, curve.counts, radius_cap(sigmas, 20, 0.001), n)
+    assert low_cap.radius[1] > low_cap.cap[1]  # what cannot be proved is no loss
+    assert "sigma = 0.4000" in curve_text(low_cap, 0.8)
+
+
+def test_every_view_shows_the_round_that_is_looked_at(forward: NoisyForward) -> None:
+    view = replace(default_view("digits", _MODEL), index=3, preset="surface")
+    view = replace(view, config=get_preset("surface").at(0.5), sigma_0=0.5)
+    frames = list(watch_sigma(forward, view.data[3][0], sigma_0=0.5, config=view.config, index=3))
+    job = _Finished(list(frames))
+    for shown in range(1, len(frames) + 1):
+        moment = moment_of(job, view, shown)  # type: ignore[arg-type]
+        assert moment.fit is frames[shown - 1].step.fit is not None
+        assert moment.sigma == frames[shown - 1].step.sigma
+    assert moment_of(_Finished([]), view, None).fit is None  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("bound", Bound)
