@@ -18,7 +18,7 @@ except ImportError:  # the tests also run without it, in one process
     LoadGroupScheduling = object
 
 _MOST_CORES = 4  # a worker needs about a gigabyte
-_BROWSER_WORKERS = 3
+_BROWSER_WORKERS = 2
 _BROWSER_FOLDER = "tests/browser/"
 
 

@@ -9,12 +9,17 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from scipy.stats import norm
+from scipy.stats import binom, norm
 from torch import Tensor
 
 from ddrs_core.data import Dataset
 from ddrs_core.models import NoisyForward, load_model
-from ddrs_core.smoothing import CertificationBudget, choose_sigmas, get_preset
+from ddrs_core.smoothing import (
+    CertificationBudget,
+    SmoothedClassifier,
+    choose_sigmas,
+    get_preset,
+)
 from ddrs_core.smoothing.confidence import lower_bound
 from ddrs_core.smoothing.sigma.surface import SurfaceConfig, surface_sigma
 from tests.conftest import Line
@@ -161,3 +166,36 @@ def test_a_class_that_leads_nowhere_is_given_up_for_one_that_does() -> None:
     assert last.chosen is not None
     assert last.reasons[0]
     assert 0.05 <= last.chosen[0] <= 1.5
+
+
+@pytest.mark.slow
+def test_certificates_after_the_choice_keep_their_alpha() -> None:
+    """The votes that chose sigma are not those that certify at it: of certificates at alpha = .1
+    about a tenth may be wrong, and few are much below what is true."""
+    m, alpha = 600, 0.1
+    budget = CertificationBudget(n=200, alpha=alpha, seed=7)
+    images, start = ORIGIN.expand(m, 1, 1, 1), [0.5] * m
+    config = SurfaceConfig(votes=500, rounds=2)
+    *_, last = choose_sigmas(Pocket(), images, start, config, seed=7, budget=budget)
+    assert last.chosen is not None
+    smoothed = SmoothedClassifier(NoisyForward(Pocket(), 2), 2)
+    *_, end = smoothed.certify_batch(images, sigmas=last.chosen.tolist(), budget=budget)
+    true = Pocket.radius(last.chosen)
+    claimed = np.array([c.radius if c.prediction == 0 else 0.0 for c in end.certificates])
+    wrong = int((claimed > true).sum())
+    assert binom.ppf(0.001, m, alpha / 3) <= wrong <= binom.ppf(0.999, m, alpha)
+    assert all(c.prediction != 1 or true[i] < 0 for i, c in enumerate(end.certificates))
+
+
+@pytest.mark.parametrize("kind", [Walls, Pocket])
+def test_the_interval_holds_the_best_level_most_of_the_time(
+    kind: type[Walls] | type[Pocket],
+) -> None:
+    config = dataclasses.replace(SurfaceConfig(), bounds=(0.06, 1.5))
+    *_, last = choose_sigmas(kind(), ORIGIN.expand(40, 1, 1, 1), [0.5] * 40, config, budget=BUDGET)
+    assert last.fit is not None
+    low, high = last.fit.best.T
+    best = GRID[proved(kind.radius(GRID), GRID).argmax()]
+    step = 1.04  # its ends are levels of a grid
+    assert np.mean((low / step <= best) & (best <= high * step)) >= 0.8
+    assert np.median(high / low) < 2.0
