@@ -2,8 +2,9 @@
 
 For the class c that leads at sigma_0, R(sigma) = sigma * Phi^-1(p_c(sigma)) is a smooth curve. In
 units of sigma_0 and over u = log(sigma / sigma_0) it is modelled as a Gaussian process: a quadratic
-in u, which is exact for a linear classifier, plus a smooth residual. Votes are binomial
-observations of it (probit link), and Laplace's approximation gives the posterior. Further votes go
+in u, which is exact for a linear classifier, plus a smooth residual that is small or large. Votes
+are binomial observations of it (probit link), and Laplace's approximation gives the posterior and
+what the votes say of the residual's size. Further votes go
 to the levels where draws from the posterior have their maximum (Thompson sampling), and sigma is
 the maximum of the radius that the certification to come would prove. Forward passes only.
 """
@@ -28,7 +29,7 @@ from ddrs_core.smoothing.sigma.surface_votes import LEVELS, SurfaceVotes
 _BLOCK = 10  # votes that a level gets at a time
 _START = 0.07  # of the votes: those at sigma_0
 _SWEEP = 0.28  # of the votes: those of the first round
-_CHECK = 0.03  # of the votes: those of each of two checks
+_CHECK = 0.02  # of the votes: those of each of two checks
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class SurfaceConfig(Configuration):
     fits_curve: ClassVar[bool] = True
 
     votes: int = parameter(
-        1_400, "votes for one image, at most", "Votes", low=500, high=1_000_000, step=200
+        1_500, "votes for one image, at most", "Votes", low=500, high=1_000_000, step=200
     )
     rounds: int = parameter(
         4, "rounds of votes after the first one", "Rounds", low=1, high=100, step=1

@@ -16,9 +16,9 @@ from ddrs_core.smoothing.confidence import Floats, lower_bound, radius_one_sided
 from ddrs_core.smoothing.sigma.steps import CurveFit, Ints, SigmaBatch
 from ddrs_core.smoothing.sigma.surface_votes import DOUBT, LEVELS, SurfaceVotes
 
-_MEAN = np.array([0.8, -1.0, -0.8])  # of the quadratic, before any vote
+_MEAN = np.array([1.0, -0.9, -1.0])  # of the quadratic, before any vote
 _SPREAD = np.array([1.0, 0.7, 0.5])
-_RESIDUAL, _LENGTH = 0.4, 0.45  # size and length of the residual, in sigma_0 and in u
+_RESIDUALS, _LENGTH = (0.1, 0.5), 0.45  # sizes of the residual, as likely, and its length in u
 _DRAWS = 128  # from the posterior
 _STEPS = 25  # of Newton's method at most
 _RANK = 12  # directions of the prior that matter
@@ -36,10 +36,13 @@ class SurfaceFit:
         self.prior = quadratic @ _MEAN  # [M, J], in sigma_0
         scaled = quadratic * _SPREAD
         apart = (u[:, :, None] - u[:, None, :]) / _LENGTH
-        covariance = scaled @ scaled.transpose(0, 2, 1) + _RESIDUAL**2 * np.exp(-(apart**2) / 2)
-        values, vectors = np.linalg.eigh(covariance)
-        self.basis = vectors[:, :, -_RANK:] * np.sqrt(values[:, None, -_RANK:].clip(0.0))
-        self.weights = np.zeros((len(u), _RANK))
+        smooth = np.exp(-(apart**2) / 2)
+        self.bases = []  # for each size of the residual, [M, J, rank]
+        for size in _RESIDUALS:
+            covariance = scaled @ scaled.transpose(0, 2, 1) + size**2 * smooth
+            values, vectors = np.linalg.eigh(covariance)
+            self.bases.append(vectors[:, :, -_RANK:] * np.sqrt(values[:, None, -_RANK:].clip(0.0)))
+        self.weights = np.zeros((len(_RESIDUALS), len(u), _RANK))
         self.scale = np.exp(-u)  # z = radius * scale
         self.draws = np.zeros((len(u), _DRAWS, u.shape[1]))  # of the radius, in sigma_0
         self.noise = np.stack(
@@ -54,7 +57,7 @@ class SurfaceFit:
     def update(self) -> None:
         """Laplace's approximation with all votes so far, one image after the other: what an
         image gets must not depend on its company."""
-        for i in range(len(self.weights)):
+        for i in range(len(self.draws)):
             self._update(i)
         scale = self.scale[:, None]
         self.worth = worth = self._proved(self.draws * scale) / scale  # [M, T, J], in sigma_0
@@ -66,12 +69,27 @@ class SurfaceFit:
         self.regret = lost / np.maximum(best, 1e-9) + (best <= 0)  # relative, [M]
 
     def _update(self, i: int) -> None:
-        votes, basis, scale = self.votes, self.basis[i], self.scale[i]
+        """Draws from the posterior, shared among the sizes of the residual by their evidence."""
+        found = [self._laplace(i, k) for k in range(len(self.bases))]
+        evidence = np.array([e for e, _ in found])
+        share = np.exp(evidence - evidence.max())
+        ends = np.round(_DRAWS * np.cumsum(share / share.sum())).astype(int)
+        start = 0
+        for k, end in enumerate(ends.tolist()):
+            half = np.linalg.cholesky(found[k][1])
+            spread = np.linalg.solve(half.T, self.noise[i, start:end].T).T  # [T, rank]
+            weights = self.weights[k, i] + spread
+            self.draws[i, start:end] = self.prior[i] + weights @ self.bases[k][i].T
+            start = end
+
+    def _laplace(self, i: int, k: int) -> tuple[float, Floats]:
+        """The mode for one size of the residual, into ``weights``: its evidence and precision."""
+        votes, basis, scale = self.votes, self.bases[k][i], self.scale[i]
         seen = votes.n[i] > 0
         held, n = votes.held[i][seen], votes.n[i][seen]
         features = basis[seen] * scale[seen, None]  # of z
         offset = (self.prior[i] * scale)[seen]
-        weights = self.weights[i]
+        weights = self.weights[k, i]
         for _ in range(_STEPS):
             z = (offset + features @ weights).clip(-_LARGEST_Z, _LARGEST_Z)
             p, q = ndtr(z), ndtr(-z)
@@ -84,10 +102,11 @@ class SurfaceFit:
             weights = weights + step
             if float(np.abs(step).max()) < 1e-4:
                 break
-        self.weights[i] = weights
-        half = np.linalg.cholesky(precision)
-        spread = np.linalg.solve(half.T, self.noise[i].T).T  # [T, rank]
-        self.draws[i] = self.prior[i] + (weights + spread) @ basis.T
+        self.weights[k, i] = weights
+        z = (offset + features @ weights).clip(-_LARGEST_Z, _LARGEST_Z)
+        likelihood = float(held @ np.log(ndtr(z)) + (n - held) @ np.log(ndtr(-z)))
+        _, volume = np.linalg.slogdet(precision)
+        return likelihood - float(weights @ weights) / 2 - volume / 2, precision
 
     def _proved(self, z: Floats) -> Floats:
         """Phi^-1 of the bound that the certification proves where the probability is Phi(z)."""
