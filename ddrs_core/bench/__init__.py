@@ -1,1 +1,1 @@
-"""Measurements of speed on this machine, as commands."""
+"""Measurements on this machine, of speed and of sigma strategies, as commands."""

@@ -1,4 +1,4 @@
-"""``bench``: speed of this machine."""
+"""``bench``: speed of this machine, and the regret of sigma strategies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from ddrs_core.cli.options import add_command, add_device, add_json, add_quiet, print_json
+from ddrs_core.cli.bench_sigma import add_sigma, run_sigma
+from ddrs_core.cli.options import (
+    add_command,
+    add_device,
+    add_json,
+    add_quiet,
+    add_seed,
+    print_json,
+)
 from ddrs_core.cli.progress import progress_bar
 from ddrs_core.errors import InvalidParameterError, require_number, unknown_name
 from ddrs_core.quantities import counted
@@ -17,9 +25,12 @@ if TYPE_CHECKING:
     from ddrs_core.bench.memory import MemoryBench
     from ddrs_core.bench.training import TrainingBench
     from ddrs_core.bench.votes import BenchResult
+    from ddrs_core.runs.certify.config import CertifyConfig
 
 _Columns = tuple[tuple[str, int, Callable[[Any], str]], ...]  # title, width, and text of a cell
 
+_SIGMA = "sigma"
+_N_ADAPTIVE, _N_SIGMA = 100_000, 10_000
 _VOTES: _Columns = (
     ("network", 32, lambda r: r.network),
     ("precision", 9, lambda r: r.precision),
@@ -48,14 +59,16 @@ _TRAINING: _Columns = (
 
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
-    parser = add_command(commands, "bench", "measure the speed of this machine")
+    parser = add_command(
+        commands, "bench", "measure the speed of this machine, and the regret of sigma strategies"
+    )
     parser.add_argument(
         "what",
         nargs="?",
         default="votes",
         metavar="WHAT",
         help="votes; training; adaptive: the samples that adaptive certification saves; or memory: "
-        "look-up in a large memory bank",
+        "look-up in a large memory bank; sigma: the regret of every sigma strategy",
     )
     parser.add_argument(
         "--seconds", type=float, default=15.0, metavar="S", help="for each network and precision"
@@ -63,21 +76,29 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "--all-precisions", action="store_true", help="votes: bf16 also where it is emulated (slow)"
     )
-    _add_adaptive(parser.add_argument_group("adaptive"))
+    _add_images(parser.add_argument_group("adaptive and sigma"))
+    add_sigma(parser.add_argument_group("sigma"))
     parser.add_argument_group("memory").add_argument(
         "--balls", type=int, default=100_000, metavar="N", help="images in the bank"
     )
     add_device(parser)
+    add_seed(parser)
     add_json(parser)
     add_quiet(parser)
     parser.set_defaults(run=_run)
 
 
-def _add_adaptive(group: Any) -> None:
+def _add_images(group: Any) -> None:
     group.add_argument("--dataset", default="digits", metavar="D", help="see: datasets")
     group.add_argument("--model", default="digits-gaussian-0.50", metavar="M", help="see: models")
     group.add_argument("--sigma", type=float, metavar="S", help="default: the model's")
-    group.add_argument("--n", type=int, default=100_000, metavar="N", help="fixed N, and the most")
+    group.add_argument(
+        "--n",
+        type=int,
+        metavar="N",
+        help=f"adaptive: fixed N, and the most (default: {_N_ADAPTIVE:,}); sigma: of each "
+        f"certificate (default: {_N_SIGMA:,})",
+    )
     group.add_argument("--skip", type=int, default=1, metavar="K", help="every K-th image")
     group.add_argument("--limit", type=int, metavar="L", help="at most L images; default: all")
     group.add_argument(
@@ -85,8 +106,8 @@ def _add_adaptive(group: Any) -> None:
         type=float,
         default=0.0,
         metavar="P",
-        help="do not draw an image to the end once its rank among the radii is known but for this "
-        "probability; 0: always draw all",
+        help="adaptive: do not draw an image to the end once its rank among the radii is known but "
+        "for this probability; 0: always draw all",
     )
 
 
@@ -94,8 +115,11 @@ def _run(options: argparse.Namespace) -> None:
     from ddrs_core.bench.votes import machine
     from ddrs_core.models import resolve_device
 
+    if options.what == _SIGMA:
+        run_sigma(options, None if options.report else _config(options, _N_SIGMA))
+        return
     if options.what not in _BENCHES:
-        raise unknown_name("bench", options.what, _BENCHES)
+        raise unknown_name("bench", options.what, [*_BENCHES, _SIGMA])
     start, show = _BENCHES[options.what]
     total, steps = start(options)
     results: list[Any] = []
@@ -133,29 +157,36 @@ def _training(options: argparse.Namespace) -> tuple[int, Iterator[Any]]:
 
 def _adaptive(options: argparse.Namespace) -> tuple[int, Iterator[Any]]:
     from ddrs_core.bench.adaptive import AdaptiveBench, bench_adaptive
+    from ddrs_core.runs.certify.config import open_plan
+
+    require_number("--sure", options.sure, above=-1e-12, below=0.5)
+    config = _config(options, _N_ADAPTIVE)
+    _, plan = open_plan(config)
+    steps = bench_adaptive(config, options.sure)
+    return len(plan), (s if isinstance(s, AdaptiveBench) else None for s in steps)
+
+
+def _config(options: argparse.Namespace, n: int) -> CertifyConfig:
+    """The images of a bench, with one sigma for all of them; ``n`` is the default."""
     from ddrs_core.models import get_card
-    from ddrs_core.runs.certify.config import CertifyConfig, Method, open_plan
+    from ddrs_core.runs.certify.config import CertifyConfig, Method
     from ddrs_core.smoothing import CertificationBudget
 
-    sigma = options.sigma or get_card(options.model).sigma
+    sigma = get_card(options.model).sigma if options.sigma is None else options.sigma
     if sigma is None:
         raise InvalidParameterError(
             f"The noise level of the model {options.model!r} is not known: add --sigma."
         )
-    require_number("--sure", options.sure, above=-1e-12, below=0.5)
-    config = CertifyConfig(
+    return CertifyConfig(
         options.dataset,
         options.model,
         Method.FIXED,
         sigma,
-        budget=CertificationBudget(n=options.n),
+        budget=CertificationBudget(n=n if options.n is None else options.n, seed=options.seed),
         skip=options.skip,
         limit=options.limit,
         device=options.device,
     )
-    _, plan = open_plan(config)
-    steps = bench_adaptive(config, options.sure)
-    return len(plan), (s if isinstance(s, AdaptiveBench) else None for s in steps)
 
 
 def _memory(options: argparse.Namespace) -> tuple[int, Iterator[Any]]:
