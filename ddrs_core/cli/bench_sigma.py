@@ -50,16 +50,17 @@ def add_sigma(group: Any) -> None:
 def run_sigma(options: argparse.Namespace, config: CertifyConfig | None) -> None:
     """Measure what ``config`` says, or report what files hold where it is None."""
     results = _read(options.report) if config is None else [_measure(options, config)]
-    regrets = _mean_regrets(results)
+    regrets, networks = _mean_regrets(results), len({(r.dataset, r.model) for r in results})
     if options.json:
         found = [asdict(result) for result in results]
-        print_json({"networks": len(results), "mean_regret": regrets, "results": found})
+        print_json({"networks": networks, "mean_regret": regrets, "results": found})
         return
     for result in results:
         _show(result)
     if len(results) > 1:
         listed = ", ".join(f"{name} {regret:.3f}" for name, regret in regrets.items())
-        print(f"mean regret over {counted(len(results), 'network')}: {listed}")
+        over = f"{counted(len(results), 'file')} of {counted(networks, 'network')}"
+        print(f"mean regret over {over}: {listed}")
     print(_LEGEND)
 
 

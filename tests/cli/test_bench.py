@@ -32,12 +32,13 @@ def test_one_image_is_measured_and_reported_again(command, tmp_path, monkeypatch
     assert command("bench", "sigma", "--report", out).out == printed.out
     assert command(*SIGMA, "--out", out, "--resume").out == printed.out
     data = json.loads(command("bench", "sigma", "--report", out, out, "--json").out)
-    assert data["networks"] == 2
+    assert data["networks"] == 1
     assert data["mean_regret"]["oracle"] == 0
     (result, _) = data["results"]
     assert (result["model"], result["n"], result["images"]) == ("digits-gaussian-0.50", 1000, 1)
     assert (
-        "mean regret over 2 networks: fixed" in command("bench", "sigma", "--report", out, out).out
+        "mean regret over 2 files of 1 network: fixed"
+        in command("bench", "sigma", "--report", out, out).out
     )
 
 
