@@ -40,11 +40,13 @@ votes="--n ${N:-100000}"
 mkdir -p "$out"
 logs=()
 pairs=()
+strategy="--preset guarded" # of the logs in assets/results/study
+[[ " ${methods[*]} " == *" ds "* ]] || strategy=
 for model in "$@"; do
     sigma=$(awk "BEGIN { print 1 * ${model##*-} }")
     # shellcheck disable=SC2086
     "$python" -m ddrs_core certify --dataset "$dataset" --model "$model" --method "${methods[@]}" \
-        --sigma "${model##*-}" $images --n0 100 $votes --alpha 0.001 --seed 0 --resume \
+        $strategy --sigma "${model##*-}" $images --n0 100 $votes --alpha 0.001 --seed 0 --resume \
         --out "$out" >&2
     for method in "${methods[@]}"; do
         logs+=("$out/$model-$method-$sigma.tsv")

@@ -86,7 +86,7 @@ def add_certify_options(parser: argparse.ArgumentParser, bank: bool = True) -> N
 
 
 def _add_strategy(group: Any) -> None:
-    group.add_argument("--strategy", metavar="S", help="ascent or search; default: the preset's")
+    group.add_argument("--strategy", metavar="S", help="surface (the default), ascent or search")
     group.add_argument("--preset", metavar="P", help="default: the strategy's first")
     add_parameters(group, _strategy_fields(), note="; default: preset")
 
@@ -212,6 +212,8 @@ def _refuse_strategy(options: argparse.Namespace) -> None:
 
 
 def _strategy(options: argparse.Namespace, preset: Preset, sigma_0: float) -> StrategyConfig:
+    from ddrs_core.smoothing import STRATEGIES
+
     changes = given(options, _strategy_fields())
     for name, side, sign in (("sigma_min", "above", 1), ("sigma_max", "below", -1)):
         if sign * (changes.get(name, sigma_0) - sigma_0) > 0:
@@ -220,7 +222,9 @@ def _strategy(options: argparse.Namespace, preset: Preset, sigma_0: float) -> St
                 "image starts."
             )
     for name in changes.keys() - parameters_of(preset.config).keys():
+        having = [n for n, kind in STRATEGIES.items() if name in parameters_of(kind())]
         raise InvalidParameterError(
-            f"{option(name)} means nothing to strategy {preset.strategy!r}."
+            f"{option(name)} means nothing to strategy {preset.strategy!r}, only to "
+            f"{' and '.join(having)}."
         )
     return with_values(preset.at(sigma_0), changes)

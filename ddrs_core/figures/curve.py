@@ -21,6 +21,8 @@ from ddrs_core.figures.palette import (
 )
 from ddrs_core.smoothing import CurveFit, RadiusCurve
 
+_EDGE = 0.02  # decades beyond the outermost noise levels, so that their points are whole
+
 
 def curve_figure(
     curve: RadiusCurve | None,
@@ -62,7 +64,7 @@ def curve_figure(
             xaxis=axis(
                 "noise level sigma",
                 type="log",
-                range=[float(np.log10(bounds[0])), float(np.log10(bounds[1]))],
+                range=[float(np.log10(bounds[0])) - _EDGE, float(np.log10(bounds[1])) + _EDGE],
                 tickvals=ticks,
                 ticktext=[f"{t:g}" for t in ticks],
             ),

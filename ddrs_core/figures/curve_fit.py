@@ -70,6 +70,8 @@ def _votes(fit: CurveFit) -> Figure:
         FIT_COLOUR,
         5 + 6 * np.sqrt(n / n.max()),
         symbol=np.where(held < n, "circle", "circle-open").tolist(),
+        edge=(FIT_COLOUR, 1.5),
+        opacity=1,
         name="votes",
         text=[f"{k:,} of {m:,}" for k, m in zip(held.tolist(), n.tolist(), strict=True)],
         hover="sigma %{x:.3f}: %{text} votes, R about %{y:.3f}",

@@ -91,7 +91,7 @@ def trajectory_figure(
     top = max([0.1, *radius.tolist(), *ends[1].flat]) * 1.12
     horizontal_axis: Figure = {"anchor": "y2", "domain": [0, 1]}
     if rounds:
-        horizontal_axis |= {"range": [0.5, total + 0.5], "dtick": 1}
+        horizontal_axis |= {"range": [0.5, 0.5 + 1.06 * total], "dtick": max(1, total // 10)}
     else:
         horizontal_axis |= {"range": [0, total + 1]}
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -44,6 +45,8 @@ _ARGUMENTS = (
 # Streamlit's front end says so, rarely, most likely of a tick whose container a change of the page
 # has just removed; what the page shows is checked by the tests themselves.
 _VOID_TICK = "Cannot set a node at a delta path"
+
+DONE = re.compile(r"done · \d+ of \d+ (step|round)s")  # of a sigma strategy; rounds may end early
 
 _NOWHERE = "http://127.0.0.1:9"  # the port "discard": nobody answers
 

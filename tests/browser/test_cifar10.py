@@ -101,7 +101,7 @@ def labels() -> np.ndarray:
 
 def open_gallery(page: Page, url: str, query: str = "") -> None:
     page.set_default_timeout(60_000)
-    page.goto(f"{url}/explorer?dataset=cifar10&model=untrained&steps=2&n=100{query}")
+    page.goto(f"{url}/explorer?dataset=cifar10&model=untrained&preset=guarded&steps=2&n=100{query}")
     expect(page.locator("[data-figure] .main-svg").first).to_be_visible()
     expect(page.locator(".ddrs-gallery-note")).to_contain_text("images")
     wait_until(page, _LOADED, 20)

@@ -10,13 +10,23 @@ from urllib.parse import parse_qs
 
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import button, progress, query_of, wait_until
+from tests.browser.conftest import DONE, button, progress, query_of, wait_until
 
-_DONE = re.compile(r"done · (\d+) of \1 steps")
+_CURVE = "document.querySelector('[data-figure=curve]')"
+_NAMED = f"(names) => names.every((n) => {_CURVE}._fullData.some((t) => t.name === n))"
+_LEVEL = f"(name) => {_CURVE}._fullData.find((t) => t.name === name)?.x[0] ?? null"
+_CUT = """() => [...document.querySelectorAll('[data-figure]')].flatMap((host) => {
+  const box = host.getBoundingClientRect();
+  return [...host.querySelectorAll('text')].filter((text) => {
+    const { left, right, top, bottom, width } = text.getBoundingClientRect();
+    return width && (left < box.left - 1 || right > box.right + 1
+      || top < box.top - 1 || bottom > box.bottom + 1);
+  }).map((text) => text.textContent);
+})"""  # texts of figures that are cut by their edge
 
 
 def steps_shown(page: Page) -> int:
-    found = re.search(r"(\d+) of \d+ steps", progress(page).inner_text())
+    found = re.search(r"(\d+) of \d+ (step|round)s", progress(page).inner_text())
     assert found is not None
     return int(found.group(1))
 
@@ -39,8 +49,8 @@ def set_pace(page: Page, pace: str) -> None:
 
 def test_the_first_picture_needs_no_choice(page: Page, url: str) -> None:
     open_explorer(page, url)
-    expect(progress(page)).to_contain_text(_DONE)
-    wait_until(page, "() => document.querySelector('[data-figure]')._fullData[0]._length === 60")
+    expect(progress(page)).to_contain_text(DONE)
+    assert points_of(page, 0, 0) == steps_shown(page) >= 1
     expect(page.get_by_text(re.compile(r"sigma (went from|stays at)"))).to_be_visible()
     expect(page.locator(".ddrs-copies img")).to_have_count(9)
 
@@ -48,7 +58,7 @@ def test_the_first_picture_needs_no_choice(page: Page, url: str) -> None:
 def test_from_the_home_page_to_a_certified_digit(page: Page, url: str) -> None:
     page.goto(url)
     page.get_by_role("link", name="Open the explorer").click()
-    expect(progress(page)).to_contain_text(_DONE)
+    expect(progress(page)).to_contain_text(DONE)
     button(page, "Certify at sigma_0 and sigma*").click()
     cards = page.locator(".ddrs-card")
     expect(cards).to_have_count(2)
@@ -58,8 +68,8 @@ def test_from_the_home_page_to_a_certified_digit(page: Page, url: str) -> None:
 
 
 def test_pick_run_pause_step_cancel_reset(page: Page, url: str) -> None:
-    open_explorer(page, url)
-    expect(progress(page)).to_contain_text(_DONE)
+    open_explorer(page, url, "?preset=guarded")
+    expect(progress(page)).to_contain_text(DONE)
     page.locator(".ddrs-gallery button[data-index='5']").click()
     expect(page.get_by_text("image 5")).to_be_visible()
     expect(button(page, "Run")).to_be_enabled()
@@ -90,8 +100,33 @@ def test_pick_run_pause_step_cancel_reset(page: Page, url: str) -> None:
     assert query_of(page)["image"] == "5"
 
 
+def test_every_round_of_the_surface_fit_can_be_seen(page: Page, url: str) -> None:
+    """Votes, fit and the levels that come next; then the choice, and a look back."""
+    open_explorer(page, url, "?dataset=digits&model=digits-gaussian-0.50&image=3&regret=0")
+    expect(progress(page)).to_contain_text("done · 5 of 5 rounds")
+    button(page, "Reset").click()
+    expect(progress(page)).to_contain_text("Press Run")
+    for number in (1, 2):
+        button(page, "Step").click()
+        expect(progress(page)).to_contain_text(f"paused · {number} of 5 rounds")
+    wait_until(page, _NAMED, ["votes", "fit", "best, 90 %", "next votes", "now"])
+    assert points_of(page, 0, 0) == 2
+    assert page.evaluate(_LEVEL, "sigma*") is None
+    button(page, "Resume").click()
+    expect(progress(page)).to_contain_text("done · 5 of 5 rounds")
+    wait_until(page, _NAMED, ["votes", "fit", "best, 90 %", "sigma*"])
+    assert 0.2 < page.evaluate(_LEVEL, "sigma*") < 0.4
+    assert page.evaluate(_LEVEL, "next votes") is None
+    page.get_by_role("slider", name="Look back at round").press("Home")
+    wait_until(page, _NAMED, ["next votes"])
+    for width in (1280, 480):
+        page.set_viewport_size({"width": width, "height": 1800})
+        page.wait_for_timeout(500)
+        assert page.evaluate(_CUT) == []
+
+
 def test_a_reload_finds_everything_again(page: Page, url: str) -> None:
-    open_explorer(page, url, "?image=8&sigma0=0.4&n=2000&seed=3&steps=300")
+    open_explorer(page, url, "?image=8&sigma0=0.4&n=2000&seed=3&preset=guarded&steps=300")
     expect(progress(page)).to_contain_text("running")
     button(page, "Pause").click()
     expect(progress(page)).to_contain_text("paused")
@@ -101,7 +136,7 @@ def test_a_reload_finds_everything_again(page: Page, url: str) -> None:
     assert query_of(page)["job"] == job
     set_pace(page, "as fast as it goes")
     button(page, "Resume").click()
-    expect(progress(page)).to_contain_text(_DONE)
+    expect(progress(page)).to_contain_text(DONE)
     button(page, "Certify at sigma_0 and sigma*").click()
     cards = page.locator(".ddrs-card")
     expect(cards).to_have_count(2)
@@ -112,7 +147,7 @@ def test_a_reload_finds_everything_again(page: Page, url: str) -> None:
 
 
 def test_the_pace_survives_a_reload_and_no_press_of_step_is_lost(page: Page, url: str) -> None:
-    open_explorer(page, url, "?image=9&pace=1")
+    open_explorer(page, url, "?image=9&preset=guarded&pace=1")
     expect(progress(page)).to_contain_text(re.compile(r"running · [3-9] of 60"))
     began, stood = time.monotonic(), steps_shown(page)
     page.reload()
@@ -132,12 +167,12 @@ def test_the_pace_survives_a_reload_and_no_press_of_step_is_lost(page: Page, url
 
 def test_a_job_survives_a_page_switch(page: Page, url: str) -> None:
     open_explorer(page, url, "?image=14")
-    expect(progress(page)).to_contain_text(_DONE)
+    expect(progress(page)).to_contain_text(DONE)
     job = query_of(page)["job"]
     page.get_by_role("link", name="Home").click()
     expect(page.get_by_text("sigma of digits 14")).to_be_visible()
     page.get_by_role("link", name="Explorer").first.click()
-    expect(progress(page)).to_contain_text(_DONE)
+    expect(progress(page)).to_contain_text(DONE)
     assert query_of(page)["job"] == job
     assert query_of(page)["image"] == "14"
 
@@ -145,7 +180,7 @@ def test_a_job_survives_a_page_switch(page: Page, url: str) -> None:
 def test_a_shared_link_shows_the_same_and_steers_apart(
     page: Page, browser: Browser, url: str
 ) -> None:
-    open_explorer(page, url, "?image=21&sigma0=0.3&steps=300")
+    open_explorer(page, url, "?image=21&sigma0=0.3&preset=guarded&steps=300")
     button(page, "Pause").click()
     expect(progress(page)).to_contain_text("paused")
     stood = steps_shown(page)
@@ -191,19 +226,20 @@ def test_a_hostile_link_gets_sentences_and_a_working_page(page: Page, url: str) 
     ):
         expect(page.get_by_text(text).first).to_be_visible()
     button(page, "Run").click()
-    expect(progress(page)).to_contain_text(_DONE)
+    expect(progress(page)).to_contain_text(DONE)
 
 
 def test_exports_are_complete(page: Page, url: str) -> None:
     open_explorer(page, url, "?image=2&n=1000")
-    expect(progress(page)).to_contain_text(_DONE)
+    expect(progress(page)).to_contain_text(DONE)
     button(page, "Certify at sigma_0 and sigma*").click()
     expect(page.locator(".ddrs-card")).to_have_count(2)
     page.get_by_text("Export", exact=True).click()
     with page.expect_download() as download:
         button(page, "Trajectory (CSV)").click()
     rows = list(csv.DictReader(download.value.path().open()))
-    assert [int(r["step"]) for r in rows] == list(range(1, 61))
+    assert len(rows) == steps_shown(page)
+    assert all(float(r["best_low"]) <= float(r["best_high"]) for r in rows)
     chosen = float(rows[-1]["chosen"])
     with page.expect_download() as download:
         button(page, "Certificates (JSON)").click()

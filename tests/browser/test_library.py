@@ -13,10 +13,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from ddrs_core.data import load_dataset
 from ddrs_core.data.images.thumbnails import thumbnail
 from ddrs_core.models import get_card
-from tests.browser.conftest import Server, progress
+from tests.browser.conftest import DONE, Server, progress
 from tests.browser.hostile_files import cohen_checkpoint
-
-_DONE = re.compile(r"done · (\d+) of \1 steps")
 
 
 @pytest.fixture
@@ -111,14 +109,14 @@ def test_a_checkpoint_of_others_goes_all_the_way(
     page.get_by_role("button", name="Use this model").click()
     expect(page.get_by_text("Your pages offer the model now")).to_be_visible()
     page.get_by_role("link", name="Explore with it").click()
-    expect(progress(page)).to_contain_text(_DONE)
+    expect(progress(page)).to_contain_text(DONE)
     shown = parse_qs(urlparse(page.url).query)
     assert shown["model"][0].startswith("upload-")
     assert shown["sigma0"] == ["0.5"]
     expect(picker(page, "Model")).to_have_value("your digits_cnn at 0.5")
 
     page.reload()
-    expect(progress(page)).to_contain_text(_DONE)
+    expect(progress(page)).to_contain_text(DONE)
     expect(picker(page, "Model")).to_have_value("your digits_cnn at 0.5")
     page.goto(f"{server.url}/explorer")
     assert "your digits_cnn at 0.5" in options(page, "Model")
@@ -130,7 +128,7 @@ def test_a_checkpoint_of_others_goes_all_the_way(
     assert not any("your" in option for option in options(other, "Model"))
     link = f"{server.url}/explorer?dataset=digits&model={shown['model'][0]}&image=4"
     other.goto(link)
-    expect(progress(other)).to_contain_text(_DONE)
+    expect(progress(other)).to_contain_text(DONE)
     expect(picker(other, "Model")).to_have_value("your digits_cnn at 0.5")
     context.close()
 
@@ -200,4 +198,4 @@ def test_without_a_network_a_download_says_so(page: Page, server: Server) -> Non
     expect(message).to_contain_text("name a folder that has cifar10/*.parquet with DDRS_DATA_DIR")
     expect(page.get_by_role("button", name="Download", exact=True)).to_be_enabled()
     page.get_by_role("link", name="Explore Handwritten digits").click()
-    expect(progress(page)).to_contain_text(_DONE)
+    expect(progress(page)).to_contain_text(DONE)

@@ -54,7 +54,7 @@ def follows_theme(page: Page, texts: int) -> None:
 
 
 def test_the_explorer(page: Page, url: str) -> None:
-    page.goto(f"{url}/explorer?dataset=digits&model=digits-gaussian-0.50&image=30")
+    page.goto(f"{url}/explorer?dataset=digits&model=digits-gaussian-0.50&image=30&preset=guarded")
     done = page.get_by_text("done · 60 of 60 steps")
     expect(done).to_be_visible()
     page.wait_for_timeout(_LONG)

@@ -73,7 +73,7 @@ def test_a_link_whose_job_is_gone_computes_it_once_more(app: AppTest) -> None:
 
 
 def test_choosing_a_preset_sets_its_parameters(app: AppTest) -> None:
-    open_page(app, "explorer", image="6")
+    open_page(app, "explorer", image="6", preset="guarded")
     widget_of(app.selectbox, EXPLORER + "preset").select("authors-repository").run()
     assert not app.exception
     assert widget_of(app.number_input, EXPLORER + "sigma_0").value == pytest.approx(0.12)
@@ -90,10 +90,10 @@ def test_a_label_of_former_options_is_no_preset(app: AppTest) -> None:
     open_page(app, "explorer", image="6")
     widget_of(app.selectbox, EXPLORER + "model").select("digits-gaussian-0.25").run()
     old = widget_of(app.selectbox, EXPLORER + "preset")
-    assert old.options[0] == "Guarded ascent"
+    assert old.options[0] == "Surface fit"
     widget_of(app.selectbox, EXPLORER + "strategy").select("search").run()
     for element in (old, widget_of(app.selectbox, EXPLORER + "preset")):
-        late = send(app, (element, "Guarded ascent"))
+        late = send(app, (element, "Surface fit"))
         assert not late.exception
         assert first(late.query_params["preset"]) == "qcrs"
 
@@ -102,9 +102,9 @@ def test_choosing_a_model_sets_its_sigma(app: AppTest) -> None:
     open_page(app, "explorer", image="6")
     widget_of(app.selectbox, EXPLORER + "model").select("digits-gaussian-0.25").run()
     assert widget_of(app.number_input, EXPLORER + "sigma_0").value == pytest.approx(0.25)
-    assert widget_of(app.number_input, PARAMETER + "sigma_max").value == pytest.approx(0.375)
+    assert widget_of(app.number_input, PARAMETER + "sigma_max").value == pytest.approx(0.55)
     widget_of(app.number_input, EXPLORER + "sigma_0").set_value(0.4).run()
-    assert widget_of(app.number_input, PARAMETER + "sigma_max").value == pytest.approx(0.6)
+    assert widget_of(app.number_input, PARAMETER + "sigma_max").value == pytest.approx(0.88)
     widget_of(app.number_input, PARAMETER + "sigma_max").set_value(1.0).run()
     widget_of(app.number_input, EXPLORER + "sigma_0").set_value(0.3).run()
     assert widget_of(app.number_input, PARAMETER + "sigma_max").value == pytest.approx(1.0)
@@ -118,7 +118,7 @@ def test_bounds_follow_any_start_that_can_be_given(app: AppTest) -> None:
         assert not app.exception
         assert not app.error
         largest = widget_of(app.number_input, PARAMETER + "sigma_max").value
-        assert largest == pytest.approx(1.5 * sigma_0)
+        assert largest == pytest.approx(2.2 * sigma_0)
     widget_of(app.number_input, EXPLORER + "n").set_value(
         10
     ).run()  # too few: the view makes no sense

@@ -12,6 +12,7 @@ from ddrs_core.dashboard.common.model_choice import PICTURES, start_sigma
 from ddrs_core.dashboard.explorer.picture_picker import example_picture
 from ddrs_core.dashboard.explorer.strategy_form import seed_widgets
 from ddrs_core.dashboard.explorer.view import (
+    AUTO_PACE,
     MAX_N,
     MAX_SEED,
     PACES,
@@ -144,8 +145,8 @@ def _whole(text: str, largest: int) -> int:
 
 
 def _pace(text: str) -> str:
-    if text not in PACES:
-        raise unknown_name("pace", text, list(PACES))
+    if text not in (AUTO_PACE, *PACES):
+        raise unknown_name("pace", text, [AUTO_PACE, *PACES])
     return text
 
 

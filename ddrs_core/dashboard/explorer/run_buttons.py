@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import streamlit as st
 
 from ddrs_core.dashboard.components.counting_button import counting_button
 from ddrs_core.dashboard.explorer.jobs import forget, remember, sigma_request
-from ddrs_core.dashboard.explorer.view import FORM, PACES, ExplorerView
+from ddrs_core.dashboard.explorer.view import AUTO_PACE, FORM, PACES, ExplorerView
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import show_error
 from ddrs_core.dashboard.shell.polling import redraw
@@ -74,13 +75,15 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
         forget(keys.JOB)
         forget(keys.CERTIFY_JOBS)
         redraw()
-    titles = {pace: _pace_title(pace) for pace in PACES}
-    pace = FORM.show(speed.selectbox, "pace", "Pace", titles)
-    if job is not None and job.speed != PACES[pace]:
-        job.set_speed(PACES[pace])
+    titles = {pace: _pace_title(pace) for pace in (AUTO_PACE, *PACES)}
+    wanted = replace(view, pace=FORM.show(speed.selectbox, "pace", "Pace", titles)).speed
+    if job is not None and job.speed != wanted:
+        job.set_speed(wanted)
 
 
 def _pace_title(pace: str) -> str:
+    if pace == AUTO_PACE:
+        return "automatic"
     if math.isinf(PACES[pace]):
         return "as fast as it goes"
     return f"{counted(int(pace), 'step')} a second"
@@ -107,7 +110,7 @@ def start_run(view: ExplorerView, *, paused: bool = False) -> Job | None:
         request = sigma_request(view.check())
         forget(keys.JOB)
         forget(keys.CERTIFY_JOBS)
-        job = get_manager().submit(request, visitor(), speed=PACES[view.pace], paused=paused)
+        job = get_manager().submit(request, visitor(), speed=view.speed, paused=paused)
     except DDRSError as error:
         show_error(error)
         return None

@@ -34,7 +34,7 @@ def curve_text(curve: RadiusCurve, sigma: float) -> str:
     found = compare_with_curve(curve, sigma)
     if found is None:
         return ""
-    here = f"The curve estimates a radius of {found.radius:.3f} there"
+    here = f"The curve R(sigma) estimates a radius of {found.radius:.3f} there"
     best = f"{found.best_radius:.3f} at sigma = {found.best_sigma:.4f}"
     if found.best_radius <= found.radius:
         return f"{here}, its highest for this class."

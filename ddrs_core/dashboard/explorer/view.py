@@ -31,6 +31,7 @@ PARAMETERS = FORM.part("parameter_")  # those of its strategy
 DEFAULT_INDEX = 0
 DEFAULT_N, DEFAULT_N_SLOW = 10_000, 1_000  # the latter where a network is slow on this device
 _PATIENCE = 120.0  # seconds for a certificate
+AUTO_PACE = "auto"  # a run takes about three seconds, or longer where it has many steps
 PACES: dict[str, float] = {"max": math.inf, "30": 30.0, "10": 10.0, "3": 3.0, "1": 1.0}
 MAX_N = 1_000_000
 MAX_SEED = 2**31 - 1
@@ -49,7 +50,7 @@ class ExplorerView:
     sigma_0: float
     budget: CertificationBudget  # certifies at either noise level; its seed is that of everything
     label: int | None = None  # of a visitor's own picture, where they told; a class of the model
-    pace: str = "30"  # of PACES, steps a second at which a run is shown
+    pace: str = AUTO_PACE  # or one of PACES, steps a second at which a run is shown
 
     @property
     def data(self) -> Dataset:
@@ -75,6 +76,11 @@ class ExplorerView:
     def true_label(self) -> int | None:
         """The image's class among the model's; None where nobody knows."""
         return self.label if self.is_picture else self.data.label(self.index)
+
+    @property
+    def speed(self) -> float:
+        """Steps a second at which a run is shown, at most; infinite where it has no limit."""
+        return PACES[self.pace] if self.pace in PACES else min(30.0, self.config.steps / 3)
 
     def check(self) -> ExplorerView:
         """Raises DDRSError if parts do not exist, do not fit, or make no sense."""

@@ -75,7 +75,7 @@ def pick_certification(n_field: str = "n") -> None:
         "strategy",
         "Sigma is chosen by",
         titles,
-        help="The guarded presets keep sigma below 1.5 sigma_0, those of the paper do not.",
+        help="Each image gets the noise level that this strategy finds for it.",
     )
     FORM.show(
         middle.number_input,

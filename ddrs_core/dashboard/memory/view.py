@@ -69,12 +69,13 @@ class MemoryView:
     shuffles: int = 20
 
     def to_query(self) -> dict[str, str]:
-        """The view as query parameters: the bank, the section, and what differs there."""
+        """The view as query parameters: the bank, the section, the strategy, and what differs
+        there."""
         usual = MemoryView()
         shown = [
             name
             for name in _OF_SECTION[self.section]
-            if getattr(self, name) != getattr(usual, name)
+            if name == "strategy" or getattr(self, name) != getattr(usual, name)
         ]
         return {name: str(getattr(self, name)) for name in ("bank", "section", *shown)}
 

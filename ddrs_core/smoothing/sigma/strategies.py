@@ -18,9 +18,9 @@ from ddrs_core.smoothing.sigma.search import SearchConfig
 from ddrs_core.smoothing.sigma.surface import SurfaceConfig
 
 STRATEGIES: dict[str, type[StrategyConfig]] = {
+    "surface": SurfaceConfig,
     "ascent": AscentConfig,
     "search": SearchConfig,
-    "surface": SurfaceConfig,
 }
 
 
@@ -62,6 +62,15 @@ class Preset:
 
 _RISE = 1.5
 _PRESETS = (
+    Preset(
+        "surface",
+        "Surface fit",
+        "Fits the whole radius curve to all votes and draws further ones where its maximum may "
+        "lie; no gradients. At most 2.2 sigma_0.",
+        SurfaceConfig(),
+        rise=2.2,
+        span=7.0,
+    ),
     Preset(
         "guarded",
         "Guarded ascent",
@@ -114,18 +123,9 @@ _PRESETS = (
         SearchConfig(),
         rise=_RISE,
     ),
-    Preset(
-        "surface",
-        "Surface fit",
-        "Fits the whole radius curve to all votes and draws further ones where its maximum may "
-        "lie; no gradients. At most 2.2 sigma_0.",
-        SurfaceConfig(),
-        rise=2.2,
-        span=7.0,
-    ),
 )
 PRESETS: dict[str, Preset] = {preset.name: preset for preset in _PRESETS}
-DEFAULT_PRESET = "guarded"
+DEFAULT_PRESET = "surface"
 
 
 def list_presets(strategy: str | None = None) -> list[Preset]:

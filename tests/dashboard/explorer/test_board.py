@@ -125,6 +125,8 @@ def test_an_unfinished_curve_is_not_spoken_of(forward: NoisyForward) -> None:
     moment = moment_of(_Finished(list(frames)), view, None)  # type: ignore[arg-type]
     grid = sigma_grid(0.05, 1.5, 3)
     curve = list(radius_curve(forward, view.data[0][0], grid, samples=50))[-1]
-    assert "The curve estimates" in outcome_html(view.sigma_0, moment.frames[-1].step, curve)
+    assert "The curve R(sigma) estimates" in outcome_html(
+        view.sigma_0, moment.frames[-1].step, curve
+    )
     unfinished = read_curve(curve.sigmas, curve.counts, curve.cap, 10**6)
-    assert "The curve" not in outcome_html(view.sigma_0, moment.frames[-1].step, unfinished)
+    assert "The curve R" not in outcome_html(view.sigma_0, moment.frames[-1].step, unfinished)

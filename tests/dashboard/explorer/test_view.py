@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from dataclasses import replace
 
@@ -27,7 +28,15 @@ from ddrs_core.dashboard.explorer.view import (
 from ddrs_core.data import EXTENSIONS
 from ddrs_core.runs.results.results import from_certificates
 from ddrs_core.runs.results.tables import comparison_table
-from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, Grade, get_preset, list_presets
+from ddrs_core.smoothing import (
+    ABSTAIN,
+    AscentConfig,
+    Bound,
+    Certificate,
+    Grade,
+    get_preset,
+    list_presets,
+)
 
 
 def views() -> list[ExplorerView]:
@@ -41,8 +50,10 @@ def views() -> list[ExplorerView]:
         replace(start, pace="max"),
         *(replace(start, preset=p.name, config=p.config, sigma_0=0.2) for p in list_presets()),
         replace(
-            start, config=with_parameters(start.config, {"lr": 0.007, "steps": 9, "sigma_max": 0.9})
+            start,
+            config=with_parameters(start.config, {"votes": 900, "rounds": 2, "sigma_max": 1}),
         ),
+        parse_query({"preset": "guarded", "lr": "0.007", "steps": "9", "pace": "30"})[0],
         started_at(start, 2.0),
         replace(start, sigma_0=0.1, config=replace(start.config, bounds=(1.5, 2.5))),
         replace(start, sigma_0=2.0, config=replace(start.config, bounds=(0.001, 0.002))),
@@ -76,9 +87,9 @@ def test_a_view_survives_the_url(view: ExplorerView) -> None:
         ({"preset": "gaurded"}, "Did you mean 'guarded'"),
         ({"bound": "three-sided"}, "bound"),
         ({"pace": "29"}, "no pace"),
-        ({"steps": "0"}, "at least 1"),
-        ({"steps": "2.5"}, "whole number"),
-        ({"lr": "-1"}, "above 0"),
+        ({"rounds": "0"}, "at least 1"),
+        ({"rounds": "2.5"}, "whole number"),
+        ({"regret": "-1"}, "at least 0"),
         ({"sigma_min": "3"}, "Smallest sigma, 3, must be below"),
     ],
 )
@@ -92,13 +103,34 @@ def test_bad_links_get_a_sentence_and_the_default(query: dict[str, str], words: 
 
 def test_the_largest_sigma_follows_the_start_until_somebody_chooses_it() -> None:
     view, _ = parse_query({"sigma0": "0.2"})
-    assert view.config == get_preset("guarded").at(0.2)
-    assert view.config.bounds == (0.05, 0.3)
+    assert view.config == get_preset("surface").at(0.2)
+    assert view.config.bounds == (0.05, 0.44)
     assert "sigma_max" not in view.to_query()
     own, _ = parse_query({"sigma0": "0.2", "sigma_max": "0.8"})
     assert own.config.bounds == (0.05, 0.8)
     assert started_at(own, 0.4).config.bounds == (0.05, 0.8)
-    assert started_at(view, 0.4).config.bounds == pytest.approx((0.05, 0.6))
+    assert started_at(view, 0.4).config.bounds == pytest.approx((0.05, 0.88))
+
+
+def test_the_surface_fit_is_the_default_and_other_links_keep_their_strategy() -> None:
+    assert parse_query({})[0].preset == default_view().preset == "surface"
+    ascent, problems = parse_query({"preset": "guarded", "lr": "0.01"})
+    assert problems == []
+    assert isinstance(ascent.config, AscentConfig)
+    assert ascent.config.lr == 0.01
+    assert list_presets()[0].name == "surface"
+
+
+def test_the_pace_suits_the_number_of_steps_unless_somebody_chooses_it() -> None:
+    speeds = {
+        preset: parse_query({"preset": preset})[0].speed
+        for preset in ("surface", "guarded", "authors-package")
+    }
+    assert 1 < speeds["surface"] < 2.5  # a person sees each round
+    assert speeds["guarded"] == 20
+    assert speeds["authors-package"] == 30
+    assert parse_query({"pace": "3"})[0].speed == 3
+    assert parse_query({"pace": "max"})[0].speed == math.inf
 
 
 def test_one_bad_part_does_not_spoil_the_others() -> None:
@@ -108,7 +140,7 @@ def test_one_bad_part_does_not_spoil_the_others() -> None:
 
 
 def test_the_command_line_names_what_differs_from_the_preset() -> None:
-    view = default_view()
+    view, _ = parse_query({"preset": "guarded"})
     view = replace(view, config=with_parameters(view.config, {"lr": 0.5}), index=3)
     fixed, chosen = (shlex.split(line) for line in command_line(view).splitlines())
     assert fixed[:4] == chosen[:4] == ["python", "-m", "ddrs_core", "certify"]
@@ -122,7 +154,7 @@ def test_the_python_snippet_runs_and_gives_the_certificate(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     view = replace(default_view(), index=4).with_budget(n=100, n0=10)
-    view = replace(view, config=with_parameters(view.config, {"steps": 3, "guard": 20}))
+    view = replace(view, config=with_parameters(view.config, {"votes": 600, "rounds": 2}))
     exec(compile(python_snippet(view), "snippet", "exec"), {})
     printed = capsys.readouterr().out
     frames = list(sigma_request(view).start())
@@ -241,11 +273,16 @@ def test_the_comparison_never_flatters() -> None:
     assert "different classes" in comparison_text(start, replace(better, prediction=0))
 
 
+@pytest.mark.parametrize(
+    ("preset", "changes"),
+    [("guarded", {"steps": 5, "lr": 0.07}), ("surface", {"votes": 600, "rounds": 2})],
+)
 def test_the_command_lines_give_the_certificates_of_the_page(
-    capsys: pytest.CaptureFixture[str],
+    preset: str, changes: dict[str, float], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    view = replace(default_view(), index=11, sigma_0=0.37).with_budget(n=200, n0=10, seed=2)
-    view = replace(view, config=with_parameters(view.config, {"steps": 5, "lr": 0.07}))
+    view, _ = parse_query({"preset": preset, "image": "11"})
+    view = started_at(view, 0.37).with_budget(n=200, n0=10, seed=2)
+    view = replace(view, config=with_parameters(view.config, changes))
     chosen = list(sigma_request(view).start())[-1].step.chosen
     expected = [
         list(certify_request(view, sigma, grade).start())[-1].certificate
