@@ -137,6 +137,8 @@ def test_runs_take_turns_and_a_killed_one_makes_room(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = wait(start_training(config(2000), "me", device="cpu"), trains)
+    assert first.process is not None
+    psutil.Process(first.process.pid).suspend()  # it need not compute while others wait for it
     second = start_training(config(1), "me", device="cpu")
     third = start_training(config(1), "somebody else", device="cpu")
     monkeypatch.setattr(jobs, "MAX_UNFINISHED", 3)
@@ -152,7 +154,6 @@ def test_runs_take_turns_and_a_killed_one_makes_room(
     assert [run.id for run in training_runs(open_store(), "me")] == [second.id, first.id]
     cancel_run(third.id)
     assert wait(third, has_ended).state is RunState.CANCELLED
-    assert first.process is not None
     os.kill(first.process.pid, signal.SIGKILL)
     first = wait(first, has_ended)
     assert first.state is RunState.INTERRUPTED
