@@ -16,6 +16,7 @@ from ddrs_core.errors import InvalidParameterError, MismatchError, require_count
 from ddrs_core.models import Classifier, choose_precision, noise_generator, weights_digest
 from ddrs_core.models.architectures import get_architecture
 from ddrs_core.models.classifier import with_card
+from ddrs_core.models.inference.allocator import keep_freed_memory
 from ddrs_core.training.augmentation import AUGMENTATIONS
 from ddrs_core.training.config import BatchSummary, EpochSummary, TrainConfig
 from ddrs_core.training.ema import WeightAverage
@@ -62,6 +63,8 @@ class Trainer:
     def __init__(self, config: TrainConfig, device: torch.device, group: Group = ALONE) -> None:
         self.config = config.check()
         self.device, self.group = device, group
+        if device.type == "cpu":
+            keep_freed_memory()
         train = load_dataset(config.dataset, "train")
         require_count("batch size", config.batch_size, at_least=2, at_most=len(train))
         self._rows = group.share(config.batch_size)

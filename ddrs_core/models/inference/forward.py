@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from ddrs_core.errors import InvalidParameterError, MismatchError
 from ddrs_core.models.classifier import Classifier, weights_digest
+from ddrs_core.models.inference.allocator import keep_freed_memory
 from ddrs_core.models.inference.cpu_pool import CpuPool, cpu_pool
 from ddrs_core.models.inference.device import Precision, choose_precision, without_tf32
 from ddrs_core.models.inference.device_memory import MemoryLimit, batch_that_fits
@@ -75,6 +76,8 @@ class NoisyForward:
                 f"{card.name} has {card.num_classes} classes, but {num_classes} were announced."
             )
         self.device = first.device
+        if self.device.type == "cpu":
+            keep_freed_memory()
         self._num_classes = card.num_classes if card else num_classes
         self.digest = card.digest if card else weights_digest(f)
         self.name = card.name if card else type(f).__name__
