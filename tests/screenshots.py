@@ -111,9 +111,13 @@ VIEWS = {
     "explorer-certify": View(f"explorer{_EXAMPLE}", "Explorer", finish_explorer, 800, "Certify"),
     "compare": View("compare", "Certify & compare", finish_compare, 1100),
     "memory": View("memory", "Memory", finish_figures),
-    "memory-query": View("memory?section=query", "Memory", finish_query, 1000),
+    "memory-query": View("memory?section=query&strategy=guarded", "Memory", finish_query, 1000),
     "memory-collisions": View(
-        "memory?section=collisions", "Memory", finish_walk, 1100, "Walk from one image to another"
+        "memory?section=collisions&strategy=guarded",
+        "Memory",
+        finish_walk,
+        1100,
+        "Walk from one image to another",
     ),
     "memory-order": View("memory?section=order", "Memory", finish_figures, 1000),
     "training": View("training", "Training", finish_training, 1000),

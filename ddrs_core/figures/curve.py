@@ -133,7 +133,7 @@ def _estimate(curve: RadiusCurve, class_names: tuple[str, ...]) -> list[Figure]:
         "mode": "markers",
         "x": curve.sigmas[switched],
         "y": curve.radius[switched],
-        "name": "another class",
+        "name": "other class",
         "hoverinfo": "skip",
         "marker": {"symbol": "x-thin", "size": 9, "line": {"width": 2, "color": ORANGE}},
     }

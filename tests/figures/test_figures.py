@@ -104,12 +104,12 @@ def test_curve() -> None:
         "R(sigma)",
         "95 % band",
         "cap for N",
-        "another class",
+        "other class",
         "sigma_0",
         "now",
         "sigma*",
     } <= set(named)
-    assert list(named["another class"]["x"]) == [1.0]
+    assert list(named["other class"]["x"]) == [1.0]
     assert np.all(curve.low <= curve.radius)
     assert np.all(curve.radius <= curve.high)
     validate(curve_figure(None, NAMES, (0.1, 1.0), sigma_0=0.5))
@@ -187,7 +187,7 @@ def test_the_curve_stays_behind_the_fit() -> None:
     assert names.index("R(sigma)") < names.index("fit")
     legend = [t["name"] for t in figure["data"] if "name" in t and t.get("showlegend", True)]
     assert "95 % band" not in legend
-    assert max(map(len, legend)) <= len("another class")
+    assert max(map(len, legend)) <= len("other class")
 
 
 def test_rounds_have_intervals_and_whole_numbers() -> None:

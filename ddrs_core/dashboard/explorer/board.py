@@ -100,9 +100,10 @@ def show_board(
     counts = moment.probe.counts if moment.probe else [0] * view.info.num_classes
     figures["votes"] = votes_figure(counts, view.info.class_names, label)
     needed = _NEEDED[view.budget.bound]
+    early = len(steps) < view.config.steps
     texts = {
         "progress": progress_html(job, "Press Run to watch the noise level being optimised."),
-        "outcome": outcome_html(view.sigma_0, steps[-1], curve) if steps else "",
+        "outcome": outcome_html(view.sigma_0, steps[-1], curve, early=early) if steps else "",
         "trajectory-note": _TRAJECTORY[view.config.fits_curve],
         "curve-note": _CURVE[view.config.fits_curve],
         "copies-title": f"What the network sees at sigma = {moment.sigma:.3f}",

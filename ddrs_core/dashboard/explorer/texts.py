@@ -16,8 +16,11 @@ from ddrs_core.smoothing import (
 )
 
 
-def outcome_html(start: float, last: SigmaStep, curve: RadiusCurve | None) -> Markup:
-    """Where the strategy ended and why, once it has, and how the finished curve compares."""
+def outcome_html(
+    start: float, last: SigmaStep, curve: RadiusCurve | None, *, early: bool = False
+) -> Markup:
+    """Where the strategy ended and why, once it has, and how the finished curve compares;
+    ``early``: before its last step."""
     if last.chosen is None:
         return Markup()
     return render(
@@ -25,6 +28,7 @@ def outcome_html(start: float, last: SigmaStep, curve: RadiusCurve | None) -> Ma
         start=start,
         chosen=last.chosen,
         reason=last.reason,
+        early=early,
         curve=curve_text(curve, last.chosen) if curve and curve.n >= curve.target else "",
     )
 

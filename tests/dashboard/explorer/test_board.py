@@ -109,6 +109,9 @@ def test_every_view_shows_the_round_that_is_looked_at(forward: NoisyForward) -> 
         assert moment.fit is frames[shown - 1].step.fit is not None
         assert moment.sigma == frames[shown - 1].step.sigma
     assert moment_of(_Finished([]), view, None).fit is None  # type: ignore[arg-type]
+    last = frames[-1].step
+    assert "ended early" not in outcome_html(0.5, last, None)
+    assert "ended early" in outcome_html(0.5, last, None, early=True)
 
 
 @pytest.mark.parametrize("bound", Bound)
