@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from sklearn.datasets import load_digits
+
+from ddrs_core.data.builtin.digits import load_digits_split
 
 
 def write_picture(path: Path, colour: str | int = "red", side: int = 32) -> Path:
@@ -25,9 +26,9 @@ def cut_off(path: Path, size: int = 60) -> Path:
 
 def digit_folders(root: Path, per_class: int = 4, damaged: Collection[str] = ()) -> Path:
     """Real digits in a folder for each class, ``0/0.png`` to ``9/...``; some are cut off."""
-    digits = load_digits()
+    images, labels = load_digits_split("train")
     for digit in range(10):
-        pixels = digits.images[digits.target == digit][:per_class]
+        pixels = 16 * images[labels == digit, 0][:per_class].numpy()
         for number, image in enumerate(pixels):
             path = root / str(digit) / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)

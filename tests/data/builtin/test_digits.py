@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_digits
 
 from ddrs_core.data import list_datasets, load_dataset
+from ddrs_core.data.builtin import digits
 from ddrs_core.data.builtin.digits import load_digits_split
 from ddrs_core.data.dataset import image_digest
 from ddrs_core.errors import InvalidParameterError, UnknownNameError
@@ -20,17 +23,34 @@ def test_the_splits_hold_every_digit_once() -> None:
     test, _ = load_digits_split("test")
     assert (len(train), len(test)) == (1297, 500)
     ours = torch.cat([train, test]).flatten(1).numpy() * 16
+    from sklearn.datasets import load_digits
+
     theirs = load_digits().data
     assert sorted(map(tuple, ours)) == sorted(map(tuple, theirs))
 
 
 def test_labels_belong_to_their_images() -> None:
+    from sklearn.datasets import load_digits
+
     bunch = load_digits()
     label_of = {tuple(row): int(t) for row, t in zip(bunch.data, bunch.target, strict=True)}
     for split in ("train", "test"):
         images, labels = load_digits_split(split)
         rows = images.flatten(1).numpy() * 16
         assert [label_of[tuple(r)] for r in rows] == labels.tolist()
+
+
+def test_the_file_is_where_it_is_sought_and_the_library_stands_in_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = (
+        "import sys; from ddrs_core.data import load_dataset; load_dataset('digits'); "
+        "sys.exit('sklearn' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    ours = digits._load_table()
+    monkeypatch.setattr(Path, "is_file", lambda path: False)
+    np.testing.assert_array_equal(digits._load_table(), ours)
 
 
 def test_every_class_is_in_both_splits() -> None:

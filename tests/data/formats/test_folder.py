@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import sklearn.datasets
 import torch
 from PIL import Image
 from torchvision.models import ResNet50_Weights
@@ -41,6 +40,8 @@ def test_folders_are_classes(image_folder: Write) -> None:
 
 def test_real_photographs(tmp_path: Path) -> None:
     """The two that scikit-learn ships: 640 x 427 pixels."""
+    import sklearn.datasets  # slow
+
     images = Path(sklearn.datasets.__file__).parent / "images"
     for name in ("china", "flower"):
         (tmp_path / "photos" / name).mkdir(parents=True)
