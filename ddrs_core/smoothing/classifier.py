@@ -19,7 +19,7 @@ from ddrs_core.models import NoisyForward, noise_generator
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing.budget import BudgetNumbers, CertificationBudget
 from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate
-from ddrs_core.smoothing.confidence import binomial_p_value, check_alpha, check_sigma
+from ddrs_core.smoothing.confidence import binomial_p_value, check_sigma, check_test
 from ddrs_core.smoothing.grade import Grade
 from ddrs_core.smoothing.voting import BatchProgress, ImageBatch, StageVotes, VoteProgress
 
@@ -237,12 +237,11 @@ class SmoothedClassifier:
         The answer differs from g(x) with probability at most alpha.
 
         Raises:
-            InvalidParameterError, MismatchError: for arguments that make no sense.
+            InvalidParameterError, MismatchError: for arguments that make no sense, such as an n
+                of which even unanimous votes would be an abstention.
         """
         sigma = check_sigma(sigma)
-        check_alpha(alpha)
-        if n < 1:
-            raise InvalidParameterError(f"N must be at least 1, not {n}.")
+        check_test(n, alpha)
         generator = noise_generator(seed, index or 0, "predict", self.forward.device)
         votes = self.forward.votes(as_batch(x), torch.tensor([sigma]), n, [generator])[0]  # [K]
         second, first = np.argsort(votes, kind="stable")[-2:]

@@ -102,6 +102,22 @@ def check_budget(n0: int, n: int, alpha: float, *, parts: int = 1) -> None:
         )
 
 
+def check_test(n: int, alpha: float) -> None:
+    """Make sure that :func:`binomial_p_value` of n unanimous votes, 2 / 2^n, is at most alpha.
+
+    Raises:
+        InvalidParameterError: if it is not, or a number makes no sense by itself.
+    """
+    check_alpha(alpha)
+    require_count("N (samples)", n, at_most=10**9)
+    needed = int(np.ceil(1.0 - np.log2(alpha)))
+    if n < needed:
+        raise InvalidParameterError(
+            f"N = {n} is too small for alpha = {alpha:g}: even unanimous votes would be an "
+            f"abstention. Use N >= {needed} or a larger alpha."
+        )
+
+
 def check_alpha(alpha: float) -> None:
     """Raises InvalidParameterError if alpha is not strictly between 0 and 1, or below 1e-100,
     where quantiles in double precision end."""

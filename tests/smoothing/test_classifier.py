@@ -16,7 +16,17 @@ from torch import Tensor, nn
 from ddrs_core.data import Dataset
 from ddrs_core.errors import DDRSError, InvalidParameterError, MismatchError, UnknownNameError
 from ddrs_core.models import Classifier, NoisyForward
-from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, SmoothedClassifier, ascend_sigma
+from ddrs_core.smoothing import (
+    ABSTAIN,
+    Bound,
+    Certificate,
+    SmoothedClassifier,
+    ascend_sigma,
+    radius_curve,
+    search_sigma,
+    sigma_grid,
+    surface_sigma,
+)
 from ddrs_core.smoothing.sigma.preview import probe
 
 AtMargin = Callable[[float], Tensor]
@@ -185,6 +195,52 @@ def test_a_plain_function_can_be_certified() -> None:
 
     c = SmoothedClassifier(f, 2).certify(torch.full((1, 4, 4), 0.5), sigma=0.5, n=1000)
     assert c.prediction == 1
+
+
+@pytest.mark.parametrize(("n", "alpha"), [(10, 0.001), (1, 0.5), (4, 0.1)])
+def test_predict_refuses_an_n_that_abstains_on_unanimous_votes(
+    line: nn.Module, at_margin: AtMargin, n: int, alpha: float
+) -> None:
+    g, sure = SmoothedClassifier(line, 2), at_margin(1.0)
+    assert binomtest(n, n).pvalue > alpha >= binomtest(n + 1, n + 1).pvalue
+    with pytest.raises(InvalidParameterError, match=f"N = {n} is too small .* Use N >= {n + 1}"):
+        g.predict(sure, sigma=0.1, n=n, alpha=alpha)
+    assert g.predict(sure, sigma=0.1, n=n + 1, alpha=alpha) == 1
+
+
+class SometimesNaN(nn.Module):
+    """NaN for a share of all noisy copies, in the logit of the last of three classes."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.above = float(norm.ppf(1 - share))
+
+    def forward(self, x: Tensor) -> Tensor:
+        s = x[:, 0, 0, 0]
+        broken = (s - 0.5) / 0.25 > self.above
+        return torch.stack([s, -s, torch.where(broken, math.nan, -1.0) * s], dim=1)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.01])
+@pytest.mark.parametrize("kind", ["module", "function"])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda f, x: SmoothedClassifier(f, 3).certify(x, sigma=0.25, n=1000),
+        lambda f, x: SmoothedClassifier(f, 3).predict(x, sigma=0.25),
+        lambda f, x: list(radius_curve(f, x, sigma_grid(0.2, 0.3, 3))),
+        lambda f, x: probe(f, x, sigma=0.25),
+        lambda f, x: list(ascend_sigma(f, x, sigma_0=0.25, steps=5, samples=200)),
+        lambda f, x: list(search_sigma(f, x, sigma_0=0.25)),
+        lambda f, x: list(surface_sigma(f, x, sigma_0=0.25)),
+    ],
+    ids=["certify", "predict", "curve", "probe", "ascent", "search", "surface"],
+)
+def test_a_network_that_answers_nan_is_an_error_in_words(ask: Any, kind: str, share: float) -> None:
+    module = SometimesNaN(share).eval()
+    f = module if kind == "module" else module.forward
+    with pytest.raises(MismatchError, match="NaN"):
+        ask(f, torch.full((1, 2, 2), 0.5))
 
 
 def test_tensors_of_the_caller_stay(network: nn.Module, image: Tensor) -> None:

@@ -28,7 +28,7 @@ from ddrs_core.models.inference.gradients import checkpointed, data_parallel_cpu
 from ddrs_core.models.inference.noise import NoiseStream
 from ddrs_core.models.inference.pass_cost import PassCost, measure_pass
 from ddrs_core.models.inference.pixels import check_pixels
-from ddrs_core.models.inference.votes import REPORT_SECONDS, VoteCounts, VoteLoop
+from ddrs_core.models.inference.votes import REPORT_SECONDS, VoteCounts, VoteLoop, not_a_number
 
 T = TypeVar("T")
 
@@ -169,15 +169,19 @@ class NoisyForward:
         Images that do not fit into memory together are taken in parts.
 
         Raises:
-            MismatchError: if the network gives anything else.
+            MismatchError: if the network gives anything else, or NaN where a gradient is wanted.
             DeviceError: if memory does not suffice for one image.
         """
         if torch.is_grad_enabled() and x.requires_grad:
             rows = self.gradient_rows(x.shape[1:], len(x))
             pool = self._pool()
             if pool and rows >= len(x):
-                return data_parallel_cpu(self._evaluate, x, pool)
-            return checkpointed(self._evaluate, x, rows)
+                logits = data_parallel_cpu(self._evaluate, x, pool)
+            else:
+                logits = checkpointed(self._evaluate, x, rows)
+            if logits.isnan().any():
+                raise not_a_number(self.name)
+            return logits
         parts = self._limit.parts(len(x), lambda start, stop: self._evaluate(x[start:stop]))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 

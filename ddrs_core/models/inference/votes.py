@@ -61,12 +61,13 @@ class VoteLoop:
         streams = self._streams()
         device = self.images.device
         scale = self.sigmas.to(device, torch.float32).view(m, 1, 1, 1)
-        counts = torch.zeros(m * self.num_classes, dtype=torch.int64, device=device)
+        # The last place counts answers that are not a number, which are no vote for any class.
+        counts = torch.zeros(m * self.num_classes + 1, dtype=torch.int64, device=device)
         ones = torch.ones(size, dtype=torch.int64, device=device)
         pending: deque[tuple[int, Callable[[], Tensor]]] = deque()
         done = drawn = batch = 0
         if start is not None:
-            counts.copy_(torch.from_numpy(start.counts.reshape(-1)))
+            counts[:-1].copy_(torch.from_numpy(start.counts.reshape(-1)))
             done = drawn = start.done
             for image, stream in enumerate(streams):
                 stream.skip(max(0, min(n, done - image * n)))
@@ -86,13 +87,20 @@ class VoteLoop:
             done += filled
             since += 1
             if report_every is not None and since >= every and done < total:
-                snapshot = counts.view(m, -1).cpu().numpy().copy()  # waits for the device
+                snapshot = self._snapshot(counts)  # waits for the device
                 seconds = time.perf_counter() - started
                 wanted = round(since * report_every / max(seconds, 1e-9))
                 every = max(1, min(_MAX_UNREPORTED, wanted))
                 since, started = 0, time.perf_counter()
                 yield VoteCounts(snapshot, done, total)
-        yield VoteCounts(counts.view(m, -1).cpu().numpy().copy(), done, total)
+        yield VoteCounts(self._snapshot(counts), done, total)
+
+    def _snapshot(self, counts: Tensor) -> NDArray[np.int64]:
+        found = counts.cpu().numpy().copy()
+        if found[-1]:
+            raise not_a_number(self.name)
+        votes: NDArray[np.int64] = found[:-1].reshape(len(self.images), -1)
+        return votes
 
     def _streams(self) -> list[NoiseStream]:
         shape = tuple(self.images.shape[1:])
@@ -106,7 +114,8 @@ class VoteLoop:
         return [torch.zeros((size, *shape), device=device) for _ in range(window)]
 
     def _classify(self, buffer: Tensor, scale: Tensor, filled: int, numbers: list[int]) -> Tensor:
-        """Turn the buffer's noise into noisy copies; returns image * K + class of each [filled]."""
+        """Turn the buffer's noise into noisy copies; returns image * K + class of each [filled],
+        or M * K for an answer that is not a number."""
         images, k = self.images, self.num_classes
         with torch.inference_mode():
             rows = torch.zeros(1, dtype=torch.int64, device=images.device)
@@ -127,7 +136,16 @@ class VoteLoop:
                     f"{self.name} gives outputs of shape {list(logits.shape[1:])}, "
                     f"but outputs for {counted(k, 'class')} were announced."
                 )
-            return logits.argmax(1)[:filled] + rows * k
+            best, classes = logits[:filled].max(1)  # NaN is above every number
+            return torch.where(best.isnan(), len(images) * k, classes + rows * k)
+
+
+def not_a_number(name: str) -> MismatchError:
+    """The error of a network whose logits are NaN."""
+    return MismatchError(
+        f"{name} answers NaN, which is no class. Its weights may be damaged, or its training "
+        "diverged."
+    )
 
 
 def _draw(
