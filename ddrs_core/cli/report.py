@@ -49,7 +49,13 @@ def _run(options: argparse.Namespace) -> None:
     from ddrs_core.runs.results.comparison import mismatches
     from ddrs_core.runs.results.memory_effect import memory_effect
     from ddrs_core.runs.results.paired import compare
-    from ddrs_core.runs.results.tables import TableFormat, comparison_table, paired_table, render
+    from ddrs_core.runs.results.tables import (
+        TableFormat,
+        clean_note,
+        comparison_table,
+        paired_table,
+        render,
+    )
 
     form = TableFormat(options.format)
     radii = _radii(options.radii)
@@ -71,7 +77,10 @@ def _run(options: argparse.Namespace) -> None:
     for path, results in zip(options.files, sets, strict=True):
         effect = memory_effect(results)
         _say(path, () if effect is None else (str(effect),))
-    print(render(comparison_table(sets, radii), form))
+    table = comparison_table(sets, radii)
+    if unknown := clean_note(table):
+        _say("table", (unknown,))
+    print(render(table, form))
     if against is not None:
         print()
         others = [

@@ -15,7 +15,7 @@ from ddrs_core.runs.results.comparison import high_probability_loss, mismatches
 from ddrs_core.runs.results.memory_effect import MemoryEffect, memory_effect
 from ddrs_core.runs.results.paired import PairedComparison
 from ddrs_core.runs.results.results import ResultSet, Source
-from ddrs_core.runs.results.tables import Table, comparison_table
+from ddrs_core.runs.results.tables import Table, clean_note, comparison_table
 
 _STEP, _COARSE, _MOST_RADII = 0.25, 0.5, 13
 _FIRST_RADII = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -60,11 +60,12 @@ def table_note(table: Table, sets: Sequence[ResultSet]) -> str:
     notes = [
         "ACR: average certified radius, rounded down, where wrong answers and abstentions count as "
         "0",
-        "clean: share of images whose most frequent class is correct, certified or not (– where "
-        "votes are not recorded)",
+        "clean: share of images whose most frequent class is correct, certified or not",
         "abstained: no class could be certified",
         "guarantee: what a radius holds for",
     ]
+    if unknown := clean_note(table):
+        notes.append(unknown.removesuffix("."))
     if any(s.failed for s in sets):
         notes.append("not readable: counted as not certified, not as abstentions")
     if any(s.acr_is_floor for s in sets):

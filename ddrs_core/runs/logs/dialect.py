@@ -37,7 +37,7 @@ _MEANING = {
     Dialect.AUTHORS: "the seven columns of the authors of data-dependent smoothing",
     Dialect.PREDICT: "Cohen et al.'s predict.py",
     Dialect.BASE_PREDICT: "predict.py with the base classifier's answer (SmoothAdv)",
-    Dialect.ANCER: "ANCER, with radius_proxy and min_sigma",
+    Dialect.ANCER: "ANCER, the radius of an ellipsoid, and its smallest sigma",
     Dialect.CHOSEN_SIGMA: "a relative of Cohen et al.'s log with a sigma chosen for each image",
     Dialect.ORIGINAL_INDEX: "Cohen et al.'s columns with original_idx",
     Dialect.RELATIVE: "a relative of Cohen et al.'s log",
@@ -50,8 +50,14 @@ _DIALECT_OF: dict[tuple[str, ...], Dialect] = {
 }
 _INDEX = ("idx", "original_idx")
 _RADII = ("radius", "l2_radius", "radius_l2", "exact_radius", "certified_radius", "cert_radius")
-_CHOSEN_SIGMAS = ("best_sigma", "sigma_x", "min_sigma")  # by their name chosen for each image
-_SIGMAS = ("best_sigma", "sigma_x", "sigma", "min_sigma")
+_CHOSEN_SIGMAS = (
+    "best_sigma",
+    "sigma_x",
+    "min_sigma",
+    "sigmamin",
+)  # by their name chosen for each image
+_SIGMAS = ("best_sigma", "sigma_x", "sigma", "min_sigma", "sigmamin")
+_PROXIES = ("radius_proxy", "proxyradius", "proxyvol")  # ANCER and its forks
 _VOTES = (
     "count",
     "counts",
@@ -117,14 +123,9 @@ class Header:
             notes.append("There is no column radius: the log holds predictions, without radii.")
         elif self.radius != "radius":
             notes.append(f"The l2 radius was read from the column {self.radius}.")
-        if self.sigma_is_chosen:
+        if proxy := next((name for name in _PROXIES if name in self.names), None):
             notes.append(
-                f"The column {self.sigma} holds a noise level chosen for each image, so the radii "
-                "are conditional on sigma_x."
-            )
-        if "radius_proxy" in self.names:
-            notes.append(
-                "The radius is that of the largest ball inside an ellipsoid; radius_proxy, which "
+                f"The radius is that of the largest ball inside an ellipsoid; {proxy}, which "
                 "measures volume, is not used. The log does not say whether the norm is l2 or l1."
             )
         if "label" not in self.names:
@@ -132,7 +133,7 @@ class Header:
         elif "correct" not in self.names:
             notes.append("There is no column correct: it was computed from label and predict.")
         if self.dialect is not Dialect.OURS:
-            read = {*_READ, self.radius, "radius_proxy"}
+            read = {*_READ, *_PROXIES, self.radius}
             unused = [n for n in self.names if n not in read]
             if "count" in self.names and not {"n", "counts"} & set(self.names):
                 notes.append("The votes in count were not checked: the log does not say N.")
@@ -175,7 +176,7 @@ def _dialect(names: tuple[str, ...]) -> Dialect:
         return _DIALECT_OF[names]
     if set(OLDER_COLUMNS) <= set(names):  # in whatever order an editor left them
         return Dialect.OURS
-    if "radius_proxy" in names or "min_sigma" in names:
+    if any(name in names for name in (*_PROXIES, "min_sigma", "sigmamin")):
         return Dialect.ANCER
     if any(name in names for name in _CHOSEN_SIGMAS):
         return Dialect.CHOSEN_SIGMA

@@ -29,14 +29,15 @@ from ddrs_core.runs.logs.text import (
     split_lines,
 )
 from ddrs_core.runs.logs.votes import Claim, cap_sentences, lower_claims, read_claim, sigma_in_name
+from ddrs_core.runs.results.corruption import corruption_in_name, repeated_labels
 from ddrs_core.runs.results.results import (
     UNKNOWN,
     ResultRow,
     ResultSet,
     Source,
     common,
-    failure_notes,
     from_certificates,
+    row_notes,
 )
 from ddrs_core.smoothing import ABSTAIN
 
@@ -91,7 +92,10 @@ def parse_log(data: bytes, name: str) -> ResultSet:
             notes=notes,
         )
         return replace(made, rows=tuple(rows), dialect=header.dialect)
-    sigma, method = _sigma_and_method(rows, header)
+    sigma, method, about_sigma = _sigma_and_method(rows, header)
+    corruption = corruption_in_name(name)
+    if not corruption and repeated_labels((row.index, row.label) for row in rows):
+        corruption = "images whose labels repeat every 10,000, as in CIFAR-10-C"
     return ResultSet(
         id=key,
         title=title,
@@ -99,11 +103,12 @@ def parse_log(data: bytes, name: str) -> ResultSet:
         source=Source.LOG,
         dialect=header.dialect,
         method=method,
+        corruption=corruption,
         sigma=sigma,
         n=common([claim.n for claim in claims]),
         alpha=common([claim.alpha for claim in claims]),
         has_radii=header.radius is not None,
-        notes=(*notes, *failure_notes(rows)),
+        notes=(*notes, *about_sigma, *row_notes(rows)),
     )
 
 
@@ -273,11 +278,23 @@ def _about(rows: Sequence[ResultRow]) -> list[str]:
     return []
 
 
-def _sigma_and_method(rows: Sequence[ResultRow], header: Header) -> tuple[float | None, str]:
-    """The one sigma of all rows, and whether sigma depends on the image."""
+def _sigma_and_method(
+    rows: Sequence[ResultRow], header: Header
+) -> tuple[float | None, str, tuple[str, ...]]:
+    """The one sigma of all rows, whether sigma depends on the image, and a sentence about it."""
     sigmas = np.array([row.sigma for row in rows if row.sigma is not None])
     if len(sigmas) == 0:
-        return None, UNKNOWN
-    if header.sigma_is_chosen or len(np.unique(sigmas)) > 1:
-        return None, "ds"
-    return float(sigmas[0]), "fixed" if len(sigmas) > 1 else UNKNOWN
+        return None, UNKNOWN, ()
+    low, high = float(sigmas.min()), float(sigmas.max())
+    conditional = "so the radii are conditional on sigma_x"
+    if low < high:
+        said = f"The noise level in {header.sigma} differs between images, {low:g} to {high:g}"
+        return None, "ds", (f"{said}, {conditional}.",)
+    if header.sigma_is_chosen:
+        said = f"The column {header.sigma} holds a noise level chosen for each image, {conditional}"
+        return (
+            None,
+            "ds",
+            (f"{said}. It is {low:g} in all rows, as it would be at one fixed sigma.",),
+        )
+    return low, "fixed" if len(sigmas) > 1 else UNKNOWN, ()

@@ -175,6 +175,11 @@ def mismatches(sets: Sequence[ResultSet]) -> tuple[str, ...]:
         if len(known) > 1:
             listed = ", ".join(_said(name, value) for value in dict.fromkeys(values))
             found.append(f"{title} differs: {listed}.")
+        elif name == "dataset" and None in values:
+            found.append(
+                "The data set is not recorded in every set, so equal numbers are taken for equal "
+                "images. Are they? CIFAR-10-C has the numbers and labels of CIFAR-10."
+            )
         elif known and None in values:
             found.append(f"{title} is not recorded in every set.")
     for results in sets:
@@ -193,6 +198,7 @@ def mismatches(sets: Sequence[ResultSet]) -> tuple[str, ...]:
 
 _COMPARED = {
     "dataset": "The data set",
+    "corruption": "The corruption of the images",
     "split": "The split",
     "n": "N",
     "alpha": "alpha",
@@ -213,4 +219,4 @@ def _different_images(sets: Sequence[ResultSet]) -> list[str]:
 def _said(name: str, value: object) -> str:
     if value is None:
         return "unknown"
-    return f"{value:,}" if name == "n" else str(value)
+    return f"{value:,}" if name == "n" else str(value) or "none is known"

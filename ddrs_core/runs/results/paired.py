@@ -111,8 +111,8 @@ def pair(a: ResultSet, b: ResultSet) -> Pairs:
     """Match two sets image by image.
 
     Raises:
-        MismatchError: if the numbers mean different images: another data set, another split, or
-            another label for the same number.
+        MismatchError: if the numbers mean different images: another data set, another split,
+            another corruption, or another label for the same number.
     """
     for name, title in (("dataset", "data sets"), ("split", "splits")):
         ours, theirs = getattr(a, name), getattr(b, name)
@@ -121,6 +121,13 @@ def pair(a: ResultSet, b: ResultSet) -> Pairs:
                 f"{a.title} and {b.title} cannot be compared image by image: they come from "
                 f"different {title}, {ours} and {theirs}."
             )
+    if a.corruption != b.corruption:
+        said = [f"those of {r.title} are {r.corruption}" for r in (a, b) if r.corruption]
+        raise MismatchError(
+            f"{a.title} and {b.title} cannot be compared image by image: they are of different "
+            f"images, though number and label may be the same ({'; '.join(said)}). Rename the "
+            "file if its name means something else."
+        )
     usable_a = np.flatnonzero(a.labelled & (a.indices >= 0))
     usable_b = np.flatnonzero(b.labelled & (b.indices >= 0))
     indices, at_a, at_b = np.intersect1d(

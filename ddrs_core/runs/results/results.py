@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ddrs_core.errors import require_number
 from ddrs_core.models import list_models
 from ddrs_core.quantities import counted
+from ddrs_core.runs.results.corruption import corruption_in_name
 from ddrs_core.smoothing import ABSTAIN, Certificate, Grade
 from ddrs_core.smoothing.alpha_spending import LookSchedule
 
@@ -26,6 +27,7 @@ _METHOD_OF = {
     Grade.CONDITIONAL: "ds",
     Grade.FOR_QUERIES_AFTER: "ds-memory",
 }
+_FEWEST_WRONG = 10  # answers that make a hint
 _MOST_NAMED = 5  # images that cannot be read, in one sentence
 _ONE_FOR_ALL = (
     "dataset",
@@ -103,6 +105,7 @@ class ResultSet:
     precision: str | None = None
     schedule: str = ""  # of adaptive sampling
     acr_is_floor: bool = False  # sampling stopped before large radii could be proved
+    corruption: str = ""  # of the images, such as "fog, severity 3"; empty: none is known
     has_radii: bool = True  # False: predictions, which have none; the rows say 0
     notes: tuple[str, ...] = ()  # sentences about what was found
 
@@ -194,6 +197,7 @@ def from_certificates(
     grade, bound = _common(found, "grade"), _common(found, "bound")
     method = given.get("strategy", "").split(" ")[0] or _METHOD_OF.get(grade, UNKNOWN)
     adaptive = any(c.schedule for c in found)
+    dataset = _common(found, "dataset") or given.get("dataset")
     schedule = given.get("schedule") or _common(found, "schedule") or ""
     sigma_0: Any = given.get("sigma_0")  # text
     if method == "fixed" or not sigma_0:
@@ -205,7 +209,8 @@ def from_certificates(
         title=title,
         rows=rows,
         source=source,
-        dataset=_common(found, "dataset") or given.get("dataset"),
+        dataset=dataset,
+        corruption=corruption_in_name(dataset or ""),
         split=given.get("split"),
         model=name,
         method=method,
@@ -220,7 +225,7 @@ def from_certificates(
         precision=_common(found, "precision"),
         schedule=schedule,
         acr_is_floor=adaptive and " width=" not in schedule,
-        notes=(*notes, *failure_notes(rows), *_contradictions(found, adaptive)),
+        notes=(*notes, *row_notes(rows), *_contradictions(found, adaptive)),
     )
 
 
@@ -228,6 +233,19 @@ def row_of(certificate: Certificate) -> ResultRow:
     """One certificate as a row."""
     c = certificate
     return ResultRow(c.index, c.label, c.prediction, c.radius, c.correct, c.seconds, c.sigma, c)
+
+
+def row_notes(rows: Sequence[ResultRow]) -> list[str]:
+    """Sentences about images that could not be read, and about answers that are all wrong."""
+    notes = failure_notes(rows)
+    if len(rows) >= _FEWEST_WRONG and all(
+        row.correct is False and row.prediction != ABSTAIN for row in rows
+    ):
+        notes.append(
+            f"None of {counted(len(rows), 'image')} is right, and none abstains: the order of the "
+            "classes or the normalisation may be another than that of the training."
+        )
+    return notes
 
 
 def failure_notes(rows: Sequence[ResultRow]) -> list[str]:

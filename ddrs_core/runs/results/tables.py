@@ -88,6 +88,15 @@ def comparison_table(sets: Sequence[ResultSet], radii: Sequence[float] = RADII) 
     return Table(head, tuple(_cells(f, radii) for f in figures), frozenset(bold))
 
 
+def clean_note(table: Table) -> str:
+    """Why the comparison table has no clean accuracy of some sets; empty where it has all."""
+    clean, images = table.head.index("clean"), table.head.index("images")
+    without = [r[0] for r in table.rows if r[clean] == UNKNOWN_CELL and r[images] != "0"]
+    if not without:
+        return ""
+    return f"The clean accuracy of {', '.join(without)} is unknown: the rows hold no votes."
+
+
 def paired_table(others: Sequence[tuple[ResultSet, PairedComparison]], against: ResultSet) -> Table:
     """A row a set and radius: its difference to ``against`` on the shared images."""
     head = (

@@ -15,7 +15,7 @@ from ddrs_core.runs.logs.reading import parse_log, read_log
 from ddrs_core.runs.results.comparison import certified_accuracy
 from ddrs_core.runs.results.rows import RowFormat, rows_bytes
 from ddrs_core.runs.results.summary import summarize_results
-from ddrs_core.smoothing import Bound
+from ddrs_core.smoothing import Bound, Grade
 from ddrs_core.smoothing.alpha_spending import LookSchedule
 from ddrs_core.smoothing.certificate import prove_radius
 
@@ -290,8 +290,57 @@ def test_a_sigma_for_each_image_makes_radii_conditional() -> None:
     assert results.sigmas.tolist() == [0.3, 0.3]
     assert (results.method, results.guarantee) == ("ds", "conditional on sigma_x")
     assert "conditional on sigma_x" in " ".join(results.notes)
-    ancer = text.replace("best_sigma", "min_sigma").replace("pABar", "radius_proxy")
-    assert parse_log(ancer.encode(), "x").guarantee == "conditional on sigma_x"
+    assert "0.3 in all rows" in " ".join(results.notes)
+
+
+@pytest.mark.parametrize(
+    ("columns", "dialect"),
+    [
+        ("radius correct best_sigma pABar time", "chosen-sigma"),  # QCRS
+        ("radius correct sigma time", "ddrs-authors"),
+        ("radius radius_proxy correct min_sigma time", "ancer"),
+        ("radius proxyradius correct sigmamin timeel_elapsed", "ancer"),
+        ("radius volume proxyvol correct sigma product time", "ancer"),
+    ],
+)
+def test_the_sigmas_of_others_are_kept_and_shown(columns: str, dialect: str) -> None:
+    names = columns.split()
+    head = "\t".join(["idx", "label", "predict", *names])
+    known = {"radius": ".4", "correct": "1"}
+
+    def row(index: int, sigma: str) -> str:
+        cells = [known.get(n, sigma if "sigma" in n else "1") for n in names]
+        return "\t".join([str(index), "3", "3", *cells])
+
+    text = f"{head}\n{row(0, '.3')}\n{row(20, '.5')}\n"
+    results = parse_log(text.encode(), "log.tsv")
+    assert results.dialect == dialect
+    assert [r.sigma for r in results.rows] == [0.3, 0.5]
+    assert (results.method, results.grade, results.sigma) == ("ds", Grade.CONDITIONAL, None)
+    said = " ".join(results.notes)
+    assert "0.3 to 0.5, so the radii are conditional on sigma_x" in said
+    assert ("ellipsoid" in said) == (dialect == "ancer")
+
+
+def test_answers_that_are_all_wrong_are_said() -> None:
+    def log(rows: int, predict: int = 2, label: int = 1) -> str:
+        wrong = "".join(f"{i}\t{label}\t{predict}\t.3\t0\t1\n" for i in range(rows))
+        return COHEN + wrong
+
+    hint = "None of 10 images is right, and none abstains: the order of the classes"
+    assert hint in notes_of(log(10))
+    for other in (
+        log(9),
+        log(10, predict=-1),
+        log(10) + "10\t1\t1\t.3\t1\t1\n",
+        log(10) + "10\t1\t-1\t0\t0\t1\n",
+    ):
+        assert "None of" not in notes_of(other)
+    votes = ",".join(cells_of(own_log(1))["n"] if i == 1 else "0" for i in range(10))
+    wrong = {"label": "0", "predict": "1", "candidate": "1", "counts": votes, "radius": ".1"}
+    ours = [own_log(1, idx=str(i), **wrong) for i in range(10)]
+    text = "\n".join([ours[0].splitlines()[0], *(log.splitlines()[1] for log in ours), ""])
+    assert hint in notes_of(text)
 
 
 @pytest.mark.parametrize(

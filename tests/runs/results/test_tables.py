@@ -19,6 +19,7 @@ from ddrs_core.runs.results.results import ResultRow, ResultSet
 from ddrs_core.runs.results.rows import RowFormat, rows_bytes
 from ddrs_core.runs.results.tables import (
     TableFormat,
+    clean_note,
     comparison_table,
     paired_table,
     render,
@@ -68,6 +69,15 @@ def test_predictions_enter_no_zero_into_a_table() -> None:
     assert [d.radius for d in found.radii] == [0.0]
     assert found.acr is None
     assert "predictions" in " ".join(found.warnings)
+
+
+def test_why_there_is_no_clean_accuracy_is_said() -> None:
+    bare, empty = results_of(np.full(5, 0.3), "bare"), results_of(np.zeros(0), "empty")
+    shipped = read_log(DS)
+    assert "of bare is unknown: the rows hold no votes" in clean_note(
+        comparison_table([bare, empty, shipped])
+    )
+    assert clean_note(comparison_table([shipped])) == ""
 
 
 def test_a_floor_is_marked() -> None:
