@@ -6,8 +6,10 @@ line for each image; the lines of one block of images are written together.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
@@ -98,12 +100,12 @@ class BenchLog:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The measurements in a file, without holding it.
+        """The measurements in a file, which may be packed by gzip, without holding it.
 
         Raises:
             DDRSError: if it cannot be read or is something else.
         """
-        lines = _lines(path)
+        lines = _lines(path, packed=path.suffix == ".gz")
         if not lines:
             raise DDRSError(f"{path} is empty.")
         log = cls(_setup(path, lines[0]))
@@ -199,13 +201,14 @@ def _write(file: BinaryIO, items: Sequence[dict[str, Any]]) -> None:
     os.fsync(file.fileno())
 
 
-def _lines(path: Path) -> list[bytes]:
+def _lines(path: Path, *, packed: bool = False) -> list[bytes]:
     """The whole lines of a file, with their ends; a last one that was cut off is left out."""
     try:
         with open_regular(path) as file:
-            lines = file.read().splitlines(keepends=True)
-    except OSError as error:
-        raise DDRSError(f"{path} cannot be read: {error.strerror}.") from None
+            data = file.read()
+        lines = (gzip.decompress(data) if packed else data).splitlines(keepends=True)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DDRSError(f"{path} cannot be read: {error}.") from None
     return [line for line in lines if line.endswith(b"\n")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -302,6 +303,19 @@ def test_what_a_finished_file_holds_is_not_computed_again(
     assert measured(CONFIG, "surface", out=path, resume=True) == result
     assert summarize_bench(BenchLog.read(path)) == result
     assert path.read_bytes() == before
+
+
+def test_a_packed_file_is_read_and_a_damaged_one_is_refused(
+    undisturbed: tuple[Path, SigmaBench], tmp_path: Path
+) -> None:
+    path, result = undisturbed
+    packed = tmp_path / "packed.jsonl.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    assert summarize_bench(BenchLog.read(packed)) == result
+    for data in (path.read_bytes(), packed.read_bytes()[:-20]):
+        packed.write_bytes(data)
+        with pytest.raises(DDRSError, match=r"packed.jsonl.gz cannot be read"):
+            BenchLog.read(packed)
 
 
 def test_a_file_grows_with_the_limit(small: None, tmp_path: Path) -> None:
