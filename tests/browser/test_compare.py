@@ -179,6 +179,7 @@ def test_a_run_from_its_start_to_one_image_in_the_explorer(
     expect(page.get_by_role("combobox", name="B", exact=True)).to_have_value("theirs")
     expect(page.get_by_label("Sigmas", exact=True)).to_have_value("0.5")
     expect(page.get_by_role("spinbutton", name="At most (0: all)", exact=True)).to_have_value("33")
+    at_rest(page)  # a page that is still being drawn would take its address back
     page.go_forward(wait_until="commit")
     expect(page.get_by_role("heading", name="Explorer", level=1)).to_be_visible()
     expect(progress(page)).to_contain_text("done")

@@ -126,7 +126,7 @@ def test_every_round_of_the_surface_fit_can_be_seen(page: Page, url: str) -> Non
 
 
 def test_a_reload_finds_everything_again(page: Page, url: str) -> None:
-    open_explorer(page, url, "?image=8&sigma0=0.4&n=2000&seed=3&preset=guarded&steps=300")
+    open_explorer(page, url, "?image=8&sigma0=0.4&n=2000&seed=3&preset=guarded&steps=300&pace=3")
     expect(progress(page)).to_contain_text("running")
     button(page, "Pause").click()
     expect(progress(page)).to_contain_text("paused")
@@ -180,7 +180,7 @@ def test_a_job_survives_a_page_switch(page: Page, url: str) -> None:
 def test_a_shared_link_shows_the_same_and_steers_apart(
     page: Page, browser: Browser, url: str
 ) -> None:
-    open_explorer(page, url, "?image=21&sigma0=0.3&preset=guarded&steps=300")
+    open_explorer(page, url, "?image=21&sigma0=0.3&preset=guarded&steps=300&pace=3")
     button(page, "Pause").click()
     expect(progress(page)).to_contain_text("paused")
     stood = steps_shown(page)
