@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,10 @@ from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.quantities import counted
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from ddrs_core.runs.certify.config import CertifyConfig
-    from ddrs_core.runs.certify.run import CertifyRun
+    from ddrs_core.runs.certify.run import CertifyRun, RunStep
     from ddrs_core.runs.logs.columns import LogRow
     from ddrs_core.runs.logs.writing import LogFile
     from ddrs_core.store import RunRecord, Store
@@ -49,6 +52,7 @@ def _run_to_files(options: argparse.Namespace, configs: list[CertifyConfig]) -> 
     """Certify, writing each row to a file, or to the standard output, as soon as it is there."""
     from ddrs_core.models import Journal
     from ddrs_core.runs.certify.run import interleave, open_runs
+    from ddrs_core.runs.certify.tuning import check_tuning, tune_runs
     from ddrs_core.runs.logs.columns import HEADER, LogRow, run_settings
 
     if any(config.bank for config in configs):
@@ -58,6 +62,7 @@ def _run_to_files(options: argparse.Namespace, configs: list[CertifyConfig]) -> 
         )
     paths = _paths(options, configs)
     runs = open_runs(_as_recorded(options, configs, paths))
+    check_tuning([run.config for run in runs])
     settings = [run_settings(run) for run in runs]
     table = options.out is None and not options.json
     with ExitStack() as stack:
@@ -71,9 +76,9 @@ def _run_to_files(options: argparse.Namespace, configs: list[CertifyConfig]) -> 
         journals = [Journal(log.path.with_name(f"{log.path.name}{_UNFINISHED}")) for log in logs]
         try:
             there = [range(len(part)) for part in rows]
-            for number, step in interleave(runs, there, journals or None):
-                bar.set_postfix_str(_SAMPLES if step.stage == "sigma" else "", refresh=False)
-                bar.update(0)
+            work = chain(tune_runs(runs), interleave(runs, there, journals or None))
+            for number, step in work:
+                _show_step(options, bar, step)
                 if step.certificate is None:
                     continue
                 row = LogRow(step.certificate, settings[number])
@@ -96,6 +101,14 @@ def _run_to_files(options: argparse.Namespace, configs: list[CertifyConfig]) -> 
     _report(options, certificates, configs, settings, sys.stderr if table else sys.stdout)
 
 
+def _show_step(options: argparse.Namespace, bar: tqdm[Any], step: RunStep) -> None:
+    """What a run does now, behind the bar; what is to be kept, on a line of its own."""
+    bar.set_postfix_str(step.note or (_SAMPLES if step.stage == "sigma" else ""), refresh=False)
+    bar.update(0)
+    if step.message and not options.quiet:
+        bar.write(step.message, file=sys.stderr)
+
+
 def _interrupted(done: int, out: Path | None) -> str:
     if out is None:
         return f"Interrupted after {counted(done, 'image')}."
@@ -114,15 +127,27 @@ def _paths(options: argparse.Namespace, configs: list[CertifyConfig]) -> list[Pa
 def _as_recorded(
     options: argparse.Namespace, configs: list[CertifyConfig], paths: list[Path]
 ) -> list[CertifyConfig]:
-    """A run that goes on keeps its batch size: in other batches a network rounds differently."""
+    """A run that goes on keeps its batch size, since in other batches a network rounds
+    differently, and the sigma that was tuned for it."""
     from ddrs_core.models import batch_size_of
-    from ddrs_core.runs.logs.writing import recorded_execution
+    from ddrs_core.runs.certify.config import Method
+    from ddrs_core.runs.logs.writing import recorded_cells
+    from ddrs_core.smoothing.confidence import check_sigma
 
-    if not options.resume or options.batch_size is not None:
+    if not options.resume:
         return configs
-    sizes = [batch_size_of(recorded_execution(path)) for path in paths]
+    cells = [recorded_cells(path) for path in paths]
+    sizes = [batch_size_of(last.get("execution", "")) for last in cells]
     known = next((size for size in sizes if size), None)
-    return [replace(c, batch_size=size or known) for c, size in zip(configs, sizes, strict=True)]
+    going_on = []
+    for config, last, size in zip(configs, cells, sizes, strict=True):
+        if options.batch_size is None:
+            config = replace(config, batch_size=size or known)
+        if config.method is Method.TUNED:
+            with suppress(KeyError, ValueError, DDRSError):  # no row, or a damaged one
+                config = replace(config, tuned=check_sigma(float(last["sigma"])))
+        going_on.append(config)
+    return going_on
 
 
 def _say_what_differs(logs: list[LogFile], runs: list[CertifyRun]) -> None:
@@ -219,14 +244,14 @@ def _work(options: argparse.Namespace, store: Store, run: RunRecord) -> None:
 
     with progress_bar(options, total=run.total, unit="image", done=run.stored) as bar:
         for step in work_on(store, run.id, options.cluster or ""):
+            bar.n = step.done
+            if step.step is not None:
+                _show_step(options, bar, step.step)
+                continue
+            note = f"waiting for {counted(step.ahead, 'other run')}"
             if step.gives_way:
                 note = "gives way to somebody's live computation"
-            elif step.step is None:
-                note = f"waiting for {counted(step.ahead, 'other run')}"
-            else:
-                note = _SAMPLES if step.step.stage == "sigma" else ""
             bar.set_postfix_str(note, refresh=False)
-            bar.n = step.done
             bar.update(0)
     run = store.run(run.id)
     if run.state.can_resume:
@@ -246,9 +271,9 @@ def _report(
     file: Any = None,
 ) -> None:
     """Say what came out: of one setting as it always was, of several as a list."""
+    from ddrs_core.runs.certify.config import as_certified, setting_title
     from ddrs_core.runs.results.results import failure_notes, row_of
     from ddrs_core.runs.results.summary import summarize
-    from ddrs_core.runs.worker import setting_title
 
     summaries = [summarize(part) for part in certificates]
     notes = [note for part in certificates for note in failure_notes([row_of(c) for c in part])]
@@ -265,7 +290,8 @@ def _report(
         ]
         print_json(data[0] if len(data) == 1 else data)
         return
-    for config, summary in zip(configs, summaries, strict=True):
+    for config, part, summary in zip(configs, certificates, summaries, strict=True):
         if len(configs) > 1:
-            print(f"{setting_title(config)}:", file=file or sys.stdout)
+            title = setting_title(as_certified(config, part))
+            print(f"{title}:", file=file or sys.stdout)
         print(summary, file=file or sys.stdout)

@@ -45,14 +45,16 @@ def add_certify_options(parser: argparse.ArgumentParser, bank: bool = True) -> N
         "--method",
         nargs="+",
         metavar="M",
-        help="fixed, ds (data-dependent) or ds-memory (with a bank), or several",
+        help="fixed, tuned (one sigma, chosen on training images), ds (data-dependent) or "
+        "ds-memory (with a bank), or several",
     )
     parser.add_argument(
         "--sigma",
         type=float,
         nargs="+",
         metavar="S",
-        help="noise level, where ds starts, or several; default: the preset's or the model's",
+        help="noise level, around which tuned searches and where ds starts, or several; "
+        "default: the preset's or the model's",
     )
     _add_strategy(parser.add_argument_group("data-dependent sigma (--method ds)"))
     group = parser.add_argument_group("certification")
@@ -116,7 +118,7 @@ def certify_configs(options: argparse.Namespace) -> list[CertifyConfig]:
         DDRSError: if a name is unknown or options contradict each other.
     """
     from ddrs_core.models import get_card
-    from ddrs_core.runs.certify.config import Method
+    from ddrs_core.runs.certify.config import ONE_SIGMA, Method
 
     for name in ("dataset", "model", "method"):
         if not getattr(options, name):
@@ -129,7 +131,7 @@ def certify_configs(options: argparse.Namespace) -> list[CertifyConfig]:
         raise InvalidParameterError("Method ds-memory needs a memory bank: add --bank NAME.")
     if Method.DS_MEMORY not in methods and options.bank:
         raise InvalidParameterError("--bank goes with --method ds-memory.")
-    if methods == [Method.FIXED]:
+    if all(method in ONE_SIGMA for method in methods):
         _refuse_strategy(options)
     dataset = find_dataset(options.dataset)
     card = get_card(find_model(options, dataset))
@@ -144,10 +146,10 @@ def certify_configs(options: argparse.Namespace) -> list[CertifyConfig]:
 def _config(
     options: argparse.Namespace, dataset: str, card: ModelCard, method: Method, sigma: float | None
 ) -> CertifyConfig:
-    from ddrs_core.runs.certify.config import CertifyConfig, Method
+    from ddrs_core.runs.certify.config import ONE_SIGMA, CertifyConfig, Method
     from ddrs_core.smoothing import CertificationBudget
 
-    preset = None if method is Method.FIXED else _preset(options)
+    preset = None if method in ONE_SIGMA else _preset(options)
     if sigma is None:
         sigma = preset.sigma_0 if preset is not None and preset.sigma_0 else card.sigma
     if sigma is None or (not sigma and options.sigma is None):

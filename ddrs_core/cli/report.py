@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,9 +46,10 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 def _run(options: argparse.Namespace) -> None:
     from ddrs_core.runs.logs.reading import read_log
     from ddrs_core.runs.logs.text import distinct_titles
-    from ddrs_core.runs.results.comparison import mismatches
+    from ddrs_core.runs.results.comparison import mismatches, missing_baseline
     from ddrs_core.runs.results.memory_effect import memory_effect
     from ddrs_core.runs.results.paired import compare
+    from ddrs_core.runs.results.results import titled
     from ddrs_core.runs.results.tables import (
         TableFormat,
         clean_note,
@@ -61,7 +62,7 @@ def _run(options: argparse.Namespace) -> None:
     radii = _radii(options.radii)
     paths = [*options.files, *([] if options.against is None else [options.against])]
     titles = distinct_titles(paths)
-    read = [replace(read_log(p), title=t) for p, t in zip(paths, titles, strict=True)]
+    read = [titled(read_log(p), t) for p, t in zip(paths, titles, strict=True)]
     sets = read[: len(options.files)]
     against = None if options.against is None else read[-1]
     pairs = [] if against is None else [compare(results, against, radii) for results in sets]
@@ -71,6 +72,7 @@ def _run(options: argparse.Namespace) -> None:
         _say(f"{path} against {options.against}", comparison.warnings)
     if against is None and len(sets) > 1:
         _say("these logs", mismatches(sets))
+    _say("these logs", missing_baseline(read))
     if options.json:
         print_json(_as_data(options, sets, pairs, radii))
         return

@@ -109,7 +109,7 @@ def _box(results: ResultSet, held: np.ndarray, name: str, colour: str) -> Figure
 
 
 def _boxes(results: ResultSet, boxes: list[Figure], title: str) -> Figure:
-    start = results.sigma if results.method != "fixed" else None
+    start = None if results.has_one_sigma else results.sigma
     return {
         "data": boxes,
         "layout": layout(

@@ -43,7 +43,8 @@ def command_lines(configs: Sequence[CertifyConfig | TrainConfig], *more: str) ->
 def _share_a_line(configs: Sequence[CertifyConfig]) -> bool:
     methods, sigmas = {c.method for c in configs}, {c.sigma for c in configs}
     strategies = {c.strategy for c in configs if c.strategy is not None}
-    others = {replace(c, method=Method.FIXED, sigma=1, strategy=None, bank="") for c in configs}
+    plain = {"method": Method.FIXED, "sigma": 1.0, "strategy": None, "bank": "", "tuned": None}
+    others = {replace(c, **plain) for c in configs}  # type: ignore[arg-type]
     banks = {c.bank for c in configs if c.bank}
     every_pair = len(methods) * len(sigmas) == len(configs) == len(set(configs))
     return every_pair and all(len(kind) <= 1 for kind in (strategies, others, banks))

@@ -16,7 +16,9 @@ from ddrs_core.models import (
     noise_generator,
 )
 from ddrs_core.models.inference.pass_cost import measure_pass
-from ddrs_core.runs.certify.config import CertifyConfig, shared_votes
+from ddrs_core.runs.certify.config import CertifyConfig, Method, shared_votes
+from ddrs_core.runs.certify.tuned import FIRST_VOTES, KEPT, LEVELS, TUNING_IMAGES
+from ddrs_core.smoothing import CertificationBudget
 from ddrs_core.training import TrainConfig
 from ddrs_core.training.learner import TrainedNetwork
 
@@ -37,10 +39,21 @@ def expected_votes_of_all(configs: Sequence[CertifyConfig], images: int) -> floa
 def expected_votes(config: CertifyConfig, images: int) -> float:
     """Forward passes that a run over so many images will take, about. The share that an adaptive
     run needs is that of published runs."""
-    budget = config.budget
-    n = budget.n if budget.stop is None else max(_ADAPTIVE_SHARE * budget.n, 512)
     chosen = config.strategy.passes() if config.strategy is not None else 0.0
-    return images * (budget.n0 + n + chosen)
+    return images * (_votes(config.budget, config.budget.n) + chosen) + tuning_votes(config)
+
+
+def tuning_votes(config: CertifyConfig) -> float:
+    """Forward passes, at most about, that choose the level of a run of method ``tuned``."""
+    if config.method is not Method.TUNED or config.tuned is not None:
+        return 0.0
+    first = _votes(config.budget, min(FIRST_VOTES, config.budget.n))
+    return TUNING_IMAGES * (LEVELS * first + KEPT * _votes(config.budget, config.budget.n))
+
+
+def _votes(budget: CertificationBudget, n: int) -> float:
+    """Of an image, about."""
+    return budget.n0 + (n if budget.stop is None else min(n, max(_ADAPTIVE_SHARE * n, 512)))
 
 
 def passes_per_image(config: TrainConfig) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ddrs_core.runs.certify.config import as_certified, setting_title
 from ddrs_core.runs.logs.columns import HEADER, LogRow, settings_text
-from ddrs_core.runs.results.results import ResultSet, Source, from_certificates
-from ddrs_core.runs.worker import recorded_configs, setting_title
+from ddrs_core.runs.results.results import ResultSet, Source, from_certificates, titled
+from ddrs_core.runs.worker import recorded_configs
 from ddrs_core.smoothing import Certificate
 from ddrs_core.store import RunRecord, Store
 
@@ -18,15 +19,17 @@ def result_id(run_id: str, setting: int) -> str:
 
 def setting_results(run: RunRecord, setting: int, certificates: Sequence[Certificate]) -> ResultSet:
     """The results of one setting of a run, from certificates that have been read already."""
-    config = recorded_configs(run)[setting]
+    config = as_certified(recorded_configs(run)[setting], certificates)
     several = len(run.settings) > 1
-    return from_certificates(
+    title = f"{run.title} ({setting_title(config)})" if several else run.title
+    results = from_certificates(
         certificates,
         id=result_id(run.id, setting),
-        title=f"{run.title} ({setting_title(config)})" if several else run.title,
+        title=title,
         settings=_settings(run, setting, certificates[0]),
         source=Source.RUN,
     )
+    return results if several else titled(results, title)
 
 
 def recorded_log(store: Store, run: RunRecord, setting: int = 0) -> str:

@@ -16,9 +16,18 @@ import ddrs_core
 from ddrs_core import paths
 from ddrs_core.errors import InvalidParameterError, MismatchError
 from ddrs_core.models import Journal, batch_size_of, get_card, resolve_device
-from ddrs_core.runs.certify.config import CertifyConfig, open_plan, plan_digest, shared_votes
+from ddrs_core.runs.certify.config import (
+    CertifyConfig,
+    Method,
+    as_certified,
+    open_plan,
+    plan_digest,
+    setting_title,
+    shared_votes,
+)
 from ddrs_core.runs.certify.run import RunStep, interleave, open_runs
 from ddrs_core.runs.certify.sink import certificate_sink
+from ddrs_core.runs.certify.tuning import check_tuning, tune_runs
 from ddrs_core.runs.claim import RunClaim
 from ddrs_core.runs.cluster.cluster import cluster_steps
 from ddrs_core.runs.speeds import RecentRate
@@ -65,6 +74,7 @@ def record_run(
         DDRSError: if the settings make no sense, or it cannot be stored.
     """
     dataset, plan = open_plan(configs[0])  # refuses what would fail later
+    check_tuning(configs)
     device = str(resolve_device(configs[0].device)) if device is None else device
     plain = [replace(config.check(), device=device).to_dict() for config in configs]
     common, *others = [{k: v for k, v in data.items() if k not in SETTING_FIELDS} for data in plain]
@@ -86,11 +96,6 @@ def record_run(
 def default_title(configs: Sequence[CertifyConfig]) -> str:
     """Such as ``digits-gaussian-0.50: fixed 0.5, ds 0.5``."""
     return f"{configs[0].model}: {', '.join(setting_title(c) for c in configs)}"
-
-
-def setting_title(config: CertifyConfig) -> str:
-    """Such as ``ds 0.5``."""
-    return f"{config.method} {config.sigma:g}"
 
 
 def recorded_configs(run: RunRecord) -> list[CertifyConfig]:
@@ -137,7 +142,10 @@ def _work(store: Store, claim: RunClaim, cluster: str) -> Iterator[RecordedStep]
         done[setting].add(position)
     count = sum(len(positions) for positions in done)
     meter = _Meter(count, record.total)
-    configs = recorded_configs(record)
+    configs = [
+        as_certified(config, [stored.certificate for stored in store.certificates(record.id, i)])
+        for i, config in enumerate(recorded_configs(record))
+    ]
     _check_images(record, configs[0])
     _check_stored(store, record)
     newest = store.certificates(record.id, after=count - 1)  # serials run from 1 to count
@@ -162,7 +170,7 @@ def _work(store: Store, claim: RunClaim, cluster: str) -> Iterator[RecordedStep]
                 keepers[setting](setting, step.position, step.certificate)
                 count += 1
             if claim.is_due:
-                claim.beat(meter.progress(step.stage, count))
+                claim.beat(meter.progress(step.note or step.stage, count))
             yield RecordedStep(setting, step, count, record.total)
             while claim.gives_way(count):
                 yield RecordedStep(setting, None, count, record.total, gives_way=True)
@@ -235,11 +243,16 @@ def _steps(
                 "Certificates are settled against a memory bank in the order of the images, which "
                 "a cluster does not keep. Leave the cluster or the method ds-memory out."
             )
+        if any(config.method is Method.TUNED and config.tuned is None for config in configs):
+            raise InvalidParameterError(
+                "A cluster does not tune sigma. Leave the cluster or the method tuned out."
+            )
         return cluster_steps(configs, done, cluster)
     runs = open_runs([configs[i] for i in voting])
     if earlier is not None and earlier.precision != runs[0].smoothed.forward.precision:
         raise _changed()
-    steps = interleave(runs, [done[i] for i in voting], [journals[i] for i in voting])
+    work = interleave(runs, [done[i] for i in voting], [journals[i] for i in voting])
+    steps = chain(tune_runs(runs), work)  # which begins when all levels are chosen
     return ((voting[number], step) for number, step in steps)
 
 

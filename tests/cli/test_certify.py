@@ -12,6 +12,7 @@ from PIL import Image
 from ddrs_core.data import load_dataset
 from ddrs_core.data.user import datasets as added
 from ddrs_core.models import load_model
+from ddrs_core.runs.certify import tuned
 from ddrs_core.runs.logs.columns import COLUMNS, read_rows
 from ddrs_core.runs.logs.writing import lock_of
 from ddrs_core.smoothing import SmoothedClassifier
@@ -387,3 +388,61 @@ def test_what_the_database_could_not_find_again_is_not_recorded(command, tmp_pat
     words = [w if w != "digits" else picture for w in FIXED]
     outcome = command(*words, "--record", "mine")
     assert (outcome.code, "datasets add" in outcome.err) == (2, True)
+
+
+@pytest.fixture
+def tuned_command(monkeypatch, tmp_path):
+    """A short tuned run, which has not been tuned before."""
+    monkeypatch.setattr(tuned, "TUNING_IMAGES", 6)
+    monkeypatch.setenv("DDRS_HOME", str(tmp_path / "home"))
+    return (*FIXED[:6], "tuned", *FIXED[7:], "--limit", 6)
+
+
+def test_a_tuned_log_names_its_sigma_and_goes_on_with_it(
+    command, tuned_command, tmp_path, monkeypatch
+):
+    whole, cut = tmp_path / "whole.tsv", tmp_path / "cut.tsv"
+    outcome = command(*tuned_command, "--out", whole)
+    assert outcome.code == 0, outcome.err
+    assert "12 levels from 0.15 to 1 on 6 training images" in outcome.err
+    (sigma,) = {row.certificate.sigma for row in read_rows(whole.read_text(), "whole.tsv")}
+    assert f"Tuned sigma: {sigma:.4g}" in outcome.err
+    row = dict(zip(COLUMNS, whole.read_text().splitlines()[1].split("\t"), strict=True))
+    assert (row["strategy"], row["grade"], row["sigma_0"]) == ("tuned", "unconditional", "0.5")
+    assert "Tuning" not in command(*tuned_command, "--out", cut).err
+    cut.write_text("".join(whole.read_text().splitlines(True)[:3]))
+    monkeypatch.setenv("DDRS_HOME", str(tmp_path / "elsewhere"))  # where nothing is remembered
+    outcome = command(*tuned_command, "--out", cut, "--resume")
+    assert outcome.code == 0, outcome.err
+    assert "Tun" not in outcome.err
+    assert without_time(cut.read_text()) == without_time(whole.read_text())
+    fixed = tmp_path / "fixed.tsv"
+    assert command(*FIXED[:8], sigma, *FIXED[9:], "--limit", 6, "--out", fixed).code == 0
+    votes = COLUMNS.index("counts")
+    for a, b in zip(without_time(whole.read_text()), without_time(fixed.read_text()), strict=True):
+        assert a[votes - 1] == b[votes - 1]
+    outcome = command("report", whole, fixed)
+    assert f"| whole (tuned sigma {sigma:.4g}) |" in outcome.out
+    whole.write_text(whole.read_text().replace(repr(sigma), "0.25", 1))
+    outcome = command(*tuned_command, "--out", whole, "--resume")
+    assert "was changed after it was written" in outcome.err
+
+
+def test_a_tuned_run_needs_labelled_training_images(command, tuned_command, tmp_path, monkeypatch):
+    monkeypatch.setattr(added, "_attached", {})
+    root, out = digit_folders(tmp_path / "mine", 1), tmp_path / "a.tsv"
+    out.write_text("mine")
+    outcome = command("certify", "--dataset", root, *tuned_command[3:], "--out", out, "--overwrite")
+    assert outcome.code == 2
+    assert "no training images, so no sigma can be tuned" in outcome.err
+    assert out.read_text() == "mine"
+
+
+def test_a_tuned_run_takes_no_strategy_and_samples_adaptively(command, tuned_command, tmp_path):
+    assert "--method ds only" in command(*tuned_command, "--preset", "qcrs").err
+    out = tmp_path / "a.tsv"
+    outcome = command(*tuned_command, "--adaptive", "--n", 1000, "--out", out)
+    assert outcome.code == 0, outcome.err
+    assert command("report", out, "--json").code == 0
+    assert {row.certificate.sigma for row in read_rows(out.read_text(), "a.tsv")} != {0.5}
+    assert min(row.certificate.n for row in read_rows(out.read_text(), "a.tsv")) < 1000

@@ -15,7 +15,7 @@ from ddrs_core.cli.certify_options import certify_configs
 from ddrs_core.cli.train import train_config
 from ddrs_core.parameters import parameters_of, values_of, with_values
 from ddrs_core.runs.argv import command_lines, to_argv
-from ddrs_core.runs.certify.config import CertifyConfig, Method
+from ddrs_core.runs.certify.config import ONE_SIGMA, CertifyConfig, Method
 from ddrs_core.smoothing import (
     Bound,
     CertificationBudget,
@@ -55,7 +55,7 @@ def certifications(draw: st.DrawFn) -> CertifyConfig:
     method = draw(st.sampled_from(Method))
     sigma = draw(st.floats(0.01, 3.0))
     strategy = None
-    if method is not Method.FIXED:
+    if method not in ONE_SIGMA:
         preset = draw(st.sampled_from(list_presets()))
         strategy = draw(with_random_values(preset.at(sigma)))
         bounds = {

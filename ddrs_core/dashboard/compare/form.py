@@ -25,6 +25,7 @@ from ddrs_core.errors import (
 from ddrs_core.models import ModelCard, check_fit, get_card
 from ddrs_core.parameters import Parameter, parameters_of, values_of
 from ddrs_core.runs.certify.config import CertifyConfig, Method, open_plan
+from ddrs_core.runs.certify.tuning import check_tuning
 from ddrs_core.smoothing import (
     DEFAULT_PRESET,
     CertificationBudget,
@@ -36,6 +37,7 @@ from ddrs_core.smoothing import (
 FORM = Form(keys.CERTIFY_FORM)
 _FIELDS = parameters_of(CertifyConfig)
 _MOST_SIGMAS = 6
+_UNKNOWN_SIGMA = 0.25  # of a model that does not tell its noise level
 _SIGMA_0 = Parameter("where each image's sigma begins", "Start sigma_0", kind=float)
 _SIGMA_MAX = Parameter(
     "under much stronger noise than in training some networks see one class everywhere, and its "
@@ -69,6 +71,14 @@ def pick_settings() -> None:
             max_chars=200,
             help="One noise level or several, such as 0.25, 0.5. The model's own is filled in.",
         )
+    FORM.show(
+        st.checkbox,
+        "tuned",
+        "Tuned sigma",
+        help="The same noise for every image, at the level of .3 to 2 times the model's that has "
+        "the largest average certified radius on 200 training images. The first run tunes it, "
+        "later ones remember it.",
+    )
     FORM.show(
         st.checkbox, "ds", "Data-dependent sigma", help="The noise level is chosen for each image."
     )
@@ -113,7 +123,7 @@ def read_form() -> list[CertifyConfig]:
     if not FORM["model"]:
         title = get_dataset_info(FORM["dataset"]).title
         raise MismatchError(f"No model here knows the images and classes of {title}.")
-    if not (FORM["fixed"] or FORM["ds"] or FORM["memory"]):
+    if not any(FORM[box] for box in ("fixed", "tuned", "ds", "memory")):
         raise InvalidParameterError("Choose where sigma comes from: one of the boxes, or several.")
     common = CertifyConfig(
         dataset=FORM["dataset"],
@@ -131,6 +141,9 @@ def read_form() -> list[CertifyConfig]:
     configs = []
     if FORM["fixed"]:
         configs += [replace(common, sigma=sigma) for sigma in read_sigmas(FORM["sigmas"])]
+    if FORM["tuned"]:
+        sigma = get_card(common.model).sigma or _UNKNOWN_SIGMA
+        configs.append(replace(common, method=Method.TUNED, sigma=sigma))
     if FORM["ds"] or FORM["memory"]:
         start = require_number("Start sigma_0", FORM["sigma_0"], above=0.0)
         own = replace(common, method=Method.DS, sigma=start, strategy=_strategy(start))
@@ -141,6 +154,7 @@ def read_form() -> list[CertifyConfig]:
     for config in configs:
         config.check()
     open_plan(configs[0])
+    check_tuning(configs)
     return configs
 
 
@@ -199,7 +213,8 @@ def _strategy(start: float) -> StrategyConfig:
 
 def _fill_widgets() -> None:
     FORM.fill(values_of(CertificationBudget()))
-    FORM.fill({"fixed": True, "ds": True, "memory": False, "bank": "", "preset": DEFAULT_PRESET})
+    FORM.fill({"fixed": True, "tuned": False, "ds": True, "memory": False, "bank": ""})
+    FORM["preset"] = DEFAULT_PRESET
     FORM.fill({"adaptive": True, "split": "test", "device": "auto"})
     FORM["dataset"] = default_dataset().name
     _dataset_changed()
@@ -215,7 +230,7 @@ def _model_changed() -> None:
     if not FORM["model"]:
         return
     card = get_card(FORM["model"])
-    FORM["sigmas"] = f"{card.sigma or 0.25:g}"
+    FORM["sigmas"] = f"{card.sigma or _UNKNOWN_SIGMA:g}"
     size = default_size(FORM["dataset"], card.name, FORM["device"], FORM["split"])
     FORM.fill({"n": size.n, "skip": size.skip, "limit": size.limit or 0})
     _preset_changed()

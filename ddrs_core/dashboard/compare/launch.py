@@ -17,7 +17,7 @@ from ddrs_core.jobs.runs import start_certification
 from ddrs_core.models import resolve_device
 from ddrs_core.quantities import counted, duration
 from ddrs_core.runs.certify.config import CertifyConfig, open_plan
-from ddrs_core.runs.cost import expected_votes_of_all, vote_rate
+from ddrs_core.runs.cost import expected_votes_of_all, tuning_votes, vote_rate
 
 
 def show_start() -> None:
@@ -58,6 +58,12 @@ def certification_cost(configs: Sequence[CertifyConfig], images: int, found: Mea
         f"{counted(images, 'image')} in {counted(len(configs), 'setting')}: about "
         f"{counted(int(two_digits(votes)), 'forward pass')}."
     )
+    tuning = sum(tuning_votes(config) for config in configs)
+    if tuning:
+        said += (
+            f" Of these, {counted(int(two_digits(tuning)), 'pass')} tune sigma on training images, "
+            "unless an earlier run has."
+        )
     if found.speed is not None:
         rate = found.speed.value
         seconds = duration(two_digits(max(1.0, votes / rate)))

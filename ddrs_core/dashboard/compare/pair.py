@@ -67,7 +67,7 @@ def compared(key: tuple[object, ...], _a: ResultSet, _b: ResultSet) -> PairedCom
 def default_pair(sets: Sequence[ResultSet]) -> tuple[str, str]:
     """The first two; a data-dependent one is A, so that what it gains is a gain."""
     a, b = sets[0], sets[1]
-    if a.method == "fixed" and b.method in ("ds", "ds-memory"):
+    if a.has_one_sigma and b.method in ("ds", "ds-memory"):
         a, b = b, a
     return a.id, b.id
 

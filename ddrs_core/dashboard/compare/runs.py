@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import streamlit as st
 from markupsafe import Markup
@@ -23,8 +24,9 @@ from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs.runs import cancel_run, delete_run, pause_run, resume_run
 from ddrs_core.quantities import counted, duration
+from ddrs_core.runs.certify.config import Method, setting_title
 from ddrs_core.runs.from_database import recorded_log
-from ddrs_core.runs.worker import recorded_configs, setting_title
+from ddrs_core.runs.worker import recorded_configs
 from ddrs_core.store import CERTIFY, MemoryBank, RunRecord, RunState, Wanted, open_store
 
 _MOST_EARLIER = 20
@@ -65,11 +67,12 @@ def progress_html(run: RunRecord) -> Markup:
 
 def _state_of(run: RunRecord) -> list[str]:
     """Where a run stands, in the parts of a line."""
-    settings = ", ".join(f"{s['method']} {s['sigma']:g}" for s in run.settings)
+    settings = ", ".join(_setting(s) for s in run.settings)
     parts = [settings, f"{run.stored:,} of {counted(run.total, 'certificate')}"]
     progress = run.progress
     if run.state is RunState.RUNNING:
-        stage = "choosing sigma" if progress and progress.stage == "sigma" else "certifying"
+        said = progress.stage if progress else "certify"
+        stage = {"certify": "certifying", "sigma": "choosing sigma"}.get(said, said)
         stage = run.standing if run.gives_way else stage
         asked = {Wanted.PAUSE: "pausing", Wanted.CANCEL: "cancelling", None: stage}
         parts.insert(0, asked[run.wanted])
@@ -87,6 +90,11 @@ def _state_of(run: RunRecord) -> list[str]:
     else:
         parts.insert(0, run.state.value)
     return parts
+
+
+def _setting(setting: Mapping[str, Any]) -> str:
+    start = " from" if setting["method"] == Method.TUNED else ""
+    return f"{setting['method']}{start} {setting['sigma']:g}"
 
 
 def _is_unfinished(run: RunRecord) -> bool:

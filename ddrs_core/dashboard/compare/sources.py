@@ -13,11 +13,12 @@ from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.dashboard.shell.widget_state import numbered
 from ddrs_core.data import list_datasets
 from ddrs_core.errors import DDRSError, unknown_name
+from ddrs_core.runs.certify.config import setting_title
 from ddrs_core.runs.from_database import result_id
 from ddrs_core.runs.logs.reading import parse_log
 from ddrs_core.runs.results.references import reference_files, reference_results
-from ddrs_core.runs.results.results import ResultSet
-from ddrs_core.runs.worker import recorded_configs, setting_title
+from ddrs_core.runs.results.results import ResultSet, titled
+from ddrs_core.runs.worker import recorded_configs
 from ddrs_core.store import CERTIFY, LogRecord, RunRecord, open_store
 
 RUN, LOG, REFERENCE = "run.", "log.", "reference."
@@ -138,7 +139,7 @@ def find_sets(names: Sequence[str]) -> tuple[list[ResultSet], list[str]]:
 @lru_cache(maxsize=12)
 def _log_set(log_id: str, title: str) -> ResultSet:
     results = parse_log(open_store().log_content(log_id), title)
-    return replace(results, id=LOG + log_id, title=title)
+    return replace(titled(results, title), id=LOG + log_id)
 
 
 def _reference_title(name: str) -> str:

@@ -11,7 +11,11 @@ from markupsafe import Markup
 
 from ddrs_core.dashboard.components.render import render
 from ddrs_core.runs.logs.dialect import Dialect
-from ddrs_core.runs.results.comparison import high_probability_loss, mismatches
+from ddrs_core.runs.results.comparison import (
+    high_probability_loss,
+    mismatches,
+    missing_baseline,
+)
 from ddrs_core.runs.results.memory_effect import MemoryEffect, memory_effect
 from ddrs_core.runs.results.paired import PairedComparison
 from ddrs_core.runs.results.results import ResultSet, Source
@@ -107,9 +111,10 @@ def sets_html(sets: Sequence[ResultSet]) -> Markup:
 
 
 def warnings_html(sets: Sequence[ResultSet], sentences: Sequence[str]) -> Markup:
-    """Why the sets are not fully comparable, and what could not be shown."""
+    """Why the sets are not fully comparable, what could not be shown, and which row is missing."""
     found = mismatches(sets) if len(sets) > 1 else ()
-    return render("compare/warnings.html", missing=sentences, mismatches=found)
+    missing = (*sentences, *missing_baseline(sets))
+    return render("compare/warnings.html", missing=missing, mismatches=found)
 
 
 def verdict_html(a: ResultSet, b: ResultSet, found: PairedComparison) -> Markup:
@@ -143,6 +148,7 @@ def _noise(s: ResultSet) -> str:
     own = f"one sigma per image, from{at}"
     noise = {
         "fixed": f"fixed sigma{at}",
+        "tuned": f"one sigma{at}, tuned on training images",
         "ds": own,
         "ds-memory": f"settled against a memory, {own}",
     }.get(s.method, f"sigma{at or ' unknown'}")

@@ -12,7 +12,7 @@ from ddrs_core.errors import InvalidParameterError, NamedEnum
 from ddrs_core.models import check_fit, get_card, open_for_model
 from ddrs_core.models.inference.device import PRECISIONS
 from ddrs_core.parameters import Configuration, described, nested, parameter
-from ddrs_core.smoothing import Bound, CertificationBudget, Grade, StrategyConfig
+from ddrs_core.smoothing import Bound, Certificate, CertificationBudget, Grade, StrategyConfig
 from ddrs_core.smoothing.confidence import check_sigma
 from ddrs_core.smoothing.sigma.strategies import config_from_dict
 from ddrs_core.smoothing.stopping import rule_from_dict, rule_to_dict
@@ -24,8 +24,12 @@ class Method(NamedEnum, kind="method"):
     """Where the noise level of an image comes from."""
 
     FIXED = "fixed"  # the same sigma for every image
+    TUNED = "tuned"  # the same for every image, chosen on training images around sigma_0
     DS = "ds"  # data-dependent sigma, starting from sigma_0
     DS_MEMORY = "ds-memory"  # the same, settled against a memory bank in the order of the plan
+
+
+ONE_SIGMA = (Method.FIXED, Method.TUNED)  # methods with the same sigma for every image
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,12 @@ class CertifyConfig(Configuration):
     )
     model: str = field(metadata=described("see: models; or the path of a checkpoint"))
     method: Method
-    sigma: float  # sigma_0 for a data-dependent method
+    sigma: float  # sigma_0 where the method chooses others
     strategy: StrategyConfig | None = None  # data-dependent methods only
     bank: str = parameter(
         "", "ds-memory: the memory bank that certificates are settled against; new or your own"
     )
+    tuned: float | None = None  # the level of method tuned, once it is chosen; not part of to_dict
     budget: CertificationBudget = nested(CertificationBudget)
     split: str = parameter("test", "part of the data set", choices=("test", "train"), brief=True)
     skip: int = parameter(1, "every K-th image, as in Cohen's code", low=1, brief=True)
@@ -63,8 +68,10 @@ class CertifyConfig(Configuration):
         super().check()
         if self.indices is not None and len(set(self.indices)) < len(self.indices):
             raise InvalidParameterError("An image is listed more than once.")
-        if (self.strategy is None) != (self.method is Method.FIXED):
+        if (self.strategy is None) != (self.method in ONE_SIGMA):
             raise InvalidParameterError(f"Method {self.method} and its strategy do not fit.")
+        if self.tuned is not None:
+            check_sigma(self.tuned)
         if bool(self.bank) != (self.method is Method.DS_MEMORY):
             raise InvalidParameterError(
                 "A memory bank goes with the method ds-memory, and that needs one."
@@ -74,13 +81,18 @@ class CertifyConfig(Configuration):
     @property
     def grade(self) -> Grade:
         """What the radii are worth before they are settled against a bank, if they are."""
-        return Grade.UNCONDITIONAL if self.method is Method.FIXED else Grade.CONDITIONAL
+        return Grade.UNCONDITIONAL if self.method in ONE_SIGMA else Grade.CONDITIONAL
+
+    @property
+    def level(self) -> float:
+        """The noise level of all images, or where those of the images begin."""
+        return self.sigma if self.tuned is None else self.tuned
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON, in the form of every earlier version: the budget's numbers stand
         among the others, and its stopping rule is called ``until``."""
         data = {**asdict(self), **asdict(self.budget)}
-        del data["budget"], data["stop"]
+        del data["budget"], data["stop"], data["tuned"]
         stop = self.budget.stop
         return {**data, "until": None if stop is None else rule_to_dict(stop)}
 
@@ -110,6 +122,20 @@ class CertifyConfig(Configuration):
             raise InvalidParameterError(
                 f"The settings of the run cannot be read: {error}."
             ) from None
+
+
+def setting_title(config: CertifyConfig) -> str:
+    """Such as ``ds 0.5``, ``tuned sigma from 0.5``, and ``tuned sigma 0.3`` once it is chosen."""
+    if config.method is Method.TUNED:
+        return f"tuned sigma {'from ' if config.tuned is None else ''}{config.level:.4g}"
+    return f"{config.method} {config.sigma:g}"
+
+
+def as_certified(config: CertifyConfig, certificates: Sequence[Certificate]) -> CertifyConfig:
+    """A configuration of method ``tuned`` with the level of its certificates, if it has any."""
+    if config.method is not Method.TUNED or not certificates:
+        return config
+    return replace(config, tuned=certificates[0].sigma)
 
 
 def shared_votes(configs: Sequence[CertifyConfig]) -> dict[int, int]:

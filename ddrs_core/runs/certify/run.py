@@ -32,10 +32,12 @@ _VOTES_TOGETHER = {"cpu": 2048, "cuda": 65_536}  # of all images of a group, at 
 class RunStep:
     """A sign of life of a run; ``certificate`` is set when another image is finished."""
 
-    stage: Literal["sigma", "certify"]
+    stage: Literal["tune", "sigma", "certify"]
     position: int  # in the plan: of the certificate, else of the first image of the batch
     certificate: Certificate | None = None
     votes: int = 0  # drawn since the last step
+    note: str = ""  # how far a tuning is, for people
+    message: str = ""  # a sentence to be kept: what is tuned, and what was chosen
 
 
 class CertifyRun:
@@ -110,7 +112,7 @@ class CertifyRun:
         if all(position in done for position in positions):
             return
         read = self.dataset.read(indices)
-        sigmas = dict.fromkeys(read.indices, self.config.sigma)
+        sigmas = dict.fromkeys(read.indices, self.config.level)
         share = 0.0  # seconds an image
         if journal is not None:
             journal.begin(self._identity(read))
@@ -217,7 +219,7 @@ class CertifyRun:
             label=self.dataset.label(index),
             prediction=ABSTAIN,
             radius=0.0,
-            sigma=config.sigma,
+            sigma=config.level,
             grade=config.grade,
             counts=(0,) * self.smoothed.num_classes,
             n0=config.budget.n0,

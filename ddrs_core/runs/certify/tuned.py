@@ -7,16 +7,17 @@ votes flatters large levels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 from torch import Tensor
 
-from ddrs_core.data import Dataset
+from ddrs_core.data import Dataset, ReadImages, get_dataset_info
 from ddrs_core.errors import MismatchError
 from ddrs_core.models import get_card, open_for_model
+from ddrs_core.runs.certify.config import CertifyConfig
 from ddrs_core.runs.certify.run import CertifyRun
 from ddrs_core.smoothing import Certificate, CertificationBudget, SmoothedClassifier
 from ddrs_core.smoothing.confidence import check_sigma
@@ -25,9 +26,9 @@ TUNING_IMAGES = 200
 TUNING_STEPS = (
     16  # level scores that one tuning takes, at most: 12 of the first round, 4 of the last
 )
-_LEVELS, _LOWEST, _HIGHEST = 12, 0.3, 2.0  # the last two in sigma_0
-_FIRST_VOTES = 1_000
-_KEPT = TUNING_STEPS - _LEVELS  # levels that the last round measures with all votes
+LEVELS, _LOWEST, _HIGHEST = 12, 0.3, 2.0  # the last two in sigma_0
+FIRST_VOTES = 1_000
+KEPT = TUNING_STEPS - LEVELS  # levels that the last round measures with all votes
 _TOGETHER = 32  # images that share batches, which bounds the memory of their noise
 
 
@@ -43,7 +44,7 @@ class LevelScore:
 def tuning_levels(sigma_0: float) -> tuple[float, ...]:
     """12 levels from .3 to 2 times ``sigma_0``, evenly spaced on a logarithmic scale; the one
     nearest to ``sigma_0`` is replaced by it."""
-    grid = check_sigma(sigma_0) * np.geomspace(_LOWEST, _HIGHEST, _LEVELS)
+    grid = check_sigma(sigma_0) * np.geomspace(_LOWEST, _HIGHEST, LEVELS)
     grid[np.abs(np.log(grid / sigma_0)).argmin()] = sigma_0
     return tuple(grid.tolist())
 
@@ -69,17 +70,36 @@ def tune_sigma(
     Raises:
         DDRSError: if there is no training split, or it has no labels.
     """
-    budget = replace(run.config.budget, seed=-1 - run.config.budget.seed)
-    first = replace(budget, n=min(budget.n, _FIRST_VOTES))
-    scores = {(score.n, score.sigma): score for score in known}
-    training = cache(lambda: _training_images(run))
+    training = cache(lambda: training_images(run.config))
+    return (score for score in tuning_steps(run, levels, known, training) if score is not None)
 
-    def measure(level: float, budget: CertificationBudget) -> Iterator[LevelScore]:
+
+def tuning_steps(
+    run: CertifyRun,
+    levels: Sequence[float],
+    known: Iterable[LevelScore],
+    training: Callable[[], ReadImages],
+) -> Iterator[LevelScore | None]:
+    """The same on images that ``training`` reads, with None several times a second as a sign of
+    life."""
+    budget = replace(run.config.budget, seed=-1 - run.config.budget.seed)
+    first = replace(budget, n=min(budget.n, FIRST_VOTES))
+    scores = {(score.n, score.sigma): score for score in known}
+
+    def measure(level: float, budget: CertificationBudget) -> Iterator[LevelScore | None]:
         if (budget.n, level) not in scores:
-            indices, images, labels = training()
-            found = certificates_of(
-                run.smoothed, images, [level] * len(images), budget, indices, labels
-            )
+            read = training()
+            found: list[Certificate] = []
+            for certificates in _certificates(
+                run.smoothed,
+                read.images,
+                [level] * len(read.indices),
+                budget,
+                read.indices,
+                read.labels.tolist(),
+            ):
+                found += certificates
+                yield None
             acr = float(np.mean([c.radius if c.correct else 0.0 for c in found]))
             scores[budget.n, level] = LevelScore(level, budget.n, acr)
             yield scores[budget.n, level]
@@ -87,7 +107,7 @@ def tune_sigma(
     for level in levels:
         yield from measure(level, first)
     by_score = sorted(levels, key=lambda level: -scores[first.n, level].acr)
-    for level in sorted(by_score[:_KEPT]):
+    for level in sorted(by_score[:KEPT]):
         yield from measure(level, budget)
 
 
@@ -106,33 +126,64 @@ def certificates_of(
     labels: Sequence[int | None],
 ) -> list[Certificate]:
     """The certificates of images [M, C, H, W] at noise levels [M], some of them at a time."""
-    found: list[Certificate] = []
+    steps = _certificates(smoothed, images, sigmas, budget, indices, labels)
+    return [certificate for certificates in steps for certificate in certificates]
+
+
+def _certificates(
+    smoothed: SmoothedClassifier,
+    images: Tensor,
+    sigmas: Sequence[float],
+    budget: CertificationBudget,
+    indices: Sequence[int],
+    labels: Sequence[int | None],
+) -> Iterator[tuple[Certificate, ...]]:
+    """Those of a group of images when they are there, and none several times a second."""
     for start in range(0, len(images), _TOGETHER):
         rows = slice(start, start + _TOGETHER)
-        *_, last = smoothed.certify_batch(
+        for step in smoothed.certify_batch(
             images[rows],
             sigmas=sigmas[rows],
             budget=budget,
             indices=indices[rows],
             labels=labels[rows],
+        ):
+            yield step.certificates
+
+
+def training_images(config: CertifyConfig) -> ReadImages:
+    """200 labelled images, evenly spread over the training split, as far as they can be read.
+
+    Raises:
+        DDRSError: as :func:`find_training_images`, or if none of them can be read.
+    """
+    dataset, indices = find_training_images(config)
+    read = dataset.read(indices)
+    if not read.indices:
+        raise MismatchError(
+            f"No training image of {dataset.info.title} can be read, so no sigma can be tuned. "
+            f"{next(iter(read.failures.values()))}"
         )
-        found += last.certificates
-    return found
+    return read
 
 
-def _training_images(run: CertifyRun) -> tuple[list[int], Tensor, list[int]]:
-    """Numbers, images and labels of images that are evenly spread over the training split."""
-    dataset = open_for_model(run.config.dataset, get_card(run.config.model), "train")
-    indices = _spread(dataset)
-    images, labels = dataset.tensors(indices)
-    return indices, images, labels.tolist()
+def find_training_images(config: CertifyConfig) -> tuple[Dataset, list[int]]:
+    """The training split, and the numbers of the images on which sigma is tuned.
 
-
-def _spread(dataset: Dataset) -> list[int]:
+    Raises:
+        MismatchError: if there are no training images, or they have no labels.
+    """
+    info, advice = get_dataset_info(config.dataset), "Choose the method fixed, and a sigma."
+    if "train" not in info.splits:
+        raise MismatchError(
+            f"{info.title} has no training images, so no sigma can be tuned. {advice}"
+        )
+    dataset = open_for_model(config.dataset, get_card(config.model), "train")
     known = np.flatnonzero(dataset.labels >= 0)
     if not len(known):
         raise MismatchError(
-            f"No training image of {dataset.info.title} has a label, so no sigma can be tuned."
+            f"No training image of {info.title} has a label that the model knows, so no sigma can "
+            f"be tuned. {advice}"
         )
     at = np.linspace(0, len(known) - 1, min(TUNING_IMAGES, len(known)))
-    return [int(i) for i in known[at.round().astype(int)]]
+    return dataset, [int(i) for i in known[at.round().astype(int)]]

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from ddrs_core.errors import DDRSError, InvalidParameterError
-from ddrs_core.runs.certify.config import CertifyConfig, Method
+from ddrs_core.runs.certify.config import ONE_SIGMA, CertifyConfig
 from ddrs_core.runs.certify.run import CertifyRun
 from ddrs_core.smoothing import ABSTAIN, Certificate, Grade
 
@@ -172,7 +172,7 @@ def _read_grade(cells: dict[str, str]) -> tuple[str, str]:
     """The grade, and why the image cannot be read ("" where it can)."""
     if not cells["grade"].startswith(_UNREADABLE):
         return cells["grade"], ""
-    fixed = cells["strategy"].split(" ")[0] == Method.FIXED
+    fixed = cells["strategy"].split(" ")[0] in ONE_SIGMA
     failure = cells["grade"].removeprefix(_UNREADABLE)
     return (Grade.UNCONDITIONAL if fixed else Grade.CONDITIONAL).value, failure or "no reason"
 

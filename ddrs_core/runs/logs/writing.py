@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from ddrs_core.errors import DDRSError
 from ddrs_core.file_access import check_regular, open_regular, writing
-from ddrs_core.runs.certify.config import Method
+from ddrs_core.runs.certify.config import ONE_SIGMA, Method
 from ddrs_core.runs.logs.columns import (
     COLUMNS,
     COLUMNS_OF,
@@ -30,18 +30,18 @@ from ddrs_core.smoothing.recompute import recompute
 _ROUNDING = 1e-9  # of a radius that another version of the same formulas gives
 
 
-def recorded_execution(path: Path) -> str:
-    """What the last row of a file says of how it was made; empty where it does not, or there is no
-    such file (opening it for writing reports why)."""
+def recorded_cells(path: Path) -> dict[str, str]:
+    """The last row of a file by column, which says how it was made; empty where there is none, or
+    no such file (opening it for writing reports why)."""
     try:
         with open_regular(path) as file:
             lines = whole_lines(file.read().decode())
     except (OSError, DDRSError, UnicodeDecodeError):
-        return ""
+        return {}
     if len(lines) < 2:
-        return ""
+        return {}
     columns = COLUMNS_OF.get(lines[0], ())
-    return dict(zip(columns, lines[-1].split("\t"), strict=False)).get("execution", "")
+    return dict(zip(columns, lines[-1].split("\t"), strict=False))
 
 
 class LogFile:
@@ -223,15 +223,16 @@ def _check_unchanged(rows: list[LogRow], lines: list[str], path: Path) -> None:
     """Raises LogError if a row is not what its own votes give, or not as this program writes it."""
     certificates = [row.certificate for row in rows]
     for number, (row, found) in enumerate(zip(rows, recompute(certificates), strict=True), start=2):
-        c, fixed = row.certificate, row.settings["strategy"] == Method.FIXED
+        c, method = row.certificate, row.settings["strategy"].split(" ")[0]
+        known = row.settings["sigma_0"] if method == Method.FIXED else certificates[0].sigma
         problem = found.problem
         if not math.isclose(c.radius, found.radius, rel_tol=_ROUNDING, abs_tol=_ROUNDING * c.sigma):
             problem = problem or f"its votes prove a radius of {found.radius!r}, not {c.radius!r}"
         elif c.prediction != found.prediction:
             problem = problem or f"its votes prove class {found.prediction}, not {c.prediction}"
-        elif fixed and c.sigma != float(row.settings["sigma_0"]):
-            problem = problem or f"its sigma is {c.sigma:g} instead of {row.settings['sigma_0']}"
-        elif (c.grade is Grade.UNCONDITIONAL) != fixed:
+        elif method in ONE_SIGMA and c.sigma != float(known):
+            problem = problem or f"its sigma is {c.sigma:g} instead of {known}"
+        elif (c.grade is Grade.UNCONDITIONAL) != (method in ONE_SIGMA):
             problem = problem or f"its grade cannot be {c.grade.value!r}"
         elif row.to_line(COLUMNS_OF[lines[0]]) != lines[number - 1]:
             problem = problem or "its cells do not go together"

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ddrs_core.errors import InvalidParameterError, require_number
-from ddrs_core.quantities import counted
+from ddrs_core.quantities import counted, listed
 from ddrs_core.runs.results.results import ResultSet
 from ddrs_core.runs.results.summary import RADII, Summary, summarize_results
 from ddrs_core.smoothing import confidence
@@ -147,7 +147,7 @@ def envelope(sets: Sequence[ResultSet]) -> Envelope:
 def radius_cap(results: ResultSet) -> float | None:
     """The largest radius that N samples could prove; None where sigma differs or is unknown."""
     slope = cap_over_sigma(results)
-    if slope is None or results.sigma is None or results.method != "fixed":
+    if slope is None or results.sigma is None or not results.has_one_sigma:
         return None
     return slope * results.sigma
 
@@ -173,8 +173,8 @@ def mismatches(sets: Sequence[ResultSet]) -> tuple[str, ...]:
         values = [getattr(results, name) for results in sets]
         known = {value for value in values if value is not None}
         if len(known) > 1:
-            listed = ", ".join(_said(name, value) for value in dict.fromkeys(values))
-            found.append(f"{title} differs: {listed}.")
+            said = ", ".join(_said(name, value) for value in dict.fromkeys(values))
+            found.append(f"{title} differs: {said}.")
         elif name == "dataset" and None in values:
             found.append(
                 "The data set is not recorded in every set, so equal numbers are taken for equal "
@@ -194,6 +194,26 @@ def mismatches(sets: Sequence[ResultSet]) -> tuple[str, ...]:
     if len({results.acr_is_floor for results in sets}) > 1:
         found.append("Some sets stopped sampling early: their ACR is a floor, that of others not.")
     return tuple(found)
+
+
+def missing_baseline(sets: Sequence[ResultSet]) -> tuple[str, ...]:
+    """A sentence where a fixed sigma stands beside data-dependent ones of the same model, and a
+    tuned one does not; otherwise none."""
+    methods: dict[tuple[str, str | None], set[str]] = {}
+    for results in sets:
+        if results.model is not None:
+            methods.setdefault((results.model, results.dataset), set()).add(results.method)
+    lacking = [
+        model
+        for (model, _), there in methods.items()
+        if "fixed" in there and there & {"ds", "ds-memory"} and "tuned" not in there
+    ]
+    if not lacking:
+        return ()
+    return (
+        f"Part of the gain of data-dependent sigma ({listed(lacking)}) may be that of a better "
+        "single sigma for all images: `certify --method tuned` makes the row to compare with.",
+    )
 
 
 _COMPARED = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ddrs_core.errors import require_number
 from ddrs_core.models import list_models
 from ddrs_core.quantities import counted
+from ddrs_core.runs.certify.config import ONE_SIGMA, Method
 from ddrs_core.runs.results.corruption import corruption_in_name
 from ddrs_core.smoothing import ABSTAIN, Certificate, Grade
 from ddrs_core.smoothing.alpha_spending import LookSchedule
@@ -22,10 +23,11 @@ from ddrs_core.smoothing.alpha_spending import LookSchedule
 T = TypeVar("T")
 UNKNOWN = "unknown"
 _TRAINED = re.compile(r"(?:^|[-_])(gaussian|smoothadv|macer)(-ds2)?(?:[-_]|$)")
-_METHOD_OF = {
-    Grade.UNCONDITIONAL: "fixed",
-    Grade.CONDITIONAL: "ds",
-    Grade.FOR_QUERIES_AFTER: "ds-memory",
+_GRADE_OF = {
+    "fixed": Grade.UNCONDITIONAL,
+    "ds": Grade.CONDITIONAL,
+    "ds-memory": Grade.FOR_QUERIES_AFTER,
+    "tuned": Grade.UNCONDITIONAL,
 }
 _FEWEST_WRONG = 10  # answers that make a hint
 _MOST_NAMED = 5  # images that cannot be read, in one sentence
@@ -93,7 +95,7 @@ class ResultSet:
     dataset: str | None = None
     split: str | None = None
     model: str | None = None  # name where a model here has these weights, otherwise their digest
-    method: str = UNKNOWN  # fixed, ds, ds-memory
+    method: str = UNKNOWN  # fixed, tuned, ds, ds-memory
     training: str = UNKNOWN  # gaussian, smoothadv, macer, ...
     data_dependent_training: bool | None = None
     sigma: float | None = None  # sigma_0 of a data-dependent method
@@ -112,7 +114,12 @@ class ResultSet:
     @property
     def grade(self) -> Grade | None:
         """What the radii are worth; None where the log does not say."""
-        return next((g for g, method in _METHOD_OF.items() if method == self.method), None)
+        return _GRADE_OF.get(self.method)
+
+    @property
+    def has_one_sigma(self) -> bool:
+        """Whether it is known that all images got the same noise level."""
+        return self.method in ONE_SIGMA
 
     @property
     def guarantee(self) -> str:
@@ -195,12 +202,13 @@ def from_certificates(
     found = [c for c in made if not c.failure] or made
     name, training, data_dependent = trained_how(_common(found, "model"))
     grade, bound = _common(found, "grade"), _common(found, "bound")
-    method = given.get("strategy", "").split(" ")[0] or _METHOD_OF.get(grade, UNKNOWN)
+    likely = next((method for method, g in _GRADE_OF.items() if g == grade), UNKNOWN)
+    method = given.get("strategy", "").split(" ")[0] or likely
     adaptive = any(c.schedule for c in found)
     dataset = _common(found, "dataset") or given.get("dataset")
     schedule = given.get("schedule") or _common(found, "schedule") or ""
     sigma_0: Any = given.get("sigma_0")  # text
-    if method == "fixed" or not sigma_0:
+    if method in ONE_SIGMA or not sigma_0:
         sigma = _common(found, "sigma")
     else:
         sigma = require_number("sigma_0", sigma_0, above=0.0)
@@ -227,6 +235,12 @@ def from_certificates(
         acr_is_floor=adaptive and " width=" not in schedule,
         notes=(*notes, *row_notes(rows), *_contradictions(found, adaptive)),
     )
+
+
+def titled(results: ResultSet, title: str) -> ResultSet:
+    """The set under a title, which names the sigma where that was tuned."""
+    tuned = results.sigma if results.method == Method.TUNED else None
+    return replace(results, title=f"{title} (tuned sigma {tuned:.4g})" if tuned else title)
 
 
 def row_of(certificate: Certificate) -> ResultRow:

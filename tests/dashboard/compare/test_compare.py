@@ -25,6 +25,7 @@ from ddrs_core.dashboard.compare.texts import (
     table_html,
     table_radii,
     verdict_html,
+    warnings_html,
 )
 from ddrs_core.dashboard.compare.view import VIEW, CompareView, parse_query
 from ddrs_core.dashboard.components.chart import picked_image
@@ -233,6 +234,7 @@ def test_the_command_lines_give_the_same_settings_back() -> None:
         config("--method", "ds", "--sigma", "0.4", "--sigma-max", "0.6"),
         config("--method", "fixed", "ds", "--sigma", "0.04", "0.4"),  # the bounds follow sigma_0
         config("--method", "fixed", "--sigma", "0.25", "0.5", "--adaptive", "--skip", "7"),
+        config("--method", "fixed", "tuned", "ds", "--sigma", "0.25"),
         config("--method", "fixed", "--sigma", "0.25", "--index", "3", "9", "--bound", "two-sided"),
         [
             *config("--method", "fixed", "--sigma", "0.25"),
@@ -304,6 +306,18 @@ def test_a_memory_is_the_third_setting_of_a_run_and_its_effect_is_told(app: AppT
     assert memory.bank in app.sidebar.code[0].value  # the next run would go on with it
     widget_of(app.selectbox, FORM + "bank").select("").run()
     assert "digits-gaussian-0.50, run 2" in app.sidebar.code[0].value
+
+
+def test_a_tuned_sigma_is_a_setting_of_a_run_and_its_cost_is_told(app: AppTest) -> None:
+    open_compare(app)
+    sets, _ = find_sets(default_shown())
+    assert "`certify --method tuned`" in warnings_html(sets, ())  # the study has no such row
+    widget_of(app.checkbox, FORM + "tuned").set_value(True).run()
+    assert not app.exception
+    said = next(c.value for c in app.caption if "forward passes" in c.value)
+    assert "3 settings" in said
+    assert "tune sigma on training images" in said
+    assert "--method fixed tuned ds" in app.sidebar.code[0].value
 
 
 def test_boxes_that_are_ticked_again_have_their_fields_as_they_were(app: AppTest) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ddrs_core.runs.logs.columns import COLUMNS, HEADER, OLDER_COLUMNS, SETTINGS, LogError, LogRow
 from ddrs_core.runs.logs.reading import read_log
-from ddrs_core.runs.logs.writing import LogFile, recorded_execution
+from ddrs_core.runs.logs.writing import LogFile, recorded_cells
 from ddrs_core.smoothing import ABSTAIN, Bound, Certificate, Grade
 from ddrs_core.smoothing.alpha_spending import LookSchedule
 from ddrs_core.smoothing.certificate import prove_radius
@@ -163,14 +163,14 @@ def test_an_older_file_goes_on_in_its_own_columns(tmp_path: Path) -> None:
 def test_a_row_says_how_it_was_computed_and_older_ones_need_not(tmp_path: Path) -> None:
     execution = "batch=64 threads=2 torch=2.11.0 ddrs=0.1 on AMD EPYC"
     path = tmp_path / "a.tsv"
-    assert recorded_execution(path) == ""
+    assert recorded_cells(path) == {}
     with LogFile.create_all([path])[0] as log:
         log.append(LogRow(replace(certificate(0), execution=execution), SETTINGS_TEXT))
     (row,) = read_log(path).rows
     assert row.certificate is not None
-    assert row.certificate.execution == recorded_execution(path) == execution
+    assert row.certificate.execution == recorded_cells(path)["execution"] == execution
     write_older(path, 2)
-    assert recorded_execution(path) == ""
+    assert "execution" not in recorded_cells(path)
 
 
 def test_an_older_file_without_rows_gets_all_columns(tmp_path: Path) -> None:
