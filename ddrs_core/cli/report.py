@@ -79,10 +79,9 @@ def _run(options: argparse.Namespace) -> None:
     for path, results in zip(options.files, sets, strict=True):
         effect = memory_effect(results)
         _say(path, () if effect is None else (str(effect),))
-    table = comparison_table(sets, radii)
-    if unknown := clean_note(table):
-        _say("table", (unknown,))
-    print(render(table, form))
+    if note := clean_note(sets):
+        _say("table", (note,))
+    print(render(comparison_table(sets, radii), form))
     if against is not None:
         print()
         others = [

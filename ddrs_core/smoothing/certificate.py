@@ -44,6 +44,9 @@ class Certificate:
     rounds: batch size, threads, versions and device, see
     :meth:`~ddrs_core.models.NoisyForward.execution`.
 
+    ``clean`` is the class that the network gives to the image without noise, which proves nothing
+    (None: not recorded).
+
     ``failure`` says why an image could not be certified at all, such as a file that is cut off:
     then no vote was drawn (``n`` is 0), and the image counts as not certified, but it did not
     abstain.
@@ -70,6 +73,7 @@ class Certificate:
     schedule: str = ""
     failure: str = ""
     execution: str = field(default="", compare=False)
+    clean: int | None = field(default=None, compare=False)
 
     @property
     def abstained(self) -> bool:

@@ -82,6 +82,7 @@ class ImageBatch:
     ) -> Iterator[Certificate]:
         """What the votes [M, K] prove about the candidates [M]."""
         execution = self.forward.execution(self.images.shape[1:])
+        clean = self._without_noise(budget.seed)
         for row, votes in enumerate(counts.tolist()):
             n, candidate, sigma = sum(votes), int(candidates[row]), self.sigmas[row]
             proof = prove_radius(votes, candidate, sigma, budget.spent(n), budget.bound)
@@ -106,7 +107,16 @@ class ImageBatch:
                 candidate=candidate,
                 schedule=budget.schedule,
                 execution=execution,
+                clean=int(clean[row]),
             )
+
+    def _without_noise(self, seed: int) -> Counts:
+        """The class of each image itself [M]: one vote at a noise level of 0."""
+        device = self.forward.device
+        noise = [noise_generator(seed, index or 0, "clean", device) for index in self.indices]
+        m = len(self.images)
+        classes: Counts = self.forward.votes(self.images, torch.zeros(m), 1, noise).argmax(axis=1)
+        return classes
 
 
 class StageVotes:

@@ -94,6 +94,7 @@ certificates = Table(
     Column("schedule", SafeText, nullable=False),
     Column("failure", SafeText, nullable=False, server_default=""),
     Column("execution", SafeText, nullable=False, server_default=""),
+    Column("clean", BigInteger),
     Index("certificates_in_order", "run_id", "serial", unique=True),
 )
 

@@ -212,7 +212,7 @@ def test_a_run_that_goes_on_keeps_its_batch_size_or_says_that_it_differs(command
     execution = rows[0][head.index("execution")]
     assert execution.startswith("batch=64 ")
     assert f"torch={torch.__version__}" in execution
-    assert {row[-1] for row in rows} == {execution}
+    assert {row[head.index("execution")] for row in rows} == {execution}
     out.write_text("".join(whole.splitlines(keepends=True)[:3]))
     outcome = command(*words, "--resume")
     assert (outcome.code, outcome.err) == (0, "")

@@ -20,6 +20,7 @@ from ddrs_core.smoothing import (
     ABSTAIN,
     Bound,
     Certificate,
+    CertificationBudget,
     SmoothedClassifier,
     ascend_sigma,
     radius_curve,
@@ -241,6 +242,20 @@ def test_a_network_that_answers_nan_is_an_error_in_words(ask: Any, kind: str, sh
     f = module if kind == "module" else module.forward
     with pytest.raises(MismatchError, match="NaN"):
         ask(f, torch.full((1, 2, 2), 0.5))
+
+
+def test_certificates_record_the_class_without_noise() -> None:
+    def f(x: Tensor) -> Tensor:  # class 1 in a band so thin that noise leaves it
+        s = x.mean(dim=(1, 2, 3))
+        return torch.stack([torch.zeros_like(s), 0.01 - (s - 0.5).abs()], dim=1)
+
+    images = torch.stack([torch.full((1, 2, 2), value) for value in (0.2, 0.5, 0.8, 0.505)])
+    steps = SmoothedClassifier(f, 2).certify_batch(
+        images, sigmas=[0.5] * 4, budget=CertificationBudget(n=1000)
+    )
+    *_, last = steps
+    assert [c.clean for c in last.certificates] == [0, 1, 0, 1]
+    assert [c.prediction for c in last.certificates] == [0] * 4
 
 
 def test_tensors_of_the_caller_stay(network: nn.Module, image: Tensor) -> None:

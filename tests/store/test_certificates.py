@@ -56,6 +56,7 @@ certified = st.builds(
     schedule=words,
     failure=words,
     execution=words,
+    clean=st.none() | integers,
 )
 
 

@@ -64,12 +64,12 @@ def table_note(table: Table, sets: Sequence[ResultSet]) -> str:
     notes = [
         "ACR: average certified radius, rounded down, where wrong answers and abstentions count as "
         "0",
-        "clean: share of images whose most frequent class is correct, certified or not",
+        "clean: share of images that the network classifies correctly without noise",
         "abstained: no class could be certified",
         "guarantee: what a radius holds for",
     ]
-    if unknown := clean_note(table):
-        notes.append(unknown.removesuffix("."))
+    if note := clean_note(sets):
+        notes.append(note.removesuffix("."))
     if any(s.failed for s in sets):
         notes.append("not readable: counted as not certified, not as abstentions")
     if any(s.acr_is_floor for s in sets):

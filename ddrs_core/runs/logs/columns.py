@@ -21,10 +21,10 @@ from ddrs_core.smoothing import ABSTAIN, Certificate, Grade
 HEADER = (
     "idx\tlabel\tpredict\tradius\tcorrect\ttime\tsigma\tcount\tn\tp_lower\tgrade\tn0\talpha\tbound"
     "\tseed\tprecision\tmodel\tcandidate\tcounts\tdataset\tsplit\tsigma_0\tstrategy\tdevice"
-    "\tschedule\texecution"
+    "\tschedule\texecution\tclean"
 )
 COLUMNS = tuple(HEADER.split("\t"))
-OLDER_COLUMNS = COLUMNS[:-2]  # before samples could be drawn adaptively
+OLDER_COLUMNS = COLUMNS[:-3]  # before samples could be drawn adaptively
 SETTINGS = (
     "dataset",
     "split",
@@ -45,7 +45,7 @@ _MANY_CLASSES = 100
 _MOST_CLASSES = 100_000
 _MOST_SAMPLES = 10**12
 _UNREADABLE = "unreadable: "  # in the column grade, before the reason
-COLUMNS_OF = {"\t".join(c): c for c in (COLUMNS, COLUMNS[:-1], OLDER_COLUMNS)}
+COLUMNS_OF = {"\t".join(c): c for c in (COLUMNS, COLUMNS[:-1], COLUMNS[:-2], OLDER_COLUMNS)}
 
 
 class LogError(DDRSError):
@@ -83,6 +83,7 @@ class LogRow:
             "counts": _counts_text(c.counts),
             "schedule": self.settings.get("schedule") or c.schedule,
             "execution": c.execution,
+            "clean": _text(c.clean),
         }
         return "\t".join(cells[name] for name in columns)
 
@@ -96,12 +97,16 @@ class LogRow:
         cells = {
             "schedule": "",
             "execution": "",
+            "clean": "",
             **dict(zip(columns, line.split("\t"), strict=True)),
         }
         counts = read_counts(cells["counts"])
         candidate, n = int(cells["candidate"]), int(cells["n"])
         if not -1 <= candidate < len(counts):
             raise ValueError(f"there is no class {candidate}")
+        clean = int(cells["clean"]) if cells["clean"] else None
+        if clean is not None and not 0 <= clean < len(counts):
+            raise ValueError(f"there is no class {clean}")
         grade, failure = _read_grade(cells)
         least = 0 if failure else 1
         if not least <= n <= _MOST_SAMPLES or n != sum(counts) or min(counts) < 0:
@@ -133,6 +138,7 @@ class LogRow:
                 "schedule": "" if failure else looks_text(cells["schedule"]),
                 "failure": failure,
                 "execution": cells["execution"],
+                "clean": clean,
             }
         )
         _check_look(certificate)

@@ -26,7 +26,7 @@ _ROW = {
 }
 _CERTIFICATE = (
     *("n", "p_lower", "grade", "n0", "alpha", "bound", "seed", "precision", "model"),
-    *("candidate", "counts", "schedule", "failure", "execution"),
+    *("candidate", "counts", "schedule", "failure", "execution", "clean"),
 )
 _SET = {
     "dataset": "dataset",
@@ -35,7 +35,7 @@ _SET = {
     "training": "training",
     "results": "title",
 }
-_WHOLE = ("idx", "label", "predict", "correct", "n", "n0", "seed", "candidate")
+_WHOLE = ("idx", "label", "predict", "correct", "n", "n0", "seed", "candidate", "clean")
 _REAL = ("radius", "time", "sigma", "p_lower", "alpha")
 
 

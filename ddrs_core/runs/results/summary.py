@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,14 @@ from ddrs_core.smoothing import Certificate, round_down
 RADII = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
+class CleanSource(StrEnum):
+    """Which class of an image counts for the clean accuracy."""
+
+    PREDICTION = "of the network, without noise"
+    VOTES = "of most votes, under noise: the rows hold no clean prediction"
+    UNKNOWN = "unknown: the rows hold neither clean predictions nor votes"
+
+
 @dataclass(frozen=True)
 class Summary:
     """Shares are fractions of all images; abstentions count as wrong, and so do images without a
@@ -24,8 +33,8 @@ class Summary:
     is None.
 
     ``certified_accuracy`` maps a radius r to the share that is correct with a radius of at least
-    r (None for r > 0 if there are only predictions); ``clean_accuracy`` is the share whose most
-    frequent class is the label, proved or not. ``certified_share`` is like
+    r (None for r > 0 if there are only predictions); ``clean_accuracy`` is the share that is
+    classified correctly, proved or not, see :class:`CleanSource`. ``certified_share`` is like
     ``certified_accuracy``, whatever the class is. ``n`` is the most samples that an image could
     get, ``n_mean`` what they got; where sampling stopped as soon as the radii of a table were
     settled the average certified radius is a floor.
@@ -132,12 +141,25 @@ def average_text(radius: float) -> str:
     return round_down(radius, 4)
 
 
-def _clean_accuracy(results: ResultSet) -> float | None:
-    """Share whose most frequent class is the label; None where votes were not recorded."""
+def clean_source(results: ResultSet) -> CleanSource:
+    """Where the clean accuracy of a set comes from."""
     found = [row.certificate for row in results.rows if row.certificate is not None]
     if not found or len(found) < len(results.rows):
+        return CleanSource.UNKNOWN
+    known = all(c.clean is not None for c in found if not c.failure)
+    return CleanSource.PREDICTION if known else CleanSource.VOTES
+
+
+def _clean_accuracy(results: ResultSet) -> float | None:
+    source = clean_source(results)
+    if source is CleanSource.UNKNOWN:
         return None
-    right = [not c.failure and int(np.argmax(c.counts)) == c.label for c in found]
+    found = [row.certificate for row in results.rows if row.certificate is not None]
+    right = [
+        not c.failure
+        and (c.clean if source is CleanSource.PREDICTION else int(np.argmax(c.counts))) == c.label
+        for c in found
+    ]
     return float(np.mean(right))
 
 

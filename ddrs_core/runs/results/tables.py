@@ -25,7 +25,7 @@ from ddrs_core.runs.results.paired import (
     radius_difference,
 )
 from ddrs_core.runs.results.results import ResultSet
-from ddrs_core.runs.results.summary import RADII, average_text
+from ddrs_core.runs.results.summary import RADII, CleanSource, average_text, clean_source
 
 UNKNOWN_CELL = "–"
 _THOUSANDS = re.compile(r"(≤ )?[0-9]{1,3}(,[0-9]{3})+")
@@ -88,13 +88,14 @@ def comparison_table(sets: Sequence[ResultSet], radii: Sequence[float] = RADII) 
     return Table(head, tuple(_cells(f, radii) for f in figures), frozenset(bold))
 
 
-def clean_note(table: Table) -> str:
-    """Why the comparison table has no clean accuracy of some sets; empty where it has all."""
-    clean, images = table.head.index("clean"), table.head.index("images")
-    without = [r[0] for r in table.rows if r[clean] == UNKNOWN_CELL and r[images] != "0"]
-    if not without:
-        return ""
-    return f"The clean accuracy of {', '.join(without)} is unknown: the rows hold no votes."
+def clean_note(sets: Sequence[ResultSet]) -> str:
+    """Whose clean accuracy is unknown or not that of the network, and why; empty if nobody's."""
+    by_source: dict[CleanSource, list[str]] = {}
+    for results in sets:
+        if results.rows:
+            by_source.setdefault(clean_source(results), []).append(results.title)
+    by_source.pop(CleanSource.PREDICTION, None)
+    return " ".join(f"Clean of {', '.join(t)}: {source}." for source, t in by_source.items())
 
 
 def paired_table(others: Sequence[tuple[ResultSet, PairedComparison]], against: ResultSet) -> Table:

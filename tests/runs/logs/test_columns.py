@@ -72,7 +72,7 @@ def write_older(path: Path, count: int) -> str:
 
 def test_the_first_columns_are_those_that_everybody_reads() -> None:
     assert COLUMNS[:6] == ("idx", "label", "predict", "radius", "correct", "time")
-    assert COLUMNS[-2:] == ("schedule", "execution")
+    assert COLUMNS[-3:] == ("schedule", "execution", "clean")
     assert set(SETTINGS) <= set(COLUMNS)
 
 
@@ -84,6 +84,18 @@ def test_a_row_gives_back_its_certificate(schedule: str) -> None:
     assert row.certificate == certificate(3, schedule, n)
     assert row.certificate.recompute_radius() == row.certificate.radius
     assert row.settings["schedule"] == settings["schedule"]
+
+
+def test_a_row_keeps_the_clean_prediction_and_those_without_are_read() -> None:
+    row = LogRow(replace(certificate(3), clean=1), SETTINGS_TEXT)
+    cells = row.to_line().split("\t")
+    assert cells[COLUMNS.index("clean")] == "1"
+    assert LogRow.from_line(row.to_line()).certificate.clean == 1
+    for columns in (OLDER_COLUMNS, COLUMNS[:-2], COLUMNS[:-1]):
+        assert LogRow.from_line(row.to_line(columns), columns).certificate.clean is None
+    for wrong in ("2", "-1", "x"):
+        with pytest.raises(ValueError, match=r"class|invalid"):
+            LogRow.from_line("\t".join([*cells[:-1], wrong]))
 
 
 FAILURE = "The picture 'cat/3.png' is damaged\tor incomplete."

@@ -50,6 +50,20 @@ def test_counts_by_hand():
     assert summary.seconds == 6.0
 
 
+def test_clean_accuracy_is_that_of_the_network_where_all_rows_say_it():
+    certificates = [
+        replace(certificate(0, 0, 0.5, (10, 0)), clean=1),  # noise helps
+        replace(certificate(1, 0, 0.9, (9, 1)), clean=0),
+        replace(certificate(1, ABSTAIN, 0.0, (6, 4)), clean=0),
+        replace(certificate(1, 1, 0.3, (0, 10)), clean=1),
+    ]
+    assert summarize(certificates).clean_accuracy == 0.25
+    certificates[0] = replace(certificates[0], clean=None)
+    assert summarize(certificates).clean_accuracy == 0.5  # of the votes, for all of them
+    failed = replace(certificate(0, ABSTAIN, 0.0, (0, 0)), n=0, failure="Row 3 holds no picture.")
+    assert summarize([*certificates[1:], failed]).clean_accuracy == 0.25
+
+
 def test_an_image_that_cannot_be_read_counts_but_did_not_abstain():
     failed = replace(certificate(0, ABSTAIN, 0.0, (0, 0)), n=0, failure="Row 3 holds no picture.")
     summary = summarize([certificate(0, 0, 0.5, (10, 0)), failed], radii=(0.0,))
