@@ -105,6 +105,7 @@ def _as_data(
 ) -> list[dict[str, Any]]:
     from ddrs_core.runs.results.comparison import figures_of
     from ddrs_core.runs.results.memory_effect import memory_effect
+    from ddrs_core.runs.results.summary import clean_source
 
     listed = []
     for i, (path, results) in enumerate(zip(options.files, sets, strict=True)):
@@ -112,6 +113,7 @@ def _as_data(
         data = {
             "file": str(path),
             **figures.summary.to_dict(),
+            "clean_source": clean_source(results),
             "high_probability_accuracy": figures.lower,
             "interval": figures.interval,
             "dialect": results.dialect,

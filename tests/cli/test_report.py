@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+
+from ddrs_core.data import load_dataset
+from ddrs_core.models import load_model
 
 Command = Callable[..., Any]
 
@@ -35,6 +39,23 @@ def test_figures_follow_from_the_rows(command: Command, log: Path) -> None:
     assert found["images"] == 5
     assert found["certified_accuracy"]["0.3"] == sum(ok and r >= 0.3 for r, ok in correct) / 5
     assert found["average_certified_radius"] == pytest.approx(sum(r * ok for r, ok in correct) / 5)
+
+
+def test_the_clean_accuracy_is_that_of_the_network_and_otherwise_said(
+    command: Command, log: Path, tmp_path: Path
+) -> None:
+    model, digits = load_model("digits-gaussian-0.50"), load_dataset("digits")
+    images = torch.stack([digits[int(r["idx"])][0] for r in rows(log)])
+    with torch.no_grad():
+        classes = model(images).argmax(1).tolist()
+    assert [int(r["clean"]) for r in rows(log)] == classes
+    (found,) = json.loads(command("report", log, "--json").out)
+    right = [c == int(r["label"]) for c, r in zip(classes, rows(log), strict=True)]
+    assert found["clean_accuracy"] == sum(right) / 5
+    assert (command("report", log).err, found["clean_source"][:14]) == ("", "of the network")
+    theirs = tmp_path / "sigma_0.25"
+    theirs.write_text("idx\tlabel\tpredict\tradius\tcorrect\ttime\n0\t3\t3\t.4\t1\t15.4\n")
+    assert "Clean of sigma_0.25: unknown" in command("report", theirs, log).err
 
 
 def test_the_table_has_a_row_for_each_log(command: Command, log: Path) -> None:
