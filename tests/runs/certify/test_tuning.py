@@ -19,7 +19,7 @@ from ddrs_core.runs.certify import tuned
 from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.runs.certify.run import CertifyRun
 from ddrs_core.runs.certify.tuned import find_training_images, tuning_levels
-from ddrs_core.runs.certify.tuning import tune_runs
+from ddrs_core.runs.certify.tuning import TUNING_RULE, tune_runs
 from ddrs_core.runs.cost import expected_votes, tuning_votes
 from ddrs_core.runs.from_database import recorded_log, setting_results
 from ddrs_core.runs.worker import record_run, work_on
@@ -74,7 +74,8 @@ def choose(config: CertifyConfig = CONFIG) -> float:
 def exhaustive(config: CertifyConfig) -> float:
     """The best of all levels by runs over the training images, with all votes at each level."""
     _, indices = find_training_images(config)
-    budget = replace(config.budget, seed=-1)
+    stop = None if config.budget.stop is None else TUNING_RULE
+    budget = replace(config.budget, seed=-1, stop=stop)
     acr = []
     for level in tuning_levels(config.sigma):
         fixed = replace(config, method=Method.FIXED, sigma=level, budget=budget, limit=None)
