@@ -34,8 +34,8 @@ from ddrs_core.runs.certify.tuned import (
 )
 from ddrs_core.smoothing import StopAtRelativeWidth, round_down
 
-# Of adaptive runs. Bounds that settle radii 0.25 apart are loose, for some levels more than for
-# others: 0.463 and 0.551 at two levels of a digits network where 10,000 votes prove 0.618 and 0.628.
+# Of adaptive runs. Bounds that settle radii 0.25 apart are loose, more for some levels than for
+# others: 0.463 and 0.551 at two levels of a network where 10,000 votes prove 0.618 and 0.628.
 TUNING_RULE = StopAtRelativeWidth(0.1)
 
 
