@@ -52,6 +52,7 @@ class Tab:
         self._connection: ClientConnection
         self._reader: asyncio.Task[None]
         self._finished = asyncio.Event()
+        self.kept_runs = 0  # of the page, whose messages the server takes for known
         self._script = ""  # hash of the page's script
         self._run = 0  # number of runs so far, fragments included
         self._shown: dict[tuple[int, ...], tuple[int, Element]] = {}  # by place; of which run
@@ -174,6 +175,7 @@ class Tab:
             self._draw(message)
         elif kind == "new_session":
             self._new_timers, self._run = {}, self._run + 1
+            self.kept_runs = message.new_session.config.max_cached_message_age
         elif kind == "auto_rerun":
             timer = message.auto_rerun
             self.timers[timer.fragment_id] = self._new_timers[timer.fragment_id] = timer.interval

@@ -72,11 +72,12 @@ def _tune(run: CertifyRun) -> Iterator[RunStep]:
     levels = tuning_levels(run.config.sigma)
     path = home() / "tuned" / f"{_key(plain, training, levels)}.json"
     scores = _read(path, levels, budget.n)
+    first, last = (counted(budget.n0 + n, "vote") for n in (min(FIRST_VOTES, budget.n), budget.n))
     message = (
         f"Tuning one sigma for all images: {counted(len(levels), 'level')} from {levels[0]:.3g} to "
         f"{levels[-1]:.3g} on {counted(len(training.indices), 'training image')}, with at most "
-        f"{budget.n0 + min(FIRST_VOTES, budget.n):,} votes an image, and the best {KEPT} with "
-        f"up to {budget.n0 + budget.n:,}. The result is kept for later runs."
+        f"{first} an image, and the best {KEPT} with up to {last}. The result is kept for later "
+        "runs."
     )
     for score in tuning_steps(plain, levels, tuple(scores), lambda: training):
         if score is not None:
