@@ -99,7 +99,7 @@ def write_run(folder: Path, name: str, **changes: Any) -> Path:
 
 @pytest.mark.slow
 def test_a_run_stops_goes_on_and_ends_as_if_undisturbed(home: Path) -> None:
-    run = start_training(config(20, data_dependent=True), "me", device="cpu")
+    run = start_training(config(12, data_dependent=True), "me", device="cpu")
     assert run.state is RunState.WAITING
     run = wait(run, trains)
     assert run.process is not None
@@ -111,7 +111,7 @@ def test_a_run_stops_goes_on_and_ends_as_if_undisturbed(home: Path) -> None:
     assert (run.state, run.error) == (RunState.PAUSED, "")
     assert run_files(run).state.exists()
     stopped_in = epoch(run)
-    assert 2 <= stopped_in < 20
+    assert 2 <= stopped_in < 12
     assert 0 < run.share < 1
     resumed = resume_run(run.id)
     assert resumed.state is RunState.WAITING
@@ -122,9 +122,9 @@ def test_a_run_stops_goes_on_and_ends_as_if_undisturbed(home: Path) -> None:
         delete_run(run.id)
     run = wait(run, has_ended)
     assert run.state is RunState.FINISHED, run.error
-    assert (run.stored, run.share) == (20, 1.0)
+    assert (run.stored, run.share) == (12, 1.0)
     epochs = read_training_log(run_files(run).log).epochs
-    assert [e.epoch for e in epochs] == list(range(1, 21))
+    assert [e.epoch for e in epochs] == list(range(1, 13))
     assert load_checkpoint(run_files(run).model).card.name == "digits-gaussian-ds2-0.50"
     assert run_command(run).startswith("python -m ddrs_core train --dataset digits")
     delete_run(run.id)
