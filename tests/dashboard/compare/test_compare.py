@@ -311,7 +311,7 @@ def test_a_memory_is_the_third_setting_of_a_run_and_its_effect_is_told(app: AppT
 def test_a_tuned_sigma_is_a_setting_of_a_run_and_its_cost_is_told(app: AppTest) -> None:
     open_compare(app)
     sets, _ = find_sets(default_shown())
-    assert "`certify --method tuned`" in warnings_html(sets, ())  # the study has no such row
+    assert "certify --method tuned" in warnings_html(sets, ())  # the study has no such row
     widget_of(app.checkbox, FORM + "tuned").set_value(True).run()
     assert not app.exception
     said = next(c.value for c in app.caption if "forward passes" in c.value)

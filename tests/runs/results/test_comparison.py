@@ -151,7 +151,7 @@ def test_a_gain_over_the_sigma_of_training_lacks_a_row() -> None:
     fixed, ds = (results_of([0.5], method=m, model="a", dataset="d") for m in ("fixed", "ds"))
     (said,) = missing_baseline([fixed, ds, replace(fixed, model="b")])
     assert "(a)" in said
-    assert "`certify --method tuned`" in said
+    assert "certify --method tuned" in said
     assert missing_baseline([replace(ds, method="ds-memory"), fixed]) == (said,)
     complete = [fixed, ds, replace(fixed, method="tuned")]
     for sets in ([fixed], [ds], [fixed, replace(ds, model="b")], complete):
