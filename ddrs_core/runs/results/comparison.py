@@ -212,7 +212,8 @@ def missing_baseline(sets: Sequence[ResultSet]) -> tuple[str, ...]:
         return ()
     return (
         f"Part of the gain of data-dependent sigma ({listed(lacking)}) may be that of a better "
-        "single sigma for all images: the command certify --method tuned makes the row to compare with.",
+        "single sigma for all images: certify --method tuned (Tuned sigma on the page) makes the "
+        "row to compare with.",
     )
 
 
