@@ -1,7 +1,7 @@
 """Patches of Streamlit: runs of a session never overlap, and callbacks are never interrupted.
 
 Streamlit draws a page in a thread whose messages the event loop passes on to the browser. As of
-version 1.67 four things go wrong there on a busy server, which is corrected here:
+version 1.67 five things go wrong there on a busy server, which is corrected here:
 
 - A timer's request (``st.fragment(run_every=...)``) that arrives when that thread has just ended,
   but before its last messages were passed on, makes Streamlit start the next thread at once, and
@@ -13,6 +13,9 @@ version 1.67 four things go wrong there on a busy server, which is corrected her
 - A press that arrives while the callbacks of another one run cuts them off wherever they next touch
   the session's state, and they are never finished. Here callbacks, which draw nothing, run to
   their end.
+- A timer's request that arrives while the visitor's way to another page still waits takes its
+  place, and the visitor stays where they were: the click, or Back or Forward, is lost. Here timers
+  of a page that has been left are not heard.
 - Every field and select box copies all that the session holds to look one key up. With thirty
   visitors that was a third of the time in which pages were drawn. Here the one key is looked up.
 """
@@ -46,6 +49,8 @@ _BUILT = {
         "self._event_loop",
         "self._state",
         "def handle_backmsg_exception",
+        "client_state.page_script_hash",
+        "client_state.is_auto_rerun",
     ),
     ScriptRunner: ("self._script_thread", "def request_rerun"),
     SafeSessionState: (
@@ -86,6 +91,7 @@ def patch_streamlit() -> bool:
         return False
     _let_runs_wait()
     _let_callbacks_end()
+    _ignore_timers_of_left_pages()
     SafeSessionState.filtered_state = property(_State)  # type: ignore[method-assign, assignment]
     return True
 
@@ -140,6 +146,22 @@ def _let_callbacks_end() -> None:
             object.__setattr__(state, "_yield_callback", interrupt)
 
     SafeSessionState.on_script_will_rerun = apply_whole  # type: ignore[method-assign, assignment]
+
+
+def _ignore_timers_of_left_pages() -> None:
+    request = AppSession.request_rerun
+    pages: WeakKeyDictionary[AppSession, str] = WeakKeyDictionary()  # that was asked for last
+
+    def request_rerun(session: AppSession, client_state: Any) -> None:
+        if client_state is not None:
+            page = client_state.page_script_hash
+            if not client_state.is_auto_rerun:
+                pages[session] = page
+            elif page and pages.get(session, "") not in ("", page):
+                return
+        request(session, client_state)
+
+    AppSession.request_rerun = request_rerun  # type: ignore[method-assign, assignment]
 
 
 class _State(Mapping[str, Any]):

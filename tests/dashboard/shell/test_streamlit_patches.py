@@ -185,6 +185,28 @@ def test_no_request_overtakes_another(play: Any) -> None:
     play(scene)
 
 
+def test_a_timer_of_a_page_that_was_left_does_not_lead_back(play: Any) -> None:
+    """Streamlit makes one request of those that wait, for the page of the newest."""
+
+    async def scene(session: AppSession) -> None:
+        session.request_rerun(ClientState(page_script_hash="compare"))
+        session.request_rerun(ClientState(page_script_hash="explorer"))
+        for page in ("compare", "explorer"):
+            timer = ClientState(page_script_hash=page, fragment_id="part", is_auto_rerun=True)
+            session.request_rerun(timer)
+        session.request_rerun(ClientState(page_script_hash="compare"))  # and back by a click
+        (runner,) = Runner.made
+        asked = [(r.page_script_hash, r.is_auto_rerun) for r in runner.requests]
+        assert asked == [
+            ("compare", False),
+            ("explorer", False),
+            ("explorer", True),
+            ("compare", False),
+        ]
+
+    play(scene)
+
+
 def test_callbacks_run_to_their_end(play: Any) -> None:
     """A press that comes meanwhile is taken afterwards."""
     pressed: list[str] = []
