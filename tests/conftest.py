@@ -42,6 +42,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", ())
         if "browser" in item.path.parts:
             item.add_marker("browser")
+            # On an overloaded machine a page of Streamlit stands still once in some hundred visits,
+            # until it is reloaded. The summary names what passed at the second try only.
+            item.add_marker(pytest.mark.flaky(reruns=1))
         if "cluster" in fixtures:
             item.add_marker("cluster")
         parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
