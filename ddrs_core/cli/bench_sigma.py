@@ -49,8 +49,10 @@ def add_sigma(group: Any) -> None:
 
 def run_sigma(options: argparse.Namespace, config: CertifyConfig | None) -> None:
     """Measure what ``config`` says, or report what files hold where it is None."""
+    from ddrs_core.bench.sigma_report import mean_regrets
+
     results = _read(options.report) if config is None else [_measure(options, config)]
-    regrets, networks = _mean_regrets(results), len({(r.dataset, r.model) for r in results})
+    regrets, networks = mean_regrets(results), len({(r.dataset, r.model) for r in results})
     if options.json:
         found = [asdict(result) for result in results]
         print_json({"networks": networks, "mean_regret": regrets, "results": found})
@@ -86,12 +88,6 @@ def _read(files: Sequence[Path]) -> list[SigmaBench]:
     from ddrs_core.bench.sigma_report import summarize_bench
 
     return [summarize_bench(BenchLog.read(path)) for path in files]
-
-
-def _mean_regrets(results: Sequence[SigmaBench]) -> dict[str, float]:
-    from ddrs_core.bench.sigma_report import mean_regrets
-
-    return mean_regrets(results)
 
 
 def _show(r: SigmaBench) -> None:

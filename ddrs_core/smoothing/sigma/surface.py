@@ -4,9 +4,9 @@ For the class c that leads at sigma_0, R(sigma) = sigma * Phi^-1(p_c(sigma)) is 
 units of sigma_0 and over u = log(sigma / sigma_0) it is modelled as a Gaussian process: a quadratic
 in u, which is exact for a linear classifier, plus a smooth residual that is small or large. Votes
 are binomial observations of it (probit link), and Laplace's approximation gives the posterior and
-what the votes say of the residual's size. Further votes go
-to the levels where draws from the posterior have their maximum (Thompson sampling), and sigma is
-the maximum of the radius that the certification to come would prove. Forward passes only.
+what the votes say of the residual's size. Further votes go to the levels where draws from the
+posterior have their maximum (Thompson sampling), and sigma is the maximum of the radius that the
+certification to come would prove. Forward passes only.
 """
 
 from __future__ import annotations
