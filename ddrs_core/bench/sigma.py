@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -170,7 +171,7 @@ class SigmaComparison:
             [indices[row] for row in rows],
             [labels[row] for row in rows],
         )
-        return dict(zip(keys, found, strict=True))
+        return dict(zip(keys, chain.from_iterable(found), strict=True))
 
 
 def _setup(run: CertifyRun, strategies: dict[str, StrategyConfig]) -> BenchSetup:

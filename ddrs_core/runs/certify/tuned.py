@@ -90,7 +90,7 @@ def tuning_steps(
         if (budget.n, level) not in scores:
             read = training()
             found: list[Certificate] = []
-            for certificates in _certificates(
+            for certificates in certificates_of(
                 run.smoothed,
                 read.images,
                 [level] * len(read.indices),
@@ -124,21 +124,9 @@ def certificates_of(
     budget: CertificationBudget,
     indices: Sequence[int],
     labels: Sequence[int | None],
-) -> list[Certificate]:
-    """The certificates of images [M, C, H, W] at noise levels [M], some of them at a time."""
-    steps = _certificates(smoothed, images, sigmas, budget, indices, labels)
-    return [certificate for certificates in steps for certificate in certificates]
-
-
-def _certificates(
-    smoothed: SmoothedClassifier,
-    images: Tensor,
-    sigmas: Sequence[float],
-    budget: CertificationBudget,
-    indices: Sequence[int],
-    labels: Sequence[int | None],
 ) -> Iterator[tuple[Certificate, ...]]:
-    """Those of a group of images when they are there, and none several times a second."""
+    """The certificates of images [M, C, H, W] at noise levels [M]: those of some images together
+    when they are there, and none several times a second."""
     for start in range(0, len(images), _TOGETHER):
         rows = slice(start, start + _TOGETHER)
         for step in smoothed.certify_batch(
