@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from ddrs_core.smoothing import Grade
+
 Figure = dict[str, Any]
 
 BLUE, ORANGE, GREEN, PINK, AMBER, SKY = (
@@ -28,6 +30,11 @@ SIGMA_COLOUR = SKY
 RADIUS_COLOUR = AMBER
 START_COLOUR = PINK
 CHOSEN_COLOUR = GREEN
+GRADE_COLOURS = {  # as assets/style.css has them for badges
+    Grade.UNCONDITIONAL: BLUE,
+    Grade.FOR_QUERIES_AFTER: MORE_HUES[0],
+    Grade.CONDITIONAL: AMBER,
+}
 TEXT = "@text"
 MUTED = "@muted"
 

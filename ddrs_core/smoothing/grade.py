@@ -17,6 +17,17 @@ class Grade(NamedEnum, kind="grade"):
         """The guarantee in one sentence."""
         return _MEANING[self]
 
+    @property
+    def badge(self) -> str:
+        """The guarantee in a word or two, as every badge says it."""
+        return _BADGES[self]
+
+
+_BADGES = {
+    Grade.UNCONDITIONAL: "UNCONDITIONAL",
+    Grade.FOR_QUERIES_AFTER: "AFTER x",
+    Grade.CONDITIONAL: "CONDITIONAL",
+}
 
 _MEANING = {
     Grade.UNCONDITIONAL: "One noise level serves every input, so the smoothed classifier gives "

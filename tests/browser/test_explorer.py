@@ -62,8 +62,8 @@ def test_from_the_home_page_to_a_certified_digit(page: Page, url: str) -> None:
     button(page, "Certify at sigma_0 and sigma*").click()
     cards = page.locator(".ddrs-card")
     expect(cards).to_have_count(2)
-    expect(cards.first).to_contain_text("unconditional")
-    expect(cards.last).to_contain_text("conditional on sigma_x")
+    expect(cards.first).to_contain_text("UNCONDITIONAL")
+    expect(cards.last).to_contain_text("CONDITIONAL")
     assert float(cards.last.get_attribute("data-radius") or 0) > 0.1
 
 

@@ -72,7 +72,6 @@ def certificate_html(certificate: Certificate, title: str, names: tuple[str, ...
         "alpha": f"{certificate.alpha:g} ({certificate.bound.value})",
         "time": f"{certificate.seconds:.2f} s, {counted(round(rate), 'sample')}/s, "
         f"{certificate.precision}",
-        "guarantee": certificate.grade.value,
     }
     return render(
         "explorer/card.html",
