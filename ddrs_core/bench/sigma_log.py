@@ -187,7 +187,7 @@ class BenchLog:
 
     def _take(self, data: dict[str, Any]) -> None:
         if "LevelScore" in data:
-            self.levels.append(LevelScore(**data["LevelScore"]))
+            self.levels.append(LevelScore.from_dict(data["LevelScore"]))
             return
         image = data["ImageOutcomes"]
         methods = {name: Outcome(**found) for name, found in image["methods"].items()}

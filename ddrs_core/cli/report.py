@@ -106,6 +106,7 @@ def _as_data(
     from ddrs_core.runs.results.comparison import figures_of
     from ddrs_core.runs.results.memory_effect import memory_effect
     from ddrs_core.runs.results.summary import clean_source
+    from ddrs_core.runs.results.tuning import tuning_of
 
     listed = []
     for i, (path, results) in enumerate(zip(options.files, sets, strict=True)):
@@ -123,6 +124,9 @@ def _as_data(
         effect = memory_effect(results)
         if effect is not None:
             data["memory"] = effect.to_dict()
+        tuning = tuning_of(results)
+        if tuning is not None:
+            data["tuning"] = tuning.to_dict()
         if pairs:
             data["against"] = {"file": str(options.against), **asdict(pairs[i])}
         listed.append(data)

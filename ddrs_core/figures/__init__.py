@@ -24,4 +24,5 @@ from ddrs_core.figures.sigma_choices import (
 )
 from ddrs_core.figures.training import quantiles, sigmas_figure, training_figure
 from ddrs_core.figures.trajectory import trajectory_figure
+from ddrs_core.figures.tuning import tuning_figure
 from ddrs_core.figures.votes import votes_figure

@@ -39,6 +39,9 @@ def test_figures_follow_from_the_rows(command: Command, log: Path) -> None:
     assert found["images"] == 5
     assert found["certified_accuracy"]["0.3"] == sum(ok and r >= 0.3 for r, ok in correct) / 5
     assert found["average_certified_radius"] == pytest.approx(sum(r * ok for r, ok in correct) / 5)
+    tuning = found["tuning"]  # of the same network; it comes with the program
+    best = max(tuning["scores"], key=lambda score: (score["n"], score["acr"]))
+    assert (tuning["images"], tuning["tuned"]) == (200, best["sigma"])
 
 
 def test_the_clean_accuracy_is_that_of_the_network_and_otherwise_said(

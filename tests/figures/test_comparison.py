@@ -20,6 +20,9 @@ from ddrs_core.figures.sigma_choices import (
     sigma_by_class_figure,
     sigma_by_correctness_figure,
 )
+from ddrs_core.figures.tuning import tuning_figure
+from ddrs_core.runs.certify.tuned import LevelScore
+from ddrs_core.runs.certify.tuning_files import Tuning
 from ddrs_core.runs.results.comparison import certified_accuracy, envelope
 from ddrs_core.runs.results.paired import pair
 from ddrs_core.runs.results.published import list_published
@@ -167,3 +170,27 @@ def test_ten_thousand_images_are_fast() -> None:
     encode_figure(sigma_by_class_figure(a))
     encode_figure(radius_against_sigma_figure(a))
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_a_tuning_is_drawn_with_its_levels_and_those_of_images(adaptive: bool) -> None:
+    pairs = tuple((r, max(0.0, 0.9 - r)) for r in (0.0, 0.25, 0.5, 0.75, 1.0))
+    scores = [LevelScore(s, 1_000, s * (1 - s), pairs) for s in (0.15, 0.3, 0.6, 0.9)]
+    scores += [LevelScore(s, 10_000, 1.1 * s * (1 - s), pairs) for s in (0.3, 0.6)]
+    tuning = Tuning(
+        *("digits", "digest", 0.5, 200, 100, 10_000, 0.001, "two-sided", adaptive, "fp32", "cpu"),
+        tuned=0.3,
+        scores=tuple(scores),
+    )
+    results = results_of(50)
+    figure = tuning_figure(tuning, 0.5, results.sigmas)
+    validate(figure)
+    drawn = [t for t in figure["data"] if t["name"].startswith("ACR")]
+    assert [len(t["x"]) for t in drawn] == [4, 2]
+    assert all(("≥" in t["name"]) == adaptive for t in drawn)
+    assert [shape["x0"] for shape in figure["layout"]["shapes"]] == [0.5, 0.3]
+    bars = named(figure)["σ* of images"]
+    assert sum(bars["y"]) == pytest.approx(1)
+    left, right = figure["layout"]["xaxis"]["range"]
+    assert left <= 0 < max(0.9, results.sigmas.max()) <= right
+    validate(tuning_figure(replace(tuning, tuned=None, scores=tuning.scores[:2])))

@@ -1,4 +1,5 @@
-"""The noise levels that images chose: by class, by what came out, and against their radii."""
+"""The noise levels that images chose: by class, by what came out, against their radii, and beside
+what one level for all images certifies."""
 
 from __future__ import annotations
 
@@ -10,14 +11,20 @@ import streamlit as st
 from ddrs_core.dashboard.compare.pair import pick_image
 from ddrs_core.dashboard.compare.view import VIEW
 from ddrs_core.dashboard.components.chart import show_chart
+from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.data import get_dataset_info
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import (
     radius_against_sigma_figure,
     sigma_by_class_figure,
     sigma_by_correctness_figure,
+    tuning_figure,
 )
+from ddrs_core.models import get_card
+from ddrs_core.quantities import counted
+from ddrs_core.runs.certify.tuning_files import Tuning
 from ddrs_core.runs.results.results import ResultSet
+from ddrs_core.runs.results.tuning import tuning_of
 
 
 def show_sigmas(sets: Sequence[ResultSet]) -> None:
@@ -26,6 +33,7 @@ def show_sigmas(sets: Sequence[ResultSet]) -> None:
     own = {s.id: s for s in sets if has_own_sigmas(s)}
     if not own:
         st.info("None of these sets has its own sigma for every image.")
+        show_tuning(sets[0])
         return
     if VIEW.get("sigmas") not in own:
         VIEW["sigmas"] = next(iter(own))
@@ -63,6 +71,51 @@ def show_sigmas(sets: Sequence[ResultSet]) -> None:
         on_pick=pick_image,
         alt="Certified radius against the noise level, a point an image",
     )
+    show_tuning(results)
+
+
+def show_tuning(results: ResultSet) -> None:
+    """What one sigma for all images certifies, as far as it is known for this network."""
+    st.markdown("**One σ for all images**: what each level certifies on training images.")
+    tuning = tuning_of(results)
+    if tuning is None:
+        st.info(
+            "It is not known what single levels certify with this network. Certify with Tuned "
+            "sigma (certify --method tuned): that measures 12 levels on training images."
+        )
+        return
+    sigmas = results.sigmas if has_own_sigmas(results) else None
+    show_chart(
+        tuning_figure(tuning, _training_sigma(results), sigmas),
+        key="compare_tuning",
+        name="acr-against-sigma",
+        height=480,
+        alt="Average certified radius and certified accuracy of training images against one noise "
+        "level for all, and the levels that images chose",
+    )
+    st.caption(_tuning_said(tuning) + ("" if sigmas is None else _images_said(results)))
+
+
+def _tuning_said(tuning: Tuning) -> str:
+    n = {score.n for score in tuning.scores}
+    rounds = f"N = {max(n):,}"
+    if len(n) > 1:
+        rounds = f"N = {min(n):,} (hollow), the best levels again with N = {max(n):,} (filled)"
+    stopped = ", at most: the radii are lower bounds" if tuning.adaptive else ""
+    chosen = "The tuning was interrupted." if tuning.tuned is None else ""
+    return (
+        f"Counted on {counted(tuning.images, 'training image')}: {tuning.bound} bound, "
+        f"α = {tuning.alpha:g}, {rounds}{stopped}. ACR: average certified radius, pixels in "
+        f"[0, 1], wrong = 0. {chosen}"
+    )
+
+
+def _images_said(results: ResultSet) -> str:
+    known = int((~np.isnan(results.sigmas)).sum())
+    return (
+        f" Below: the σ* that {counted(known, 'image')} of {literal(results.title)} chose, "
+        "which are other images."
+    )
 
 
 def has_own_sigmas(results: ResultSet) -> bool:
@@ -80,6 +133,13 @@ def _said(results: ResultSet) -> str:
         f"Half of the images chose a sigma below {middle:.3f}; eight of ten lie between {low:.3f} "
         f"and {high:.3f}.{start} No label was used to choose them."
     )
+
+
+def _training_sigma(results: ResultSet) -> float | None:
+    try:
+        return get_card(results.model or "").sigma or None
+    except DDRSError:
+        return None
 
 
 def _class_names(results: ResultSet) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -29,16 +30,31 @@ TUNING_STEPS = (
 LEVELS, _LOWEST, _HIGHEST = 12, 0.3, 2.0  # the last two in sigma_0
 FIRST_VOTES = 1_000
 KEPT = TUNING_STEPS - LEVELS  # levels that the last round measures with all votes
+SCORED_RADII = (0.0, 0.25, 0.5, 0.75, 1.0)
 _TOGETHER = 32  # images that share batches, which bounds the memory of their noise
 
 
 @dataclass(frozen=True)
 class LevelScore:
-    """The average certified radius of the training images at one noise level."""
+    """What the training images certify at one noise level."""
 
     sigma: float
     n: int  # votes of each certificate
     acr: float  # wrong or abstained = 0
+    certified: tuple[tuple[float, float], ...] = ()  # radii, and the accuracy certified at each
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> LevelScore:
+        """The inverse of ``dataclasses.asdict``, also after a way through JSON."""
+        pairs = tuple((float(r), float(share)) for r, share in data.get("certified", ()))
+        return cls(**{**data, "certified": pairs})
+
+
+def level_score(sigma: float, n: int, certificates: Sequence[Certificate]) -> LevelScore:
+    """The score of a level, from the certificates of images with labels."""
+    radii = np.array([c.radius if c.correct else -1.0 for c in certificates])
+    certified = tuple((r, float(np.mean(radii >= r))) for r in SCORED_RADII)
+    return LevelScore(sigma, n, float(radii.clip(0.0).mean()), certified)
 
 
 def tuning_levels(sigma_0: float) -> tuple[float, ...]:
@@ -100,8 +116,7 @@ def tuning_steps(
             ):
                 found += certificates
                 yield None
-            acr = float(np.mean([c.radius if c.correct else 0.0 for c in found]))
-            scores[budget.n, level] = LevelScore(level, budget.n, acr)
+            scores[budget.n, level] = level_score(level, budget.n, found)
             yield scores[budget.n, level]
 
     for level in levels:

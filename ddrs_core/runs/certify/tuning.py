@@ -7,17 +7,12 @@ interrupted tuning goes on there, and a second run on the same model and images 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
-from ddrs_core.atomic_write import write_atomically
 from ddrs_core.data import ReadImages, image_digest
-from ddrs_core.errors import DDRSError
 from ddrs_core.models import get_card
-from ddrs_core.paths import home
 from ddrs_core.quantities import counted
 from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.runs.certify.run import CertifyRun, RunStep
@@ -31,6 +26,12 @@ from ddrs_core.runs.certify.tuned import (
     training_images,
     tuning_levels,
     tuning_steps,
+)
+from ddrs_core.runs.certify.tuning_files import (
+    Tuning,
+    read_scores,
+    tunings_folder,
+    write_tuning,
 )
 from ddrs_core.smoothing import StopAtRelativeWidth, round_down
 
@@ -70,8 +71,9 @@ def _tune(run: CertifyRun) -> Iterator[RunStep]:
     plain = CertifyRun(replace(run.config, budget=replace(budget, seed=seed, stop=stop)), like=run)
     training = training_images(run.config)
     levels = tuning_levels(run.config.sigma)
-    path = home() / "tuned" / f"{_key(plain, training, levels)}.json"
-    scores = _read(path, levels, budget.n)
+    path = tunings_folder() / f"{_key(plain, training, levels)}.json"
+    about = _about(plain, training)
+    scores = _known_scores(path, levels, budget.n)
     first, last = (counted(budget.n0 + n, "vote") for n in (min(FIRST_VOTES, budget.n), budget.n))
     message = (
         f"Tuning one sigma for all images: {counted(len(levels), 'level')} from {levels[0]:.3g} to "
@@ -82,11 +84,12 @@ def _tune(run: CertifyRun) -> Iterator[RunStep]:
     for score in tuning_steps(plain, levels, tuple(scores), lambda: training):
         if score is not None:
             scores.append(score)
-            _write(path, scores)
+            write_tuning(path, about, scores)
         at = min(len(scores) + 1, TUNING_STEPS)
         yield RunStep("tune", 0, note=f"tuning sigma: {at} of {TUNING_STEPS}", message=message)
         message = ""
     run.config = replace(run.config, tuned=best_level(scores))
+    write_tuning(path, replace(about, tuned=run.config.tuned), scores)
     yield RunStep("tune", 0, note="tuning sigma", message=_choice(run, scores))
 
 
@@ -111,25 +114,25 @@ def _key(run: CertifyRun, training: ReadImages, levels: Sequence[float]) -> str:
     return hashlib.sha256(repr((*known, config.budget)).encode()).hexdigest()[:32]
 
 
-def _read(path: Path, levels: Sequence[float], n: int) -> list[LevelScore]:
-    """The scores that are kept; none from a file that is missing or damaged."""
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if data["digest"] != _digest(data["scores"]):
-            return []
-        scores = [LevelScore(**score) for score in data["scores"]]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return []
+def _known_scores(path: Path, levels: Sequence[float], n: int) -> list[LevelScore]:
+    """The scores that are kept; none from a file of something else."""
+    scores = read_scores(path)
     fits = all(s.sigma in levels and s.n in (min(FIRST_VOTES, n), n) for s in scores)
     return scores if fits else []
 
 
-def _write(path: Path, scores: Sequence[LevelScore]) -> None:
-    listed = [asdict(score) for score in scores]
-    data = json.dumps({"scores": listed, "digest": _digest(listed)}, indent=1)
-    with suppress(DDRSError):  # a folder that cannot be written to: measured again next time
-        write_atomically(path, data.encode())
-
-
-def _digest(scores: object) -> str:
-    return hashlib.sha256(json.dumps(scores).encode()).hexdigest()[:16]
+def _about(run: CertifyRun, training: ReadImages) -> Tuning:
+    forward, config = run.smoothed.forward, run.config
+    return Tuning(
+        dataset=config.dataset,
+        model=forward.digest,
+        sigma_0=config.sigma,
+        images=len(training.indices),
+        n0=config.budget.n0,
+        n=config.budget.n,
+        alpha=config.budget.alpha,
+        bound=str(config.budget.bound),
+        adaptive=config.budget.stop is not None,
+        precision=forward.precision,
+        device=forward.device.type,
+    )

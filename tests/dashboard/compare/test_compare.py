@@ -463,6 +463,11 @@ def test_points_carry_the_numbers_of_their_images(app: AppTest) -> None:
     traces = [json.loads(c.proto.spec)["data"] for c in app.get("plotly_chart")]
     scatter = next(t for t in traces if t[0].get("name") == "both right")
     assert all("customdata" in trace for trace in scatter)
+    tuning = next(t for t in traces if t[0]["name"].startswith("ACR"))  # on training images
+    assert tuning[-1]["name"] == "σ* of images"
+    widget_of(app.multiselect, VIEW.key("shown")).set_value([FIXED]).run()
+    shown = [json.loads(c.proto.spec)["data"] for c in app.get("plotly_chart")]
+    assert [traces[0]["name"][:3] for traces in shown] == ["ACR"]
 
 
 def test_the_radii_of_the_table_reach_the_largest_that_is_proved() -> None:

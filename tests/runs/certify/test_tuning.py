@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import takewhile
 from pathlib import Path
 
@@ -14,12 +16,14 @@ import pytest
 from ddrs_core.data import attach_dataset, load_dataset
 from ddrs_core.data.user import datasets as added
 from ddrs_core.errors import MismatchError
+from ddrs_core.models import get_card
 from ddrs_core.runs.argv import to_argv
-from ddrs_core.runs.certify import tuned
+from ddrs_core.runs.certify import tuned, tuning_files
 from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.runs.certify.run import CertifyRun
-from ddrs_core.runs.certify.tuned import find_training_images, tuning_levels
+from ddrs_core.runs.certify.tuned import best_level, find_training_images, tuning_levels
 from ddrs_core.runs.certify.tuning import TUNING_RULE, tune_runs
+from ddrs_core.runs.certify.tuning_files import find_tuning, read_scores
 from ddrs_core.runs.cost import expected_votes, tuning_votes
 from ddrs_core.runs.from_database import recorded_log, setting_results
 from ddrs_core.runs.worker import record_run, work_on
@@ -41,6 +45,7 @@ CONFIG = CertifyConfig(
 @pytest.fixture(autouse=True)
 def few_images(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, one_thread: None) -> None:
     monkeypatch.setattr(tuned, "TUNING_IMAGES", 6)
+    monkeypatch.setattr(tuning_files, "SHIPPED", tmp_path)
     monkeypatch.setenv("DDRS_HOME", str(tmp_path / "home"))
 
 
@@ -164,6 +169,40 @@ def test_a_tuning_that_was_cut_off_goes_on(votes: list[float], tmp_path: Path) -
     (path,) = (tmp_path / "home" / "tuned").iterdir()
     path.unlink()
     assert choose() == cut_off
+
+
+def test_a_kept_tuning_is_found_by_network_and_data_set(tmp_path: Path) -> None:
+    level = choose()
+    digest = get_card(CONFIG.model).digest
+    found = find_tuning(digest, "digits")
+    assert found is not None
+    assert (found.tuned, found.images, found.n, found.n0) == (level, 6, 200, 100)
+    assert best_level(found.scores) == level
+    assert [score.sigma for score in found.of_votes(200)] == sorted(tuning_levels(0.5))
+    for score in found.scores:
+        shares = [share for _, share in score.certified]
+        assert sorted(shares, reverse=True) == shares
+        least = np.diff([r for r, _ in score.certified]) @ shares[1:]  # below the curve
+        assert least <= score.acr
+    assert find_tuning(digest, "cifar10") is None
+
+
+def test_scores_of_an_earlier_version_are_used(votes: list[float], tmp_path: Path) -> None:
+    level = choose()
+    (path,) = (tmp_path / "home" / "tuned").iterdir()
+    scores = [asdict(score) for score in read_scores(path)]
+    for score in scores:
+        del score["certified"]
+    checksum = hashlib.sha256(json.dumps(scores).encode()).hexdigest()[:16]
+    path.write_text(json.dumps({"scores": scores, "digest": checksum}))
+    digest = get_card(CONFIG.model).digest
+    assert find_tuning(digest, "digits") is None
+    votes.clear()
+    assert choose() == level
+    assert not votes
+    known = find_tuning(digest, "digits")
+    assert known is not None
+    assert known.tuned == level
 
 
 def test_without_labelled_training_images_it_is_said(
