@@ -26,6 +26,7 @@ _COMMANDS: dict[str, str] = {  # command -> module of this package
     "runs": "runs",
     "memory": "memory",
     "report": "report",
+    "diagnose": "diagnose",
     "train": "train",
     "bench": "bench",
     "serve": "serve",

@@ -4,17 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ddrs_core.errors import InvalidParameterError, unknown_name
 from ddrs_core.runs.certify.config import as_certified, setting_title
 from ddrs_core.runs.logs.columns import HEADER, LogRow, settings_text
 from ddrs_core.runs.results.results import ResultSet, Source, from_certificates, titled
 from ddrs_core.runs.worker import recorded_configs
 from ddrs_core.smoothing import Certificate
-from ddrs_core.store import RunRecord, Store
+from ddrs_core.store import CERTIFY, RunRecord, Store
 
 
 def result_id(run_id: str, setting: int) -> str:
     """Names the results of one setting of a run."""
     return f"run.{run_id}.{setting}"
+
+
+def find_results(store: Store, name: str) -> ResultSet:
+    """The results of ``ID`` or ``ID.SETTING``, a certification run in the database; settings are
+    counted from 1.
+
+    Raises:
+        DDRSError: if there is no such run or setting, or it has no certificate yet.
+    """
+    run_id, _, number = name.partition(".")
+    run = store.run(run_id)
+    if run.kind != CERTIFY:
+        raise InvalidParameterError(f"Run {run.id} is a training run, which has no certificates.")
+    settings = [str(i + 1) for i in range(len(run.settings))]
+    if (number or "1") not in settings:
+        raise unknown_name(f"setting of run {run.id}", number, settings)
+    setting = int(number or 1) - 1
+    found = [c.certificate for c in store.certificates(run.id, setting)]
+    if not found:
+        raise InvalidParameterError(f"Run {run.id} has no certificate yet.")
+    return setting_results(run, setting, found)
 
 
 def setting_results(run: RunRecord, setting: int, certificates: Sequence[Certificate]) -> ResultSet:

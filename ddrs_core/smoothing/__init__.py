@@ -1,8 +1,11 @@
 """The method: certify and predict by voting over noise, and choose the noise for each input."""
 
+from ddrs_core.smoothing.attack import Attack, AttackConfig
+from ddrs_core.smoothing.attack_search import attack_smoothed
 from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, round_down
 from ddrs_core.smoothing.classifier import SmoothedClassifier
+from ddrs_core.smoothing.diagnosis import Diagnosis, FailureKind, diagnose
 from ddrs_core.smoothing.grade import Grade
 from ddrs_core.smoothing.sigma.ascent import AscentConfig, ascend_sigma
 from ddrs_core.smoothing.sigma.base import StrategyConfig, choose_sigmas

@@ -21,7 +21,7 @@ from ddrs_core.smoothing.budget import BudgetNumbers, CertificationBudget
 from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate
 from ddrs_core.smoothing.confidence import binomial_p_value, check_sigma, check_test
 from ddrs_core.smoothing.grade import Grade
-from ddrs_core.smoothing.voting import BatchProgress, ImageBatch, StageVotes, VoteProgress
+from ddrs_core.smoothing.voting import BatchProgress, Counts, ImageBatch, StageVotes, VoteProgress
 
 
 class SmoothedClassifier:
@@ -244,9 +244,14 @@ class SmoothedClassifier:
         check_test(n, alpha)
         generator = noise_generator(seed, index or 0, "predict", self.forward.device)
         votes = self.forward.votes(as_batch(x), torch.tensor([sigma]), n, [generator])[0]  # [K]
-        second, first = np.argsort(votes, kind="stable")[-2:]
-        p_value = binomial_p_value(int(votes[first]), int(votes[second]))
-        return int(first) if p_value <= alpha else ABSTAIN
+        return predicted_class(votes, alpha)
+
+
+def predicted_class(votes: Counts, alpha: float) -> int:
+    """The class that leads the votes [K] beyond chance, or ``ABSTAIN`` (Cohen et al., PREDICT)."""
+    second, first = np.argsort(votes, kind="stable")[-2:]
+    p_value = binomial_p_value(int(votes[first]), int(votes[second]))
+    return int(first) if p_value <= alpha else ABSTAIN
 
 
 def as_forward(

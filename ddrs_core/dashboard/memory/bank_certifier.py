@@ -27,7 +27,7 @@ from ddrs_core.smoothing import (
     choose_sigmas,
     get_preset,
 )
-from ddrs_core.smoothing.memory.counterexample_search import margin_gradient
+from ddrs_core.smoothing.margin_gradient import margin_gradient
 
 _DEVICE = "auto"
 N0 = 100
@@ -109,11 +109,10 @@ def _cached_gradient(key: str, _certifier: BankCertifier, _x: Tensor) -> Tensor:
     sigmas = torch.tensor([sigma], dtype=torch.float64)
     generator = noise_generator(0, 0, "outward votes", forward.device)
     votes = forward.votes(_x[None], sigmas, N0, [generator])
-    noise = torch.empty((2, _GRADIENT_COPIES, *_x.shape))
+    noise = torch.empty((1, 2 * _GRADIENT_COPIES, *_x.shape))
     noise.normal_(generator=noise_generator(0, 0, "outward slope"))
-    gradient, _ = margin_gradient(
-        forward, _x[None], torch.tensor([[sigma, sigma]]), noise, int(votes.argmax())
-    )
+    held = torch.from_numpy(votes.argmax(axis=1))
+    gradient, _ = margin_gradient(forward, _x[None], sigmas[None], noise, held)
     return gradient[0]
 
 

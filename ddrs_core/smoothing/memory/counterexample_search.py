@@ -8,18 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ddrs_core.errors import InvalidParameterError
-from ddrs_core.models import NoisyForward, noise_generator
+from ddrs_core.models import noise_generator
 from ddrs_core.smoothing.budget import CertificationBudget
 from ddrs_core.smoothing.certificate import ABSTAIN, Certificate
 from ddrs_core.smoothing.classifier import SmoothedClassifier, as_batch
 from ddrs_core.smoothing.confidence import check_sigma
+from ddrs_core.smoothing.margin_gradient import margin_gradient, nearest_inside
 from ddrs_core.smoothing.memory.counterexample import (
     Confirmation,
     CounterexampleConfig,
@@ -30,7 +30,6 @@ from ddrs_core.smoothing.memory.counterexample import (
 from ddrs_core.smoothing.sigma.base import StrategyConfig, choose_sigmas
 
 _TINY = 1e-12
-_ROWS = 1024  # noisy copies that are differentiated at once
 _SAME_LEVEL = 0.05  # relative difference of two noise levels that are not worth telling apart
 
 
@@ -197,7 +196,7 @@ class _Search:
         noise = torch.empty((2, config.samples, *self.x.shape)).normal_(generator=generator)
         start = self._clipped(self.sigma_0)  # a guarded strategy keeps the class that it finds here
         levels = torch.from_numpy(np.stack([sigmas, np.full_like(sigmas, start)], axis=1))
-        held = self.certificate.prediction
+        held = torch.full((len(points),), self.certificate.prediction)
         gradient, other = margin_gradient(forward, points, levels, noise, held)
         share = 1 - 0.9 * step / max(1, config.steps - 1)
         length = config.step * radius * share
@@ -205,11 +204,7 @@ class _Search:
         return self._inside(points + length * gradient / norms, radius), float(other.max())
 
     def _inside(self, points: Tensor, radius: float) -> Tensor:
-        """The nearest points inside the ball and the pixel range: clamping pixels to a range that
-        holds x brings no point farther from it."""
-        ways = points - self.x
-        norms = ways.flatten(1).norm(dim=1).clamp_min(_TINY).view(-1, 1, 1, 1)
-        return (self.x + ways * (radius / norms).clamp_max(1.0)).clamp(0.0, 1.0)
+        return nearest_inside(points, self.x, radius)
 
     def _votes(
         self, points: Tensor, sigmas: np.ndarray, stage: str
@@ -254,48 +249,3 @@ def _spread(rows: Sequence[int], sigmas: np.ndarray, most: int) -> list[int]:
         turn[level] = turn.get(level, 0) + 1
         ranked.append((turn[level], place, row))
     return [row for _, _, row in sorted(ranked)[:most]]
-
-
-def margin_gradient(
-    forward: NoisyForward, points: Tensor, levels: Tensor, noise: Tensor, held: int
-) -> tuple[Tensor, Tensor]:
-    """Gradient [M, C, H, W] of the gain of the strongest other class k over the held one c,
-
-        sum over two noise levels of log E_k - log E_c,
-
-    E being the mean softmax over noisy copies; and E_k [M] at the first level.
-
-    Args:
-        points: [M, C, H, W].
-        levels: two noise levels for each point, [M, 2].
-        noise: [2, n, C, H, W].
-    """
-    images, shared = points.to(forward.device), noise.to(forward.device)
-    scale = levels.to(forward.device, torch.float32).view(-1, 2, 1, 1, 1, 1)
-    copies = 2 * noise.shape[1]
-    rows = max(1, _ROWS // copies)
-    gradients, others = [], []
-    for start in range(0, len(images), rows):
-        part = slice(start, start + rows)
-        work = partial(_gradient_of, forward, images[part], scale[part], shared, held)
-        gradient, other = forward.with_gradient_memory(len(images[part]) * copies, work)
-        gradients.append(gradient.cpu())
-        others.append(other.cpu())
-    return torch.cat(gradients), torch.cat(others)
-
-
-def _gradient_of(
-    forward: NoisyForward, images: Tensor, scale: Tensor, noise: Tensor, held: int
-) -> tuple[Tensor, Tensor]:
-    m, n = len(images), noise.shape[1]
-    with torch.inference_mode(False), torch.enable_grad():
-        leaf = images.clone().requires_grad_(True)
-        noisy = (leaf[:, None, None] + scale * noise).flatten(0, 2)  # [M * 2 * n, C, H, W]
-        mean = forward.logits(noisy).softmax(1).view(m, 2, n, -1).mean(2)  # [M, 2, K]
-        logs = mean.clamp_min(_TINY).log().sum(1)  # [M, K]
-        others = logs.clone()
-        others[:, held] = -math.inf
-        best = others.max(1)
-        (gradient,) = torch.autograd.grad((best.values - logs[:, held]).sum(), leaf)
-        share = mean.detach()[torch.arange(m), 0, best.indices]
-    return gradient.nan_to_num(0.0, 0.0, 0.0), share

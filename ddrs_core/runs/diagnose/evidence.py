@@ -1,0 +1,264 @@
+"""What a diagnosis needs beside the votes of a log: the class without noise, votes at other noise
+levels, and attacks. They need the model and the images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ddrs_core.data import Dataset, ReadImages
+from ddrs_core.errors import DDRSError, MismatchError
+from ddrs_core.models import NoisyForward, get_card, load_model, noise_generator, open_for_model
+from ddrs_core.quantities import counted
+from ddrs_core.runs.certify.config import ONE_SIGMA
+from ddrs_core.runs.diagnose.images import ImageDiagnosis, diagnose_results, with_review
+from ddrs_core.runs.results.results import ResultRow, ResultSet
+from ddrs_core.smoothing import (
+    ABSTAIN,
+    DEFAULT_PRESET,
+    CertificationBudget,
+    SmoothedClassifier,
+    get_preset,
+    sigma_grid,
+)
+from ddrs_core.smoothing.attack import AttackConfig
+from ddrs_core.smoothing.attack_search import attack_smoothed
+from ddrs_core.smoothing.certificate import Bound
+from ddrs_core.smoothing.sigma.regret import review_levels
+
+BLOCK = 16  # images that share batches
+REVIEW_LEVELS = 17
+_FRESH = 1_000_003  # added to the seed of a certificate: its noise is not used again
+
+
+@dataclass(frozen=True)
+class EvidenceStep:
+    """A sign of life; ``images`` are those that are complete since the last step."""
+
+    text: str
+    done: float  # images, in parts
+    total: int
+    images: tuple[ImageDiagnosis, ...] = ()
+
+
+class Material:
+    """Model and images of a set of results.
+
+    Args:
+        results: what is to be diagnosed.
+        device: where the network runs.
+
+    Raises:
+        MismatchError: if the set does not say its model or data set, or they are not available.
+        DDRSError: if they cannot be opened.
+    """
+
+    def __init__(self, results: ResultSet, device: str = "auto") -> None:
+        if results.model is None or results.dataset is None:
+            missing = "model" if results.model is None else "data set"
+            raise MismatchError(
+                f"{results.title} does not name its {missing}: only what its votes say is known."
+            )
+        try:
+            self.card = get_card(results.model)
+        except DDRSError:
+            raise MismatchError(
+                f"The model of {results.title} ({results.model}) is not available here: only what "
+                "its votes say is known."
+            ) from None
+        self.results, self.device = results, device
+        self.dataset: Dataset = open_for_model(results.dataset, self.card, results.split or "test")
+
+    @cached_property
+    def smoothed(self) -> SmoothedClassifier:
+        """The smoothed classifier, in the precision of the results."""
+        forward = NoisyForward(
+            load_model(self.card.name, self.device), precision=self.results.precision or "auto"
+        )
+        return SmoothedClassifier(forward, self.card.num_classes)
+
+    @property
+    def levels(self) -> tuple[float, float]:
+        """The smallest and the largest noise level that others are compared with."""
+        sigma = self.results.sigma or self.card.sigma or float(np.nanmean(self.results.sigmas))
+        return get_preset(DEFAULT_PRESET).at(sigma).bounds
+
+    def read(self, rows: Sequence[ResultRow | ImageDiagnosis]) -> ReadImages:
+        """The images of rows; those that the data set does not have are left out."""
+        numbers = [r.index for r in rows if r.index is not None and r.index < len(self.dataset)]
+        return self.dataset.read(numbers)
+
+    def clean_classes(self, rows: Sequence[ResultRow]) -> dict[int, int]:
+        """The class of each image without noise, by its number."""
+        missing = [r for r in rows if r.certificate is None or r.certificate.clean is None]
+        read = self.read([row for row in missing if not row.failure])
+        if not read.indices:
+            return {}
+        forward = self.smoothed.forward
+        noise = [noise_generator(0, i, "clean", forward.device) for i in read.indices]
+        votes = forward.votes(read.images, torch.zeros(len(read.indices)), 1, noise)
+        return dict(zip(read.indices, votes.argmax(axis=1).tolist(), strict=True))
+
+
+def with_clean(results: ResultSet, radius: float, material: Material) -> list[ImageDiagnosis]:
+    """As :func:`~ddrs_core.runs.diagnose.images.diagnose_results`, with the classes without noise
+    that the log does not record."""
+    return diagnose_results(results, radius, material.clean_classes(results.rows))
+
+
+def gather_evidence(
+    material: Material,
+    images: Sequence[ImageDiagnosis],
+    *,
+    attack: AttackConfig | None = None,
+    review: bool = True,
+) -> Iterator[EvidenceStep]:
+    """Complete diagnoses by fresh votes at other noise levels, and by attacks.
+
+    Args:
+        material: model and images.
+        images: to be completed, in this order.
+        attack: how hard to attack; None: not at all.
+        review: whether other noise levels are tried.
+
+    Yields:
+        :class:`EvidenceStep`, several for each block of images; the last of a block holds them.
+
+    Raises:
+        DDRSError: if files of the data set are gone.
+    """
+    rows = {row.index: row for row in material.results.rows}
+    for start in range(0, len(images), BLOCK):
+        block = list(images[start : start + BLOCK])
+        read = material.read(block)
+        position = {index: i for i, index in enumerate(read.indices)}
+        known = [i for i, image in enumerate(block) if image.index in position]
+        work = _Block(material, read, rows)
+        stages = [("noise levels", work.review)] if review else []
+        stages += [("attack", partial(work.attack, config=attack))] if attack is not None else []
+        for number, (text, stage) in enumerate(stages if known else []):
+            complete = [block[i] for i in known]
+            for share, found in stage(complete):
+                complete = found
+                done = start + (number + share) / len(stages) * len(block)
+                yield EvidenceStep(text, done, len(images))
+            for i, image in zip(known, complete, strict=True):
+                block[i] = image
+        yield EvidenceStep("done", start + len(block), len(images), tuple(block))
+
+
+def attacked_class(row: ResultRow) -> int:
+    """The class that the smoothed classifier gives to an image: the certified one, or where it
+    abstained the one with most votes; ``ABSTAIN`` where votes are not recorded."""
+    c = row.certificate
+    if row.prediction != ABSTAIN or c is None or not sum(c.counts):
+        return row.prediction
+    return int(np.argmax(c.counts))
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Some images that share batches."""
+
+    material: Material
+    read: ReadImages
+    rows: dict[int | None, ResultRow]
+
+    def _tensors(self, images: Sequence[ImageDiagnosis]) -> Tensor:
+        at = {index: i for i, index in enumerate(self.read.indices)}
+        return self.read.images[[at[image.index] for image in images if image.index is not None]]
+
+    def _sigma(self, image: ImageDiagnosis) -> float:
+        return image.sigma or self.material.results.sigma or self.material.card.sigma or 0.25
+
+    def review(self, images: list[ImageDiagnosis]) -> Iterator[tuple[float, list[ImageDiagnosis]]]:
+        """Votes at other noise levels, for the label or the leading class."""
+        material, results = self.material, self.material.results
+        low, high = material.levels
+        classes = [self._wanted(image) for image in images]
+        able = [i for i, k in enumerate(classes) if k != ABSTAIN]
+        if not able:
+            return
+        chosen = [images[i] for i in able]
+        for step in review_levels(
+            material.smoothed.forward,
+            self._tensors(chosen),
+            classes=[classes[i] for i in able],
+            sigmas=[self._sigma(image) for image in chosen],
+            levels=sigma_grid(low, high, REVIEW_LEVELS),
+            budget=budget_of(results),
+            indices=[image.index or 0 for image in chosen],
+        ):
+            found = list(images)
+            for i, review in zip(able, step.reviews, strict=False):
+                began = None if results.method in ONE_SIGMA else results.sigma
+                found[i] = with_review(images[i], review, began, (low, high))
+            yield step.done / step.total, found
+
+    def attack(
+        self, images: list[ImageDiagnosis], config: AttackConfig
+    ) -> Iterator[tuple[float, list[ImageDiagnosis]]]:
+        """Attacks on the class that each image has."""
+        classes = [attacked_class(self.rows[image.index]) for image in images]
+        able = [i for i, k in enumerate(classes) if k != ABSTAIN]
+        if not able:
+            return
+        chosen = [images[i] for i in able]
+        for step in attack_smoothed(
+            self.material.smoothed,
+            self._tensors(chosen),
+            classes=[classes[i] for i in able],
+            sigmas=[self._sigma(image) for image in chosen],
+            config=config,
+            seed=(self.material.results.seed or 0) + _FRESH,
+            indices=[image.index or 0 for image in chosen],
+        ):
+            found = list(images)
+            for i, attack in zip(able, step.attacks, strict=False):
+                found[i] = replace(images[i], attack=attack)
+            yield step.done / step.total, found
+
+    def _wanted(self, image: ImageDiagnosis) -> int:
+        if image.label is not None and image.label < self.material.card.num_classes:
+            return image.label
+        return attacked_class(self.rows[image.index])
+
+
+def budget_of(results: ResultSet) -> CertificationBudget:
+    """The budget that certified the images, as far as it is recorded; fresh noise."""
+    return CertificationBudget(
+        n0=results.n0 or 100,
+        n=results.n or CertificationBudget().n,
+        alpha=results.alpha or 0.001,
+        bound=Bound(results.bound or Bound.ONE_SIDED),
+        seed=(results.seed or 0) + _FRESH,
+    )
+
+
+def contradictions(
+    results: ResultSet, images: Sequence[ImageDiagnosis]
+) -> list[tuple[ImageDiagnosis, str]]:
+    """Images whose attack lies inside their certificate, and all that is needed to look into it."""
+    rows = {row.index: row.certificate for row in results.rows}
+    found = []
+    for image in images:
+        c = rows.get(image.index)
+        if image.attack is not None and c is not None and image.attack.contradicts(c):
+            a = image.attack
+            found.append(
+                (
+                    image,
+                    f"Image {image.index}: class {c.prediction} is certified within "
+                    f"{c.radius!r} at σ = {c.sigma!r} (N = {c.n:,}, alpha = {c.alpha:g}, seed "
+                    f"{c.seed}), but an image at distance {a.distance!r} gets class "
+                    f"{a.prediction} ({counted(a.tries, 'confirmation')} of {a.n:,} votes). "
+                    f"By chance this happens with probability {a.failure_probability(c):.3g} at "
+                    "most: the certificate or the program is wrong.",
+                )
+            )
+    return found
