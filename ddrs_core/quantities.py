@@ -51,6 +51,16 @@ def duration(seconds: float) -> str:
     return f"{hours // 24:,} d {hours % 24} h"
 
 
+def two_digits(number: float) -> float:
+    """An estimate without digits that would be a false promise."""
+    return float(f"{number:.1e}")
+
+
+def file_size(size: float) -> str:
+    """Bytes for people: 350 kB, 1.2 MB."""
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{max(1.0, size / 1e3):,.0f} kB"
+
+
 def _plural(word: str) -> str:
     if word in _IRREGULAR:
         return _IRREGULAR[word]

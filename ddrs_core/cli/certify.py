@@ -37,7 +37,9 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 def _run(options: argparse.Namespace) -> None:
     if options.out is None and (options.resume or options.overwrite):
         raise InvalidParameterError("--resume and --overwrite need a file: add --out FILE.tsv.")
-    if options.run_id is not None or options.record is not None:
+    if options.dry_run:
+        _show_cost(options)
+    elif options.run_id is not None or options.record is not None:
         _run_recorded(options)
     elif options.cluster is not None:
         raise InvalidParameterError(
@@ -46,6 +48,19 @@ def _run(options: argparse.Namespace) -> None:
         )
     else:
         _run_to_files(options, certify_configs(options))
+
+
+def _show_cost(options: argparse.Namespace) -> None:
+    from ddrs_core.cli.dry_run import show_cost
+
+    if options.run_id is not None or options.resume:
+        raise InvalidParameterError(
+            "--dry-run tells the cost of a whole run, not of what is left of one: leave out --run "
+            "and --resume."
+        )
+    configs = certify_configs(options)
+    _refuse_to_replace(options, _paths(options, configs))
+    show_cost(options, configs)
 
 
 def _run_to_files(options: argparse.Namespace, configs: list[CertifyConfig]) -> None:
@@ -179,13 +194,17 @@ def _open_logs(
             LogFile.resume(_in_folder(path, out), chosen, run.plan, labels)
             for path, chosen, run in zip(paths, settings, runs, strict=True)
         ]
+    _refuse_to_replace(options, paths)
+    return LogFile.create_all([_in_folder(path, out) for path in paths])
+
+
+def _refuse_to_replace(options: argparse.Namespace, paths: list[Path]) -> None:
     for path in paths:
         if path.exists() and not options.overwrite:
             raise DDRSError(
                 f"{path} is there already: add --resume to continue it or --overwrite to replace "
                 "it."
             )
-    return LogFile.create_all([_in_folder(path, out) for path in paths])
 
 
 def _in_folder(path: Path, out: Path) -> Path:

@@ -80,6 +80,11 @@ def add_certify_options(parser: argparse.ArgumentParser, bank: bool = True) -> N
         "one that this machine belongs to, else for all of this machine; with --record or --run",
     )
     if bank:
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="only tell what it would cost on this machine: forward passes, time, disk space",
+        )
         add_parameters(parser, {"bank": fields["bank"]}, defaults=True)
     add_seed(parser)
     add_device(parser)

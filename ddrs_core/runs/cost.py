@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -16,18 +17,97 @@ from ddrs_core.models import (
     noise_generator,
 )
 from ddrs_core.models.inference.pass_cost import measure_pass
+from ddrs_core.quantities import counted, duration, file_size, two_digits
 from ddrs_core.runs.certify.config import CertifyConfig, Method, shared_votes
 from ddrs_core.runs.certify.tuned import FIRST_VOTES, KEPT, LEVELS, TUNING_IMAGES
-from ddrs_core.smoothing import CertificationBudget
+from ddrs_core.runs.logs.columns import LogRow, settings_text
+from ddrs_core.smoothing import Certificate, CertificationBudget
 from ddrs_core.training import TrainConfig
 from ddrs_core.training.learner import TrainedNetwork
 
 _ADAPTIVE_SHARE = 0.12  # of N: 0.10 on the published ResNet-20 log, a little more on others
+_DATABASE_SHARE = 1.5  # of a log: 500 digits took 180 kB in SQLite, 121 kB in a log
+_CLASSES_WITH_VOTES = 10  # in a row of a log, about
 _SECONDS = 0.6  # that a measurement takes
 _FIRST_VOTES = 256
 _FLOPS = 4e9  # of the forward passes of a trial batch, which then takes well below a second
 _LARGEST = 64  # images of a trial batch
 _TRIALS = (4, 20)  # at least and at most; the first only warms up
+
+
+@dataclass(frozen=True)
+class CertificationCost:
+    """Forward passes and disk space of all settings of a run together, about."""
+
+    images: int
+    settings: int
+    choosing: float  # passes that choose a sigma for each image, at most
+    tuning: float  # passes that tune one sigma for all, unless an earlier run has
+    certifying: float  # of an adaptive run: by the share of N that published runs needed
+    at_most: float  # passes of all kinds, if every image gets all of its votes
+    log_bytes: int  # of the rows in files
+
+    @property
+    def passes(self) -> float:
+        """Forward passes to expect."""
+        return self.choosing + self.tuning + self.certifying
+
+    @property
+    def database_bytes(self) -> float:
+        """Of the rows in the database."""
+        return _DATABASE_SHARE * self.log_bytes
+
+    def __str__(self) -> str:
+        said = (
+            f"{counted(self.images, 'image')} in {counted(self.settings, 'setting')}: about "
+            f"{_passes(self.passes)}"
+        )
+        if two_digits(self.at_most) > two_digits(self.passes):
+            said += f", at most {two_digits(self.at_most):,.0f}"
+        said += "."
+        if self.choosing:
+            said += f" Of these, {_passes(self.choosing)} choose sigmas."
+        if self.tuning:
+            said += (
+                f" Of these, {_passes(self.tuning)} tune sigma on training images, unless an "
+                "earlier run has."
+            )
+        return (
+            f"{said} On disk about {file_size(self.log_bytes)} as a log, "
+            f"{file_size(self.database_bytes)} in the database."
+        )
+
+
+def certification_cost(
+    configs: Sequence[CertifyConfig], images: int, classes: int
+) -> CertificationCost:
+    """What settings of a run cost on so many images with a network of so many classes."""
+    takers = shared_votes(configs)
+    voting = [config for i, config in enumerate(configs) if i not in takers]
+    chosen = sum(c.strategy.passes() for c in voting if c.strategy is not None)
+    most = sum(c.budget.n0 + c.budget.n for c in voting) + chosen
+    return CertificationCost(
+        images=images,
+        settings=len(configs),
+        choosing=images * chosen,
+        tuning=sum(tuning_votes(c) for c in voting),
+        certifying=images * sum(_votes(c.budget, c.budget.n) for c in voting),
+        at_most=images * most + sum(tuning_votes(c, stop=False) for c in voting),
+        log_bytes=images * sum(_row_bytes(c, classes) for c in configs),
+    )
+
+
+def time_text(cost: CertificationCost, rate: float, strong: str = "") -> str:
+    """How long that takes at so many passes a second; ``strong`` stands around what matters."""
+    expected, most = (two_digits(max(1.0, n / rate)) for n in (cost.passes, cost.at_most))
+    said = (
+        f"At {two_digits(rate):,.0f} a second, that is {strong}about {duration(expected)}{strong}"
+    )
+    return said + (f", at most {duration(most)}" if most > expected else "")
+
+
+def _passes(count: float) -> str:
+    return counted(int(two_digits(count)), "forward pass")
 
 
 def expected_votes_of_all(configs: Sequence[CertifyConfig], images: int) -> float:
@@ -43,17 +123,50 @@ def expected_votes(config: CertifyConfig, images: int) -> float:
     return images * (_votes(config.budget, config.budget.n) + chosen) + tuning_votes(config)
 
 
-def tuning_votes(config: CertifyConfig) -> float:
-    """Forward passes, at most about, that choose the level of a run of method ``tuned``."""
+def tuning_votes(config: CertifyConfig, *, stop: bool = True) -> float:
+    """Forward passes, at most about, that choose the level of a run of method ``tuned``; without
+    ``stop`` as if every certificate took all of its votes."""
     if config.method is not Method.TUNED or config.tuned is not None:
         return 0.0
-    first = _votes(config.budget, min(FIRST_VOTES, config.budget.n))
-    return TUNING_IMAGES * (LEVELS * first + KEPT * _votes(config.budget, config.budget.n))
+    budget = config.budget if stop else replace(config.budget, stop=None)
+    first = _votes(budget, min(FIRST_VOTES, budget.n))
+    return TUNING_IMAGES * (LEVELS * first + KEPT * _votes(budget, budget.n))
 
 
 def _votes(budget: CertificationBudget, n: int) -> float:
     """Of an image, about."""
     return budget.n0 + (n if budget.stop is None else min(n, max(_ADAPTIVE_SHARE * n, 512)))
+
+
+def _row_bytes(config: CertifyConfig, classes: int) -> int:
+    """Of a row of a log, with votes for a few classes besides the most frequent."""
+    few = min(classes, _CLASSES_WITH_VOTES)
+    counts = [config.budget.n, *[config.budget.n // 100] * (few - 1), *[0] * (classes - few)]
+    certificate = Certificate(
+        dataset=config.dataset,
+        index=10_000,
+        label=classes - 1,
+        prediction=classes - 1,
+        radius=1 / 3,
+        sigma=1 / 3 if config.strategy is not None else config.level,
+        grade=config.grade,
+        counts=tuple(counts),
+        n0=config.budget.n0,
+        n=sum(counts),
+        alpha=config.budget.alpha,
+        bound=config.budget.bound,
+        p_lower=2 / 3,
+        seed=config.budget.seed,
+        precision="bf16",
+        model="0" * 16,
+        seconds=1.0,
+        schedule=config.budget.schedule,
+        execution="batch=1024 threads=1 torch=2.14.1+cu130 ddrs=0.1.0 on Intel Xeon",
+        clean=0,
+    )
+    return 1 + len(
+        LogRow(certificate, settings_text(config, "0" * 16, "bf16", "cpu")).to_line().encode()
+    )
 
 
 def passes_per_image(config: TrainConfig) -> int:

@@ -446,3 +446,41 @@ def test_a_tuned_run_takes_no_strategy_and_samples_adaptively(command, tuned_com
     assert command("report", out, "--json").code == 0
     assert {row.certificate.sigma for row in read_rows(out.read_text(), "a.tsv")} != {0.5}
     assert min(row.certificate.n for row in read_rows(out.read_text(), "a.tsv")) < 1000
+
+
+def test_a_dry_run_tells_the_cost_of_the_run_and_starts_nothing(command, monkeypatch, tmp_path):
+    monkeypatch.setenv("DDRS_HOME", str(tmp_path / "home"))
+    log = tmp_path / "log.tsv"
+    run = (*FIXED, "--limit", 4, "--out", log)
+    told = json.loads(command(*run, "--dry-run", "--json").out)
+    assert not list(tmp_path.iterdir())
+    command(*run)
+    rows = [
+        dict(zip(COLUMNS, r.split("\t"), strict=True)) for r in log.read_text().splitlines()[1:]
+    ]
+    assert told["passes"] == told["at_most"] == sum(int(r["n0"]) + int(r["n"]) for r in rows)
+    assert told["log_bytes"] == pytest.approx(
+        sum(len("\t".join(r.values())) for r in rows), rel=0.15
+    )
+    assert told["seconds"] == pytest.approx(told["passes"] / told["passes_per_second"])
+    again = command(*run, "--dry-run")
+    assert (again.code, "is there already" in again.err) == (2, True)
+    more = (
+        *FIXED,
+        "--n",
+        9_000,
+        "--method",
+        "tuned",
+        "ds",
+        "--limit",
+        4,
+        "--adaptive",
+        "--dry-run",
+    )
+    told = json.loads(command(*more, "--json").out)
+    assert 0 < told["passes"] < told["at_most"]
+    assert told["passes"] == told["choosing"] + told["tuning"] + told["certifying"]
+    said = command(*more).out
+    assert "4 images in 2 settings: about" in said
+    assert "Nothing was started." in said
+    assert not (tmp_path / "home").exists()

@@ -53,8 +53,3 @@ def show_start_panel(label: str, icon: str, plan: Callable[[], PlannedRun]) -> N
             redraw()
     with st.expander("Command line", icon=":material/terminal:"):
         run.show_commands()
-
-
-def two_digits(number: float) -> float:
-    """An estimate without digits that would be a false promise."""
-    return float(f"{number:.1e}")

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 
 from ddrs_core.dashboard.common.model_cache import get_forward
 from ddrs_core.dashboard.common.speed_jobs import Measurement, measure
-from ddrs_core.dashboard.common.start_panel import PlannedRun, show_start_panel, two_digits
+from ddrs_core.dashboard.common.start_panel import PlannedRun, show_start_panel
 from ddrs_core.dashboard.compare.exports import show_commands
 from ddrs_core.dashboard.compare.form import read_form
 from ddrs_core.dashboard.compare.sources import run_titles
 from ddrs_core.dashboard.compare.view import show_sets
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.jobs.runs import start_certification
-from ddrs_core.models import resolve_device
-from ddrs_core.quantities import counted, duration
+from ddrs_core.models import get_card, resolve_device
 from ddrs_core.runs.certify.config import CertifyConfig, open_plan
-from ddrs_core.runs.cost import expected_votes_of_all, tuning_votes, vote_rate
+from ddrs_core.runs.cost import CertificationCost, certification_cost, time_text, vote_rate
 
 
 def show_start() -> None:
@@ -28,10 +27,11 @@ def show_start() -> None:
 def _plan() -> PlannedRun:
     configs = read_form()
     images = len(open_plan(configs[0])[1])
+    cost = certification_cost(configs, images, get_card(configs[0].model).num_classes)
     return PlannedRun(
         f"certify {configs}",
         partial(_measurement, configs[0]),
-        partial(certification_cost, configs, images),
+        partial(cost_text, cost),
         partial(start_certification, configs, visitor(), title=configs[0].model),
         lambda run: show_sets(list(run_titles(run))),
         partial(show_commands, configs),
@@ -51,24 +51,8 @@ def _measurement(config: CertifyConfig) -> Measurement:
     return measure(key, f"speed of {config.model}", "votes", device, start)
 
 
-def certification_cost(configs: Sequence[CertifyConfig], images: int, found: Measurement) -> str:
+def cost_text(cost: CertificationCost, found: Measurement) -> str:
     """What a certification will cost, in a few sentences."""
-    votes = expected_votes_of_all(configs, images)
-    said = (
-        f"{counted(images, 'image')} in {counted(len(configs), 'setting')}: about "
-        f"{counted(int(two_digits(votes)), 'forward pass')}."
-    )
-    tuning = sum(tuning_votes(config) for config in configs)
-    if tuning:
-        said += (
-            f" Of these, {counted(int(two_digits(tuning)), 'pass')} tune sigma on training images, "
-            "unless an earlier run has."
-        )
     if found.speed is not None:
-        rate = found.speed.value
-        seconds = duration(two_digits(max(1.0, votes / rate)))
-        return (
-            f"{said} At {two_digits(rate):,.0f} a second, that is **about {seconds}** "
-            f"({found.how}). {found.busy}"
-        )
-    return f"{said} Measuring how fast this machine is." if found.moving else said
+        return f"{cost} {time_text(cost, found.speed.value, '**')} ({found.how}). {found.busy}"
+    return f"{cost} Measuring how fast this machine is." if found.moving else str(cost)

@@ -8,14 +8,14 @@ from functools import partial
 import streamlit as st
 
 from ddrs_core.dashboard.common.speed_jobs import Measurement, measure
-from ddrs_core.dashboard.common.start_panel import PlannedRun, show_start_panel, two_digits
+from ddrs_core.dashboard.common.start_panel import PlannedRun, show_start_panel
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.dashboard.training.form import FORM, read_form
 from ddrs_core.dashboard.training.selected_run import show_run
 from ddrs_core.data import get_dataset_info, load_dataset
 from ddrs_core.jobs.runs import start_training
 from ddrs_core.models import resolve_device
-from ddrs_core.quantities import counted, duration
+from ddrs_core.quantities import counted, duration, two_digits
 from ddrs_core.runs.argv import command_lines
 from ddrs_core.runs.cost import passes_per_image, training_rates
 from ddrs_core.training import TrainConfig

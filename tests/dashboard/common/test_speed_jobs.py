@@ -10,10 +10,11 @@ import pytest
 
 from ddrs_core.dashboard.common import speed_jobs as trials
 from ddrs_core.dashboard.common.speed_jobs import Measurement, measure
-from ddrs_core.dashboard.compare.launch import certification_cost
+from ddrs_core.dashboard.compare.launch import cost_text
 from ddrs_core.dashboard.training.launch import training_cost
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs import JobManager
+from ddrs_core.runs.cost import certification_cost
 from ddrs_core.runs.device_queue import DeviceSlot, queue_folder
 from ddrs_core.runs.speeds import CpuTimes, Speeds
 from ddrs_core.training import Gaussian, TrainConfig
@@ -91,11 +92,11 @@ def test_a_rate_of_a_busy_moment_gives_way_to_that_of_a_quiet_one(machine: Machi
 
 def test_the_cost_of_a_certification_says_under_what_load_it_was_measured(machine: Machine) -> None:
     runs = config(*SMALL)
-    before = certification_cost(runs, 1, Measurement(None, moving=True))
+    before = cost_text(certification_cost(runs, 1, 10), Measurement(None, moving=True))
     assert before.startswith("1 image in 2 settings: about ")
     assert before.endswith("Measuring how fast this machine is.")
     machine.others = 0.4
-    said = certification_cost(runs, 3, machine.look())
+    said = cost_text(certification_cost(runs, 3, 10), machine.look())
     assert "3 images in 2 settings" in said
     assert "measured just now while other processes used 40% of the processors" in said
     assert "other processes use 40% of the processors" in said
