@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from ddrs_core.dashboard.compare.sources import run_title
+from ddrs_core.dashboard.common.result_sources import run_title
 from ddrs_core.dashboard.shell.errors import literal, show_error
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.errors import DDRSError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ddrs_core.dashboard.common.result_sources import find_sets
 from ddrs_core.dashboard.compare.runs import compared_runs
-from ddrs_core.dashboard.compare.sources import find_sets
 from ddrs_core.dashboard.compare.texts import (
     cached_table,
     floor_note,

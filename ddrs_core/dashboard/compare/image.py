@@ -6,16 +6,13 @@ from typing import Any
 
 import streamlit as st
 
+from ddrs_core.dashboard.common.result_images import dataset_of, explorer_query
 from ddrs_core.dashboard.components.render import show_html
 from ddrs_core.dashboard.components.thumbnail_routes import thumbnail_url
 from ddrs_core.dashboard.navigation import link_to_explorer
 from ddrs_core.dashboard.shell.errors import literal
-from ddrs_core.data import Dataset, load_dataset
-from ddrs_core.errors import DDRSError
-from ddrs_core.models import get_card
+from ddrs_core.data import Dataset
 from ddrs_core.runs.results.results import ResultRow, ResultSet
-
-_EXPLORED_SPLIT = "test"
 
 
 def show_image(image: int | None, a: ResultSet, b: ResultSet) -> None:
@@ -24,7 +21,7 @@ def show_image(image: int | None, a: ResultSet, b: ResultSet) -> None:
         st.caption("No image is chosen. Click a point, or press Largest gain.")
         return
     rows = [(name, s, row_of_image(s, image)) for name, s in (("A", a), ("B", b))]
-    dataset = _dataset(a, b)
+    dataset = dataset_of(a, b)
     names = dataset.info.class_names if dataset is not None else ()
     show_html(
         "compare/image.html",
@@ -61,33 +58,6 @@ def show_image(image: int | None, a: ResultSet, b: ResultSet) -> None:
 def row_of_image(results: ResultSet, image: int) -> ResultRow | None:
     """The answer to an image; None where the set does not have it."""
     return next((row for row in results.rows if row.index == image), None)
-
-
-def explorer_query(
-    results: ResultSet, image: int, dataset: Dataset | None = None
-) -> dict[str, str] | None:
-    """The explorer's parameters for an image of a set; None where it cannot be opened there."""
-    name = results.dataset or (dataset.info.name if dataset is not None else None)
-    if name is None or results.model is None or (results.split or "test") != _EXPLORED_SPLIT:
-        return None
-    try:
-        card = get_card(results.model)
-        load_dataset(name).check_index(image)
-    except DDRSError:
-        return None
-    query = {"dataset": name, "model": card.name, "image": str(image)}
-    return query if results.sigma is None else query | {"sigma0": repr(results.sigma)}
-
-
-def _dataset(a: ResultSet, b: ResultSet) -> Dataset | None:
-    """The images, where a set names them and they are available."""
-    named = next((s for s in (a, b) if s.dataset is not None), None)
-    if named is None or named.dataset is None:
-        return None
-    try:
-        return load_dataset(named.dataset, named.split or _EXPLORED_SPLIT)
-    except DDRSError:
-        return None
 
 
 def _picture(dataset: Dataset | None, image: int, row: ResultRow | None) -> dict[str, Any]:

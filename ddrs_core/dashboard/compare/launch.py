@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from functools import partial
 
 from ddrs_core.dashboard.common.model_cache import get_forward
+from ddrs_core.dashboard.common.result_sources import run_titles
 from ddrs_core.dashboard.common.speed_jobs import Measurement, measure
 from ddrs_core.dashboard.common.start_panel import PlannedRun, show_start_panel
 from ddrs_core.dashboard.compare.exports import show_commands
 from ddrs_core.dashboard.compare.form import read_form
-from ddrs_core.dashboard.compare.sources import run_titles
 from ddrs_core.dashboard.compare.view import show_sets
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.jobs.runs import start_certification

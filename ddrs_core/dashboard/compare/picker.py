@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ddrs_core.dashboard.compare.sources import MOST_SETS, offered_sets, title_of_set
+from ddrs_core.dashboard.common.result_sources import offered_sets, title_of_set
+from ddrs_core.dashboard.compare.shown import MOST_SETS
 from ddrs_core.dashboard.compare.uploads import pick_uploads, show_kept_logs
 from ddrs_core.dashboard.compare.view import VIEW
 from ddrs_core.dashboard.shell import state_keys as keys

@@ -10,8 +10,9 @@ from typing import Any
 import streamlit as st
 from markupsafe import Markup
 
+from ddrs_core.dashboard.common.result_sources import RUN, find_setting, run_title, run_titles
 from ddrs_core.dashboard.compare.exports import show_commands
-from ddrs_core.dashboard.compare.sources import MOST_SETS, RUN, find_setting, run_title, run_titles
+from ddrs_core.dashboard.compare.shown import MOST_SETS
 from ddrs_core.dashboard.compare.view import VIEW, show_sets
 from ddrs_core.dashboard.components.board import PROGRESS_BOARD
 from ddrs_core.dashboard.components.exports import Download, show_download_buttons

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ddrs_core.dashboard.compare.sources import LOG, MOST_SETS
+from ddrs_core.dashboard.common.result_sources import LOG
+from ddrs_core.dashboard.compare.shown import MOST_SETS
 from ddrs_core.dashboard.compare.view import VIEW, show_sets
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal

@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 import streamlit as st
 
 from ddrs_core.dashboard.common.form import Form
-from ddrs_core.dashboard.compare.sources import MOST_SETS, default_shown, find_set, run_titles
+from ddrs_core.dashboard.common.result_sources import find_set, run_titles
+from ddrs_core.dashboard.compare.shown import MOST_SETS, default_shown
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.browser_history import set_query
 from ddrs_core.dashboard.shell.widget_state import fill_on_arrival

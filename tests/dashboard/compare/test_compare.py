@@ -15,10 +15,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from ddrs_core.cli.certify_options import add_certify_options, certify_configs
+from ddrs_core.dashboard.common import result_sources as compare_sets
+from ddrs_core.dashboard.common.result_sources import find_set, find_sets
 from ddrs_core.dashboard.compare import defaults as compare_defaults
-from ddrs_core.dashboard.compare import sources as compare_sets
 from ddrs_core.dashboard.compare.form import read_sigmas
-from ddrs_core.dashboard.compare.sources import default_shown, find_set, find_sets
+from ddrs_core.dashboard.compare.shown import default_shown
 from ddrs_core.dashboard.compare.texts import (
     guarantee_first,
     memory_html,

@@ -1,5 +1,5 @@
-"""The results that can be compared, by the names that stand in links: settings of runs, imported
-logs, and the references that come with the program."""
+"""The results that pages show, by the names that stand in links: settings of runs, imported logs,
+and the references that come with the program."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from ddrs_core.dashboard.compare.live_results import run_set
+from ddrs_core.dashboard.common.live_results import run_set
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.dashboard.shell.widget_state import numbered
-from ddrs_core.data import list_datasets
 from ddrs_core.errors import DDRSError, unknown_name
 from ddrs_core.runs.certify.config import setting_title
 from ddrs_core.runs.from_database import result_id
@@ -22,28 +21,8 @@ from ddrs_core.runs.worker import recorded_configs
 from ddrs_core.store import CERTIFY, LogRecord, RunRecord, open_store
 
 RUN, LOG, REFERENCE = "run.", "log.", "reference."
-MOST_SETS = 10  # that are compared at once
 _MOST_RUNS = 60  # that are offered
-_STUDY = REFERENCE + "study."
-_OPENS_ON = (("cifar10", "cifar10-resnet20-", 0.25), ("digits", "digits-", 0.5))
-_TRAININGS, _METHODS = ("gaussian", "smoothadv", "macer"), ("fixed", "ds")
-
-
-def default_shown() -> tuple[str, ...]:
-    """What the page opens with: the study of an available data set, each training method at a
-    fixed sigma and with data-dependent ones."""
-    available = {info.name for info in list_datasets()}
-    files = reference_files()
-    for dataset, models, sigma in _OPENS_ON:
-        names = [
-            f"{_STUDY}{models}{training}-{sigma:.2f}-{method}-{sigma:g}"
-            for training in _TRAININGS
-            for method in _METHODS
-        ]
-        there = tuple(name for name in names if name in files)
-        if dataset in available and there:
-            return there
-    return tuple(files)[:2]
+STUDY = REFERENCE + "study."
 
 
 def offered_sets() -> dict[str, str]:
