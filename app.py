@@ -12,11 +12,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import streamlit as st
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import FileResponse
-from starlette.routing import Route
 
-from ddrs_core.dashboard.components.board import PLOTLY_JS, PLOTLY_ROUTE
+from ddrs_core.dashboard.components.board import ROUTES as SCRIPT_ROUTES
 from ddrs_core.dashboard.components.thumbnail_routes import ROUTES as THUMBNAIL_ROUTES
 from ddrs_core.dashboard.shell.errors import show_unexpected_error
 from ddrs_core.dashboard.shell.http_security import KnownHosts, SecurityHeaders
@@ -31,16 +28,10 @@ MIDDLEWARE = [
 ]
 
 
-async def plotly_js(_: Request) -> FileResponse:
-    """The plotly.js that draws the boards."""
-    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
-    return FileResponse(PLOTLY_JS, media_type="text/javascript", headers=headers)
-
-
 patch_streamlit()
 app = st.App(
     "ddrs_core/dashboard/main.py",
-    routes=[Route(PLOTLY_ROUTE, plotly_js), *THUMBNAIL_ROUTES],
+    routes=[*SCRIPT_ROUTES, *THUMBNAIL_ROUTES],
     middleware=MIDDLEWARE,
     on_script_error=show_unexpected_error,
 )

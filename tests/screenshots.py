@@ -61,12 +61,10 @@ def finish_home(page: Page) -> None:
 
 def finish_explorer(page: Page) -> None:
     expect(page.locator(".ddrs-progress").first).to_contain_text("done · ")
-    expect(
-        page.get_by_text("The curve R(sigma) estimates").first
-    ).to_be_visible()  # once it is finished
-    page.get_by_role("button", name=re.compile(r"^Certify at .* and ")).click()
+    expect(page.locator(".ddrs-result")).to_contain_text("The curve R(")  # once it is finished
+    page.get_by_role("button", name="Certify σ₀ and σ*").click()
     expect(page.locator(".ddrs-card")).to_have_count(2)
-    expect(page.locator(".ddrs-copies img").first).to_be_visible()
+    expect(page.locator(".ddrs-copies canvas").first).to_be_visible()
     expect(page.locator(".ddrs-gallery img[src]").first).to_be_visible()
 
 
@@ -107,8 +105,10 @@ def finish_library(page: Page) -> None:
 
 VIEWS = {
     "home": View("", "Data-dependent randomized smoothing", finish_home),
-    "explorer": View(f"explorer{_EXAMPLE}", "Explorer", finish_explorer, 1100),
-    "explorer-certify": View(f"explorer{_EXAMPLE}", "Explorer", finish_explorer, 800, "Certify"),
+    "explorer": View(f"explorer{_EXAMPLE}", "Explorer", finish_explorer, 720),
+    "explorer-certify": View(
+        f"explorer{_EXAMPLE}", "Explorer", finish_explorer, 800, "Certificates"
+    ),
     "compare": View("compare", "Certify & compare", finish_compare, 1100),
     "memory": View("memory", "Memory", finish_figures),
     "memory-query": View("memory?section=query&strategy=guarded", "Memory", finish_query, 1000),

@@ -10,6 +10,7 @@ import streamlit as st
 
 from ddrs_core.dashboard.navigation import all_pages
 from ddrs_core.dashboard.shell.browser_history import keep_one_entry_a_page
+from ddrs_core.dashboard.shell.folded_sidebar import fold_sidebar_where_narrow
 from ddrs_core.dashboard.shell.polling import send_heartbeats
 from ddrs_core.dashboard.shell.visitor import NO_COOKIE, has_cookie
 from ddrs_core.dashboard.shell.widget_state import begin_run
@@ -34,6 +35,7 @@ def main() -> None:
     )
     st.html(_ASSETS / "style.css")
     keep_one_entry_a_page()
+    fold_sidebar_where_narrow()
     send_heartbeats()
     _freeze_imports()
     page = st.navigation(all_pages())

@@ -9,6 +9,7 @@ import numpy as np
 from ddrs_core.figures.palette import (
     CHOSEN_COLOUR,
     MUTED,
+    SIGMA_COLOUR,
     START_COLOUR,
     Figure,
     axis,
@@ -18,6 +19,7 @@ from ddrs_core.figures.palette import (
 )
 from ddrs_core.smoothing import Bound, VoteProgress
 
+_COLOURS = (START_COLOUR, CHOSEN_COLOUR, SIGMA_COLOUR)
 _HALF = {  # what it means to stay below one half
     Bound.ONE_SIDED: "below one half: abstain",
     Bound.TWO_SIDED: "one half: below it, p_A must exceed the bound on the runner-up",
@@ -30,13 +32,13 @@ def interval_figure(
     """Interval on p_A against the number of samples, for certifications side by side.
 
     Args:
-        runs: progress of each certification by its name, ``"sigma_0"`` first.
+        runs: progress of each certification by its name, ``"σ₀"`` first.
         n: N, the end of the horizontal axis.
         bound: which bounds will prove the radius.
     """
     data: list[Figure] = []
     lowest = 0.45
-    for (name, steps), colour in zip(runs.items(), (START_COLOUR, CHOSEN_COLOUR), strict=False):
+    for (name, steps), colour in zip(runs.items(), _COLOURS, strict=False):
         counted = [s for s in steps if s.stage == "estimate" and s.done > 0]
         if not counted:
             continue
@@ -70,7 +72,7 @@ def interval_figure(
     return {
         "data": data,
         "layout": layout(
-            xaxis=axis("samples counted", range=[0, n * 1.03]),
+            xaxis=axis("votes counted", range=[0, n * 1.03]),
             yaxis=axis("p_A", range=[max(0.0, lowest), 1.02]),
             shapes=[horizontal(0.5, MUTED, "dash")],
             annotations=[

@@ -48,11 +48,11 @@ def _curve(fit: CurveFit) -> list[Figure]:
         "fillcolor": see_through(FIT_COLOUR, 0.2),
         "showlegend": False,
     }
-    hover = "fitted: about %{y:.3f} to be proved at sigma %{x:.3f}"
+    hover = "fitted: about %{y:.3f} to be proved at σ %{x:.3f}"
     return [
         line(fit.levels, fit.high, FIT_COLOUR, 0, showlegend=False),
         line(fit.levels, fit.low, FIT_COLOUR, 0, **band),
-        line(fit.levels, fit.radius, FIT_COLOUR, 2.5, name="fit", hover=hover),
+        line(fit.levels, fit.radius, FIT_COLOUR, 2.5, name="fit", hover=hover, showlegend=False),
     ]
 
 
@@ -72,9 +72,9 @@ def _votes(fit: CurveFit) -> Figure:
         symbol=np.where(held < n, "circle", "circle-open").tolist(),
         edge=(FIT_COLOUR, 1.5),
         opacity=1,
-        name="votes",
+        name="votes, fit",
         text=[f"{k:,} of {m:,}" for k, m in zip(held.tolist(), n.tolist(), strict=True)],
-        hover="sigma %{x:.3f}: %{text} votes, R about %{y:.3f}",
+        hover="σ %{x:.3f}: %{text} votes, R about %{y:.3f}",
         error_y={
             "type": "data",
             "symmetric": False,
@@ -100,7 +100,8 @@ def _next(fit: CurveFit, top: float) -> list[Figure]:
             7 + 7 * (votes / votes.max()) ** 0.5,
             symbol="triangle-up",
             name="next votes",
+            showlegend=False,
             text=[f"{n:,}" for n in votes.tolist()],
-            hover="%{text} votes come next at sigma %{x:.3f}",
+            hover="%{text} votes come next at σ %{x:.3f}",
         )
     ]

@@ -39,7 +39,7 @@ def label_levels(start: Level, end: Level | None, *, rises: bool) -> list[Figure
 
 def _label(level: Level, side: str, *, above: bool) -> Figure:
     return {
-        "xref": "paper",
+        "xref": "x domain",
         "x": 0 if side == "left" else 1,
         "xanchor": side,
         "yref": "y",

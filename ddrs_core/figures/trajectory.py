@@ -24,6 +24,8 @@ from ddrs_core.figures.palette import (
 from ddrs_core.smoothing import SigmaStep
 from ddrs_core.smoothing.confidence import Floats
 
+_LEFT, _RIGHT = [0.0, 0.43], [0.57, 1.0]  # where the two plots stand
+
 
 def trajectory_figure(
     steps: Sequence[SigmaStep],
@@ -33,7 +35,7 @@ def trajectory_figure(
     *,
     rounds: bool = False,
 ) -> Figure:
-    """Two plots over a common axis: the noise level above, the estimated radius below.
+    """Two plots side by side: the noise level, and the estimated radius.
 
     Where the steps carry a fit, each has its 90 % interval.
 
@@ -57,8 +59,8 @@ def trajectory_figure(
             SIGMA_COLOUR,
             2.5,
             mode=mode,
-            name="sigma",
-            hover="sigma_%{x} = %{y:.4f}",
+            name="σ",
+            hover="step %{x}: σ = %{y:.4f}",
             **_error_bars(sigma, ends[0], SIGMA_COLOUR),
         ),
         line(
@@ -68,8 +70,9 @@ def trajectory_figure(
             2.5,
             mode=mode,
             name="radius estimate",
+            xaxis="x2",
             yaxis="y2",
-            hover="R_%{x} = %{y:.4f}",
+            hover="step %{x}: R about %{y:.4f}",
             **_error_bars(radius, ends[1], RADIUS_COLOUR),
         ),
     ]
@@ -78,37 +81,43 @@ def trajectory_figure(
         edge, x = (MUTED, 1.0), [int(k[at])]
         data += [
             markers(x, [float(sigma[at])], SIGMA_COLOUR, 11, edge=edge),
-            markers(x, [float(radius[at])], RADIUS_COLOUR, 11, edge=edge, yaxis="y2"),
+            markers(x, [float(radius[at])], RADIUS_COLOUR, 11, edge=edge, xaxis="x2", yaxis="y2"),
         ]
-    shapes = [horizontal(sigma_0, START_COLOUR, "dot")]
+    shapes = [_level(sigma_0, START_COLOUR)]
     end, latest = None, float(sigma[-1]) if steps else sigma_0
     if chosen is not None:
-        shapes.append(horizontal(chosen, CHOSEN_COLOUR, "dot"))
-        end, latest = Level(chosen, "sigma*", CHOSEN_COLOUR), chosen
+        shapes.append(_level(chosen, CHOSEN_COLOUR))
+        end, latest = Level(chosen, "σ*", CHOSEN_COLOUR), chosen
     values = [sigma_0, *([chosen] if chosen is not None else []), *sigma.tolist(), *ends[0].flat]
     low, high = min(values), max(values)
     pad = 0.12 * max(high - low, 0.1 * high)
     top = max([0.1, *radius.tolist(), *ends[1].flat]) * 1.12
-    horizontal_axis: Figure = {"anchor": "y2", "domain": [0, 1]}
+    horizontal_axis: Figure = {}
     if rounds:
         horizontal_axis |= {"range": [0.5, 0.5 + 1.06 * total], "dtick": max(1, total // 10)}
     else:
         horizontal_axis |= {"range": [0, total + 1]}
+    name = "round" if rounds else "step k"
     return {
         "data": data,
         "layout": layout(
             showlegend=False,
             shapes=shapes,
+            margin={"l": 46, "r": 8, "t": 8, "b": 38},
             annotations=label_levels(
-                Level(sigma_0, "sigma_0", START_COLOUR), end, rises=latest >= sigma_0
+                Level(sigma_0, "σ₀", START_COLOUR), end, rises=latest >= sigma_0
             ),
-            xaxis=axis("round" if rounds else "step k", **horizontal_axis),
-            yaxis=axis(
-                "noise level sigma", domain=[0.54, 1], range=[max(0, low - pad), high + pad]
-            ),
-            yaxis2=axis("radius estimate R", domain=[0, 0.46], range=[0, top], anchor="x"),
+            xaxis=axis(name, domain=_LEFT, anchor="y", **horizontal_axis),
+            xaxis2=axis(name, domain=_RIGHT, anchor="y2", matches="x", **horizontal_axis),
+            yaxis=axis("noise level σ", range=[max(0, low - pad), high + pad], nticks=5),
+            yaxis2=axis("estimate of R", range=[0, top], anchor="x2", nticks=5),
         ),
     }
+
+
+def _level(sigma: float, colour: str) -> Figure:
+    """A level across the left plot."""
+    return horizontal(sigma, colour, "dot") | {"xref": "paper", "x0": _LEFT[0], "x1": _LEFT[1]}
 
 
 def _intervals(steps: Sequence[SigmaStep]) -> tuple[Floats, Floats]:

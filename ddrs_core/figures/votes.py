@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ddrs_core.figures.palette import (
     GREEN,
@@ -39,11 +40,7 @@ def votes_figure(
     """
     votes = np.asarray(counts)
     n = max(1, int(votes.sum()))
-    order = np.arange(len(votes))
-    if len(votes) > _SHOWN:
-        order = np.argsort(-votes, kind="stable")[:_SHOWN]
-        voted = [c for c in order if votes[c] or c == label]
-        order = np.sort(voted if len(voted) > 1 else order[:_FEW])
+    order = shown_classes(votes, label)
     share = votes[order] / n
     low, high = interval(votes[order], n, _ALPHA)
     leading = int(votes.argmax())
@@ -58,6 +55,7 @@ def votes_figure(
                 "y": names,
                 "marker": {"color": [colour if c == leading else SIGMA_COLOUR for c in order]},
                 "error_x": {
+                    "visible": bool(votes.any()),
                     "type": "data",
                     "symmetric": False,
                     "array": high - share,
@@ -71,9 +69,23 @@ def votes_figure(
         ],
         "layout": layout(
             showlegend=False,
-            margin={"l": 56, "r": 16, "t": 10, "b": 46},
-            xaxis=axis(f"share of {counted(n, 'noisy copy')}", range=[0, 1.02], tickformat=".0%"),
-            yaxis=axis("class", type="category", autorange="reversed", automargin=True),
+            margin={"l": 40, "r": 14, "t": 6, "b": 38},
+            bargap=0.15,
+            xaxis=axis(
+                f"share of {counted(int(votes.sum()), 'noisy copy')}",
+                range=[0, 1.02],
+                tickformat=".0%",
+            ),
+            yaxis=axis("class", type="category", autorange="reversed", dtick=1),
             shapes=[vertical(0.5, MUTED, "dash")],
         ),
     }
+
+
+def shown_classes(votes: NDArray[np.int64], label: int | None) -> NDArray[np.int64]:
+    """The classes that a figure of the votes [K] shows: all, or of many those with most votes."""
+    if len(votes) <= _SHOWN:
+        return np.arange(len(votes))
+    order = np.argsort(-votes, kind="stable")[:_SHOWN]
+    voted = [c for c in order if votes[c] or c == label]
+    return np.sort(np.array(voted if len(voted) > 1 else order[:_FEW]))

@@ -9,7 +9,8 @@ from ddrs_core.smoothing.diagnosis import Diagnosis, FailureKind, diagnose
 from ddrs_core.smoothing.grade import Grade
 from ddrs_core.smoothing.sigma.ascent import AscentConfig, ascend_sigma
 from ddrs_core.smoothing.sigma.base import StrategyConfig, choose_sigmas
-from ddrs_core.smoothing.sigma.preview import Probe, shown_noise
+from ddrs_core.smoothing.sigma.preview import Probe, ShownCopies, copies_along, shown_noise
+from ddrs_core.smoothing.sigma.provable import Provable, other_bound, provable
 from ddrs_core.smoothing.sigma.radius_curve import (
     RadiusCurve,
     compare_with_curve,

@@ -15,6 +15,7 @@ from tests.browser.conftest import DONE, button, progress, query_of, wait_until
 _CURVE = "document.querySelector('[data-figure=curve]')"
 _NAMED = f"(names) => names.every((n) => {_CURVE}._fullData.some((t) => t.name === n))"
 _LEVEL = f"(name) => {_CURVE}._fullData.find((t) => t.name === name)?.x[0] ?? null"
+_POINTS = "(document.querySelector('[data-figure=trajectory]')._fullData?.[0]._length || 0)"
 _CUT = """() => [...document.querySelectorAll('[data-figure]')].flatMap((host) => {
   const box = host.getBoundingClientRect();
   return [...host.querySelectorAll('text')].filter((text) => {
@@ -31,10 +32,9 @@ def steps_shown(page: Page) -> int:
     return int(found.group(1))
 
 
-def points_of(page: Page, figure: int, trace: int) -> int:
-    """Points that plotly.js holds for one trace of one figure."""
-    script = "([f, t]) => document.querySelectorAll('[data-figure]')[f]._fullData[t]._length"
-    return int(page.evaluate(script, [figure, trace]))
+def points(page: Page) -> int:
+    """Points of the trajectory that plotly.js holds."""
+    return int(page.evaluate(f"() => {_POINTS}"))
 
 
 def open_explorer(page: Page, url: str, query_text: str = "") -> None:
@@ -50,16 +50,16 @@ def set_pace(page: Page, pace: str) -> None:
 def test_the_first_picture_needs_no_choice(page: Page, url: str) -> None:
     open_explorer(page, url)
     expect(progress(page)).to_contain_text(DONE)
-    assert points_of(page, 0, 0) == steps_shown(page) >= 1
-    expect(page.get_by_text(re.compile(r"sigma (went from|stays at)"))).to_be_visible()
-    expect(page.locator(".ddrs-copies img")).to_have_count(9)
+    assert points(page) == steps_shown(page) >= 1
+    expect(page.locator(".ddrs-result")).to_contain_text("σ* = ")
+    expect(page.locator(".ddrs-copies canvas")).to_have_count(9)
 
 
 def test_from_the_home_page_to_a_certified_digit(page: Page, url: str) -> None:
     page.goto(url)
     page.get_by_role("link", name="Open the explorer").click()
     expect(progress(page)).to_contain_text(DONE)
-    button(page, "Certify at sigma_0 and sigma*").click()
+    button(page, "Certify σ₀ and σ*").click()
     cards = page.locator(".ddrs-card")
     expect(cards).to_have_count(2)
     expect(cards.first).to_contain_text("UNCONDITIONAL")
@@ -76,13 +76,9 @@ def test_pick_run_pause_step_cancel_reset(page: Page, url: str) -> None:
     set_pace(page, "3 steps a second")
     button(page, "Run").click()
     expect(progress(page)).to_contain_text("running")
-    wait_until(
-        page, "() => (document.querySelector('[data-figure]')._fullData[0]._length || 0) >= 5"
-    )
-    early = points_of(page, 0, 0)
-    wait_until(
-        page, "n => document.querySelector('[data-figure]')._fullData[0]._length > n + 5", early
-    )
+    wait_until(page, f"() => {_POINTS} >= 5")
+    early = points(page)
+    wait_until(page, f"n => {_POINTS} > n + 5", early)
     button(page, "Pause").click()
     expect(progress(page)).to_contain_text("paused")
     stood = steps_shown(page)
@@ -109,15 +105,15 @@ def test_every_round_of_the_surface_fit_can_be_seen(page: Page, url: str) -> Non
     for number in (1, 2):
         button(page, "Step").click()
         expect(progress(page)).to_contain_text(f"paused · {number} of 5 rounds")
-    wait_until(page, _NAMED, ["votes", "fit", "best, 90 %", "next votes", "now"])
-    assert points_of(page, 0, 0) == 2
-    assert page.evaluate(_LEVEL, "sigma*") is None
+    wait_until(page, _NAMED, ["votes, fit", "fit", "best, 90 %", "next votes", "now"])
+    assert points(page) == 2
+    assert page.evaluate(_LEVEL, "σ*") is None
     button(page, "Resume").click()
     expect(progress(page)).to_contain_text("done · 5 of 5 rounds")
-    wait_until(page, _NAMED, ["votes", "fit", "best, 90 %", "sigma*"])
-    assert 0.2 < page.evaluate(_LEVEL, "sigma*") < 0.4
+    wait_until(page, _NAMED, ["votes, fit", "fit", "best, 90 %", "σ*"])
+    assert 0.2 < page.evaluate(_LEVEL, "σ*") < 0.4
     assert page.evaluate(_LEVEL, "next votes") is None
-    page.get_by_role("slider", name="Look back at round").press("Home")
+    page.get_by_role("slider", name="look back").press("Home")
     wait_until(page, _NAMED, ["next votes"])
     for width in (1280, 480):
         page.set_viewport_size({"width": width, "height": 1800})
@@ -137,7 +133,7 @@ def test_a_reload_finds_everything_again(page: Page, url: str) -> None:
     set_pace(page, "as fast as it goes")
     button(page, "Resume").click()
     expect(progress(page)).to_contain_text(DONE)
-    button(page, "Certify at sigma_0 and sigma*").click()
+    button(page, "Certify σ₀ and σ*").click()
     cards = page.locator(".ddrs-card")
     expect(cards).to_have_count(2)
     before = [card.get_attribute("data-radius") for card in cards.all()]
@@ -233,7 +229,7 @@ def test_a_hostile_link_gets_sentences_and_a_working_page(page: Page, url: str) 
 def test_exports_are_complete(page: Page, url: str) -> None:
     open_explorer(page, url, "?image=2&n=1000")
     expect(progress(page)).to_contain_text(DONE)
-    button(page, "Certify at sigma_0 and sigma*").click()
+    button(page, "Certify σ₀ and σ*").click()
     expect(page.locator(".ddrs-card")).to_have_count(2)
     page.get_by_text("Export", exact=True).click()
     with page.expect_download() as download:

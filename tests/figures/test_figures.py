@@ -64,12 +64,13 @@ def test_the_trajectory_marks_the_step_that_is_shown() -> None:
 def _boxes(figure: Figure, width: float, height: float) -> list[tuple[float, ...]]:
     """Left, right, bottom and top of each label in the plot area, in pixels."""
     low, high = figure["layout"]["yaxis"]["range"]
-    bottom, top = figure["layout"]["yaxis"]["domain"]
+    left, right = figure["layout"]["xaxis"]["domain"]
+    width *= right - left
     found = []
     for label in figure["layout"]["annotations"]:
         size = label["font"]["size"]
         wide, tall = 0.75 * size * len(label["text"]), 1.5 * size
-        y = height * (bottom + (top - bottom) * (label["y"] - low) / (high - low))
+        y = height * (label["y"] - low) / (high - low)
         left = 0.0 if label["xanchor"] == "left" else width * label["x"] - wide
         y = y if label["yanchor"] == "bottom" else y - tall
         found.append((left, left + wide, y, y + tall))
@@ -82,7 +83,7 @@ def test_the_names_of_the_levels_never_overlap(start: float, way: float, scale: 
     end = max(0.005, start + way * scale * start)
     done = SigmaStep(2, 2, (start + end) / 2, 0.3, 0.1, 0.9, 0.1, 1, end, "")
     figure = trajectory_figure([SigmaStep(1, 2, start, 0.3, 0.1, 0.9, 0.1, 1), done], 2, start)
-    for width in (180, 320, 1200):
+    for width in (360, 1200):
         a, b = _boxes(figure, width, 300)
         assert a[1] <= b[0] or b[1] <= a[0] or a[3] <= b[2] or b[3] <= a[2]
     first, second = figure["layout"]["annotations"]
@@ -101,13 +102,13 @@ def test_curve() -> None:
     validate(figure)
     named = {trace.get("name"): trace for trace in figure["data"]}
     assert {
-        "R(sigma)",
+        "estimate",
         "95 % band",
-        "cap for N",
+        "cap",
         "other class",
-        "sigma_0",
+        "σ₀",
         "now",
-        "sigma*",
+        "σ*",
     } <= set(named)
     assert list(named["other class"]["x"]) == [1.0]
     assert np.all(curve.low <= curve.radius)
@@ -155,7 +156,7 @@ def test_the_votes_of_neighbouring_levels_are_one_point_with_its_interval() -> N
     votes = next(
         trace
         for trace in curve_figure(None, NAMES, (0.05, 1.2), sigma_0=0.5, fit=fit())["data"]
-        if trace.get("name") == "votes"
+        if trace.get("name") == "votes, fit"
     )
     counted = [tuple(map(int, text.split(" of "))) for text in votes["text"]]
     assert sum(n for _, n in counted) == 21 * 40
@@ -184,7 +185,7 @@ def test_the_curve_stays_behind_the_fit() -> None:
     figure = curve_figure(curve, NAMES, (0.05, 1.2), sigma_0=0.5, chosen=0.3, fit=fit())
     validate(figure)
     names = [trace.get("name") for trace in figure["data"]]
-    assert names.index("R(sigma)") < names.index("fit")
+    assert names.index("estimate") < names.index("fit")
     legend = [t["name"] for t in figure["data"] if "name" in t and t.get("showlegend", True)]
     assert "95 % band" not in legend
     assert max(map(len, legend)) <= len("other class")

@@ -91,7 +91,7 @@ def test_visits_that_leave_make_room_for_whoever_comes(server: str) -> None:
         )
         await tab.open()
         await watch_to_the_end(tab)
-        await tab.press("Certify at sigma_0 and sigma*")
+        await tab.press("Certify σ₀ and σ*")
         await watch_to_the_end(tab)
         assert tab.errors == []
         assert len(tab.address["certify"].split(",")) == 2

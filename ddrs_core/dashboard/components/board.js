@@ -28,6 +28,7 @@ const draw = async (host, json, { url, name, hidden }, part) => {
     toImageButtonOptions: { format: 'svg', filename: `${name}-${part}` },
   });
   host.dataset.updates = Number(host.dataset.updates || 0) + 1;
+  host.dispatchEvent(new Event('drawn'));
 };
 const pump = async (host) => {
   try {
@@ -53,7 +54,7 @@ const followTheme = (root) => {
   };
   root.append(probe);
 };
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   if (!parentElement.__follows) { parentElement.__follows = true; followTheme(parentElement); }
   for (const part of parentElement.querySelectorAll('[data-text]')) {
     const value = data.texts[part.dataset.text] ?? '';
@@ -64,6 +65,8 @@ export default function ({ data, parentElement }) {
     if (!value || host.__value === value) continue;
     host.__value = value; ask(host, [value, data, name]);
   }
+  if (data.script) import(new URL(data.script, location.href).href).then((script) =>
+    script.default({ data, parentElement, setStateValue, setTriggerValue }));
   return () => {
     for (const host of parentElement.querySelectorAll('[data-figure]'))
       if (!host.isConnected && window.Plotly) window.Plotly.purge(host);

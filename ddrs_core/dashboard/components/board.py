@@ -8,18 +8,26 @@ plotly.js is served from ``assets/vendor``; nothing is loaded from elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
+from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import streamlit as st
 from markupsafe import escape
+from starlette.requests import Request
+from starlette.responses import FileResponse
+from starlette.routing import Route
 
 from ddrs_core.dashboard.components.render import component
 from ddrs_core.figures import Figure, encode_figure
 
 PLOTLY_JS = Path(__file__).resolve().parents[3] / "assets" / "vendor" / "plotly-basic.min.js"
 PLOTLY_ROUTE = "/ddrs/plotly-basic-4.1.1.min.js"
+_EXPLORER_JS = Path(__file__).with_name("explorer_board.js")
+EXPLORER_ROUTE = f"/ddrs/{sha256(_EXPLORER_JS.read_bytes()).hexdigest()[:12]}/explorer_board.js"
 HIDDEN_BUTTONS = ("select2d", "lasso2d", "sendChartToCloud")  # of every figure
 
 
@@ -29,10 +37,13 @@ class Board:
     Args:
         template: its fixed markup; elements with ``data-figure="x"`` and ``data-text="y"`` are
             filled.
+        script: address of a module that makes the board one to touch; it gets what the browser
+            gives to the board, and ``live`` as JSON.
     """
 
-    def __init__(self, template: str) -> None:
+    def __init__(self, template: str, script: str = "") -> None:
         self._mount = component("board", template)
+        self._script = script
 
     def show(
         self,
@@ -41,7 +52,9 @@ class Board:
         name: str,
         texts: Mapping[str, str] = MappingProxyType({}),
         figures: Mapping[str, Figure] = MappingProxyType({}),
-    ) -> None:
+        live: Mapping[str, Any] = MappingProxyType({}),
+        on: Mapping[str, Callable[[], None]] = MappingProxyType({}),
+    ) -> Any:
         """Draw the board, or update the one that stands under the same key.
 
         Args:
@@ -49,16 +62,40 @@ class Board:
             name: how saved figures begin, as ``name-figure.svg``.
             figures: from ``ddrs_core.figures``, by ``data-figure``.
             texts: by ``data-text``; ``Markup`` is inserted as it is, anything else as plain text.
+            live: what the script needs to know.
+            on: what is called when the script reports something, by its name.
+
+        Returns:
+            What the script has reported.
         """
-        base = (st.get_option("server.baseUrlPath") or "").strip("/")
         data = {
             "figures": {part: encode_figure(figure) for part, figure in figures.items()},
             "texts": {part: str(escape(text)) for part, text in texts.items()},
-            "url": f"/{base}{PLOTLY_ROUTE}" if base else PLOTLY_ROUTE,
+            "url": _address(PLOTLY_ROUTE),
             "name": name,
             "hidden": HIDDEN_BUTTONS,
         }
-        self._mount(key=key, data=data)
+        if self._script:
+            data |= {"script": _address(self._script), "live": json.dumps(live, allow_nan=False)}
+        return self._mount(
+            key=key, data=data, **{f"on_{said}_change": do for said, do in on.items()}
+        )
+
+
+def _address(route: str) -> str:
+    base = (st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{base}{route}" if base else route
+
+
+def _script(path: Path) -> Callable[[Request], FileResponse]:
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    return lambda _: FileResponse(path, media_type="text/javascript", headers=headers)
+
+
+ROUTES = [
+    Route(PLOTLY_ROUTE, _script(PLOTLY_JS)),
+    Route(EXPLORER_ROUTE, _script(_EXPLORER_JS)),
+]
 
 
 PROGRESS_BOARD = Board("progress_board.html")  # nothing but the progress of a job

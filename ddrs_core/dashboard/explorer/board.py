@@ -1,27 +1,25 @@
-"""The explorer's live views: trajectory, radius curve, noisy copies, votes."""
+"""The explorer's live views: radius curve, noisy copies, votes, trajectory."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-from markupsafe import Markup
+import streamlit as st
 
-from ddrs_core.dashboard.components.board import Board
-from ddrs_core.dashboard.components.data_uri import picture_uri
+from ddrs_core.dashboard.components.board import EXPLORER_ROUTE, Board
 from ddrs_core.dashboard.components.progress import progress_html
-from ddrs_core.dashboard.components.render import render
-from ddrs_core.dashboard.explorer.jobs import curve_range
+from ddrs_core.dashboard.explorer.jobs import CurveFrame, curve_range
+from ddrs_core.dashboard.explorer.live import live_data
 from ddrs_core.dashboard.explorer.texts import outcome_html
 from ddrs_core.dashboard.explorer.view import ExplorerView
 from ddrs_core.figures import Figure, curve_figure, trajectory_figure, votes_figure
 from ddrs_core.jobs import Job
-from ddrs_core.models import get_card, open_for_model
-from ddrs_core.smoothing import Bound, CurveFit, Probe, RadiusCurve, SigmaFrame, shown_noise
+from ddrs_core.quantities import counted
+from ddrs_core.smoothing import Bound, Certificate, CurveFit, Probe, SigmaFrame, provable
 
-_BOARD = Board("explorer/board.html")
-
+_BOARD = Board("explorer/board.html", EXPLORER_ROUTE)
+_KEY = "explorer_board"
 
 _NEEDED = {  # to certify a class
     Bound.ONE_SIDED: "only with more than half of the votes",
@@ -29,16 +27,19 @@ _NEEDED = {  # to certify a class
 }
 
 _TRAJECTORY = {
-    False: "The noise level at each step, and the radius that the optimiser estimates. The "
-    "estimate guides the search; it is not a certificate.",
+    False: "The noise level at each step, and the radius that the optimiser estimates. They guide "
+    "the search and prove nothing. The slider looks back.",
     True: "The best noise level by the curve that is fitted after each round, and the radius "
-    "there, with 90 % intervals. They guide the search; they are no certificate.",
+    "there, with 90 % intervals. They guide the search and prove nothing. The slider looks back.",
 }
 _CURVE = {
-    False: "Counted votes on a grid of noise levels, with a 95 % band. The strategy searches for "
-    "the maximum without knowing the curve. Dashed: the largest radius that N samples can prove.",
-    True: "Blue: the strategy's votes (hollow: unanimous) and its fit. Green: where the best level "
-    "lies. Amber: many more votes, unknown to it. Dashed: the most that N samples can prove.",
+    False: "Drag to move σ, or use the arrow keys. Thick: what a certification is expected to "
+    "prove. Thin: the estimate from the votes alone. Dashed: the most that N votes can prove. "
+    "Squares: certificates.",
+    True: "Drag to move σ, or use the arrow keys. Blue: the strategy's votes (hollow: unanimous) "
+    "and its fit. Green: where the best level lies. Amber, from many more votes that it does not "
+    "know: what a certification is expected to prove (thick) and the estimate (thin). Dashed: the "
+    "most that N votes can prove. Squares: certificates.",
 }
 
 
@@ -58,7 +59,7 @@ class Moment:
         return self.frames[self.shown - 1].step.fit if self.shown else None
 
 
-def moment_of(job: Job | None, view: ExplorerView, shown: int | None) -> Moment:
+def moment_of(job: Job | None, view: ExplorerView, shown: int | None = None) -> Moment:
     """What to show: the latest step, or an earlier one that was asked for."""
     frames = job.history if job is not None else []
     if not frames:
@@ -73,64 +74,99 @@ def moment_of(job: Job | None, view: ExplorerView, shown: int | None) -> Moment:
     )
 
 
+def asked_step(job: Job | None) -> int | None:
+    """The step of this run that the visitor looks back at; None while it goes on."""
+    said = st.session_state.get(_KEY, {}).get("shown")
+    if job is None or job.state.is_moving or not isinstance(said, list) or len(said) != 3:
+        return None
+    about, last, step = said
+    mine = about == job.id and last == len(job.history)
+    return int(step) if mine and isinstance(step, int) else None
+
+
 def show_board(
-    view: ExplorerView, job: Job | None, moment: Moment, curve: RadiusCurve | None
-) -> None:
-    """Draw or update all live views."""
+    view: ExplorerView,
+    job: Job | None,
+    frame: CurveFrame | None,
+    certificates: Sequence[Certificate],
+    *,
+    idle: bool,
+) -> float | None:
+    """Draw or update all live views.
+
+    Args:
+        view: what is looked at.
+        job: the strategy's.
+        frame: the radius curve so far.
+        certificates: of this image, as far as they are known.
+        idle: no certificate is being made.
+
+    Returns:
+        The noise level that the visitor has just asked to certify.
+    """
+    moment = moment_of(job, view, asked_step(job))
     steps = [f.step for f in moment.frames]
+    step = steps[moment.shown - 1] if moment.shown else None
+    curve = frame.curve if frame is not None else None
+    proved = provable(curve, view.budget) if curve is not None else None
+    names, label, rounds = view.info.class_names, view.true_label, view.config.fits_curve
+    counts = moment.probe.counts if moment.probe else [0] * view.info.num_classes
     figures: dict[str, Figure] = {
-        "trajectory": trajectory_figure(
-            steps,
-            view.config.steps,
-            view.sigma_0,
-            moment.shown or None,
-            rounds=view.config.fits_curve,
-        ),
         "curve": curve_figure(
             curve,
-            view.info.class_names,
+            names,
             curve_range(view),
             sigma_0=view.sigma_0,
             current=moment.sigma if moment.frames else None,
             chosen=moment.chosen,
             fit=moment.fit,
+            proved=proved,
+            certificates=certificates,
+        ),
+        "votes": votes_figure(counts, names, label),
+        "trajectory": trajectory_figure(
+            steps, view.config.steps, view.sigma_0, moment.shown or None, rounds=rounds
         ),
     }
-    label = view.true_label
-    counts = moment.probe.counts if moment.probe else [0] * view.info.num_classes
-    figures["votes"] = votes_figure(counts, view.info.class_names, label)
-    needed = _NEEDED[view.budget.bound]
     early = len(steps) < view.config.steps
+    title = "your picture" if view.is_picture else f"image {view.index}"
     texts = {
         "progress": progress_html(job, "Press Run to watch the noise level being optimised."),
         "outcome": outcome_html(view.sigma_0, steps[-1], curve, early=early) if steps else "",
-        "trajectory-note": _TRAJECTORY[view.config.fits_curve],
-        "curve-note": _CURVE[view.config.fits_curve],
-        "copies-title": f"What the network sees at sigma = {moment.sigma:.3f}",
-        "copies": copies_html(view, moment),
-        "votes-note": "Bars show the share of noisy copies for each class, with 95 % intervals. "
-        f"A class can be certified {needed}.",
+        "trajectory-note": _TRAJECTORY[rounds],
+        "curve-note": _CURVE[rounds],
+        "image": title + (", no label" if label is None else f", label {names[label]}"),
+        "votes-note": f"The share of {counted(sum(counts), 'noisy copy')} for each class, with "
+        "95 % intervals; of those of the curve while σ is moved. A class can be certified "
+        f"{_NEEDED[view.budget.bound]}.",
     }
-    name = f"{view.dataset}-{view.index}"
-    _BOARD.show(key="explorer_board", name=name, figures=figures, texts=texts)
-
-
-def copies_html(view: ExplorerView, moment: Moment) -> Markup:
-    """The image and its noisy copies, each with the class that the network predicts."""
-    sigma = round(moment.probe.sigma if moment.probe else moment.sigma, 4)
-    return render(
-        "explorer/copies.html",
-        pictures=_pictures(view.dataset, view.model, view.index, view.budget.seed, sigma),
-        shape=view.info.shape,
-        title="your picture" if view.is_picture else f"image {view.index}",
-        names=view.info.class_names,
-        label=view.true_label,
-        probe=moment.probe,
+    live = live_data(
+        view,
+        moment.sigma,
+        step=step,
+        seen=moment.probe,
+        chosen=moment.chosen,
+        frame=frame,
+        proved=proved,
+        certificates=certificates,
     )
+    at_rest = job is not None and not job.state.is_moving and len(steps) > 1
+    live |= {
+        "idle": idle,
+        "job": job.id if job is not None else "",
+        "look": {"last": max(2, len(steps)), "shown": moment.shown or 2, "can": at_rest},
+    }
+    said = _BOARD.show(
+        key=_KEY,
+        name=f"{view.dataset}-{view.index}",
+        figures=figures,
+        texts=texts,
+        live=live,
+        on={"shown": _redraw, "certify": _redraw},
+    )
+    asked = said.get("certify")
+    return float(asked) if isinstance(asked, int | float) else None
 
 
-@lru_cache(maxsize=512)
-def _pictures(dataset: str, model: str, index: int, seed: int, sigma: float) -> tuple[str, ...]:
-    x, _ = open_for_model(dataset, get_card(model))[index]
-    noisy = x + sigma * shown_noise(x, seed, index)
-    return (picture_uri(x), *(picture_uri(copy) for copy in noisy))
+def _redraw() -> None:
+    """Streamlit tells only those that ask; the board is drawn again in any case."""

@@ -1,83 +1,106 @@
-"""Certification at sigma_0 and at sigma*, side by side."""
+"""Certification at σ₀, at σ*, and at a σ of the visitor's own, side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import streamlit as st
 
 from ddrs_core.dashboard.components.board import Board
 from ddrs_core.dashboard.components.progress import progress_html
-from ddrs_core.dashboard.explorer.jobs import adopt, certify_request, forget, remember
+from ddrs_core.dashboard.components.render import render
+from ddrs_core.dashboard.explorer.jobs import adopt_all, certify_request, remember
 from ddrs_core.dashboard.explorer.texts import certificate_html, comparison_text
-from ddrs_core.dashboard.explorer.view import ExplorerView
+from ddrs_core.dashboard.explorer.view import FORM, ExplorerView
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import show_error
 from ddrs_core.dashboard.shell.polling import redraw
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import interval_figure
-from ddrs_core.jobs import Job, JobRequest, get_manager
-from ddrs_core.quantities import counted
+from ddrs_core.jobs import Job, get_manager
 from ddrs_core.smoothing import Certificate, Grade
 
 _BOARD = Board("explorer/certification.html")
 
 
-def find_certify_jobs(view: ExplorerView, chosen: float | None) -> list[Job]:
-    """The two certifications of this view that the URL names or this tab had, else none."""
-    if chosen is None:
-        return []
-    first, second = _requests(view, chosen)
-    at_start = adopt(first, keys.CERTIFY_JOBS, 0)
-    at_chosen = adopt(second, keys.CERTIFY_JOBS, 1)
-    if at_start is None or at_chosen is None:
-        return []
-    remember(keys.CERTIFY_JOBS, at_start, at_chosen)
-    return [at_start, at_chosen]
+@dataclass(frozen=True)
+class Target:
+    """A noise level to certify at."""
+
+    name: str
+    title: str  # of its card
+    sigma: float
+    grade: Grade
 
 
-def show_certify_buttons(view: ExplorerView, chosen: float | None, jobs: Sequence[Job]) -> None:
-    """Start and cancel, with a sentence about what will happen."""
-    running = any(not job.state.is_over for job in jobs)
-    start, stop, note = st.columns([2, 1, 4], vertical_alignment="center")
-    if start.button(
-        "Certify at sigma_0 and sigma*",
+Jobs = Mapping[Target, Job | None]  # in the order of the cards
+
+
+def find_certify_jobs(view: ExplorerView, chosen: float | None) -> dict[Target, Job | None]:
+    """The certifications of this view that the URL names or this tab had."""
+    levels = _targets(view, chosen)
+    requests = [certify_request(view, level.sigma, level.grade) for level in levels]
+    return dict(zip(levels, adopt_all(keys.CERTIFY_JOBS, requests), strict=True))
+
+
+def find_certificates(jobs: Jobs) -> dict[Target, Certificate]:
+    """The certificates that are made."""
+    found = {level: job.latest.certificate for level, job in jobs.items() if job and job.latest}
+    return {level: made for level, made in found.items() if made is not None}
+
+
+def show_certify_button(view: ExplorerView, jobs: Jobs) -> None:
+    """Certify at σ₀ and at σ*; while that goes on, stop it."""
+    moving = [job for job in jobs.values() if job is not None and not job.state.is_over]
+    if moving:
+        if st.button("Stop", icon=":material/stop:", key="certify_cancel"):
+            for job in moving:
+                job.cancel()
+            redraw()
+        return
+    answers = [level for level in jobs if level.name == "σ*"]
+    if st.button(
+        "Certify σ₀ and σ*",
         type="primary",
         icon=":material/verified:",
-        disabled=chosen is None or running,
-        width="stretch",
+        disabled=not answers,
         key="certify_button",
+        help=f"Count {view.budget.n:,} fresh votes at each of the two noise levels."
+        if answers
+        else "The search has to name σ* before it can be certified.",
     ):
-        _start(view, chosen)
-    if stop.button("Stop", disabled=not running, width="stretch", key="certify_cancel"):
-        for job in jobs:
-            job.cancel()
-        redraw()
-    if chosen is None:
-        note.caption("Let the strategy finish first: it has to name sigma* before it is certified.")
-    elif not jobs:
-        note.caption(
-            f"Counts {counted(view.budget.n, 'fresh noisy copy')} at sigma_0 = {view.sigma_0:.4g} "
-            f"and at sigma* = {chosen:.4g}, with alpha = {view.budget.alpha:g}."
-        )
+        _start(view, [level for level in jobs if level.name != "yours"], jobs)
 
 
-def show_certification(view: ExplorerView, jobs: Sequence[Job]) -> None:
-    """The interval closing in, and two cards side by side."""
-    if not jobs:
-        return
-    names = ("sigma_0", "sigma*")
-    titles = ("At the start, sigma_0", "At the answer, sigma*")
+def certify_at(view: ExplorerView, chosen: float | None, sigma: float) -> None:
+    """Certify at the noise level that the visitor holds, and draw the page again."""
+    for level in _targets(view, chosen)[:2]:
+        if level.sigma == sigma:
+            _start(view, [level], find_certify_jobs(view, chosen))
+            return
+    FORM["hand"] = sigma
+    _start(view, [_own(sigma)], find_certify_jobs(view, chosen))
+
+
+def show_certification(view: ExplorerView, jobs: Jobs) -> None:
+    """The certificates side by side, and the intervals closing in."""
     certificates = find_certificates(jobs)
-    histories = {name: job.history for name, job in zip(names, jobs, strict=True)}
-    texts: dict[str, str] = {f"progress-{i}": progress_html(job) for i, job in enumerate(jobs)}
-    for i, (certificate, title) in enumerate(zip(certificates, titles, strict=True)):
-        if certificate is not None:
-            texts[f"card-{i}"] = certificate_html(certificate, title, view.info.class_names)
-    first, second = certificates
-    if first is not None and second is not None:
-        texts["compare"] = comparison_text(first, second)
+    texts: dict[str, str] = {}
+    for i, (level, job) in enumerate(jobs.items()):
+        made = certificates.get(level)
+        if made is not None:
+            texts[f"card-{i}"] = certificate_html(made, level.title, view.info.class_names)
+        elif job is not None:
+            progress = progress_html(job)
+            texts[f"card-{i}"] = render(
+                "explorer/awaited.html", title=level.title, progress=progress
+            )
+    by_name = {level.name: made for level, made in certificates.items()}
+    if {"σ₀", "σ*"} <= set(by_name):
+        texts["compare"] = comparison_text(by_name["σ₀"], by_name["σ*"])
+    histories = {level.name: job.history if job is not None else [] for level, job in jobs.items()}
     _BOARD.show(
         key="certify_board",
         name=f"{view.dataset}-{view.index}",
@@ -86,26 +109,25 @@ def show_certification(view: ExplorerView, jobs: Sequence[Job]) -> None:
     )
 
 
-def find_certificates(jobs: Sequence[Job | None]) -> list[Certificate | None]:
-    """The certificate of each job, None where it has not ended in one."""
-    return [job.latest.certificate if job is not None and job.latest else None for job in jobs]
+def _targets(view: ExplorerView, chosen: float | None) -> list[Target]:
+    found = [Target("σ₀", "At the start, σ₀", view.sigma_0, Grade.UNCONDITIONAL)]
+    if chosen is not None:
+        found.append(Target("σ*", "At the answer, σ*", chosen, Grade.CONDITIONAL))
+    return found if view.hand is None else [*found, _own(view.hand)]
 
 
-def _requests(view: ExplorerView, chosen: float) -> tuple[JobRequest, JobRequest]:
-    return (
-        certify_request(view, view.sigma_0, Grade.UNCONDITIONAL),
-        certify_request(view, chosen, Grade.CONDITIONAL),
-    )
+def _own(sigma: float) -> Target:
+    return Target("yours", "At your σ", sigma, Grade.CONDITIONAL)
 
 
-def _start(view: ExplorerView, chosen: float | None) -> None:
-    if chosen is None:
-        return
+def _start(view: ExplorerView, levels: list[Target], known: Jobs) -> None:
+    """Start what is not there, beside what is."""
+    kept = [job for level, job in known.items() if job is not None and level not in levels]
     try:
-        forget(keys.CERTIFY_JOBS)
-        jobs = [get_manager().submit(r, visitor()) for r in _requests(view.check(), chosen)]
+        requests = [certify_request(view.check(), level.sigma, level.grade) for level in levels]
+        jobs = [get_manager().submit(request, visitor()) for request in requests]
     except DDRSError as error:
         show_error(error)
         return
-    remember(keys.CERTIFY_JOBS, *jobs)
+    remember(keys.CERTIFY_JOBS, *kept, *jobs)
     redraw()

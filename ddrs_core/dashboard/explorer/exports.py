@@ -16,11 +16,11 @@ from ddrs_core.smoothing import Bound, Certificate, Grade, SigmaFrame, get_prese
 
 
 def show_explorer_exports(
-    view: ExplorerView, frames: Sequence[SigmaFrame], certificates: Sequence[Certificate | None]
+    view: ExplorerView, frames: Sequence[SigmaFrame], certificates: Sequence[Certificate]
 ) -> None:
     """The trajectory, the certificates, and the commands that reproduce them."""
     name = f"{view.dataset}-{view.index}-{view.model}"
-    found = [c.to_dict() for c in certificates if c is not None]
+    found = [c.to_dict() for c in certificates]
     trajectory = Download(
         "Trajectory (CSV)",
         f"{name}-trajectory.csv",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 import numpy as np
@@ -19,9 +20,11 @@ from ddrs_core.models import NoisyForward
 from ddrs_core.smoothing import (
     Grade,
     RadiusCurve,
+    ShownCopies,
     SigmaFrame,
     SmoothedClassifier,
     VoteProgress,
+    copies_along,
     curve_budget,
     radius_curve,
     sigma_grid,
@@ -29,7 +32,16 @@ from ddrs_core.smoothing import (
 )
 
 _KEPT_CURVES = 4  # for each visitor, newest first; a few tabs may be open
+_MOST_NAMED = 3  # jobs of one kind in a link
 _KEPT_IDS = 64  # of a tab's jobs, as many as the server keeps of a visitor
+
+
+@dataclass(frozen=True, eq=False)
+class CurveFrame:
+    """The radius curve so far and, in the end, what the network says of the shown copies."""
+
+    curve: RadiusCurve
+    copies: ShownCopies | None = None
 
 
 def sigma_request(view: ExplorerView) -> JobRequest:
@@ -70,17 +82,21 @@ def curve_request(view: ExplorerView) -> JobRequest:
     budget = view.budget
     alpha = budget.alpha / budget.bound.parts  # of the bound that the dashed cap belongs to
 
-    def start() -> Iterator[RadiusCurve]:
-        return radius_curve(
+    def start() -> Iterator[CurveFrame]:
+        levels = sigma_grid(low, high, points)
+        for curve in radius_curve(
             forward,
             x,
-            sigma_grid(low, high, points),
+            levels,
             samples=samples,
             n=budget.n,
             alpha=alpha,
             seed=budget.seed,
             index=view.index,
-        )
+        ):
+            yield CurveFrame(curve)
+        copies = copies_along(forward, x, levels, seed=budget.seed, index=view.index)
+        yield CurveFrame(curve, copies)
 
     return JobRequest(
         f"curve|{identity}|{low!r}|{high!r}|{budget.n}|{alpha!r}",
@@ -90,7 +106,7 @@ def curve_request(view: ExplorerView) -> JobRequest:
         start,
         points * samples,
         "sample",
-        amount=lambda curve: float(curve.counts.sum()),
+        amount=lambda frame: float(frame.curve.counts.sum()),
         link=_link(view),
     )
 
@@ -133,19 +149,28 @@ def curve_range(view: ExplorerView) -> tuple[float, float]:
     return float(np.round(left, 4)), float(np.round(right, 4))
 
 
-def adopt(request: JobRequest, query_name: str, place: int = 0) -> Job | None:
+def adopt(query_name: str, request: JobRequest) -> Job | None:
     """The job that the URL names, if it is this request's, else the one that this tab had for it.
 
-    An id that does not fit leaves the URL.
+    Ids that do not fit leave the URL.
     """
-    own = _own_jobs()
-    for job_id in (*_ids_in_url(query_name)[place : place + 1], own.get(request.key, "")):
-        job = get_manager().adopt(job_id, request.key, visitor())
-        if job is not None:
-            _note(job)
-            return job
-    st.query_params.pop(query_name, None)
-    return None
+    return adopt_all(query_name, [request])[0]
+
+
+def adopt_all(query_name: str, requests: Sequence[JobRequest]) -> list[Job | None]:
+    """:func:`adopt` for several requests, whose jobs the URL names in any order."""
+    named, own = _ids_in_url(query_name)[:_MOST_NAMED], _own_jobs()
+    found: list[Job | None] = []
+    for request in requests:
+        ids = (*named, own.get(request.key, ""))
+        jobs = (get_manager().adopt(job_id, request.key, visitor()) for job_id in ids)
+        found.append(next((job for job in jobs if job is not None), None))
+    known = [job for job in found if job is not None]
+    if known:
+        remember(query_name, *known)
+    else:
+        st.query_params.pop(query_name, None)
+    return found
 
 
 def adopt_curve(request: JobRequest) -> Job:
@@ -171,7 +196,9 @@ def forget(query_name: str) -> None:
 
 def remember(query_name: str, *jobs: Job) -> None:
     """Write the ids of jobs into the URL."""
-    st.query_params[query_name] = ",".join(job.id for job in jobs)
+    ids = ",".join(job.id for job in jobs)
+    if st.query_params.get(query_name) != ids:
+        st.query_params[query_name] = ids
     for job in jobs:
         _note(job)
 

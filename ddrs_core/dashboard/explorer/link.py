@@ -171,4 +171,5 @@ _READERS: dict[str, Reader] = {
     "n0": lambda view, text: view.with_budget(n0=_whole(text, MAX_N)),
     "bound": lambda view, text: view.with_budget(bound=text),
     "pace": lambda view, text: replace(view, pace=_pace(text)),
+    "hand": lambda view, text: replace(view, hand=_number(text)),
 }

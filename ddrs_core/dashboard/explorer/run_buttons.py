@@ -20,40 +20,17 @@ from ddrs_core.quantities import counted
 
 
 def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
-    """The row of buttons; each is enabled only where it does something."""
+    """Run or pause, step, and cancel or reset, each in a place of its own, and the pace."""
     state = job.state if job is not None else None
-    run, pause, step, cancel, reset, speed = st.columns(
-        [2, 2, 2, 2, 2, 3], vertical_alignment="bottom"
-    )
-    busy = state in (JobState.QUEUED, JobState.RUNNING, JobState.PAUSED)
-    pressed = run.button(
-        "Run",
-        type="primary",
-        icon=":material/play_arrow:",
-        disabled=busy,
-        width="stretch",
-        help="Choose sigma for this image with the strategy above.",
-    )
-    if pressed and start_run(view) is not None:
-        redraw()
-    paused = state is JobState.PAUSED
-    if pause.button(
-        "Resume" if paused else "Pause",
-        icon=":material/play_circle:" if paused else ":material/pause:",
-        disabled=not busy,
-        width="stretch",
-        key="pause_button",
-    ):
-        if job is not None:  # else it has given way meanwhile
-            (job.resume if paused else job.pause)()
-        redraw()
-    with step:
+    with st.container(key="explorer_run", width="content"):
+        _run_or_pause(view, job, state)
+    with st.container(key="explorer_step", width="content"):
         presses = counting_button(
             "Step",
             key="step_button",
             icon="skip_next",
             disabled=state is not None and state.is_over,
-            meaning="One step of the optimiser, then stand still.",
+            meaning="One step of the search, then stand still.",
         )
     if presses:
         job = job or start_run(view, paused=True)
@@ -61,47 +38,66 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
             for _ in range(presses):
                 job.step()
             redraw()
-    if cancel.button("Cancel", icon=":material/stop:", disabled=not busy, width="stretch"):
-        if job is not None:
-            job.cancel()
-        redraw()
-    if reset.button(
-        "Reset",
-        icon=":material/restart_alt:",
-        disabled=job is None,
-        width="stretch",
-        help="Forget this run; the choices stay.",
-    ):
-        forget(keys.JOB)
-        forget(keys.CERTIFY_JOBS)
-        redraw()
+    with st.container(key="explorer_reset", width="content"):
+        _cancel_or_reset(job, state)
     titles = {pace: _pace_title(pace) for pace in (AUTO_PACE, *PACES)}
-    wanted = replace(view, pace=FORM.show(speed.selectbox, "pace", "Pace", titles)).speed
+    wanted = replace(
+        view,
+        pace=FORM.show(
+            st.selectbox, "pace", "Pace", titles, label_visibility="collapsed", width=152
+        ),
+    ).speed
     if job is not None and job.speed != wanted:
         job.set_speed(wanted)
 
 
+def _run_or_pause(view: ExplorerView, job: Job | None, state: JobState | None) -> None:
+    """One button: a press means what the visitor saw on it, also when the run has ended since."""
+    if job is None or state is None or state.is_over:
+        if (
+            st.button(
+                "Run",
+                type="primary",
+                icon=":material/play_arrow:",
+                key="run_button",
+                help="Search for the best noise level of this image.",
+            )
+            and start_run(view) is not None
+        ):
+            redraw()
+    elif state is JobState.PAUSED:
+        if st.button("Resume", type="primary", icon=":material/play_arrow:", key="resume_button"):
+            job.resume()
+            redraw()
+    elif st.button("Pause", icon=":material/pause:", key="pause_button"):
+        job.pause()
+        redraw()
+
+
+def _cancel_or_reset(job: Job | None, state: JobState | None) -> None:
+    if job is not None and state is not None and not state.is_over:
+        if st.button("Cancel", icon=":material/stop:", key="cancel_button"):
+            job.cancel()
+            redraw()
+    elif st.button(
+        "Reset",
+        icon=":material/restart_alt:",
+        disabled=job is None,
+        key="reset_button",
+        help="Forget this run; the choices stay.",
+    ):
+        forget(keys.JOB)
+        forget(keys.CERTIFY_JOBS)
+        FORM["hand"] = None
+        redraw()
+
+
 def _pace_title(pace: str) -> str:
     if pace == AUTO_PACE:
-        return "automatic"
+        return "automatic pace"
     if math.isinf(PACES[pace]):
         return "as fast as it goes"
     return f"{counted(int(pace), 'step')} a second"
-
-
-def pick_step(job: Job | None) -> int | None:
-    """A slider over the steps so far; None while the run continues."""
-    if job is None or job.state.is_moving or len(job.history) < 2:
-        return None
-    last = len(job.history)
-    return st.slider(
-        f"Look back at {job.request.unit}",
-        1,
-        last,
-        last,
-        key=FORM.key(f"shown_step_{job.id}_{last}"),
-        help="All views follow.",
-    )
 
 
 def start_run(view: ExplorerView, *, paused: bool = False) -> Job | None:

@@ -67,19 +67,21 @@ def pick_image() -> None:
         pick_picture(get_card(FORM["model"]))
         return
     data = load_dataset(FORM["dataset"])
-    FORM.show(st.number_input, "index", f"Image (0 to {len(data) - 1:,})", 0, len(data) - 1, step=1)
-    st.button(
-        "Surprise me",
-        icon=":material/shuffle:",
-        width="stretch",
-        on_click=_surprise,
-        help="A random image of the chosen class.",
-    )
-    names = [_ALL, *data.info.class_names]
-    FORM.show(st.selectbox, "class_filter", "Show", names)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
+        label = f"Image (0 to {len(data) - 1:,})"
+        FORM.show(st.number_input, "index", label, 0, len(data) - 1, step=1, width=128)
+        st.button(
+            "Surprise me",
+            key="surprise_button",
+            width="stretch",
+            on_click=_surprise,
+            help="A random image of the chosen class.",
+        )
     show_gallery(
         data, int(FORM["index"]), only=_class_shown(data), key="explorer_gallery", on_pick=_pick
     )
+    names = [_ALL, *data.info.class_names]
+    FORM.show(st.selectbox, "class_filter", "Show", names, label_visibility="collapsed")
 
 
 def describe_device(name: str) -> str:
@@ -120,10 +122,12 @@ def _model_changed() -> None:
     bounds_follow_start()
     FORM["n"] = default_n(FORM["model"], FORM["device"])
     FORM["label"] = None
+    FORM["hand"] = None
 
 
 def _pick(index: int) -> None:
     FORM["index"] = index
+    FORM["hand"] = None
 
 
 def _surprise() -> None:
@@ -131,4 +135,4 @@ def _surprise() -> None:
     only = _class_shown(data)
     among = np.arange(len(data)) if only is None else np.flatnonzero(data.labels == only)
     if len(among):
-        FORM["index"] = int(random.choice(among))
+        _pick(int(random.choice(among)))

@@ -25,7 +25,7 @@ from ddrs_core.smoothing import STRATEGIES, CertificationBudget, get_preset, lis
 _SIGMA_0 = Parameter(
     "noise level where the search starts, in units of pixels from 0 to 1; the noise that the model "
     "was trained with is a good start",
-    "Start sigma_0",
+    "Start σ₀",
     low=0.001,
     high=50.0,
     step=0.05,
@@ -54,6 +54,7 @@ def seed_widgets(view: ExplorerView) -> None:
             "picture": view.dataset if view.is_picture else None,
             "label": view.label,
             "pace": view.pace,
+            "hand": view.hand,
         }
     )
 
@@ -74,28 +75,34 @@ def read_widgets() -> ExplorerView:
         sigma_0=sigma_0,
         budget=CertificationBudget.of(FORM.read(CertificationBudget())),
         pace=FORM["pace"],
+        hand=FORM.get("hand"),
     )
 
 
 def pick_strategy() -> None:
-    """Strategy, preset and sigma_0; every parameter, and the certification's, behind folds."""
-    first, second, third, fourth, fifth = st.columns([5, 5, 4, 5, 5.5], vertical_alignment="bottom")
-    titles = {name: strategy.title for name, strategy in STRATEGIES.items()}
-    FORM.show(first.selectbox, "strategy", "Strategy", titles, on_change=_strategy_changed)
-    FORM.pick_preset(_preset_changed, FORM["strategy"], second)
-    with third:
-        FORM.show_parameter("sigma_0", _SIGMA_0, bounds_follow_start)
+    """Behind two folds, each of which says what is chosen: the search, and the certification."""
     preset = get_preset(FORM["preset"])
-    fields = parameters_of(preset.config)
-    with fourth.popover("Parameters", icon=":material/tune:", width="stretch"):
+    with st.popover(
+        f"{preset.title}, σ₀ = {FORM['sigma_0']:.4g}", icon=":material/tune:", key="explorer_search"
+    ):
+        titles = {name: strategy.title for name, strategy in STRATEGIES.items()}
+        FORM.show(st.selectbox, "strategy", "Strategy", titles, on_change=_strategy_changed)
+        FORM.pick_preset(_preset_changed, FORM["strategy"])
+        preset = get_preset(FORM["preset"])
+        st.caption(preset.description)
+        FORM.show_parameter("sigma_0", _SIGMA_0, bounds_follow_start)
+        fields = parameters_of(preset.config)
         PARAMETERS.show_parameters(fields)
+        view = read_widgets()
+        changed = preset.changes(view.config, view.sigma_0)
+        if changed:
+            differs = ", ".join(f"{fields[name].label} = {v:g}" for name, v in changed.items())
+            st.caption(f"Changed: {differs}.")
         st.button("Back to the preset", on_click=_preset_changed, width="stretch")
-    with fifth.popover("Certification", icon=":material/verified:", width="stretch"):
+    votes = f"N = {FORM['n']:,}"
+    with st.popover(votes, icon=":material/how_to_vote:", key="explorer_budget"):
         FORM.show_parameters(_BUDGET)
-    view = st.session_state[keys.DRAWN_START] = read_widgets()
-    changed = preset.changes(view.config, view.sigma_0)
-    note = ", ".join(f"{fields[name].label} = {value:g}" for name, value in changed.items())
-    st.caption(preset.description + (f" Changed: {note}." if note else ""))
+    st.session_state[keys.DRAWN_START] = read_widgets()
 
 
 def _strategy_changed() -> None:

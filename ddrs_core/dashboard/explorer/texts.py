@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from markupsafe import Markup
 
 from ddrs_core.dashboard.components.render import render
@@ -12,6 +14,7 @@ from ddrs_core.smoothing import (
     RadiusCurve,
     SigmaStep,
     compare_with_curve,
+    other_bound,
     round_down,
 )
 
@@ -38,8 +41,8 @@ def curve_text(curve: RadiusCurve, sigma: float) -> str:
     found = compare_with_curve(curve, sigma)
     if found is None:
         return ""
-    here = f"The curve R(sigma) estimates a radius of {found.radius:.3f} there"
-    best = f"{found.best_radius:.3f} at sigma = {found.best_sigma:.4f}"
+    here = f"The curve R(σ) estimates a radius of {found.radius:.3f} there"
+    best = f"{found.best_radius:.3f} at σ = {found.best_sigma:.4f}"
     if found.best_radius <= found.radius:
         return f"{here}, its highest for this class."
     if found.apart:
@@ -65,11 +68,12 @@ def certificate_html(certificate: Certificate, title: str, names: tuple[str, ...
     votes = certificate.counts[certificate.candidate]
     rate = (certificate.n0 + certificate.n) / max(certificate.seconds, 1e-9)
     facts = {
-        "noise level": f"{certificate.sigma:.4f}",
+        "noise level σ": f"{certificate.sigma:.4f}",
         "votes": f"{votes:,} of {certificate.n:,} for {names[certificate.candidate]}",
         "p_A at least": round_down(certificate.p_lower, 5),
+        "p_B at most": _up(other_bound(certificate)),
         "cap for N": round_down(certificate.radius_cap),
-        "alpha": f"{certificate.alpha:g} ({certificate.bound.value})",
+        "α": f"{certificate.alpha:g} ({certificate.bound.value})",
         "time": f"{certificate.seconds:.2f} s, {counted(round(rate), 'sample')}/s, "
         f"{certificate.precision}",
     }
@@ -79,8 +83,33 @@ def certificate_html(certificate: Certificate, title: str, names: tuple[str, ...
         title=title,
         answer=answer,
         style=style,
+        formula=_formula(certificate),
         facts=facts,
         note=note,
+    )
+
+
+def _formula(made: Certificate) -> str:
+    """The radius with its numbers; nothing where there is none."""
+    if not made.radius > 0:
+        return ""
+    p_a = f"Φ⁻¹({round_down(made.p_lower, 5)})"
+    if made.bound is Bound.ONE_SIDED:
+        return f"{made.sigma:.4f} · {p_a}"
+    return f"{made.sigma:.4f}/2 · ({p_a} − Φ⁻¹({_up(other_bound(made))}))"
+
+
+def _up(p: float) -> str:
+    return f"{math.ceil(1e5 * p) / 1e5:.5f}"
+
+
+def proof_text(certificate: Certificate, names: tuple[str, ...]) -> str:
+    """What a certificate proves, in a sentence."""
+    if certificate.abstained:
+        return f"{certificate.n:,} fresh votes prove no class: an abstention."
+    return (
+        f"Proved: class {names[certificate.prediction]} up to an ℓ₂ distance of "
+        f"{round_down(certificate.radius)}, by {certificate.n:,} fresh votes."
     )
 
 
@@ -114,23 +143,21 @@ def abstention_text(certificate: Certificate, names: tuple[str, ...]) -> str:
     return (
         "No class has more than half of the votes: the first "
         f"{counted(certificate.n0, 'sample')} chose {name}, which then got {votes:.1%}. At this "
-        "noise level the network does not recognise the image; a smaller sigma might help."
+        "noise level the network does not recognise the image; a smaller σ might help."
     )
 
 
 def comparison_text(start: Certificate, chosen: Certificate) -> str:
-    """The gain of sigma* over sigma_0 in one sentence."""
+    """The gain of σ* over σ₀ in one sentence."""
     if chosen.abstained and start.abstained:
         return "Nothing could be certified at either noise level."
     if start.abstained:
-        return (
-            f"sigma* certifies a radius of {round_down(chosen.radius)}; sigma_0 certifies nothing."
-        )
+        return f"σ* certifies a radius of {round_down(chosen.radius)}; σ₀ certifies nothing."
     if chosen.abstained:
-        return "sigma_0 certifies this image and sigma* does not: the strategy loses it."
+        return "σ₀ certifies this image and σ* does not: the strategy loses it."
     factor = chosen.radius / start.radius
     same = "" if chosen.prediction == start.prediction else " They certify different classes."
     return (
-        f"The radius at sigma* is {round_down(factor, 2)} times that at sigma_0 "
+        f"The radius at σ* is {round_down(factor, 2)} times that at σ₀ "
         f"({round_down(chosen.radius)} against {round_down(start.radius)}).{same}"
     )

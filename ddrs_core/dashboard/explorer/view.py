@@ -51,6 +51,7 @@ class ExplorerView:
     budget: CertificationBudget  # certifies at either noise level; its seed is that of everything
     label: int | None = None  # of a visitor's own picture, where they told; a class of the model
     pace: str = AUTO_PACE  # or one of PACES, steps a second at which a run is shown
+    hand: float | None = None  # a noise level of the visitor's own that is to be certified
 
     @property
     def data(self) -> Dataset:
@@ -93,6 +94,8 @@ class ExplorerView:
             )
         resolve_device(self.device)
         check_sigma(self.sigma_0)
+        if self.hand is not None:
+            check_sigma(self.hand)
         self.config.check()
         self.budget.check()
         return self
@@ -119,6 +122,8 @@ class ExplorerView:
         }
         if self.is_picture and self.label is not None:
             query["label"] = str(self.label)
+        if self.hand is not None:
+            query["hand"] = repr(self.hand)
         changes = get_preset(self.preset).changes(self.config, self.sigma_0)
         return query | {k: repr(v) for k, v in changes.items()}
 

@@ -49,7 +49,7 @@ def _run(forward: NoisyForward, view: ExplorerView) -> tuple[str, RadiusCurve, f
     frames = [SigmaFrame(batch.one(0), None) for batch in steps]
     grid = sigma_grid(0.05, 1.5, 13)
     curve = list(radius_curve(forward, x, grid, samples=200, index=view.index))[-1]
-    moment = moment_of(_Finished(list(frames)), view, None)  # type: ignore[arg-type]
+    moment = moment_of(_Finished(list(frames)), view)  # type: ignore[arg-type]
     assert moment.chosen is not None
     return outcome_html(view.sigma_0, moment.frames[-1].step, curve), curve, moment.chosen
 
@@ -78,7 +78,7 @@ def test_the_verdict_agrees_with_the_curve_beside_it(forward: NoisyForward, pres
         if apart[-1]:
             lost = 1 - np.interp(at, np.log(curve.sigmas), cut) / cut[best]
             assert f"{lost:.0%} below its highest" in said
-            assert f"at sigma = {curve.sigmas[best]:.4f}. That is more than the noise" in said
+            assert f"at σ = {curve.sigmas[best]:.4f}. That is more than the noise" in said
         else:
             assert "below its highest" not in said
     if preset == "authors-repository":  # 100 steps of 1e-4 hardly move from there
@@ -96,7 +96,7 @@ def test_the_loss_is_named_where_the_curve_shows_it_beyond_its_noise() -> None:
     assert "no more than its noise" in curve_text(few, 0.8)
     low_cap = read_curve(sigmas, curve.counts, radius_cap(sigmas, 20, 0.001), n)
     assert low_cap.radius[1] > low_cap.cap[1]  # what cannot be proved is no loss
-    assert "sigma = 0.4000" in curve_text(low_cap, 0.8)
+    assert "σ = 0.4000" in curve_text(low_cap, 0.8)
 
 
 def test_every_view_shows_the_round_that_is_looked_at(forward: NoisyForward) -> None:
@@ -108,7 +108,7 @@ def test_every_view_shows_the_round_that_is_looked_at(forward: NoisyForward) -> 
         moment = moment_of(job, view, shown)  # type: ignore[arg-type]
         assert moment.fit is frames[shown - 1].step.fit is not None
         assert moment.sigma == frames[shown - 1].step.sigma
-    assert moment_of(_Finished([]), view, None).fit is None  # type: ignore[arg-type]
+    assert moment_of(_Finished([]), view).fit is None  # type: ignore[arg-type]
     last = frames[-1].step
     assert "ended early" not in outcome_html(0.5, last, None)
     assert "ended early" in outcome_html(0.5, last, None, early=True)
@@ -117,7 +117,7 @@ def test_every_view_shows_the_round_that_is_looked_at(forward: NoisyForward) -> 
 @pytest.mark.parametrize("bound", Bound)
 def test_the_dashed_cap_is_what_the_certification_could_prove(bound: Bound) -> None:
     view = default_view("digits", _MODEL).with_budget(n=1_000, bound=bound)
-    curve = next(iter(curve_request(view).start()))
+    curve = next(iter(curve_request(view).start())).curve
     expected = radius_cap(curve.sigmas, view.budget.n, view.budget.alpha / bound.parts)
     assert curve.cap == pytest.approx(expected)
 
@@ -125,11 +125,9 @@ def test_the_dashed_cap_is_what_the_certification_could_prove(bound: Bound) -> N
 def test_an_unfinished_curve_is_not_spoken_of(forward: NoisyForward) -> None:
     view = replace(default_view("digits", _MODEL), config=AscentConfig(steps=2, samples=2))
     frames = list(watch_sigma(forward, view.data[0][0], sigma_0=0.5, config=view.config))
-    moment = moment_of(_Finished(list(frames)), view, None)  # type: ignore[arg-type]
+    moment = moment_of(_Finished(list(frames)), view)  # type: ignore[arg-type]
     grid = sigma_grid(0.05, 1.5, 3)
     curve = list(radius_curve(forward, view.data[0][0], grid, samples=50))[-1]
-    assert "The curve R(sigma) estimates" in outcome_html(
-        view.sigma_0, moment.frames[-1].step, curve
-    )
+    assert "The curve R(σ) estimates" in outcome_html(view.sigma_0, moment.frames[-1].step, curve)
     unfinished = read_curve(curve.sigmas, curve.counts, curve.cap, 10**6)
     assert "The curve R" not in outcome_html(view.sigma_0, moment.frames[-1].step, unfinished)
