@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +26,7 @@ from ddrs_core.training.loader import ImageFeed
 from ddrs_core.training.methods.base import Batch
 from ddrs_core.training.parallel import ALONE, Group
 from ddrs_core.training.schedules import learning_rate
+from ddrs_core.training.sgd import SGD
 
 _REPORT_SECONDS = 0.2
 
@@ -85,13 +85,7 @@ class Trainer:
         self.learner = TrainedNetwork(
             self.classifier, precision, compiled=config.compile, parallel=group.wrap
         )
-        self._optimizer = torch.optim.SGD(
-            self.classifier.parameters(),
-            config.lr,
-            config.momentum,
-            weight_decay=config.weight_decay,
-            nesterov=config.momentum > 0,
-        )
+        self._optimizer = SGD(self.classifier.parameters(), config.momentum, config.weight_decay)
         self._average = WeightAverage(self.classifier.network, config.ema) if config.ema else None
         self.sigmas = (
             None
@@ -110,7 +104,7 @@ class Trainer:
             "step": self.step,
             "epochs": self.epochs_done,
             "network": self.classifier.network.state_dict(),
-            "momentum": self._optimizer.state_dict()["state"],
+            "momentum": self._optimizer.state(),
             "average": self._average.values if self._average else {},
             "sigmas": self.sigmas.values if self.sigmas else torch.empty(0),
             "sums": self._sums,
@@ -126,9 +120,7 @@ class Trainer:
         """
         _check_same_run(_fingerprint(self.config), state["config"])
         self.classifier.network.load_state_dict(state["network"])
-        optimizer = self._optimizer.state_dict()
-        momentum = deepcopy(state["momentum"])  # nothing of the state is changed in place later
-        self._optimizer.load_state_dict({**optimizer, "state": momentum})
+        self._optimizer.load(state["momentum"])
         if self._average:
             self._average.load(state["average"])
         if self.sigmas:
@@ -209,8 +201,6 @@ class Trainer:
 
     def _train_on(self, images: Tensor, indices: Tensor) -> None:
         """One step of the weights on this process's share of a batch."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._lr(self.step)
         with torch.inference_mode(False), torch.enable_grad():
             loss_value, accuracy = self._learn(images, indices, self.step / self.batches)
         self._sums += torch.stack([loss_value.double(), accuracy.double()])
@@ -237,11 +227,11 @@ class Trainer:
             self.sigmas.values[self.group.gather(indices)] = self.group.gather(moved)
             batch = replace(batch, sigma=moved.float())  # the weights learn at the new ones
         loss = config.method.loss(self.learner, batch)
-        self._optimizer.zero_grad(set_to_none=True)
+        self.classifier.zero_grad()
         loss.value.backward()
         if config.clip:
             torch.nn.utils.clip_grad_norm_(self.classifier.parameters(), config.clip)
-        self._optimizer.step()
+        self._optimizer.step(self._lr(self.step))
         return loss.value.detach(), loss.accuracy(batch.labels)
 
     def _sigma_of(self, indices: Tensor) -> Tensor:

@@ -6,6 +6,8 @@ import dataclasses
 import io
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -427,6 +429,20 @@ def test_a_step_is_sgd_with_nesterov_momentum_and_weight_decay() -> None:
             velocity[i] = 0.7 * velocity[i] + g
             before[i] = before[i] - 0.05 * (g + 0.7 * velocity[i])
             assert torch.allclose(p.detach().double(), before[i], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_run_imports_nothing_slow() -> None:
+    """Each takes as long as to import torch."""
+    code = (
+        "import sys; from torch import device; from ddrs_core.training import TrainConfig; "
+        "from ddrs_core.training.loop import Trainer; "
+        "from ddrs_core.models.architectures import list_architectures; list_architectures(); "
+        "config = TrainConfig('digits', 'digits_cnn', batch_size=400, epochs=1); "
+        "list(Trainer(config, device('cpu')).steps()); "
+        "print(*{'sklearn', 'torchvision', 'torch._dynamo'} & set(sys.modules))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == ""
 
 
 def test_the_gradient_is_clipped() -> None:
