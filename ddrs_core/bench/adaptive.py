@@ -19,7 +19,12 @@ from ddrs_core.runs.certify.config import CertifyConfig
 from ddrs_core.runs.certify.run import CertifyRun
 from ddrs_core.smoothing import Bound, CertificationBudget, StopAtRadii
 from ddrs_core.smoothing.certificate import prove_radius
-from ddrs_core.smoothing.confidence import Floats, radius_cap, radius_one_sided
+from ddrs_core.smoothing.confidence import (
+    Floats,
+    radius_cap,
+    radius_one_sided,
+    radius_two_sided,
+)
 from ddrs_core.smoothing.stopping import TABLE_RADII, predict_final_radius
 
 _REACH = 0.8  # of what unanimous votes prove: radii beyond are left out of the table
@@ -48,6 +53,7 @@ class AdaptiveBench:
     images: int
     n: int
     alpha: float
+    bound: str
     sure: float
     drawn: float  # share of n that was drawn for the comparison
     radii: tuple[float, ...]
@@ -85,12 +91,13 @@ def bench_adaptive(
     for index in run.plan:
         votes.append(_draw(run, index, budget, sure))
         yield votes[-1]
-    cap = float(radius_cap(config.sigma, n, alpha))
+    cap = float(radius_cap(config.sigma, n, alpha / budget.bound.parts))
     radii = tuple(r for r in TABLE_RADII if r <= _REACH * cap)
     ends = [_end(v, budget) for v in votes]
-    fixed = [_radius(v, len(budget.looks) - 1, alpha) for v in votes]
+    fixed = [_radius(v, len(budget.looks) - 1, alpha, budget.bound) for v in votes]
     adaptive = [
-        _radius(v, end, budget.spent(budget.looks[end])) for v, end in zip(votes, ends, strict=True)
+        _radius(v, end, budget.spent(budget.looks[end]), budget.bound)
+        for v, end in zip(votes, ends, strict=True)
     ]
     mixture_ends, mixture = _mixture(votes, budget)
     tables = [_table(votes, found, radii) for found in (fixed, adaptive, mixture)]
@@ -103,6 +110,7 @@ def bench_adaptive(
         images=len(votes),
         n=n,
         alpha=alpha,
+        bound=budget.bound.value,
         sure=sure,
         drawn=float(np.mean([v.drawn for v in votes]) / n),
         radii=radii,
@@ -147,12 +155,13 @@ def _draw(run: CertifyRun, index: int, budget: CertificationBudget, sure: float)
 
 def _is_sure(counts: NDArray[np.int64], candidate: int, config: CertifyConfig, sure: float) -> bool:
     """Whether the rank at fixed N among all radii is known, but for probability ``sure``."""
-    budget = config.budget
-    n, held = int(counts.sum()), int(counts[candidate])
-    two = [held, n - held]
+    budget, votes = config.budget, counts.tolist()
+    part = sure / (2 * budget.bound.parts)
     most, least = (
-        predict_final_radius(two, 0, config.sigma, budget.n, budget.alpha, Bound.ONE_SIDED, tail)
-        for tail in (sure / 2, 1 - sure / 2)
+        predict_final_radius(
+            votes, candidate, config.sigma, budget.n, budget.alpha, budget.bound, tail
+        )
+        for tail in (part, 1 - part)
     )
     return _place(most) == _place(least)
 
@@ -172,35 +181,43 @@ def _end(votes: ImageVotes, budget: CertificationBudget) -> int:
     return len(votes.counts) - 1
 
 
-def _radius(votes: ImageVotes, look: int, alpha: float) -> float:
+def _radius(votes: ImageVotes, look: int, alpha: float, bound: Bound) -> float:
     counts = votes.counts[look].tolist()
-    return prove_radius(counts, votes.candidate, votes.sigma, alpha, Bound.ONE_SIDED).radius
+    return prove_radius(counts, votes.candidate, votes.sigma, alpha, bound).radius
 
 
 def _mixture(
     votes: Sequence[ImageVotes], budget: CertificationBudget
 ) -> tuple[list[int], list[float]]:
     """The same rule with a beta-binomial mixture (Robbins): where it stops, and what it proves."""
-    alpha, stop = budget.alpha, StopAtRadii()
+    alpha, bound, stop = budget.alpha, budget.bound, StopAtRadii()
     ends, radii = [], []
     for v in votes:
         for look, counts in enumerate(v.counts):
-            held, n = int(counts[v.candidate]), int(counts.sum())
-            proved = float(radius_one_sided(v.sigma, _mixture_bound(held, n, alpha)))
+            n, proved = int(counts.sum()), _mixture_radius(v, look, alpha, bound)
             possible = (
-                predict_final_radius(
-                    counts.tolist(), v.candidate, v.sigma, budget.n, alpha, Bound.ONE_SIDED
-                )
+                predict_final_radius(counts.tolist(), v.candidate, v.sigma, budget.n, alpha, bound)
                 if n < budget.n
                 else 0.0
             )
-            cap = float(radius_cap(v.sigma, budget.n, alpha))
+            cap = float(radius_cap(v.sigma, budget.n, alpha / bound.parts))
             stops = n >= budget.n or n < budget.looks[look]
             if stops or stop.is_settled(proved, possible, cap):
                 break
         ends.append(look)
         radii.append(proved)
     return ends, radii
+
+
+def _mixture_radius(votes: ImageVotes, look: int, alpha: float, bound: Bound) -> float:
+    counts, share = votes.counts[look], alpha / bound.parts
+    held, n = int(counts[votes.candidate]), int(counts.sum())
+    p_lower = _mixture_bound(held, n, share)
+    if bound is Bound.ONE_SIDED:
+        return float(radius_one_sided(votes.sigma, p_lower))
+    other = int(np.delete(counts, votes.candidate).max())
+    p_other = 1 - _mixture_bound(n - other, n, share)
+    return float(radius_two_sided(votes.sigma, p_lower, p_other))
 
 
 def _mixture_bound(held: int, n: int, alpha: float) -> float:

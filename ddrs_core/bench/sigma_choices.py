@@ -22,6 +22,7 @@ from ddrs_core.smoothing import (
     list_presets,
     sigma_grid,
 )
+from ddrs_core.smoothing.certificate import most_of_others
 from ddrs_core.smoothing.confidence import Floats
 from ddrs_core.smoothing.sigma.guard import expected_radius
 from ddrs_core.smoothing.sigma.steps import Ints
@@ -106,7 +107,7 @@ def choose_best(
     started, m = time.perf_counter(), len(images)
     levels = sigma_grid(*level_range(sigma_0), ORACLE_LEVELS)
     home = int(np.abs(np.log(levels / sigma_0)).argmin())
-    most = expected_radius(np.full(len(levels), ORACLE_VOTES), ORACLE_VOTES, levels, budget)
+    most = expected_radius(ORACLE_VOTES, 0, ORACLE_VOTES, levels, budget)
     leading: Ints = np.zeros(m, dtype=np.int64)
     best, chosen, drawn = np.zeros(m), np.full(m, levels[home]), 0
     for level in (home, *(j for j in reversed(range(len(levels))) if j != home)):
@@ -125,8 +126,12 @@ def choose_best(
         drawn += len(rows) * ORACLE_VOTES
         if level == home:
             leading = votes.argmax(axis=1)
-        held = votes[np.arange(len(rows)), leading[rows]].astype(np.float64)
-        promised = expected_radius(held, ORACLE_VOTES, np.full(len(rows), levels[level]), budget)
+        held, other = (
+            numbers[np.arange(len(rows)), leading[rows]]
+            for numbers in (votes, most_of_others(votes))
+        )
+        at_level = np.full(len(rows), levels[level])
+        promised = expected_radius(held, other, ORACLE_VOTES, at_level, budget)
         better = rows[promised > best[rows]]
         best[rows] = np.maximum(best[rows], promised)
         chosen[better] = levels[level]

@@ -99,6 +99,12 @@ def _add_images(group: Any) -> None:
         help=f"adaptive: fixed N, and the most (default: {_N_ADAPTIVE:,}); sigma: of each "
         f"certificate (default: {_N_SIGMA:,})",
     )
+    group.add_argument(
+        "--bound",
+        default="two-sided",
+        metavar="B",
+        help="of the certificates: two-sided, or one-sided as in the literature",
+    )
     group.add_argument("--skip", type=int, default=1, metavar="K", help="every K-th image")
     group.add_argument("--limit", type=int, metavar="L", help="at most L images; default: all")
     group.add_argument(
@@ -182,7 +188,9 @@ def _config(options: argparse.Namespace, n: int) -> CertifyConfig:
         options.model,
         Method.FIXED,
         sigma,
-        budget=CertificationBudget(n=n if options.n is None else options.n, seed=options.seed),
+        budget=CertificationBudget.of(
+            n=n if options.n is None else options.n, bound=options.bound, seed=options.seed
+        ),
         skip=options.skip,
         limit=options.limit,
         device=options.device,

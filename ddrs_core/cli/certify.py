@@ -142,11 +142,12 @@ def _paths(options: argparse.Namespace, configs: list[CertifyConfig]) -> list[Pa
 def _as_recorded(
     options: argparse.Namespace, configs: list[CertifyConfig], paths: list[Path]
 ) -> list[CertifyConfig]:
-    """A run that goes on keeps its batch size, since in other batches a network rounds
+    """A run that goes on keeps its bound, its batch size, since in other batches a network rounds
     differently, and the sigma that was tuned for it."""
     from ddrs_core.models import batch_size_of
     from ddrs_core.runs.certify.config import Method
     from ddrs_core.runs.logs.writing import recorded_cells
+    from ddrs_core.smoothing import Bound
     from ddrs_core.smoothing.confidence import check_sigma
 
     if not options.resume:
@@ -155,6 +156,10 @@ def _as_recorded(
     sizes = [batch_size_of(last.get("execution", "")) for last in cells]
     known = next((size for size in sizes if size), None)
     going_on = []
+    if options.bound is None and any(last.get("bound") == Bound.ONE_SIDED for last in cells):
+        one_sided = replace(configs[0].budget, bound=Bound.ONE_SIDED)
+        configs = [replace(config, budget=one_sided) for config in configs]
+        print(f"{options.out} was begun with one-sided bounds, and goes on so.", file=sys.stderr)
     for config, last, size in zip(configs, cells, sizes, strict=True):
         if options.batch_size is None:
             config = replace(config, batch_size=size or known)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ddrs_core.runs.certify.config import CertifyConfig, Method
     from ddrs_core.smoothing import Preset, StopRule, StrategyConfig
 
-_BUDGET = ("n0", "n", "alpha", "bound")
+_BUDGET = ("n0", "n", "alpha")
 _NETWORK = ("precision", "batch_size")
 _IMAGES = ("split", "start", "skip", "limit", "indices")
 
@@ -59,6 +59,11 @@ def add_certify_options(parser: argparse.ArgumentParser, bank: bool = True) -> N
     _add_strategy(parser.add_argument_group("data-dependent sigma (--method ds)"))
     group = parser.add_argument_group("certification")
     add_parameters(group, {name: fields[name] for name in (*_BUDGET, *_NETWORK)}, defaults=True)
+    add_parameters(
+        group,
+        {"bound": fields["bound"]},
+        note="; default: two-sided, or that of the rows that --resume goes on with",
+    )
     _add_adaptive(group)
     group = parser.add_argument_group("images")
     add_parameters(group, {name: fields[name] for name in _IMAGES})
@@ -161,7 +166,7 @@ def _config(
         known = "was trained without noise" if sigma == 0 else "does not tell its noise level"
         raise InvalidParameterError(f"Model {card.name!r} {known}: add --sigma.")
     strategy = None if preset is None else _strategy(options, preset, sigma)
-    numbers = given(options, (*_BUDGET, "seed"))
+    numbers = given(options, (*_BUDGET, "bound", "seed"))
     plain = given(options, (*_NETWORK, *_IMAGES, "device"))
     if "indices" in plain:
         if plain.keys() & {"start", "skip", "limit"}:

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddrs_core.cli.options import add_command, add_json, print_json
-from ddrs_core.errors import InvalidParameterError
+from ddrs_core.errors import DDRSError, InvalidParameterError
 
 if TYPE_CHECKING:
     from ddrs_core.runs.results.paired import PairedComparison
     from ddrs_core.runs.results.results import ResultSet
+    from ddrs_core.smoothing import Bound
 
 
 def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
@@ -38,6 +39,13 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         metavar="FILE.tsv",
         help="also the differences to this log on the shared images, with 95 %% intervals",
     )
+    parser.add_argument(
+        "--bound",
+        metavar="B",
+        help="also a row for each log as its votes are under this bound: one-sided or two-sided. "
+        "It is a claim of its own, with an alpha of its own; the better of two rows, chosen image "
+        "by image, is none",
+    )
     parser.add_argument("--format", default="markdown", metavar="F", help="markdown, latex or csv")
     add_json(parser)
     parser.set_defaults(run=_run)
@@ -57,39 +65,62 @@ def _run(options: argparse.Namespace) -> None:
         paired_table,
         render,
     )
+    from ddrs_core.smoothing import Bound
 
     form = TableFormat(options.format)
     radii = _radii(options.radii)
     paths = [*options.files, *([] if options.against is None else [options.against])]
     titles = distinct_titles(paths)
     read = [titled(read_log(p), t) for p, t in zip(paths, titles, strict=True)]
-    sets = read[: len(options.files)]
-    against = None if options.against is None else read[-1]
-    pairs = [] if against is None else [compare(results, against, radii) for results in sets]
-    for path, results in zip([*options.files, options.against], [*sets, against], strict=True):
-        _say(path, results.notes if results is not None else ())
-    for path, comparison in zip(options.files, pairs, strict=False):
+    bound = None if options.bound is None else Bound(options.bound)
+    again = [None if bound is None else _under(results, bound) for results in read]
+    rows = [
+        (path, results, theirs)
+        for path, *found in zip(options.files, read, again, strict=False)
+        for results, theirs in zip(found, (read[-1], again[-1] or read[-1]), strict=True)
+        if results is not None
+    ]
+    sets = [results for _, results, _ in rows]
+    compared = rows if options.against is not None else []
+    pairs = [compare(results, theirs, radii) for _, results, theirs in compared]
+    for path, results in zip(paths, read, strict=True):
+        _say(path, results.notes)
+    for (path, _, _), comparison in zip(compared, pairs, strict=True):
         _say(f"{path} against {options.against}", comparison.warnings)
-    if against is None and len(sets) > 1:
-        _say("these logs", mismatches(sets))
+    if options.against is None and len(options.files) > 1:
+        _say("these logs", mismatches(read))
     _say("these logs", missing_baseline(read))
     if options.json:
-        print_json(_as_data(options, sets, pairs, radii))
+        print_json(_as_data(options, rows, pairs, radii))
         return
-    for path, results in zip(options.files, sets, strict=True):
+    for path, results in zip(options.files, read, strict=False):
         effect = memory_effect(results)
         _say(path, () if effect is None else (str(effect),))
-    if note := clean_note(sets):
+    if note := clean_note(read[: len(options.files)]):
         _say("table", (note,))
     print(render(comparison_table(sets, radii), form))
-    if against is not None:
-        print()
+    for against in [read[-1], again[-1]] if compared else []:
         others = [
             (results, comparison)
-            for path, results, comparison in zip(options.files, sets, pairs, strict=True)
-            if path != options.against  # with itself there is nothing to compare
+            for (path, results, theirs), comparison in zip(compared, pairs, strict=True)
+            if theirs is against and path != options.against  # with itself nothing is to compare
         ]
-        print(render(paired_table(others, against), form))
+        if against is not None and others:
+            print()
+            print(render(paired_table(others, against), form))
+
+
+def _under(results: ResultSet, bound: Bound) -> ResultSet | None:
+    """The results once more under a bound, unless they are; else it is said why they cannot be."""
+    from ddrs_core.runs.results.other_bound import under_bound
+
+    if results.bound == bound:
+        return None
+    try:
+        return under_bound(results, bound)
+    except DDRSError as error:
+        _say("these logs", (str(error),))
+        return None
 
 
 def _say(name: object, sentences: tuple[str, ...]) -> None:
@@ -99,7 +130,7 @@ def _say(name: object, sentences: tuple[str, ...]) -> None:
 
 def _as_data(
     options: argparse.Namespace,
-    sets: list[ResultSet],
+    rows: list[tuple[Path, ResultSet, ResultSet]],
     pairs: list[PairedComparison],
     radii: tuple[float, ...],
 ) -> list[dict[str, Any]]:
@@ -109,7 +140,7 @@ def _as_data(
     from ddrs_core.runs.results.tuning import tuning_of
 
     listed = []
-    for i, (path, results) in enumerate(zip(options.files, sets, strict=True)):
+    for i, (path, results, _) in enumerate(rows):
         figures = figures_of(results, radii)
         data = {
             "file": str(path),

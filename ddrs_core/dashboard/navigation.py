@@ -22,7 +22,11 @@ def explorer_page() -> StreamlitPage:
 
 
 def link_to_explorer(label: str, place: Any = st, **query: str) -> None:
-    """A link that opens the explorer with these choices."""
+    """A link that opens the explorer with these choices; it names the bound, as every link must
+    (see :func:`~ddrs_core.dashboard.explorer.link.parse_query`)."""
+    from ddrs_core.smoothing import Bound  # imports torch
+
+    query = {"bound": Bound.TWO_SIDED.value, **query}
     place.page_link(explorer_page(), label=label, icon=":material/explore:", query_params=query)
 
 

@@ -27,7 +27,7 @@ _HALF = {  # what it means to stay below one half
 
 
 def interval_figure(
-    runs: Mapping[str, Sequence[VoteProgress]], n: int, bound: Bound = Bound.ONE_SIDED
+    runs: Mapping[str, Sequence[VoteProgress]], n: int, bound: Bound = Bound.TWO_SIDED
 ) -> Figure:
     """Interval on p_A against the number of samples, for certifications side by side.
 

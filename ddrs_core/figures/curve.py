@@ -24,7 +24,7 @@ from ddrs_core.figures.palette import (
     markers,
     see_through,
 )
-from ddrs_core.smoothing import Certificate, CurveFit, Provable, RadiusCurve, round_down
+from ddrs_core.smoothing import Bound, Certificate, CurveFit, Provable, RadiusCurve, round_down
 
 _EDGE = 0.02  # decades beyond the outermost noise levels, so that their points are whole
 
@@ -40,6 +40,7 @@ def curve_figure(
     fit: CurveFit | None = None,
     proved: Provable | None = None,
     certificates: Sequence[Certificate] = (),
+    bound: Bound = Bound.TWO_SIDED,
 ) -> Figure:
     """R(sigma): what N votes would prove as the line, the estimate with its 95 % band thin.
 
@@ -51,6 +52,7 @@ def curve_figure(
         fit: what a strategy that fits the curve knows; the curve then is its background.
         proved: what the planned certification is expected to prove along the curve.
         certificates: of this image, as points in the colour of their guarantee.
+        bound: of the planned certification, for which both are drawn.
     """
     data: list[Figure] = []
     line_of = (curve.sigmas, curve.radius if proved is None else proved.radius) if curve else None
@@ -64,7 +66,7 @@ def curve_figure(
         if proved is not None:
             data.append(_provable(curve, proved))
     if fit is not None:
-        data += fit_traces(fit, top)
+        data += fit_traces(fit, top, bound)
     for sigma, name, colour, symbol in (
         (sigma_0, "σ₀", START_COLOUR, "diamond"),
         (current, "now", SIGMA_COLOUR, "circle"),
@@ -99,7 +101,7 @@ def curve_figure(
                 ticktext=[f"{t:g}" for t in ticks],
                 fixedrange=True,
             ),
-            yaxis=axis("radius R (ℓ₂)", range=[0, top], fixedrange=True),
+            yaxis=axis(f"radius R (ℓ₂), {bound}", range=[0, top], fixedrange=True),
         ),
     }
 

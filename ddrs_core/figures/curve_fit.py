@@ -12,21 +12,22 @@ from ddrs_core.figures.palette import (
     markers,
     see_through,
 )
-from ddrs_core.smoothing import CurveFit
+from ddrs_core.smoothing import Bound, CurveFit
 from ddrs_core.smoothing.sigma.radius_curve import estimated_radii
 
 FIT_COLOUR = SIGMA_COLOUR
 _POOLED = 3  # neighbouring levels whose votes are one point
 
 
-def fit_traces(fit: CurveFit, top: float) -> list[Figure]:
+def fit_traces(fit: CurveFit, top: float, bound: Bound) -> list[Figure]:
     """Where the best level lies, the fitted curve, the votes, and the levels that come next.
 
     Args:
         fit: of one image.
         top: of the vertical axis.
+        bound: that the radii are for.
     """
-    return [_best(fit, top), *_curve(fit), _votes(fit), *_next(fit, top)]
+    return [_best(fit, top), *_curve(fit), _votes(fit, bound), *_next(fit, top)]
 
 
 def _best(fit: CurveFit, top: float) -> Figure:
@@ -56,14 +57,14 @@ def _curve(fit: CurveFit) -> list[Figure]:
     ]
 
 
-def _votes(fit: CurveFit) -> Figure:
+def _votes(fit: CurveFit, bound: Bound) -> Figure:
     """The votes of a few neighbouring levels together, so that each point says something."""
     first = np.arange(0, len(fit.levels), _POOLED)
-    n, held = np.add.reduceat(fit.n, first), np.add.reduceat(fit.held, first)
-    middle = np.add.reduceat(fit.n * np.log(fit.levels), first)
-    n, held, middle = (part[n > 0] for part in (n, held, middle))
+    parts = (fit.n, fit.held, fit.other, fit.n * np.log(fit.levels))
+    n, held, other, middle = (np.add.reduceat(part, first) for part in parts)
+    n, held, other, middle = (part[n > 0] for part in (n, held, other, middle))
     sigmas = np.exp(middle / n)
-    radius, low, high = estimated_radii(sigmas, held, n)
+    radius, low, high = estimated_radii(sigmas, held, other, n, bound)
     return markers(
         sigmas,
         radius,

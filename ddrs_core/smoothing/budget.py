@@ -51,11 +51,11 @@ class CertificationBudget(Configuration):
         step=0.001,
     )
     bound: Bound = parameter(
-        Bound.ONE_SIDED,
-        "one-sided: a lower bound on the probability of the class; two-sided: also an upper bound "
-        "on that of the runner-up, alpha/2 each, better where many classes share the rest",
+        Bound.TWO_SIDED,
+        "two-sided: a lower bound on the probability of the class and an upper bound on that of "
+        "the runner-up, alpha/2 each, which proves more where several classes share the rest; "
+        "one-sided: the lower bound alone, the protocol of the literature",
         choices=_BOUNDS,
-        brief=True,
     )
     stop: StopRule | None = None
     seed: int = parameter(0, "same seed, machine and batch size: same votes")

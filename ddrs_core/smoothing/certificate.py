@@ -8,7 +8,7 @@ from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ddrs_core.errors import NamedEnum
 from ddrs_core.smoothing import confidence
@@ -20,10 +20,14 @@ ABSTAIN = -1
 
 
 class Bound(NamedEnum, kind="bound"):
-    """Which bounds prove the radius."""
+    """Which bounds prove the radius.
 
-    ONE_SIDED = "one-sided"  # lower bound on p_A at alpha
+    It is chosen before the votes are drawn: the better of two certificates, taken afterwards, would
+    spend alpha twice.
+    """
+
     TWO_SIDED = "two-sided"  # lower bound on p_A and upper bound on p_B, at alpha/2 each
+    ONE_SIDED = "one-sided"  # lower bound on p_A at alpha; the protocol of the literature
 
     @property
     def parts(self) -> int:
@@ -175,6 +179,34 @@ def prove_radii(
     radius = confidence.radius_two_sided(sigma, p_lower, p_other)
     cap = confidence.radius_cap(sigma, n, share)  # rounding must not exceed it
     return p_lower, np.minimum(radius, cap)
+
+
+def possible_radii(
+    held: ArrayLike,
+    other: ArrayLike,
+    n: ArrayLike,
+    sigma: ArrayLike,
+    alpha: ArrayLike,
+    bound: Bound,
+) -> Floats:
+    """The largest radii that the votes of :func:`prove_radii` leave possible: the same bounds from
+    the other side. The true radius is smaller with probability at least 1 - alpha."""
+    share = np.asarray(alpha, dtype=np.float64) / bound.parts
+    p_upper = confidence.upper_bound(held, n, share)
+    if bound is Bound.ONE_SIDED:
+        return confidence.radius_one_sided(sigma, p_upper)
+    return confidence.radius_two_sided(sigma, p_upper, confidence.lower_bound(other, n, share))
+
+
+def most_of_others(votes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """For each class the most votes of any other one, [..., K] to [..., K]; K is 2 or more.
+
+    >>> most_of_others(np.array([5, 9, 2])).tolist()
+    [9, 5, 9]
+    """
+    ordered = np.sort(votes, axis=-1)
+    most, next_most = ordered[..., -1:], ordered[..., -2:-1]
+    return np.where(votes == most, next_most, most)
 
 
 def round_down(value: float, digits: int = 3) -> str:

@@ -65,7 +65,7 @@ class SmoothedClassifier:
         n: int = 100_000,
         alpha: float = 0.001,
         seed: int = 0,
-        bound: Bound | str = Bound.ONE_SIDED,
+        bound: Bound | str = Bound.TWO_SIDED,
         grade: Grade | str = Grade.UNCONDITIONAL,
         index: int | None = None,
         label: int | None = None,
@@ -83,7 +83,7 @@ class SmoothedClassifier:
             n: fresh samples that bound its probability.
             alpha: probability of a wrong certificate.
             seed: run seed; with ``index`` it determines the noise.
-            bound: one-sided (p_A alone) or two-sided (p_A and p_B, alpha/2 each).
+            bound: two-sided (p_A and p_B, alpha/2 each) or one-sided (p_A alone, as in the paper).
             grade: what the radius is worth; ``CONDITIONAL`` when sigma was chosen for this x.
             index, label, dataset: recorded; the index also selects the noise (None counts as 0).
 

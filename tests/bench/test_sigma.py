@@ -121,7 +121,7 @@ def test_the_oracle_draws_no_votes_that_cannot_matter_and_chooses_as_if_it_did()
     assert 3_000 < choice.passes < 60_000
     assert set(choice.sigmas.tolist()) <= set(levels.tolist())
     held = np.stack([oracle_votes(forward, images, level) for level in levels])  # [J, 4]
-    promised = sigma_choices.expected_radius(held, 3_000, levels[:, None], BUDGET)
+    promised = sigma_choices.expected_radius(held, 3_000 - held, 3_000, levels[:, None], BUDGET)
     assert choice.sigmas.tolist() == levels[promised.argmax(axis=0)].tolist()
 
 

@@ -26,7 +26,7 @@ from ddrs_core.figures import (
     trajectory_figure,
     votes_figure,
 )
-from ddrs_core.smoothing import CurveFit, SigmaStep, VoteProgress
+from ddrs_core.smoothing import Bound, CurveFit, SigmaStep, VoteProgress
 from ddrs_core.smoothing.confidence import radius_cap
 from ddrs_core.smoothing.sigma.radius_curve import read_curve
 from ddrs_core.training import EpochSummary, SigmaSummary
@@ -126,7 +126,15 @@ def fit(best: tuple[float, float] = (0.2, 0.4)) -> CurveFit:
     held = np.where(LEVELS < 0.3, n, n * 3 // 4)
     planned = np.where(np.arange(41) // 2 == 11, (np.arange(41) % 2 + 1) * 20, 0)
     return CurveFit(
-        LEVELS, held, n, radius, radius - 0.1, radius + 0.1, planned, np.array(best, dtype=float)
+        LEVELS,
+        held,
+        n - held,
+        n,
+        radius,
+        radius - 0.1,
+        radius + 0.1,
+        planned,
+        np.array(best, dtype=float),
     )
 
 
@@ -153,11 +161,8 @@ def test_a_fitted_curve_is_where_the_step_says() -> None:
 
 
 def test_the_votes_of_neighbouring_levels_are_one_point_with_its_interval() -> None:
-    votes = next(
-        trace
-        for trace in curve_figure(None, NAMES, (0.05, 1.2), sigma_0=0.5, fit=fit())["data"]
-        if trace.get("name") == "votes, fit"
-    )
+    figure = curve_figure(None, NAMES, (0.05, 1.2), sigma_0=0.5, fit=fit(), bound=Bound.ONE_SIDED)
+    votes = next(trace for trace in figure["data"] if trace.get("name") == "votes, fit")
     counted = [tuple(map(int, text.split(" of "))) for text in votes["text"]]
     assert sum(n for _, n in counted) == 21 * 40
     for sigma, radius, symbol, up, down, (held, n) in zip(

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ddrs_core.data import Dataset
 from ddrs_core.models import NoisyForward, load_model
-from ddrs_core.smoothing import CertificationBudget, SmoothedClassifier, StopAtRadii
+from ddrs_core.smoothing import Bound, CertificationBudget, SmoothedClassifier, StopAtRadii
 
 INDICES, SIGMAS = (3, 7, 11), (0.4, 0.6, 0.8)
 
@@ -25,7 +25,7 @@ def images(test_split: Dataset) -> Tensor:
 
 
 def test_votes_of_one_image(smoothed: SmoothedClassifier, images: Tensor) -> None:
-    plain = smoothed.certify(images[0], sigma=0.5, n=2000, seed=4)
+    plain = smoothed.certify(images[0], sigma=0.5, n=2000, seed=4, bound="one-sided")
     assert plain.counts == (3, 36, 36, 124, 7, 3, 0, 1780, 9, 2)
     assert plain.radius == pytest.approx(0.5557234843310361, rel=1e-12)
     assert plain.index is None
@@ -46,7 +46,7 @@ def test_votes_of_one_image(smoothed: SmoothedClassifier, images: Tensor) -> Non
             ],
         ),
         (
-            CertificationBudget(n=20_000, stop=StopAtRadii(), seed=7),
+            CertificationBudget(n=20_000, bound=Bound.ONE_SIDED, stop=StopAtRadii(), seed=7),
             [
                 [0, 8, 6, 39, 0, 0, 0, 1354, 1, 0],
                 [2832, 2, 40, 32, 37, 77, 70, 6, 50, 54],

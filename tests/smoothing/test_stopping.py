@@ -185,8 +185,8 @@ def test_the_cap_is_that_of_the_look() -> None:
     (c,) = certify(images(0.5), 50_000, StopAtRadii((0.1,)), sigma=0.1)
     assert c.counts[1] == c.n == 512
     assert c.radius == c.radius_cap
-    assert c.radius == pytest.approx(0.1 * norm.ppf(c.spent ** (1 / c.n)))
-    assert c.radius < radius_cap(0.1, c.n, c.alpha)
+    assert c.radius == pytest.approx(0.1 * norm.ppf((c.spent / c.bound.parts) ** (1 / c.n)))
+    assert c.radius < radius_cap(0.1, c.n, c.alpha / c.bound.parts)
 
 
 @pytest.mark.parametrize(

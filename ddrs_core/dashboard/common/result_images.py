@@ -6,6 +6,7 @@ from ddrs_core.data import Dataset, load_dataset
 from ddrs_core.errors import DDRSError
 from ddrs_core.models import get_card
 from ddrs_core.runs.results.results import ResultSet
+from ddrs_core.smoothing import Bound
 
 _EXPLORED_SPLIT = "test"
 
@@ -34,4 +35,5 @@ def explorer_query(
     except DDRSError:
         return None
     query = {"dataset": name, "model": card.name, "image": str(image)}
+    query["bound"] = results.bound or Bound.ONE_SIDED  # of the logs of others
     return query if results.sigma is None else query | {"sigma0": repr(results.sigma)}

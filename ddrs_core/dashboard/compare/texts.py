@@ -45,8 +45,11 @@ def version_of(*sets: ResultSet) -> tuple[object, ...]:
 
 
 def guarantee_first(table: Table) -> Table:
-    """The comparison table with the guarantee beside the name, so that no screen cuts it off."""
-    order = sorted(range(len(table.head)), key=lambda j: (j > 0, table.head[j] != "guarantee"))
+    """The comparison table with guarantee and bound beside the name, so that no screen cuts them
+    off."""
+    order = sorted(
+        range(len(table.head)), key=lambda j: (j > 0, table.head[j] not in ("guarantee", "bound"))
+    )
     return Table(
         tuple(table.head[j] for j in order),
         tuple(tuple(row[j] for j in order) for row in table.rows),
@@ -67,6 +70,7 @@ def table_note(table: Table, sets: Sequence[ResultSet]) -> str:
         "clean: share of images that the network classifies correctly without noise",
         "abstained: no class could be certified",
         "guarantee: what a radius holds for",
+        "bound: one-sided, as in the literature, or two-sided, which proves more of the same votes",
     ]
     if note := clean_note(sets):
         notes.append(note.removesuffix("."))
@@ -154,7 +158,8 @@ def _noise(s: ResultSet) -> str:
     }.get(s.method, f"sigma{at or ' unknown'}")
     votes = "N unknown" if s.n is None else f"N {'at most ' if s.schedule else ''}{s.n:,}"
     alpha = "alpha unknown" if s.alpha is None else f"alpha {s.alpha:g}"
-    parts = [training, noise.removesuffix(", from"), votes, alpha]
+    bound = "bound unknown" if s.bound is None else f"{s.bound} bounds"
+    parts = [training, noise.removesuffix(", from"), votes, alpha, bound]
     said = ", ".join(part for part in parts if part)
     return said[:1].upper() + said[1:]
 

@@ -122,6 +122,7 @@ def show_board(
             fit=moment.fit,
             proved=proved,
             certificates=certificates,
+            bound=view.budget.bound,
         ),
         "votes": votes_figure(counts, names, label),
         "trajectory": trajectory_figure(

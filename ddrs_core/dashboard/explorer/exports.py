@@ -12,7 +12,7 @@ from ddrs_core.dashboard.components.exports import Download, show_exports
 from ddrs_core.dashboard.explorer.view import ExplorerView
 from ddrs_core.runs.argv import command_lines
 from ddrs_core.runs.certify.config import CertifyConfig, Method
-from ddrs_core.smoothing import Bound, Certificate, Grade, SigmaFrame, get_preset
+from ddrs_core.smoothing import Certificate, Grade, SigmaFrame, get_preset
 
 
 def show_explorer_exports(
@@ -81,8 +81,7 @@ def python_snippet(view: ExplorerView) -> str:
     config = f'get_preset("{view.preset}").at({view.sigma_0!r})'
     if changes:
         config = f"replace({config}{changes})"
-    bound = "" if view.budget.bound is Bound.ONE_SIDED else f', bound="{view.budget.bound.value}"'
-    budget = f"n0={view.budget.n0}, n={view.budget.n}, alpha={view.budget.alpha!r}{bound}"
+    aim = f"n={view.budget.n}, alpha={view.budget.alpha!r}, bound={str(view.budget.bound)!r}"
     lines = [
         *(["from dataclasses import replace"] if changes else []),
         "from ddrs_core.models import NoisyForward, load_model, open_for_model",
@@ -94,10 +93,10 @@ def python_snippet(view: ExplorerView) -> str:
         "f = NoisyForward(model)",
         f"*_, last = choose_sigmas(f, x[None], [{view.sigma_0!r}], {config},",
         f"                         seed={view.budget.seed}, indices=[{view.index}], "
-        f"budget=CertificationBudget(n={view.budget.n}, alpha={view.budget.alpha!r}))",
+        f"budget=CertificationBudget.of({aim}))",
         f"g = SmoothedClassifier(f, num_classes={view.info.num_classes})",
-        f"print(g.certify(x, sigma=float(last.chosen[0]), {budget}, seed={view.budget.seed}, "
-        f"index={view.index},",
+        f"print(g.certify(x, sigma=float(last.chosen[0]), n0={view.budget.n0}, {aim}, "
+        f"seed={view.budget.seed}, index={view.index},",
         f'                grade="{Grade.CONDITIONAL.value}"))',
     ]
     return "\n".join(lines)

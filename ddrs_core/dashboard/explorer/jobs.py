@@ -60,7 +60,7 @@ def sigma_request(view: ExplorerView) -> JobRequest:
             budget=budget,
         )
 
-    aim = (budget.n, budget.alpha) if config.depends_on_budget else ""
+    aim = (budget.n, budget.alpha, budget.bound) if config.depends_on_budget else ""
     key = f"sigma|{identity}|{view.sigma_0!r}|{config}|{aim}"
     return JobRequest(
         key,
@@ -80,7 +80,6 @@ def curve_request(view: ExplorerView) -> JobRequest:
     low, high = curve_range(view)
     points, samples = curve_budget(forward, x.shape)
     budget = view.budget
-    alpha = budget.alpha / budget.bound.parts  # of the bound that the dashed cap belongs to
 
     def start() -> Iterator[CurveFrame]:
         levels = sigma_grid(low, high, points)
@@ -90,7 +89,8 @@ def curve_request(view: ExplorerView) -> JobRequest:
             levels,
             samples=samples,
             n=budget.n,
-            alpha=alpha,
+            alpha=budget.alpha,
+            bound=budget.bound,
             seed=budget.seed,
             index=view.index,
         ):
@@ -99,7 +99,7 @@ def curve_request(view: ExplorerView) -> JobRequest:
         yield CurveFrame(curve, copies)
 
     return JobRequest(
-        f"curve|{identity}|{low!r}|{high!r}|{budget.n}|{alpha!r}",
+        f"curve|{identity}|{low!r}|{high!r}|{budget.n}|{budget.alpha!r}|{budget.bound}",
         f"radius curve of {view.dataset} {view.index} on {view.model}",
         "curve",
         str(forward.device),

@@ -31,7 +31,7 @@ from ddrs_core.errors import DDRSError, InvalidParameterError, unknown_name
 from ddrs_core.jobs import Job
 from ddrs_core.models import UPLOAD_PREFIX, check_shape, get_card
 from ddrs_core.parameters import values_of
-from ddrs_core.smoothing import get_preset
+from ddrs_core.smoothing import Bound, get_preset
 
 _KEPT = (keys.JOB, keys.CERTIFY_JOBS)
 Reader = Callable[[ExplorerView, str], ExplorerView]
@@ -83,6 +83,8 @@ def parse_query(query: Mapping[str, str]) -> tuple[ExplorerView, list[str]]:
     """
     problems: list[str] = []
     view = default_view()
+    if _READERS.keys() & query.keys():  # links without a bound are from when one-sided was usual
+        query = {"bound": Bound.ONE_SIDED.value, **query}
     for name, read in _READERS.items():
         if name in query:
             view = _try(view, {name: read}, query, problems)

@@ -19,6 +19,7 @@ from ddrs_core.errors import MismatchError
 from ddrs_core.models import ModelCard, NoisyForward, noise_generator
 from ddrs_core.smoothing import (
     DEFAULT_PRESET,
+    Bound,
     Certificate,
     CertificationBudget,
     Grade,
@@ -53,6 +54,7 @@ class BankCertifier:
     sigma_0: float
     strategy: StrategyConfig | None  # None: sigma_0 for all
     alpha: float  # of what is not charged to the bank
+    bound: Bound
     identity: str  # in the keys of jobs; all but alpha
 
     @property
@@ -86,10 +88,12 @@ def open_certifier(context: BankContext, view: MemoryView) -> BankCertifier:
     forward = get_forward(card.name, _DEVICE)
     sigma_0 = view.sigma or start_sigma(card, DEFAULT_PRESET)
     strategy = _strategy(view.strategy, sigma_0)
-    parts = (forward.digest, str(forward.device), forward.precision, repr(sigma_0), str(strategy))
-    return BankCertifier(
-        card, dataset, forward, sigma_0, strategy, next_alpha(context.record), "|".join(parts)
-    )
+    parts = [forward.digest, str(forward.device), forward.precision, repr(sigma_0), str(strategy)]
+    bound = Bound(view.bound)
+    if bound is not Bound.ONE_SIDED:  # earlier versions, which had no other, wrote none
+        parts.append(bound.value)
+    alpha, identity = next_alpha(context.record), "|".join(parts)
+    return BankCertifier(card, dataset, forward, sigma_0, strategy, alpha, bound, identity)
 
 
 def _strategy(name: str, sigma_0: float) -> StrategyConfig | None:

@@ -56,7 +56,8 @@ def certify_request(
     """
 
     def start() -> Iterator[CertifyFrame]:
-        budget = CertificationBudget(N0, n, charged.attempt.alpha, seed=charged.seed)
+        alpha, bound = charged.attempt.alpha, certifier.bound
+        budget = CertificationBudget(N0, n, alpha, bound, seed=charged.seed)
         return certificate_frames(certifier, x, index, budget)
 
     return JobRequest(
@@ -77,9 +78,8 @@ def walk_request(
 ) -> JobRequest:
     """Points on the way between two images, from both ends, each settled among those before."""
     a, b = certifier.dataset[first][0], certifier.dataset[second][0]
-    config = WalkConfig(
-        certifier.sigma_0, certifier.strategy, CertificationBudget(N0, n, certifier.alpha)
-    )
+    budget = CertificationBudget(N0, n, certifier.alpha, certifier.bound)
+    config = WalkConfig(certifier.sigma_0, certifier.strategy, budget)
 
     def start() -> Iterator[WalkProgress]:
         return walk(certifier.smoothed, a, b, from_both_ends(points), config)
@@ -221,7 +221,7 @@ def _search_steps(
 ) -> Iterator[CounterexampleProgress]:
     assert certifier.strategy is not None  # see search_identity
     certificate = None
-    budget = CertificationBudget(N0, _SEARCH_N, charged.attempt.alpha)
+    budget = CertificationBudget(N0, _SEARCH_N, charged.attempt.alpha, certifier.bound)
     for frame in certificate_frames(certifier, x, index, budget):
         yield CounterexampleProgress("own certificate", 0, SEARCH.steps, 0.0)
         certificate = frame.certificate

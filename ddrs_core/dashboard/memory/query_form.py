@@ -21,7 +21,8 @@ from ddrs_core.dashboard.memory.view import (
 )
 from ddrs_core.data import Dataset
 from ddrs_core.figures.memory import class_title
-from ddrs_core.smoothing import get_preset
+from ddrs_core.parameters import parameters_of
+from ddrs_core.smoothing import CertificationBudget, get_preset
 
 _NOISE = 0.25  # standard deviation of the noise at the end of the way
 _TINY = 1e-12
@@ -66,8 +67,8 @@ def make_query(certifier: BankCertifier, view: MemoryView) -> Query:
 
 
 def pick_certification(n_field: str = "n") -> None:
-    """How sigma is chosen, and how many votes are counted."""
-    left, middle, right = st.columns(3)
+    """How sigma is chosen, how many votes are counted, and which bounds prove the radius."""
+    left, middle, right, last = st.columns(4)
     titles = {name: get_preset(name).title for name in STRATEGY_CHOICES if name != FIXED}
     titles[FIXED] = "Fixed: sigma_0 for all"
     FORM.show(
@@ -94,6 +95,8 @@ def pick_certification(n_field: str = "n") -> None:
         {n: f"{n:,}" for n in N_CHOICES},
         help="More votes can prove a larger radius.",
     )
+    about = parameters_of(CertificationBudget)["bound"]
+    FORM.show(last.selectbox, "bound", about.label, about.choices, help=about.meaning)
 
 
 def pick_number(label: str, field: str, dataset: Dataset) -> None:

@@ -77,7 +77,8 @@ def claim_text(certificate: Certificate, names: Sequence[str]) -> str:
     if certificate.abstained:
         return f"abstains {at}: {votes} are no clear majority"
     answer = class_title(certificate.prediction, names)
-    return f"{answer} within {round_down(certificate.radius)} {at} ({votes})"
+    radius, bounds = round_down(certificate.radius), f"{certificate.bound} bounds"
+    return f"{answer} within {radius} {at} ({votes}, {bounds})"
 
 
 def confidence_text(known: BankConfidence) -> str:

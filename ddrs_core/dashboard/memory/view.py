@@ -15,7 +15,7 @@ from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.browser_history import set_query
 from ddrs_core.dashboard.shell.widget_state import fill_on_arrival
 from ddrs_core.errors import DDRSError
-from ddrs_core.smoothing import DEFAULT_PRESET, list_presets
+from ddrs_core.smoothing import DEFAULT_PRESET, Bound, list_presets
 
 FORM = Form(keys.MEMORY)  # its fields are named like those of the view
 _LONGEST = 100  # characters of a value in a link
@@ -59,6 +59,7 @@ class MemoryView:
     noise: int = 0  # seed of the direction
     strategy: str = DEFAULT_PRESET
     sigma: float = 0.0  # sigma_0; 0: the model's own
+    bound: str = Bound.TWO_SIDED.value
     n: int = 10_000
     first: int = 45  # of the walk
     second: int = 364
@@ -69,21 +70,22 @@ class MemoryView:
     shuffles: int = 20
 
     def to_query(self) -> dict[str, str]:
-        """The view as query parameters: the bank, the section, the strategy, and what differs
+        """The view as query parameters: the bank, the section, strategy and bound, and what differs
         there."""
         usual = MemoryView()
         shown = [
             name
             for name in _OF_SECTION[self.section]
-            if name == "strategy" or getattr(self, name) != getattr(usual, name)
+            if name in ("strategy", "bound") or getattr(self, name) != getattr(usual, name)
         ]
         return {name: str(getattr(self, name)) for name in ("bank", "section", *shown)}
 
 
+_CERTIFICATION = ("strategy", "sigma", "bound")
 _OF_SECTION = {
     Section.BANK: (),
-    Section.QUERY: ("image", "way", "target", "far", "noise", "strategy", "sigma", "n"),
-    Section.COLLISIONS: ("first", "second", "points", "walk_n", "hunted", "strategy", "sigma"),
+    Section.QUERY: ("image", "way", "target", "far", "noise", *_CERTIFICATION, "n"),
+    Section.COLLISIONS: ("first", "second", "points", "walk_n", "hunted", *_CERTIFICATION),
     Section.ORDER: ("arrival", "shuffles"),
 }
 
@@ -95,6 +97,9 @@ def parse_query(query: Mapping[str, str]) -> tuple[MemoryView, list[str]]:
         A view of what is there, and a sentence for everything that could not be used.
     """
     view, problems = MemoryView(), []
+    if query.get("section") in (Section.QUERY, Section.COLLISIONS):
+        # links without a bound are from when one-sided was usual
+        query = {"bound": Bound.ONE_SIDED.value, **query}
     for name, read in _READERS.items():
         if name not in query:
             continue
@@ -171,6 +176,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "way": _one_of(tuple(Way)),
     "strategy": _one_of(STRATEGY_CHOICES),
     "sigma": _sigma,
+    "bound": _one_of(tuple(bound.value for bound in Bound)),
     "far": _percent,
     "n": _one_of(N_CHOICES),
     "walk_n": _one_of(N_CHOICES),

@@ -106,7 +106,7 @@ class CertifyConfig(Configuration):
         try:
             rest = dict(data)
             numbers = {name: rest.pop(name) for name in ("n0", "n", "alpha", "seed")}
-            bound, until = Bound(rest.pop("bound")), rest.pop("until")
+            bound, until = Bound(rest.pop("bound", Bound.ONE_SIDED)), rest.pop("until")
             stop = None if until is None else rule_from_dict(until)
             strategy, indices = rest["strategy"], rest["indices"]
             return cls(

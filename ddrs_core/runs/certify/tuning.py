@@ -96,12 +96,13 @@ def _tune(run: CertifyRun) -> Iterator[RunStep]:
 def _choice(run: CertifyRun, scores: Sequence[LevelScore]) -> str:
     last = sorted((s for s in scores if s.n == max(s.n for s in scores)), key=lambda s: s.sigma)
     listed = ", ".join(f"{s.sigma:.4g}: {round_down(s.acr, 4)}" for s in last)
+    budget = run.config.budget
     n = f"N = {last[0].n:,}"
-    if run.config.budget.stop is not None:
+    if budget.stop is not None:
         n = f"lower bounds, N at most {last[0].n:,}"
     return (
         f"Tuned sigma: {run.config.level:.4g}, which has the largest average certified radius on "
-        f"the training images ({n}; {listed})."
+        f"the training images ({budget.bound} bounds, {n}; {listed})."
     )
 
 

@@ -48,6 +48,7 @@ class Summary:
     abstention_rate: float | None
     n: int | None
     alpha: float | None
+    bound: str | None
     seconds: float | None
     certified_share: dict[float, float | None]
     average_is_floor: bool = False
@@ -85,7 +86,8 @@ class Summary:
             n = f"at most {n}, {self.n_mean:,.0f} on average"
         alpha = "unknown" if self.alpha is None else f"{self.alpha:g}"
         seconds = "" if self.seconds is None else f", {self.seconds:.1f} s"
-        return f"N = {n}, alpha = {alpha}{seconds}"
+        bound = "" if self.bound is None else f", {self.bound} bounds"
+        return f"N = {n}, alpha = {alpha}{bound}{seconds}"
 
 
 def summarize(certificates: Sequence[Certificate], radii: Sequence[float] = RADII) -> Summary:
@@ -126,6 +128,7 @@ def summarize_results(results: ResultSet, radii: Sequence[float] = RADII) -> Sum
         abstention_rate=_mean(results.abstained),
         n=results.n,
         alpha=results.alpha,
+        bound=results.bound,
         seconds=float(sum(seconds)) if timed else None,
         certified_share={r: share_at(r, certified) for r in radii},
         average_is_floor=results.acr_is_floor,

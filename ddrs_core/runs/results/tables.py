@@ -75,6 +75,7 @@ def comparison_table(sets: Sequence[ResultSet], radii: Sequence[float] = RADII) 
         "abstained",
         "s/image",
         "guarantee",
+        "bound",
     )
     bold = set()
     for column, r in enumerate(radii, start=3):
@@ -166,6 +167,7 @@ def _cells(figures: Figures, radii: Sequence[float]) -> tuple[str, ...]:
         _fraction(s.abstention_rate),
         UNKNOWN_CELL if s.seconds_per_image is None else f"{s.seconds_per_image:.3g}",
         figures.results.guarantee,
+        figures.results.bound or UNKNOWN_CELL,
     )
 
 

@@ -73,7 +73,8 @@ def choose_sigmas(
         config: the strategy and its parameters.
         seed: run seed.
         indices: image numbers, which select the noise; 0 to M - 1 when omitted.
-        budget: the certification that sigma is chosen for; N and alpha matter to the guard.
+        budget: the certification that sigma is chosen for; N, alpha and the bound matter to the
+            surface and to the guard.
 
     Yields:
         One :class:`SigmaBatch` a step; the last one carries the chosen sigmas.

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing.budget import CertificationBudget
-from ddrs_core.smoothing.confidence import Floats, lower_bound, radius_one_sided
+from ddrs_core.smoothing.certificate import most_of_others, prove_radii
+from ddrs_core.smoothing.confidence import Floats
 from ddrs_core.smoothing.sigma.steps import SigmaTask
 
 
 def expected_radius(
-    votes: Floats, samples: int, sigmas: Floats, budget: CertificationBudget
+    held: ArrayLike, other: ArrayLike, samples: int, sigmas: Floats, budget: CertificationBudget
 ) -> Floats:
     """The radius that ``budget`` would probably certify, from a small number of votes.
 
-    The share of votes is shrunk as by Jeffreys' prior, (k + 1/2) / (n + 1), and then bounded as
-    if it had been seen in all N samples; so few samples do not favour a large sigma merely
+    The shares of votes are shrunk as by Jeffreys' prior, (k + 1/2) / (n + 1), and then bounded as
+    if they had been seen in all N samples; so few samples do not favour a large sigma merely
     because unanimity is easily had.
+
+    Args:
+        held: votes for the class.
+        other: the most votes for any other class.
+        samples: all votes.
+        sigmas: noise levels.
+        budget: N, alpha and the bound.
     """
-    share = (votes + 0.5) / (samples + 1.0)
-    return radius_one_sided(sigmas, lower_bound(share * budget.n, budget.n, budget.alpha))
+    held, other = (
+        (np.asarray(votes) + 0.5) / (samples + 1.0) * budget.n for votes in (held, other)
+    )
+    return prove_radii(held, other, budget.n, sigmas, budget.alpha, budget.bound)[1]
 
 
 def select_by_validation(
@@ -42,8 +53,11 @@ def select_by_validation(
     votes = np.stack([task.votes(row, samples, "guard") for row in tried])  # [J + 1, M, K]
     kept_class = votes[0].argmax(axis=1)
     same = votes.argmax(axis=2) == kept_class
-    held = np.take_along_axis(votes, kept_class[None, :, None], axis=2)[..., 0]
-    expected = expected_radius(held.astype(np.float64), samples, tried, task.budget)
+    held, other = (
+        np.take_along_axis(numbers, kept_class[None, :, None], axis=2)[..., 0]
+        for numbers in (votes, most_of_others(votes))
+    )
+    expected = expected_radius(held, other, samples, tried, task.budget)
     promised = np.where(same, expected, 0.0)
     best = promised.argmax(axis=0)  # the first, sigma_0, wins a tie
     reasons = tuple(_selection_reason(tried[:, i], promised[:, i]) for i in range(len(sigma_0)))

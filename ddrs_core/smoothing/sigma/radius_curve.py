@@ -12,14 +12,15 @@ from torch import Tensor, nn
 from ddrs_core.errors import InvalidParameterError, require_count
 from ddrs_core.models import NoisyForward, noise_generator
 from ddrs_core.models.inference.cost import affordable
+from ddrs_core.smoothing.certificate import Bound, possible_radii, prove_radii
 from ddrs_core.smoothing.classifier import as_batch, as_forward
 from ddrs_core.smoothing.confidence import (
     Floats,
     check_budget,
     check_sigma,
-    interval,
     radius_cap,
     radius_one_sided,
+    radius_two_sided,
 )
 from ddrs_core.smoothing.sigma.steps import Ints
 
@@ -113,10 +114,12 @@ def radius_curve(
     samples: int = 2_000,
     n: int = 10_000,
     alpha: float = 0.001,
+    bound: Bound = Bound.TWO_SIDED,
     seed: int = 0,
     index: int = 0,
 ) -> Iterator[RadiusCurve]:
-    """Estimate R(sigma) = sigma * Phi^-1(p(sigma)) over a grid, coarse first.
+    """Estimate R(sigma) over a grid, coarse first: sigma/2 * (Phi^-1(p_A) - Phi^-1(p_B)), or for
+    one-sided bounds sigma * Phi^-1(p_A), of the leading class at each level.
 
     All sigmas see the same noise vectors, so the curve is smooth. Its noise is its own: nothing
     that is learned here enters a certificate.
@@ -126,6 +129,7 @@ def radius_curve(
         sigmas: the grid [S].
         samples: votes at each sigma in the end; rounds of 25, 50, 100, ... lead there.
         n, alpha: the certification whose cap is shown.
+        bound: of that certification.
 
     Yields:
         The curve so far, several times a second.
@@ -137,7 +141,7 @@ def radius_curve(
     if not len(grid):
         raise InvalidParameterError("The grid of noise levels is empty.")
     require_count("samples", samples)
-    check_budget(1, n, alpha)
+    check_budget(1, n, alpha, parts=bound.parts)
     forward = as_forward(f)
     image = as_batch(x)
     forward.check_images(image)
@@ -145,7 +149,7 @@ def radius_curve(
     def curves() -> Iterator[RadiusCurve]:
         repeated = image.expand(len(grid), *image.shape[1:])
         counts = np.zeros((len(grid), forward.num_classes(image.shape[1:])), dtype=np.int64)
-        cap = radius_cap(grid, n, alpha)
+        cap = radius_cap(grid, n, alpha / bound.parts)
         for number, size in enumerate(_rounds(samples)):
             stage = f"curve {number}"
             generators = [noise_generator(seed, index, stage, forward.device) for _ in grid]
@@ -153,15 +157,17 @@ def radius_curve(
             for votes in forward.vote_steps(repeated, torch.from_numpy(grid), size, generators):
                 counts = before + votes.counts
                 if counts.sum(axis=1).min() > 0:
-                    yield read_curve(grid, counts, cap, samples)
+                    yield read_curve(grid, counts, cap, samples, bound)
 
     return curves()
 
 
-def read_curve(grid: Floats, counts: Ints, cap: Floats, target: int) -> RadiusCurve:
+def read_curve(
+    grid: Floats, counts: Ints, cap: Floats, target: int, bound: Bound = Bound.TWO_SIDED
+) -> RadiusCurve:
     """The curve and its band from the votes [S, K] at each sigma."""
-    done = counts.sum(axis=1)
-    radius, low, high = estimated_radii(grid, counts.max(axis=1), done)
+    done, ordered = counts.sum(axis=1), np.sort(counts, axis=1)
+    radius, low, high = estimated_radii(grid, ordered[:, -1], ordered[:, -2], done, bound)
     return RadiusCurve(
         sigmas=grid,
         radius=radius,
@@ -175,15 +181,19 @@ def read_curve(grid: Floats, counts: Ints, cap: Floats, target: int) -> RadiusCu
     )
 
 
-def estimated_radii(sigmas: Floats, held: Ints, n: Ints) -> tuple[Floats, Floats, Floats]:
-    """R at each sigma where ``held`` of ``n`` votes are for the class, and its 95 % interval."""
-    low, high = interval(held, n, BAND_ALPHA)
-    highest = (n - 0.5) / n  # unanimity alone would put the estimate at infinity
-    return (
-        radius_one_sided(sigmas, np.minimum(held / n, highest)),
-        radius_one_sided(sigmas, low),
-        radius_one_sided(sigmas, np.minimum(high, 1 - 1e-9)),
-    )
+def estimated_radii(
+    sigmas: Floats, held: Ints, other: Ints, n: Ints, bound: Bound
+) -> tuple[Floats, Floats, Floats]:
+    """R at each sigma where ``held`` of ``n`` votes are for the class and ``other`` for the next,
+    and its 95 % interval."""
+    share = np.minimum(held, n - 0.5) / n  # unanimity alone would put the estimate at infinity
+    if bound is Bound.ONE_SIDED:
+        radius = radius_one_sided(sigmas, share)
+    else:
+        radius = radius_two_sided(sigmas, share, np.maximum(other, 0.5) / n)
+    _, low = prove_radii(held, other, n, sigmas, BAND_ALPHA / 2, bound)
+    high = possible_radii(held, other, n, sigmas, BAND_ALPHA / 2, bound)
+    return radius, low, np.minimum(high, radius_one_sided(sigmas, 1 - 1e-9))
 
 
 def _rounds(samples: int) -> list[int]:

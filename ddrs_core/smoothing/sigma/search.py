@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ddrs_core.models import NoisyForward
 from ddrs_core.parameters import Configuration, parameter
 from ddrs_core.smoothing.budget import CertificationBudget
+from ddrs_core.smoothing.certificate import most_of_others
 from ddrs_core.smoothing.confidence import Floats
 from ddrs_core.smoothing.sigma.base import choose_sigma
 from ddrs_core.smoothing.sigma.guard import expected_radius, select_by_validation
@@ -82,7 +83,8 @@ class SearchConfig(Configuration):
                 sigma = np.exp(side).clip(lowest, highest)
                 counts = task.votes(sigma, self.samples, "sigma")
                 held = counts[rows, held_class].astype(np.float64)
-                radius = expected_radius(held, self.samples, sigma, task.budget)
+                other = most_of_others(counts)[rows, held_class]
+                radius = expected_radius(held, other, self.samples, sigma, task.budget)
                 radius[counts.argmax(axis=1) != held_class] = 0.0
                 sides.append((sigma, radius, held / self.samples))
             (sigma_a, radius_a, share_a), (sigma_b, radius_b, share_b) = sides

@@ -50,6 +50,7 @@ class CurveFit:
 
     levels: Floats
     held: Ints  # votes for the class so far
+    other: Ints  # the most votes for any other class
     n: Ints  # votes drawn so far
     radius: Floats  # the fitted curve
     low: Floats  # 90 % of the posterior's curves lie between these two, pointwise

@@ -12,7 +12,8 @@ from scipy.special import ndtr, ndtri
 from ddrs_core.models import noise_generator
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing.budget import CertificationBudget
-from ddrs_core.smoothing.confidence import Floats, lower_bound, radius_one_sided, upper_bound
+from ddrs_core.smoothing.certificate import Bound, most_of_others, possible_radii
+from ddrs_core.smoothing.confidence import Floats, lower_bound, upper_bound
 from ddrs_core.smoothing.sigma.steps import CurveFit, Ints, SigmaBatch
 from ddrs_core.smoothing.sigma.surface_votes import DOUBT, LEVELS, SurfaceVotes
 
@@ -86,7 +87,7 @@ class SurfaceFit:
         """The mode for one size of the residual, into ``weights``: its evidence and precision."""
         votes, basis, scale = self.votes, self.bases[k][i], self.scale[i]
         seen = votes.n[i] > 0
-        held, n = votes.held[i][seen], votes.n[i][seen]
+        held, n = votes.votes[i, seen, votes.prediction[i]], votes.n[i, seen]
         features = basis[seen] * scale[seen, None]  # of z
         offset = (self.prior[i] * scale)[seen]
         weights = self.weights[k, i]
@@ -109,10 +110,17 @@ class SurfaceFit:
         return likelihood - float(weights @ weights) / 2 - volume / 2, precision
 
     def _proved(self, z: Floats) -> Floats:
-        """Phi^-1 of the bound that the certification proves where the probability is Phi(z)."""
+        """The radius over sigma that the certification proves where p_A is Phi(z), [M, T, J].
+
+        For two-sided bounds p_B is the runner-up's share of the rest, whatever the draw.
+        """
         budget = self.budget
         grid, proved = _proved_curve(budget.n, budget.spent(budget.n) / budget.bound.parts)
-        return np.interp(z, grid, proved)
+        lower = np.interp(z, grid, proved)
+        if budget.bound is Bound.ONE_SIDED:
+            return lower
+        p_b = self.votes.runner_up()[:, None] * ndtr(-z)
+        return (lower + np.interp(-ndtri(p_b), grid, proved)) / 2
 
     def plan(self, blocks: int) -> Ints:
         """How many blocks of votes each level of each image gets next, [M, J].
@@ -135,11 +143,13 @@ class SurfaceFit:
             votes.draw(rows, levels, n, f"surface check {name}")
             for name, levels in (("chosen", chosen), ("start", votes.starts))
         ]
-        held, held_start = (f[rows, votes.prediction] for f in fresh)
-        high = upper_bound(held, n, DOUBT)
-        least = radius_one_sided(votes.starts, lower_bound(held_start, n, DOUBT))
-        is_less = radius_one_sided(chosen, high) < least
-        worse = is_less | (high < ndtr(self._z_at(chosen)))
+        (held, other), (held_start, other_start) = (
+            (f[rows, votes.prediction], most_of_others(f)[rows, votes.prediction]) for f in fresh
+        )
+        doubt, bound = DOUBT * votes.bound.parts, votes.bound
+        most = possible_radii(held, other, n, chosen, doubt, bound)
+        is_less = most < votes.proved(held_start, other_start, n, votes.starts)
+        worse = is_less | (upper_bound(held, n, DOUBT) < ndtr(self._z_at(chosen)))
         found = np.where(worse, self._by_level(), chosen).clip(*votes.bounds)
         return found, self._reasons(worse, found)
 
@@ -166,8 +176,7 @@ class SurfaceFit:
     def _by_level(self) -> Floats:
         """Where the curve does not fit: the level whose own votes prove most beyond doubt."""
         votes = self.votes
-        low = lower_bound(votes.held, np.maximum(votes.n, 1), DOUBT)
-        reached = radius_one_sided(votes.levels, low)
+        reached = votes.proved(votes.held, votes.other, np.maximum(votes.n, 1), votes.levels)
         best = np.where(reached.max(axis=1) > 0, reached.argmax(axis=1), votes.home)
         return votes.levels[votes.rows, best]
 
@@ -234,7 +243,8 @@ class SurfaceFit:
         ordered = np.sort(self.worth, axis=1)
         return CurveFit(
             votes.levels,
-            votes.held.copy(),
+            votes.held,
+            votes.other,
             votes.n.copy(),
             self.mean_worth * starts,
             ordered[:, tail] * starts,

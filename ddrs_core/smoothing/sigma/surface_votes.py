@@ -6,13 +6,16 @@ from collections import Counter
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from ddrs_core.models import noise_generator
-from ddrs_core.smoothing.confidence import Floats, lower_bound, radius_one_sided
+from ddrs_core.smoothing.certificate import most_of_others, prove_radii
+from ddrs_core.smoothing.confidence import Floats
 from ddrs_core.smoothing.sigma.steps import Ints, SigmaTask
 
 LEVELS = 41  # of the grid; every second one gets votes in the first round
-DOUBT = 0.01  # of the intervals that single levels are compared by
+DOUBT = 0.01  # of each bound that single levels are compared by
+_NEAR = 0.3  # in u: how far apart levels tell of each other's runner-up
 
 
 class SurfaceVotes:
@@ -20,7 +23,7 @@ class SurfaceVotes:
 
     def __init__(self, task: SigmaTask, bounds: tuple[float, float]) -> None:
         self.task = task
-        self.bounds = bounds
+        self.bounds, self.bound = bounds, task.budget.bound
         self.starts = starts = task.sigma_0.clip(*bounds)  # [M]
         u = np.linspace(np.log(bounds[0] / starts), np.log(bounds[1] / starts), LEVELS, axis=1)
         self.home = np.abs(u).argmin(axis=1)  # [M], the level that is sigma_0
@@ -28,7 +31,6 @@ class SurfaceVotes:
         u[self.rows, self.home] = 0.0
         self.u = u  # [M, J]
         self.levels = starts[:, None] * np.exp(u)
-        self.held = np.zeros(u.shape, dtype=np.int64)  # votes for the class
         self.n = np.zeros(u.shape, dtype=np.int64)
         self.prediction: Ints = np.zeros(len(starts), dtype=np.int64)
 
@@ -56,19 +58,18 @@ class SurfaceVotes:
         m, columns = len(self.starts), np.arange(0, LEVELS, 2)
         rows, places = np.repeat(self.rows, len(columns)), np.tile(columns, m)
         swept = self.draw(rows, self.levels[rows, places], n, "surface sweep")
-        votes = np.zeros((m, LEVELS, swept.shape[1]), dtype=np.int64)
+        self.votes = votes = np.zeros((m, LEVELS, swept.shape[1]), dtype=np.int64)
         votes[rows, places] = swept
         votes[self.rows, self.home] += self._first
         first = self._first.argmax(axis=1)
         near = votes.copy()  # together with the neighbours that were swept
         near[:, 2:] += votes[:, :-2]
         near[:, :-2] += votes[:, 2:]
-        low = lower_bound(near, np.maximum(near.sum(axis=2, keepdims=True), 1), DOUBT)
-        reached = radius_one_sided(self.levels[:, :, None], low)
+        n = np.maximum(near.sum(axis=2, keepdims=True), 1)
+        reached = self.proved(near, most_of_others(near), n, self.levels[:, :, None])
         below = (reached * (self.u <= 0)[:, :, None]).max(axis=1)  # [M, K]
         lost = (reached.max(axis=1)[self.rows, first] <= 0) & (below.max(axis=1) > 0)
         self.prediction = np.where(lost, below.argmax(axis=1), first)
-        self.held = np.take_along_axis(votes, self.prediction[:, None, None], axis=2)[..., 0]
         self.n = votes.sum(axis=2)
 
     def add(self, blocks: Ints, n: int, stage: str) -> None:
@@ -78,5 +79,34 @@ class SurfaceVotes:
         rows, places = np.repeat(rows, repeats), np.repeat(places, repeats)
         if len(rows):
             votes = self.draw(rows, self.levels[rows, places], n, stage)
-            np.add.at(self.held, (rows, places), votes[np.arange(len(rows)), self.prediction[rows]])
+            np.add.at(self.votes, (rows, places), votes)
             np.add.at(self.n, (rows, places), n)
+
+    @property
+    def held(self) -> Ints:
+        """Votes for the class, [M, J]."""
+        return self._of_class(self.votes)
+
+    @property
+    def other(self) -> Ints:
+        """The most votes for any other class, [M, J]."""
+        return self._of_class(most_of_others(self.votes))
+
+    def runner_up(self) -> Floats:
+        """What share of the votes for other classes the most frequent of them has, [M, J].
+
+        It is smoothed over the levels, and 1 where nothing is known, as with one other class.
+        """
+        others = self.votes.astype(np.float64)
+        others[self.rows, :, self.prediction] = 0.0
+        apart = (self.u[:, :, None] - self.u[:, None, :]) / _NEAR
+        others = np.exp(-(apart**2) / 2) @ others  # [M, J, K]
+        share: Floats = (others.max(axis=2) + 1) / (others.sum(axis=2) + 1)
+        return share
+
+    def proved(self, held: Ints, other: Ints, n: ArrayLike, levels: Floats) -> Floats:
+        """The radii that votes prove beyond doubt."""
+        return prove_radii(held, other, n, levels, DOUBT * self.bound.parts, self.bound)[1]
+
+    def _of_class(self, votes: Ints) -> Ints:
+        return np.take_along_axis(votes, self.prediction[:, None, None], axis=2)[..., 0]

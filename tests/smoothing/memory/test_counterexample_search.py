@@ -182,7 +182,7 @@ def test_the_probability_that_is_stated_is_kept_however_often_it_is_tried() -> N
     rng = np.random.default_rng(0)
     neighbours = x + torch.from_numpy(rng.uniform(-0.01, 0.01, (tries, 1, 8, 8))).float()
     certificate = smoothed.certify(
-        x, sigma=0.05, n0=20, n=101, alpha=alpha, grade=Grade.CONDITIONAL
+        x, sigma=0.05, n0=20, n=101, alpha=alpha, bound="one-sided", grade=Grade.CONDITIONAL
     )
     assert certificate.prediction == 0  # rightly: the noise, of norm 0.4, ends in the core
     selected = replace(certificate, sigma=far, prediction=1, candidate=1)
@@ -192,7 +192,7 @@ def test_the_probability_that_is_stated_is_kept_however_often_it_is_tried() -> N
             smoothed,
             x,
             replace(certificate, index=number),
-            CertificationBudget(n0=20, n=101, alpha=alpha),
+            CertificationBudget.of(n0=20, n=101, alpha=alpha, bound="one-sided"),
             fresh_seed=3,
         )
         for i in range(tries):

@@ -38,7 +38,7 @@ def test_many_votes_give_the_margin(line: Any, at_margin: Callable[[float], Tens
 def test_the_cap_is_the_formula(line: nn.Module, at_margin: Callable[[float], Tensor]) -> None:
     grid = sigma_grid(0.1, 1.0, 5)
     curve = next(iter(radius_curve(line, at_margin(0.3), grid, samples=50, n=1000, alpha=0.01)))
-    assert curve.cap == pytest.approx(grid * norm.ppf(0.01 ** (1 / 1000)))
+    assert curve.cap == pytest.approx(grid * norm.ppf(0.005 ** (1 / 1000)))
 
 
 def test_it_refines_to_the_end(network: nn.Module, image: Tensor) -> None:

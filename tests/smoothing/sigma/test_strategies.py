@@ -364,8 +364,8 @@ def test_the_search_never_trades_the_class_for_radius() -> None:
 
 def test_few_samples_do_not_promise_a_large_sigma_for_being_unanimous() -> None:
     budget = CertificationBudget(n=100_000, alpha=0.001)
-    few = expected_radius(np.array([20.0]), 20, np.array([1.0]), budget)
-    many = expected_radius(np.array([2000.0]), 2000, np.array([1.0]), budget)
+    few = expected_radius(20, 0, 20, np.array([1.0]), budget)
+    many = expected_radius(2000, 0, 2000, np.array([1.0]), budget)
     assert few < 0.75 * many
 
 

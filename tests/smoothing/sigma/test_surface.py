@@ -30,8 +30,8 @@ BUDGET = CertificationBudget(n=10_000)
 
 def proved(radius: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     """What BUDGET proves where the smoothed classifier has this radius, votes as expected."""
-    p = norm.cdf(radius / sigma)
-    bound = np.minimum(lower_bound(p * BUDGET.n, BUDGET.n, BUDGET.alpha), 0.001 ** (1 / BUDGET.n))
+    p, alpha = norm.cdf(radius / sigma), BUDGET.alpha / BUDGET.bound.parts
+    bound = np.minimum(lower_bound(p * BUDGET.n, BUDGET.n, alpha), alpha ** (1 / BUDGET.n))
     return sigma * norm.ppf(bound)
 
 
