@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from ddrs_core.runs.logs.reading import read_log
+from ddrs_core.runs.results.other_bound import under_bound
+from ddrs_core.runs.results.summary import summarize_results
+from ddrs_core.smoothing import Bound
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "assets/results"
+ONE, TWO = "one-sided", "two-sided"
+FIRST = "cifar10-resnet20-gaussian-0.25-fixed-0.25"  # also the name of a log of the study
 CONDITIONAL, UNCONDITIONAL = "conditional on sigma_x", "unconditional"
 
 
@@ -52,12 +59,30 @@ def rows(path: Path, first: str) -> list[dict[str, str]]:
 
 def test_every_log_in_the_results_has_its_guarantee_and_bound() -> None:
     found = rows(RESULTS / "README.md", "log")
-    assert len(found) > 40
-    for row in found:
+    assert len(found) > 80
+    for row, tight in zip(found[::2], found[1::2], strict=True):
         logs = list(RESULTS.glob(f"*/{row['log']}.tsv"))
         assert logs, row["log"]
         for log in logs:
-            assert promised(log) == {(row["guarantee"], row["bound"])}
+            assert promised(log) == {(row["guarantee"], row["bound"])} == {(row["guarantee"], ONE)}
+        assert (tight["log"], tight["guarantee"], tight["bound"]) == (
+            f"{row['log']}, {TWO}",
+            row["guarantee"],
+            TWO,
+        )
+
+
+@pytest.mark.parametrize("name", ["study/digits-macer-0.50-ds-0.5", "first/" + FIRST])
+def test_tight_rows_are_the_votes_of_their_logs_under_two_sided_bounds(name: str) -> None:
+    folder, _, log = name.partition("/")
+    n = {"study": "≤ 100,000", "first": "10,000"}[folder]
+    found = rows(RESULTS / "README.md", "log")
+    (row,) = (r for r in found if (r["log"], r["N"]) == (f"{log}, {TWO}", n))
+    tight = summarize_results(under_bound(read_log(RESULTS / f"{name}.tsv"), Bound.TWO_SIDED))
+    for radius, share in tight.certified_accuracy.items():
+        assert float(row[f"r = {radius:g}"]) == pytest.approx(share, abs=5e-4)
+    assert float(row["ACR"].removeprefix("≥ ")) <= tight.average_certified_radius
+    assert float(row["abstained"]) == pytest.approx(tight.abstention_rate)
 
 
 @pytest.mark.parametrize("first", ["difference", "training"])

@@ -99,15 +99,14 @@ def _run(options: argparse.Namespace) -> None:
     if note := clean_note(read[: len(options.files)]):
         _say("table", (note,))
     print(render(comparison_table(sets, radii), form))
-    for against in [read[-1], again[-1]] if compared else []:
+    for against in [read[-1], *filter(None, again[-1:])] if compared else []:
         others = [
             (results, comparison)
             for (path, results, theirs), comparison in zip(compared, pairs, strict=True)
             if theirs is against and path != options.against  # with itself nothing is to compare
         ]
-        if against is not None and others:
-            print()
-            print(render(paired_table(others, against), form))
+        print()
+        print(render(paired_table(others, against), form))
 
 
 def _under(results: ResultSet, bound: Bound) -> ResultSet | None:

@@ -97,6 +97,22 @@ def test_resume_without_a_file_starts_afresh_and_a_finished_file_stays(command, 
     assert out.read_bytes() == before
 
 
+def test_a_log_goes_on_with_the_bound_that_it_was_begun_with(command, tmp_path):
+    out = tmp_path / "a.tsv"
+    assert command(*FIXED, "--limit", 1, "--bound", "one-sided", "--out", out).code == 0
+    outcome = command(*FIXED, "--limit", 2, "--out", out, "--resume")
+    assert outcome.code == 0
+    assert "begun with one-sided bounds, and goes on so" in outcome.err
+    assert "one-sided bounds" in outcome.out
+    bounds = [row.certificate.bound for row in read_rows(out.read_text(), "a.tsv")]
+    assert bounds == ["one-sided", "one-sided"]
+    outcome = command(*FIXED, "--limit", 3, "--bound", "two-sided", "--out", out, "--resume")
+    assert outcome.code == 2
+    assert "its bound is 'one-sided', not 'two-sided'" in outcome.err
+    assert command(*FIXED, "--limit", 1, "--out", out, "--overwrite").code == 0
+    assert read_rows(out.read_text(), "a.tsv")[0].certificate.bound == "two-sided"
+
+
 def test_the_radius_can_be_recomputed_from_a_row(command, tmp_path):
     out = tmp_path / "a.tsv"
     command(*FIXED, "--limit", 6, "--bound", "two-sided", "--out", out)
@@ -169,7 +185,7 @@ def test_a_damaged_row_is_named_by_its_line(command, tmp_path):
     out = tmp_path / "a.tsv"
     command(*FIXED, "--limit", 2, "--out", out)
     whole = out.read_text()
-    for old, new in (("unconditional", "uncertain"), ("one-sided", "three-sided"), ("200", "many")):
+    for old, new in (("unconditional", "uncertain"), ("two-sided", "three-sided"), ("200", "many")):
         out.write_text(whole.replace(old, new))
         outcome = command(*FIXED, "--limit", 3, "--out", out, "--resume")
         assert outcome.code == 2

@@ -69,6 +69,28 @@ def test_the_table_has_a_row_for_each_log(command: Command, log: Path) -> None:
     assert "five" in lines[2]
 
 
+def test_a_row_under_the_other_bound_is_what_a_run_with_it_gives(
+    command: Command, log: Path, foreign: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.tsv"
+    base = ("certify", "--dataset", "digits", "--model", "digits-gaussian-0.50")
+    limits = ("--method", "fixed", "--limit", 5, "--n", 200, "--bound", "one-sided")
+    assert command(*base, *limits, "--out", other).code == 0
+    two, one = json.loads(command("report", log, "--bound", "one-sided", "--json").out)
+    (run,) = json.loads(command("report", other, "--json").out)
+    assert (two["bound"], one["bound"]) == ("two-sided", "one-sided")
+    for name in ("certified_accuracy", "average_certified_radius", "abstention_rate", "interval"):
+        assert one[name] == run[name]
+    assert one["average_certified_radius"] != two["average_certified_radius"]
+    (same,) = json.loads(command("report", other, "--bound", "one-sided", "--json").out)
+    assert same["certified_accuracy"] == run["certified_accuracy"]
+    table = command("report", log, other, "--bound", "one-sided", "--against", other).out
+    assert "| five, one-sided |" in table
+    assert table.count("minus other") == 1  # each row under its own bound
+    outcome = command("report", foreign, "--bound", "two-sided")
+    assert "foreign does not hold the votes of all classes" in outcome.err
+
+
 COHEN = "idx\tlabel\tpredict\tradius\tcorrect\ttime\n"
 
 

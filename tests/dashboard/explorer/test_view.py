@@ -45,7 +45,7 @@ def views() -> list[ExplorerView]:
     return [
         start,
         replace(start, index=17).with_budget(
-            seed=5, n=1000, n0=50, alpha=0.05, bound=Bound.TWO_SIDED
+            seed=5, n=1000, n0=50, alpha=0.05, bound=Bound.ONE_SIDED
         ),
         replace(start, sigma_0=0.1234567891, device="cpu", pace="1").with_budget(alpha=1e-7),
         replace(start, pace="max"),
@@ -96,10 +96,19 @@ def test_a_view_survives_the_url(view: ExplorerView) -> None:
 )
 def test_bad_links_get_a_sentence_and_the_default(query: dict[str, str], words: str) -> None:
     view, problems = parse_query(query)
-    assert view == default_view()
+    assert view == default_view().with_budget(bound=view.budget.bound)
     assert len(problems) == 1
     assert words in problems[0]
     assert len(problems[0]) < 400
+
+
+def test_a_link_from_before_bounds_had_another_default_keeps_the_one_of_its_time() -> None:
+    assert default_view().budget.bound is Bound.TWO_SIDED
+    assert parse_query({})[0] == default_view()
+    assert parse_query({"job": "0"})[0] == default_view()
+    view, problems = parse_query({"image": "58", "n": "1000"})
+    assert problems == []
+    assert view.budget.bound is Bound.ONE_SIDED
 
 
 def test_the_largest_sigma_follows_the_start_until_somebody_chooses_it() -> None:

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -411,12 +412,16 @@ def test_outcomes_in_words() -> None:
         MemoryView(
             section=Section.QUERY, image=7, way=Way.NOISE, far=3, noise=12, sigma=0.3, n=100
         ),
+        MemoryView(section=Section.QUERY, bound="one-sided"),
         MemoryView(section=Section.COLLISIONS, first=1, second=2, points=5, walk_n=100, hunted=9),
         MemoryView(section=Section.ORDER, arrival=12, shuffles=5),
     ],
 )
 def test_a_link_restores_the_view(view: MemoryView, app: AppTest) -> None:
     assert parse_query(view.to_query()) == (view, [])
+    if "bound" in view.to_query():  # links of the time before named none, and were one-sided
+        old = {name: text for name, text in view.to_query().items() if name != "bound"}
+        assert parse_query(old) == (replace(view, bound="one-sided"), [])
     open_memory(app, **view.to_query())
     assert {k: v for k, v in query(app).items() if k != "arrival"} == {
         k: v for k, v in view.to_query().items() if k != "arrival"

@@ -264,6 +264,8 @@ def test_configurations_of_earlier_versions_are_read_and_written_as_before() -> 
     )
     assert config.strategy == SearchConfig(bounds=(0.05, 0.75))
     assert json.loads(json.dumps(config.to_dict())) == stored
+    before = {name: value for name, value in stored.items() if name != "bound"}
+    assert CertifyConfig.from_dict(before).budget.bound is Bound.ONE_SIDED
 
 
 @pytest.mark.parametrize(
