@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ddrs_core.models import NoisyForward, noise_generator
 from ddrs_core.smoothing.budget import CertificationBudget
+from ddrs_core.smoothing.certificate import most_of_others
 from ddrs_core.smoothing.confidence import Floats
 from ddrs_core.smoothing.sigma.guard import expected_radius
 from ddrs_core.smoothing.sigma.radius_curve import estimated_radii
@@ -77,16 +78,18 @@ def review_levels(
     own, rows = np.array([float(s) for s in sigmas]), np.arange(len(images))
     tried = np.stack([own, *(np.full(len(own), float(s)) for s in levels)])  # [J + 1, M]
     held: NDArray[np.int64] = np.zeros(tried.shape, dtype=np.int64)
+    other = np.zeros_like(held)
     for number, level in enumerate(tried):
         generators = [
             noise_generator(budget.seed, index, "review", forward.device) for index in numbers
         ]
         counts = forward.votes(images, torch.from_numpy(level), votes, generators)
         held[number] = counts[rows, np.asarray(classes)]
+        other[number] = most_of_others(counts)[rows, np.asarray(classes)]
         yield ReviewStep(number + 1, len(tried) + 1)
-    expected = expected_radius(held.astype(np.float64), votes, tried, budget)
+    expected = expected_radius(held, other, votes, tried, budget)
     best = expected.argmax(axis=0)  # the image's own level wins a tie
-    _, low, high = estimated_radii(tried, held, np.full(tried.shape, votes))
+    _, low, high = estimated_radii(tried, held, other, np.full(tried.shape, votes), budget.bound)
     reviews = tuple(
         LevelReview(
             sigma=float(own[i]),
