@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from ddrs_core import cli
+from ddrs_core.cli.options import LazyParser
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("**/*.md")])
@@ -148,6 +149,9 @@ def subcommands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentP
 
 def options_of(parser: argparse.ArgumentParser) -> set[str]:
     """The long options of a parser and of all parsers below it."""
+    if isinstance(parser, LazyParser) and parser.fill is not None:
+        fill, parser.fill = parser.fill, None
+        fill(parser)
     own = {name for action in parser._actions for name in action.option_strings}
     below = [options_of(child) for child in subcommands(parser).values()]
     return {name for name in own.union(*below) if name.startswith("--")}
