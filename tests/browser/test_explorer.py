@@ -57,7 +57,7 @@ def test_the_first_picture_needs_no_choice(page: Page, url: str) -> None:
 
 def test_from_the_home_page_to_a_certified_digit(page: Page, url: str) -> None:
     page.goto(url)
-    page.get_by_role("link", name="Open the explorer").click()
+    page.get_by_role("link", name="Watch a radius grow").click()
     expect(progress(page)).to_contain_text(DONE)
     button(page, "Certify σ₀ and σ*").click()
     cards = page.locator(".ddrs-card")
