@@ -36,8 +36,8 @@ def main() -> None:
     """Draw the page."""
     st.title("Data-dependent randomized smoothing", anchor=False)
     show_lead(
-        "A classifier that votes over Gaussian noise provably keeps its answer within a radius. See "
-        "how far a noise level of its own takes each image, and what the guarantee is then worth."
+        "A classifier that votes over Gaussian noise provably keeps its answer within a radius. "
+        "See how far a noise level of its own takes each image, and what that guarantee is worth."
     )
     with st.container(key="ddrs_begin"):
         st.page_link(explorer_page(), label="Watch a radius grow", icon=":material/play_arrow:")
