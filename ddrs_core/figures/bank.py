@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ddrs_core.figures.memory import OUTCOME_HUES, class_hue, class_symbol, class_title
+from ddrs_core.figures.class_axis import class_title
+from ddrs_core.figures.memory import OUTCOME_HUES, class_hue, class_symbol
 from ddrs_core.figures.palette import (
     BLUE,
     CHOSEN_COLOUR,

@@ -61,7 +61,7 @@ def certified_accuracy_figure(
         colour, dash = _hue(results.training, sets), _DASHES.get(results.method, "dash")
         rank = next(used.setdefault((colour, dash), count()))
         width = _WIDTHS[min(rank, len(_WIDTHS) - 1)]
-        title = literal_text(results.title)
+        title = literal_text(results.shown_title)
         data += _band(curve, title, colour, end)
         data.append(_steps(curve.radii, curve.accuracy, end, colour, width, dash=dash, name=title))
     if envelope is not None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ddrs_core.figures.class_axis import class_title
 from ddrs_core.figures.palette import (
     AMBER,
     BLUE,
@@ -52,14 +53,6 @@ def class_hue(prediction: int) -> str:
 def class_symbol(prediction: int) -> str:
     """The marker of a class."""
     return "x" if prediction == ABSTAIN else _SYMBOLS[prediction // len(_HUES) % len(_SYMBOLS)]
-
-
-def class_title(prediction: int, class_names: Sequence[str]) -> str:
-    """A class by name where it has one."""
-    if prediction == ABSTAIN:
-        return "abstention"
-    known = prediction < len(class_names)
-    return class_names[prediction] if known else f"class {prediction}"
 
 
 def plane_figure(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ddrs_core.figures.class_axis import axis_names
 from ddrs_core.figures.palette import (
     BLUE,
     ORANGE,
@@ -24,18 +25,29 @@ from ddrs_core.runs.results.comparison import cap_over_sigma
 from ddrs_core.runs.results.results import ResultSet
 
 _SIGMA = "noise level sigma* (pixels in [0, 1])"
-_FEW = 30  # boxes that are named on an axis
+_LONGEST = 18  # characters of a name on an axis
+_FEW = 30  # boxes side by side, at most
 
 
 def sigma_by_class_figure(results: ResultSet, class_names: Sequence[str] = ()) -> Figure:
-    """A box of sigma* for every true class that has an image."""
-    known = ~np.isnan(results.sigmas)
-    boxes = []
-    for label in np.unique(results.labels[known & (results.labels >= 0)]):
-        held = known & (results.labels == label)
-        name = class_names[label] if label < len(class_names) else f"class {label}"
-        boxes.append(_box(results, held, name, SIGMA_COLOUR))
-    return _boxes(results, boxes, "true class")
+    """A box of sigma* for every true class that has an image; of more than 30 classes for those
+    with most images, and one for all others. Without labels it is the certified class."""
+    classes = results.labels if results.has_labels else results.predictions
+    known = ~np.isnan(results.sigmas) & (classes >= 0)
+    found, counts = np.unique(classes[known], return_counts=True)
+    shown = found
+    if len(found) > _FEW:
+        shown = np.sort(found[np.argsort(-counts, kind="stable")[: _FEW - 1]])
+    names = axis_names(shown.tolist(), class_names, _LONGEST)
+    boxes = [
+        _box(results, known & (classes == c), name, SIGMA_COLOUR)
+        for c, name in zip(shown, names, strict=True)
+    ]
+    if len(found) > len(shown):
+        rest = known & ~np.isin(classes, shown)
+        name = f"{len(found) - len(shown):,} others"
+        boxes.append(_box(results, rest, name, START_COLOUR))
+    return _boxes(results, boxes, "true class" if results.has_labels else "certified class")
 
 
 def sigma_by_correctness_figure(results: ResultSet) -> Figure:
@@ -115,7 +127,7 @@ def _boxes(results: ResultSet, boxes: list[Figure], title: str) -> Figure:
         "layout": layout(
             showlegend=False,
             shapes=[] if start is None else [horizontal(start, START_COLOUR, "dot")],
-            xaxis=axis(title, type="category", showticklabels=len(boxes) <= _FEW),
+            xaxis=axis(title, type="category"),
             yaxis=axis(_SIGMA, rangemode="tozero"),
         ),
     }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ddrs_core.figures.class_axis import axis_names
 from ddrs_core.figures.palette import (
     GREEN,
     MUTED,
@@ -34,18 +35,26 @@ def votes_figure(
 
     Args:
         counts: votes [K].
-        class_names: names of the K classes; of more than ten, those with most votes are shown.
+        class_names: names of the K classes; of more than ten, those with most votes are shown,
+            and all others together.
         label: the true class, named in the axis; the leading class is green if it is that one,
             otherwise orange.
     """
     votes = np.asarray(counts)
     n = max(1, int(votes.sum()))
     order = shown_classes(votes, label)
-    share = votes[order] / n
-    low, high = interval(votes[order], n, _ALPHA)
+    names = axis_names(order.tolist(), class_names, _LONGEST)
+    if label is not None and label in order:
+        names[order.tolist().index(label)] += " (label)"
+    shown, others = votes[order], int(np.delete(votes, order).astype(bool).sum())
+    if others:
+        shown = np.append(shown, votes.sum() - shown.sum())
+        names.append(f"{counted(others, 'other class')}")
+    share = shown / n
+    low, high = interval(shown, n, _ALPHA)
     leading = int(votes.argmax())
     colour = TEXT if label is None else GREEN if leading == label else ORANGE
-    names = [class_names[c][:_LONGEST] + (" (label)" if c == label else "") for c in order]
+    colours = [colour if c == leading else SIGMA_COLOUR for c in order]
     return {
         "data": [
             {
@@ -53,7 +62,7 @@ def votes_figure(
                 "orientation": "h",
                 "x": share,
                 "y": names,
-                "marker": {"color": [colour if c == leading else SIGMA_COLOUR for c in order]},
+                "marker": {"color": [*colours, *[MUTED] * (len(names) - len(colours))]},
                 "error_x": {
                     "visible": bool(votes.any()),
                     "type": "data",

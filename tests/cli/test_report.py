@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 from ddrs_core.data import load_dataset
 from ddrs_core.models import load_model
@@ -239,3 +240,30 @@ def test_a_file_of_a_byte_order_mark_alone_is_empty(command: Command, tmp_path: 
     (tmp_path / "mark.tsv").write_bytes(b"\xef\xbb\xbf")
     outcome = command("report", tmp_path / "mark.tsv")
     assert (outcome.code, "is empty" in outcome.err) == (2, True)
+
+
+def test_without_labels_no_accuracy_is_told_but_what_is_certified(
+    command: Command, tmp_path: Path
+) -> None:
+    pixels = load_dataset("digits")
+    for number in range(3):
+        picture = (pixels[number][0][0] * 255).round().byte().numpy()
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        Image.fromarray(picture).save(tmp_path / "photos" / f"{number}.png")
+    log = tmp_path / "log.tsv"
+    words = ("--dataset", tmp_path / "photos", "--model", "digits-gaussian-0.50", "--n", 200)
+    made = command("certify", *words, "--method", "fixed", "--out", log)
+    assert "3 images without labels" in made.out
+    assert "average radius, whatever the class" in made.out
+    (found,) = json.loads(command("report", log, "--json").out)
+    radii = [float(row["radius"]) for row in rows(log)]
+    assert found["certified_share"]["0.25"] == sum(r >= 0.25 for r in radii) / 3
+    assert found["average_radius"] == pytest.approx(sum(radii) / 3)
+    unknown = ("certified_accuracy", "high_probability_accuracy", "interval")
+    assert all(value is None for name in unknown for value in found[name].values())
+    assert found["average_certified_radius"] is None
+    assert found["clean_accuracy"] is None
+    said = command("report", log)
+    assert "log (any class)" in said.out
+    assert "None of 3 images has a label" in said.err
+    assert "wrong" not in said.err

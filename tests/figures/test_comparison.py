@@ -194,3 +194,29 @@ def test_a_tuning_is_drawn_with_its_levels_and_those_of_images(adaptive: bool) -
     left, right = figure["layout"]["xaxis"]["range"]
     assert left <= 0 < max(0.9, results.sigmas.max()) <= right
     validate(tuning_figure(replace(tuning, tuned=None, scores=tuning.scores[:2])))
+
+
+def test_many_classes_and_unknown_ones_have_boxes_that_can_be_read() -> None:
+    results = results_of(400)
+    rows = [replace(r, label=i % 200, correct=False) for i, r in enumerate(results.rows)]
+    rows += [replace(rows[0], index=10_000 + i, label=3) for i in range(5)]
+    many = sigma_by_class_figure(replace(results, rows=tuple(rows)))
+    boxes = many["data"]
+    assert len(boxes) == 30
+    assert boxes[-1]["name"] == "171 others"
+    assert "class 3" in [box["name"] for box in boxes]
+    assert sum(len(box["y"]) for box in boxes) == 405
+    blind = [replace(r, label=None, correct=None) for r in results.rows]
+    figure = sigma_by_class_figure(replace(results, rows=tuple(blind)))
+    assert figure["layout"]["xaxis"]["title"]["text"] == "certified class"
+    answered = {f"class {r.prediction}" for r in blind if r.prediction >= 0}
+    assert {box["name"] for box in figure["data"]} == answered
+
+
+def test_without_labels_the_curve_counts_every_class_and_says_so() -> None:
+    results = results_of(100)
+    blind = [replace(r, label=None, correct=None) for r in results.rows]
+    figure = certified_accuracy_figure([replace(results, rows=tuple(blind))])
+    (curve,) = figure["data"]  # no band
+    assert curve["name"] == "set 0 (any class)"
+    assert max(curve["y"]) == np.mean([r.prediction >= 0 for r in blind])

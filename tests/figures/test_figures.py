@@ -228,7 +228,7 @@ def test_votes_show_the_ten_leading_classes() -> None:
     assert list(figure["data"][0]["x"]) == pytest.approx([0.03, 0.9, 0.07])
     many = votes_figure(list(range(100)), tuple(f"c{i}" for i in range(100)))
     validate(many)
-    assert many["data"][0]["y"] == [f"c{i}" for i in range(90, 100)]
+    assert many["data"][0]["y"] == [*(f"c{i}" for i in range(90, 100)), "89 other classes"]
 
 
 def test_interval() -> None:
@@ -316,3 +316,18 @@ def test_arrays_travel_as_bytes_and_nan_is_refused() -> None:
     assert sent["y"]["dtype"] == "f4"
     with pytest.raises(ValueError, match="JSON"):
         encode_figure({"layout": {"width": float("nan")}})
+
+
+def test_of_many_classes_those_with_most_votes_are_named_apart_and_the_rest_is_one_bar() -> None:
+    names = tuple(f"a photograph of the animal {i:04d}" for i in range(1000))
+    counts = [0] * 1000
+    counts[7], counts[8] = 600, 200
+    for c in range(20, 60):
+        counts[c] = 5
+    figure = votes_figure(counts, names, label=8)
+    bars = figure["data"][0]
+    assert len(set(bars["y"])) == len(bars["y"]) == 11
+    assert max(map(len, bars["y"])) < 40
+    assert sum(bars["x"]) == pytest.approx(1)
+    assert bars["y"][-1] == "32 other classes"
+    assert sum("(label)" in name for name in bars["y"]) == 1

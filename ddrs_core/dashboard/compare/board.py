@@ -63,7 +63,7 @@ def published_for(sets: Sequence[ResultSet]) -> list[PublishedResult]:
 
 
 def _show(sets: Sequence[ResultSet], sentences: Sequence[str]) -> None:
-    filled = [s for s in sets if s.rows]
+    filled = [s for s in sets if s.labelled.any()]
     published = published_for(sets) if VIEW.get("published") else []
     best = envelope(filled) if VIEW.get("envelope") and filled else None
     texts = {

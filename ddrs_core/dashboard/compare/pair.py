@@ -51,6 +51,8 @@ def show_pair(sets: Sequence[ResultSet]) -> None:
     for text in found.warnings[len(found.warnings) if found.shared else 0 :]:
         st.warning(literal(text), icon=":material/warning:")
     if not found.shared:
+        if VIEW.get("image") is not None:
+            show_image(VIEW["image"], a, b)
         return
     show_html("outcome.html", text=verdict_html(a, b, found))
     st.html(table_html(_short(paired_table([(a, found)], b)), "Paired differences"))

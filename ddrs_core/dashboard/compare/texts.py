@@ -27,7 +27,7 @@ _FIRST_RADII = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 def table_radii(sets: Sequence[ResultSet]) -> tuple[float, ...]:
     """0 to 1 in quarters, and on up to the largest radius that anybody proved."""
-    largest = max((float(np.max(s.radii[s.correct], initial=0.0)) for s in sets), default=0.0)
+    largest = max((float(np.max(s.radii[s.counted], initial=0.0)) for s in sets), default=0.0)
     step = _STEP if largest <= _STEP * (_MOST_RADII - 1) else _COARSE
     more = 1 + step * np.arange(1, 1 + max(0, math.floor((largest - 1) / step)))
     return (*_FIRST_RADII, *(float(r) for r in more[: _MOST_RADII - len(_FIRST_RADII)]))
@@ -74,6 +74,11 @@ def table_note(table: Table, sets: Sequence[ResultSet]) -> str:
     ]
     if note := clean_note(sets):
         notes.append(note.removesuffix("."))
+    if not all(s.has_labels for s in sets):
+        notes.append(
+            "(any class): no image has a label, so radii count whatever the class, and no accuracy "
+            "is known"
+        )
     if any(s.failed for s in sets):
         notes.append("not readable: counted as not certified, not as abstentions")
     if any(s.acr_is_floor for s in sets):
@@ -168,6 +173,8 @@ def _band(s: ResultSet) -> str:
     """What the shaded band of its curve means."""
     if s.method == "ds-memory":
         return "No band: with a memory, the answers depend on each other."
+    if not s.has_labels:
+        return "No band: without labels no class is known to be right."
     loss = high_probability_loss(s)
     if loss is None:
         return "No band: alpha is not recorded."

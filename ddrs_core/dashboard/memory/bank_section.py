@@ -21,7 +21,7 @@ from ddrs_core.figures import (
     bank_radii_figure,
     bank_sigmas_figure,
 )
-from ddrs_core.figures.memory import class_title
+from ddrs_core.figures.class_axis import class_title
 from ddrs_core.jobs import Job
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing import Certificate

@@ -24,7 +24,7 @@ from ddrs_core.dashboard.shell.errors import show_error
 from ddrs_core.dashboard.shell.polling import Watch
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import walk_figure
-from ddrs_core.figures.memory import class_title
+from ddrs_core.figures.class_axis import class_title
 from ddrs_core.jobs import Job
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing import ABSTAIN, round_down

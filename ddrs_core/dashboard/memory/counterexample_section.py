@@ -32,7 +32,7 @@ from ddrs_core.dashboard.shell.debounce import once_per_click
 from ddrs_core.dashboard.shell.errors import literal, show_error
 from ddrs_core.dashboard.shell.polling import Watch, redraw
 from ddrs_core.errors import DDRSError, MismatchError
-from ddrs_core.figures.memory import class_title
+from ddrs_core.figures.class_axis import class_title
 from ddrs_core.jobs import Job
 from ddrs_core.smoothing import round_down
 from ddrs_core.smoothing.memory.counterexample import Counterexample, NotFound

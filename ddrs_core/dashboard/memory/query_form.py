@@ -20,7 +20,7 @@ from ddrs_core.dashboard.memory.view import (
     Way,
 )
 from ddrs_core.data import Dataset
-from ddrs_core.figures.memory import class_title
+from ddrs_core.figures.class_axis import class_title
 from ddrs_core.parameters import parameters_of
 from ddrs_core.smoothing import CertificationBudget, get_preset
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from ddrs_core.dashboard.components.render import render
-from ddrs_core.figures.memory import class_title
+from ddrs_core.figures.class_axis import class_title
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing import ABSTAIN, Certificate, Grade, round_down
 from ddrs_core.smoothing.memory.rules import Outcome, Part, Settlement

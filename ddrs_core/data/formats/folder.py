@@ -1,4 +1,5 @@
-"""Folders of photographs in ImageFolder layout: ``root/class/image.jpg``, with or without splits.
+"""Folders of photographs in ImageFolder layout: ``root/class/image.jpg``, with or without splits,
+and ``root/image.jpg``, without labels.
 
 The folder names are the classes; :mod:`~ddrs_core.data.formats.folder_layout` finds them.
 """
@@ -16,7 +17,13 @@ from torch import Tensor
 
 from ddrs_core.cache import LRU
 from ddrs_core.data.dataset import DamagedDataError, DatasetInfo, Opened, Shape
-from ddrs_core.data.formats.folder_layout import Layout, doubts, find_layout, subfolders
+from ddrs_core.data.formats.folder_layout import (
+    Layout,
+    doubts,
+    find_layout,
+    has_images,
+    subfolders,
+)
 from ddrs_core.data.images.decode import (
     EXTENSIONS,
     PROBED,
@@ -36,8 +43,8 @@ _SYNSET = re.compile(r"n\d{8}")
 
 
 def matches(path: Path) -> bool:
-    """Whether this is a folder that has folders; nothing is opened."""
-    return path.is_dir() and bool(subfolders(path))
+    """Whether this is a folder that has folders or images; nothing is opened."""
+    return path.is_dir() and (bool(subfolders(path)) or has_images(path))
 
 
 def fingerprint(path: Path) -> str:
@@ -67,14 +74,10 @@ def describe(path: Path, name: str, title: str, size: int | None) -> DatasetInfo
     """Find out what a folder holds; one image is decoded, the others are counted.
 
     Raises:
-        DamagedDataError: if there are no classes or no images.
+        DamagedDataError: if there are no images.
         ImageError: if none of the first images can be decoded.
     """
     layout = find_layout(path)
-    if not layout.classes:
-        raise DamagedDataError(
-            f"{path} has no class folders; expected is one folder of images for each class."
-        )
     split = layout.splits["test"]
     images, labels = split.images(layout.classes)
     if not images:

@@ -1,9 +1,9 @@
 """Which folders of a data set are splits, which are classes, and where no labels are.
 
 Known are ``class/image``, ``split/class/image`` and ``class/split/image``, below any number of
-folders that hold nothing but the next one; splits without labels (``test/image``, as Kaggle has
-them, and ``test/images/image``); and TinyImageNet's list of labels. What was left out or looks
-doubtful is said in :attr:`Layout.notes`.
+folders that hold nothing but the next one; a folder of images without labels; splits without
+labels (``test/image``, as Kaggle has them, and ``test/images/image``); and TinyImageNet's list of
+labels. What was left out or looks doubtful is said in :attr:`Layout.notes`.
 """
 
 from __future__ import annotations

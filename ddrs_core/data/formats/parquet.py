@@ -1,9 +1,9 @@
 """Parquet files in the layout that Hugging Face exports image data sets in.
 
 A column ``img`` or ``image`` (a struct of ``bytes``, an encoded picture, and ``path``), an integer
-column of labels, and the class names in the schema metadata. One file, or a folder in one of the
-layouts of :mod:`~ddrs_core.data.formats.parquet_files`. Rows are read lazily, a row group at a
-time.
+column of labels, if they are known, and the class names in the schema metadata. One file, or a
+folder in one of the layouts of :mod:`~ddrs_core.data.formats.parquet_files`. Rows are read lazily,
+a row group at a time.
 """
 
 from __future__ import annotations
@@ -82,11 +82,12 @@ def describe(path: Path, name: str, title: str, size: int | None) -> DatasetInfo
     side = size or PHOTOGRAPH_SIZE
     classes = columns.class_names or tuple(f"class {i}" for i in range(int(labels.max()) + 1))
     shown = f"{fixed[2]}x{fixed[1]} pixels" if fixed else "photographs"
+    unlabelled = "" if classes else ", without labels"
     return DatasetInfo(
         name=name,
         title=title,
-        description=f"{counted(len(labels), 'image')} in the {next(iter(splits))} split, {shown}, "
-        f"from parquet files.",
+        description=f"{counted(len(labels), 'image')} in the {next(iter(splits))} split, {shown}"
+        f"{unlabelled}, from parquet files.",
         class_names=classes,
         shape=fixed or (3, side, side),
         origin=str(path),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ddrs_core.data.dataset import DamagedDataError
+from ddrs_core.data.dataset import UNKNOWN_LABEL, DamagedDataError
 from ddrs_core.quantities import counted, listed
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Columns:
     """Which columns of a file hold pictures and labels."""
 
     image: str
-    label: str
+    label: str | None  # None: the images have no labels
     class_names: tuple[str, ...]  # empty if the file does not tell
 
 
@@ -103,10 +103,10 @@ def _columns(file: Path) -> Columns:
         )
     features = _features(schema)
     label = _label_column(file, schema, features)
-    return Columns(image, label, _names(features.get(label)))
+    return Columns(image, label, _names(features.get(label)) if label is not None else ())
 
 
-def _label_column(file: Path, schema: Any, features: dict[str, Any]) -> str:
+def _label_column(file: Path, schema: Any, features: dict[str, Any]) -> str | None:
     import pyarrow as pa
 
     if "label" in schema.names:
@@ -115,10 +115,12 @@ def _label_column(file: Path, schema: Any, features: dict[str, Any]) -> str:
         integers = [field.name for field in schema if pa.types.is_integer(field.type)]
         named = [name for name in integers if _names(features.get(name))]
         candidates = ["fine_label"] if "fine_label" in integers else named or integers
+        candidates = candidates or [name for name in schema.names if "label" in name.lower()]
+    if not candidates:
+        return None
     if len(candidates) != 1:
         raise DamagedDataError(
-            f"{file.name} has no column 'label', and "
-            + (f"{' and '.join(candidates)} could all be meant." if candidates else "none like it.")
+            f"{file.name} has no column 'label', and {' and '.join(candidates)} could all be meant."
         )
     kind = schema.field(candidates[0]).type
     if not pa.types.is_integer(kind):
@@ -152,6 +154,9 @@ def read_labels(files: Sequence[Path], columns: Columns) -> NDArray[np.int64]:
     read = []
     for file in files:
         with open_parquet(file) as parquet:
+            if columns.label is None:
+                read.append(np.full(parquet.metadata.num_rows, UNKNOWN_LABEL))
+                continue
             try:
                 column = parquet.read(columns=[columns.label]).column(0)
                 read.append(pc.fill_null(column.cast(pa.int64()), -1).to_numpy())

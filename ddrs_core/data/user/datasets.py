@@ -121,8 +121,8 @@ def _resolved(path: str | Path) -> Path:
 
 def _unrecognised(path: Path) -> str:
     expected = (
-        "a parquet file, a folder of parquet files, or a folder with one folder of images for "
-        "each class"
+        "a parquet file, a folder of parquet files, a folder with one folder of images for each "
+        "class, or a folder of images without labels"
     )
     if image_file.matches(path):
         return f"{path} is a single picture; a data set is {expected}."

@@ -270,6 +270,11 @@ def _about(rows: Sequence[ResultRow]) -> list[str]:
     if not rows:
         return ["There is a header but no row yet."]
     unlabelled = sum(row.correct is None for row in rows)
+    if unlabelled == len(rows):
+        return [
+            f"None of {counted(len(rows), 'image')} has a label: radii count whatever the class, "
+            "and no accuracy is known."
+        ]
     if unlabelled:
         return [
             f"{unlabelled:,} of {counted(len(rows), 'image')} "

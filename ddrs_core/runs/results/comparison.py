@@ -59,8 +59,9 @@ class Envelope:
 
 
 def certified_accuracy(results: ResultSet, radii: ArrayLike) -> Floats:
-    """Share of all images that is correct with a radius of at least r, for each r; NaN of none."""
-    held = np.sort(results.radii[results.correct])
+    """Share of all images that is correct with a radius of at least r, for each r; NaN of none.
+    Without any label it is the share that is certified, whatever the class."""
+    held = np.sort(results.radii[results.counted])
     below = np.searchsorted(held, np.asarray(radii, dtype=np.float64), side="left")
     with np.errstate(invalid="ignore"):
         return (len(held) - below) / np.float64(len(results.rows))
@@ -68,7 +69,7 @@ def certified_accuracy(results: ResultSet, radii: ArrayLike) -> Floats:
 
 def certified_curve(results: ResultSet, rho: float = RHO) -> Curve:
     """Certified accuracy at every radius where it changes, exactly."""
-    held = results.radii[results.correct]
+    held = results.radii[results.counted]
     radii = np.unique(np.concatenate([[0.0], held]))
     accuracy = certified_accuracy(results, radii) if results.rows else np.zeros(1)
     loss = high_probability_loss(results, rho)
@@ -83,12 +84,12 @@ def high_probability_loss(results: ResultSet, rho: float = RHO) -> float | None:
     accuracy of the smoothed classifier on these images, at all radii together.
 
     Returns:
-        q/m; None where alpha is unknown, where there is no image, or where a memory made answers
-        depend on each other.
+        q/m; None where alpha is unknown, where there is no image or no label, or where a memory
+        made answers depend on each other.
     """
     require_number("rho", rho, above=0.0, below=1.0)
     m = len(results.rows)
-    if not m or results.alpha is None or results.method == "ds-memory":
+    if not m or results.alpha is None or results.method == "ds-memory" or not results.has_labels:
         return None
     return wrong_certificates(m, results.alpha, rho) / m
 
@@ -123,19 +124,19 @@ def figures_of(
     lower: dict[float, float | None] = {}
     interval: dict[float, tuple[float, float] | None] = {}
     for r, share in zip(radii, shares, strict=True):
-        known = results.has_radii or r == 0
+        known = results.has_labels and (results.has_radii or r == 0)
         lower[r] = None if loss is None or not known else max(float(share) - loss, 0.0)
         interval[r] = image_interval(round(float(share) * m), m, level) if m and known else None
     return Figures(results, summarize_results(results, radii), lower, interval)
 
 
 def envelope(sets: Sequence[ResultSet]) -> Envelope:
-    """The best of several sets at each radius where one of them changes.
+    """The best of those sets that have labels, at each radius where one of them changes.
 
     Raises:
-        InvalidParameterError: if no set has a row.
+        InvalidParameterError: if no set has a row with a label.
     """
-    filled = [i for i, results in enumerate(sets) if results.rows]
+    filled = [i for i, results in enumerate(sets) if results.labelled.any()]
     if not filled:
         raise InvalidParameterError("There are no results to take the best of.")
     radii = np.unique(np.concatenate([certified_curve(sets[i]).radii for i in filled]))
@@ -184,7 +185,11 @@ def mismatches(sets: Sequence[ResultSet]) -> tuple[str, ...]:
             found.append(f"{title} is not recorded in every set.")
     for results in sets:
         unlabelled = len(results.rows) - int(results.labelled.sum())
-        if unlabelled:
+        if not results.has_labels:
+            found.append(
+                f"{results.title} has no labels: its figures count radii of whatever class."
+            )
+        elif unlabelled:
             found.append(
                 f"{results.title} has {counted(unlabelled, 'image')} without a label, counted as "
                 "wrong."

@@ -137,6 +137,11 @@ class ResultSet:
         return np.array([-1 if r.label is None else r.label for r in self.rows], dtype=np.int64)
 
     @cached_property
+    def predictions(self) -> NDArray[np.int64]:
+        """Certified classes; -1 where none is."""
+        return np.array([r.prediction for r in self.rows], dtype=np.int64)
+
+    @cached_property
     def radii(self) -> NDArray[np.float64]:
         """Certified radii, whether the class is right or not."""
         return np.array([r.radius for r in self.rows], dtype=np.float64)
@@ -150,6 +155,22 @@ class ResultSet:
     def labelled(self) -> NDArray[np.bool_]:
         """Whether it is known what is right."""
         return np.array([r.correct is not None for r in self.rows], dtype=np.bool_)
+
+    @cached_property
+    def has_labels(self) -> bool:
+        """Whether it is known of any image what is right."""
+        return bool(self.labelled.any()) or not self.rows
+
+    @cached_property
+    def counted(self) -> NDArray[np.bool_]:
+        """Which radii figures and curves count: those of the right class; without any label those
+        of whatever class."""
+        return self.correct if self.has_labels else self.certified
+
+    @property
+    def shown_title(self) -> str:
+        """The title beside figures, which says where they count radii of whatever class."""
+        return self.title if self.has_labels else f"{self.title} (any class)"
 
     @cached_property
     def abstained(self) -> NDArray[np.bool_]:

@@ -28,14 +28,16 @@ class CleanSource(StrEnum):
 @dataclass(frozen=True)
 class Summary:
     """Shares are fractions of all images; abstentions count as wrong, and so do images without a
-    label, of which there are ``images - labelled``, and images that could not be read
+    label, of which there are ``images - labelled`` (if none has a label it is not known what is
+    right, and accuracies are None), and images that could not be read
     (``unreadable``), which did not abstain. What was not recorded, and every share of no images,
     is None.
 
     ``certified_accuracy`` maps a radius r to the share that is correct with a radius of at least
     r (None for r > 0 if there are only predictions); ``clean_accuracy`` is the share that is
     classified correctly, proved or not, see :class:`CleanSource`. ``certified_share`` is like
-    ``certified_accuracy``, whatever the class is. ``n`` is the most samples that an image could
+    ``certified_accuracy``, whatever the class is, and ``average_radius`` like
+    ``average_certified_radius``. ``n`` is the most samples that an image could
     get, ``n_mean`` what they got; where sampling stopped as soon as the radii of a table were
     settled the average certified radius is a floor.
     """
@@ -55,6 +57,7 @@ class Summary:
     n_mean: float | None = None
     seconds_per_image: float | None = None
     unreadable: int = 0
+    average_radius: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -68,10 +71,15 @@ class Summary:
         head = f"{counted(self.images, 'image')}{unlabelled}{failed}, {self._protocol()}"
         shares = self.certified_accuracy if self.labelled else self.certified_share
         listed = ", ".join(f"{r:g}: {_share(share)}" for r, share in shares.items())
+        floor = "at least " if self.average_is_floor else ""
         abstentions = f"abstentions {_share(self.abstention_rate)}"
         if not self.labelled:
-            return f"{head}\nshare certified, whatever the class, at {listed}; {abstentions}"
-        floor = "at least " if self.average_is_floor else ""
+            return (
+                f"{head}\n"
+                f"share certified, whatever the class, at {listed}\n"
+                f"average radius, whatever the class {floor}{_radius(self.average_radius)}, "
+                f"{abstentions}"
+            )
         return (
             f"{head}\n"
             f"certified accuracy at {listed}\n"
@@ -114,7 +122,7 @@ def summarize_results(results: ResultSet, radii: Sequence[float] = RADII) -> Sum
     found = [row.certificate for row in results.rows if row.certificate is not None]
     certificates = [c for c in found if not c.failure]
     effective = results.correct * results.radii
-    certified = results.certified
+    certified, judged = results.certified, results.has_labels
 
     def share_at(r: float, held: np.ndarray) -> float | None:
         return _mean(held & (results.radii >= r)) if results.has_radii or r == 0 else None
@@ -122,9 +130,9 @@ def summarize_results(results: ResultSet, radii: Sequence[float] = RADII) -> Sum
     return Summary(
         images=len(results.rows),
         labelled=int(results.labelled.sum()),
-        certified_accuracy={r: share_at(r, results.correct) for r in radii},
-        average_certified_radius=_mean(effective) if results.has_radii else None,
-        clean_accuracy=_clean_accuracy(results),
+        certified_accuracy={r: share_at(r, results.correct) if judged else None for r in radii},
+        average_certified_radius=_mean(effective) if results.has_radii and judged else None,
+        clean_accuracy=_clean_accuracy(results) if judged else None,
         abstention_rate=_mean(results.abstained),
         n=results.n,
         alpha=results.alpha,
@@ -135,6 +143,7 @@ def summarize_results(results: ResultSet, radii: Sequence[float] = RADII) -> Sum
         n_mean=_mean(np.array([c.n for c in certificates])) if certificates else None,
         seconds_per_image=float(np.mean(seconds)) if seconds else None,
         unreadable=len(results.failed),
+        average_radius=_mean(certified * results.radii) if results.has_radii else None,
     )
 
 

@@ -93,7 +93,7 @@ def clean_note(sets: Sequence[ResultSet]) -> str:
     """Whose clean accuracy is unknown or not that of the network, and why; empty if nobody's."""
     by_source: dict[CleanSource, list[str]] = {}
     for results in sets:
-        if results.rows:
+        if results.rows and results.has_labels:
             by_source.setdefault(clean_source(results), []).append(results.title)
     by_source.pop(CleanSource.PREDICTION, None)
     return " ".join(f"Clean of {', '.join(t)}: {source}." for source, t in by_source.items())
@@ -155,13 +155,16 @@ def _cells(figures: Figures, radii: Sequence[float]) -> tuple[str, ...]:
     if s.n is not None and s.n_mean is not None and s.n_mean < s.n:
         n = f"≤ {n}"
     acr = UNKNOWN_CELL
-    if s.average_certified_radius is not None:
-        acr = _average(s.average_certified_radius, s.average_is_floor)
+    judged = figures.results.has_labels
+    average = s.average_certified_radius if judged else s.average_radius
+    if average is not None:
+        acr = _average(average, s.average_is_floor)
+    shares = s.certified_accuracy if judged else s.certified_share
     return (
-        figures.results.title,
+        figures.results.shown_title,
         f"{s.images} ({s.unreadable} not readable)" if s.unreadable else str(s.images),
         n,
-        *(_fraction(s.certified_accuracy[r]) for r in radii),
+        *(_fraction(shares[r]) for r in radii),
         acr,
         _fraction(s.clean_accuracy),
         _fraction(s.abstention_rate),

@@ -333,3 +333,13 @@ def test_fifty_thousand_files_list_quickly(
     dataset = load_dataset(name)
     assert len(dataset) == 50_000
     assert time.process_time() - started < 3  # about half a second on an idle machine
+
+
+def test_a_folder_of_images_has_no_labels(tmp_path: Path) -> None:
+    for number in range(3):
+        write_picture(tmp_path / "photos" / f"{number}.jpg")
+    (tmp_path / "photos" / "notes.txt").write_text("x")
+    info = attach_dataset(tmp_path / "photos")
+    assert (info.class_names, info.splits) == ((), ("test",))
+    assert "without labels" in info.description
+    assert names_and_labels(info.name) == dict.fromkeys(["0.jpg", "1.jpg", "2.jpg"], -1)

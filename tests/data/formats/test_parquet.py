@@ -368,3 +368,16 @@ def test_cifar10_has_the_original_pixels(shared_data: Path) -> None:
     pixels = (image * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
     # The first row of test image 0 begins 158, 112, 49 in the original archive.
     assert pixels[0, 0].tolist() == [158, 112, 49]
+
+
+def test_without_a_column_of_labels_none_is_known(tmp_path: Path) -> None:
+    kind = pa.struct([("bytes", pa.binary())])
+    images = pa.array([{"bytes": encoded(pixels)} for pixels in PIXELS[:3]], kind)
+    pq.write_table(pa.table({"image": images, "caption": ["a", "b", "c"]}), tmp_path / "n.parquet")
+    info = attach_dataset(tmp_path / "n.parquet")
+    assert info.class_names == ()
+    assert "without labels" in info.description
+    assert load_dataset(info.name).labels.tolist() == [-1] * 3
+    pq.write_table(pa.table({"image": images, "labels": ["a", "b", "c"]}), tmp_path / "t.parquet")
+    with pytest.raises(DamagedDataError, match="whole numbers"):
+        attach_dataset(tmp_path / "t.parquet")

@@ -429,7 +429,7 @@ def test_a_sigma_that_differs_means_a_data_dependent_method() -> None:
         (COHEN + "3\t1\t1\t0.5\t0\t2\n", 0.5, "correct contradicts"),
         (COHEN + "3\t1\t1\t0.5\t1\t2\n3\t1\t1\t0.5\t1\t9\n", 0.5, "Repeated images"),
         (COHEN + "3\t1\t1\t0.5\t1\t2\n" + COHEN, 0.5, "header is repeated"),
-        (COHEN + "3\t\t1\t0.5\t0\t2\n", 0.5, "no label"),
+        (COHEN + "3\t\t1\t0.5\t0\t2\n", 0.5, "has a label"),
     ],
 )
 def test_nothing_is_repaired_silently(text: str, expected: float, said: str) -> None:
