@@ -1,7 +1,7 @@
 """Patches of Streamlit: runs of a session never overlap, and callbacks are never interrupted.
 
 Streamlit draws a page in a thread whose messages the event loop passes on to the browser. As of
-version 1.67 five things go wrong there on a busy server, which is corrected here:
+version 1.67 six things go wrong there on a busy server, which is corrected here:
 
 - A timer's request (``st.fragment(run_every=...)``) that arrives when that thread has just ended,
   but before its last messages were passed on, makes Streamlit start the next thread at once, and
@@ -16,6 +16,11 @@ version 1.67 five things go wrong there on a busy server, which is corrected her
 - A timer's request that arrives while the visitor's way to another page still waits takes its
   place, and the visitor stays where they were: the click, or Back or Forward, is lost. Here timers
   of a page that has been left are not heard.
+- A run refers to large messages that the browser said it had when it asked. The browser throws away
+  at the end of each run of the page what that many runs, timers included, have not used. When a
+  run cuts another one off after a long job, that is what the second refers to; the browser then
+  handles no message any more, and the page stands still. Here a run refers only to what was used
+  lately.
 - Every field and select box copies all that the session holds to look one key up. With thirty
   visitors that was a third of the time in which pages were drawn. Here the one key is looked up.
 """
@@ -30,6 +35,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import streamlit
+from streamlit import config
 from streamlit.runtime.app_session import AppSession, AppSessionState
 from streamlit.runtime.scriptrunner import ScriptRunner
 from streamlit.runtime.state import SafeSessionState
@@ -51,6 +57,8 @@ _BUILT = {
         "def handle_backmsg_exception",
         "client_state.page_script_hash",
         "client_state.is_auto_rerun",
+        "def _enqueue_forward_msg",
+        "frozenset(client_state.cached_message_hashes)",
     ),
     ScriptRunner: ("self._script_thread", "def request_rerun"),
     SafeSessionState: (
@@ -92,6 +100,7 @@ def patch_streamlit() -> bool:
     _let_runs_wait()
     _let_callbacks_end()
     _ignore_timers_of_left_pages()
+    _refer_to_recent_messages()
     SafeSessionState.filtered_state = property(_State)  # type: ignore[method-assign, assignment]
     return True
 
@@ -162,6 +171,44 @@ def _ignore_timers_of_left_pages() -> None:
         request(session, client_state)
 
     AppSession.request_rerun = request_rerun  # type: ignore[method-assign, assignment]
+
+
+def _refer_to_recent_messages() -> None:
+    request, enqueue = AppSession.request_rerun, AppSession._enqueue_forward_msg
+    sent: WeakKeyDictionary[AppSession, _SentMessages] = WeakKeyDictionary()
+
+    def request_rerun(session: AppSession, client_state: Any) -> None:
+        if client_state is not None and session in sent:
+            hashes = client_state.cached_message_hashes
+            hashes[:] = [kept for kept in hashes if kept in sent[session].runs]
+        request(session, client_state)
+
+    def enqueue_and_note(session: AppSession, message: Any) -> None:
+        sent.setdefault(session, _SentMessages()).note(message)
+        enqueue(session, message)
+
+    AppSession.request_rerun = request_rerun  # type: ignore[method-assign, assignment]
+    AppSession._enqueue_forward_msg = enqueue_and_note  # type: ignore[method-assign, assignment]
+
+
+class _SentMessages:
+    """Which run of a session has last used a large message, for half as long as browsers keep it.
+
+    The other half is for the runs that end while a request is on its way or waits.
+    """
+
+    def __init__(self) -> None:
+        self.runs: dict[str, int] = {}  # by hash
+        self._run = 0
+
+    def note(self, message: Any) -> None:
+        """A message goes to the browser."""
+        if message.HasField("new_session"):
+            self._run += 1
+            oldest = self._run - int(config.get_option("global.maxCachedMessageAge")) // 2
+            self.runs = {text: run for text, run in self.runs.items() if run > oldest}
+        elif message.HasField("ref_hash") or message.metadata.cacheable:
+            self.runs[message.ref_hash or message.hash] = self._run
 
 
 class _State(Mapping[str, Any]):

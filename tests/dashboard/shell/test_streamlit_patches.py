@@ -13,6 +13,7 @@ import pytest
 import streamlit
 from packaging.requirements import Requirement
 from packaging.version import Version
+from streamlit import config
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime import app_session
@@ -203,6 +204,33 @@ def test_a_timer_of_a_page_that_was_left_does_not_lead_back(play: Any) -> None:
             ("explorer", True),
             ("compare", False),
         ]
+
+    play(scene)
+
+
+def test_a_run_refers_to_nothing_that_the_browser_may_be_throwing_away(play: Any) -> None:
+    """Else it waits for a message that it no longer has, and handles none of those that follow."""
+
+    def send(session: AppSession, *hashes: str, refer: bool = False) -> None:
+        start = ForwardMsg()
+        start.new_session.SetInParent()
+        session._enqueue_forward_msg(start)
+        for text in hashes:
+            message = ForwardMsg(**{"ref_hash" if refer else "hash": text})
+            message.metadata.cacheable = not refer
+            session._enqueue_forward_msg(message)
+
+    async def scene(session: AppSession) -> None:
+        kept = config.get_option("global.maxCachedMessageAge")
+        send(session, "only drawn at first", "drawn again", "of another tab")
+        for _ in range(kept - 1):  # timers
+            send(session)
+        send(session, "drawn again", refer=True)
+        send(session, "just drawn")
+        browser_has = ["only drawn at first", "drawn again", "just drawn"]
+        session.request_rerun(ClientState(cached_message_hashes=browser_has))
+        (runner,) = Runner.made
+        assert runner.requests[0].cached_message_hashes == {"drawn again", "just drawn"}
 
     play(scene)
 
