@@ -63,6 +63,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from ddrs_core.runs.diagnose.images import count_kinds, diagnose_results, mark_against, only
+    from ddrs_core.runs.diagnose.suggestions import suggest
     from ddrs_core.smoothing.diagnosis import FailureKind
 
     kinds = [FailureKind(name) for name in options.only or ()]
@@ -98,6 +99,8 @@ def _run(options: argparse.Namespace) -> None:
     print()
     for image in chosen[:_SHOWN]:
         print(_line(image))
+        for suggestion in suggest(image, results):
+            print(f"    try: {suggestion.text}")
     if ratios := [i.radius / d for i in chosen if (d := i.attack_distance) and i.radius > 0]:
         print(
             f"certified radius / attack distance: median {median(ratios):.3f} of "

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ddrs_core.errors import NamedEnum, require_number
 from ddrs_core.smoothing.alpha_spending import LookSchedule
 from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, prove_radii, round_down
 from ddrs_core.smoothing.confidence import (
+    Floats,
     binomial_p_value,
     radius_cap,
     radius_one_sided,
@@ -119,13 +121,16 @@ class Diagnosis:
     samples_needed: int | None = None
 
 
-def diagnose(certificate: Certificate, radius: float, clean: int | None = None) -> Diagnosis:
+def diagnose(
+    certificate: Certificate, radius: float, clean: int | None = None, names: Sequence[str] = ()
+) -> Diagnosis:
     """Why an image is not certified at a radius, from its votes alone.
 
     Args:
         certificate: of the image. Without a label, its leading class counts as right.
         radius: r, l2 in units of pixels in [0, 1].
         clean: class of the image without noise, for certificates that do not record it.
+        names: of the classes; those without a name get a number.
 
     Raises:
         InvalidParameterError: if the radius is negative or no number.
@@ -143,15 +148,15 @@ def diagnose(certificate: Certificate, radius: float, clean: int | None = None) 
     """
     target = require_number("The radius", radius, at_least=0.0, at_most=1e6)
     c, clean = certificate, certificate.clean if clean is None else clean
-    wrong = c.prediction != ABSTAIN and c.correct is False
+    wrong, name = c.prediction != ABSTAIN and c.correct is False, class_name(c.prediction, names)
     if c.failure:
         return Diagnosis(FailureKind.DAMAGED, c.failure, target)
     if not wrong and c.prediction != ABSTAIN and c.radius >= target:
-        said = f"Class {c.prediction} is certified within {round_down(c.radius)}."
+        said = f"Certified as {name} within {round_down(c.radius)}."
         return Diagnosis(FailureKind.CERTIFIED, said, target, suggested=suggested_radius(c))
-    kind, reason = _first_kind(c, target, clean)
+    kind, reason = _first_kind(c, target, clean, names)
     if wrong:
-        reason += f" Certified as class {c.prediction} within {round_down(c.radius)}: wrong."
+        reason += f" Certified as {name} within {round_down(c.radius)}: wrong."
     return Diagnosis(kind, reason, target, wrong, suggested_radius(c), samples_needed(c, target))
 
 
@@ -163,17 +168,28 @@ def suggested_radius(certificate: Certificate) -> float:
     return float(radius_one_sided(certificate.sigma, held / n))
 
 
+def radii_with(certificate: Certificate, samples: ArrayLike) -> Floats:
+    """What votes with the same shares would prove for the same class, for each N of ``samples``,
+    fixed in advance and with all of alpha."""
+    c, wanted = certificate, np.asarray(samples, dtype=np.float64)
+    held, other, n = _shares(c)
+    _, radii = prove_radii(held / n * wanted, other / n * wanted, wanted, c.sigma, c.alpha, c.bound)
+    return radii
+
+
+def vote_margin(certificate: Certificate) -> float:
+    """By how much the label leads the other classes in the votes, as a share of all."""
+    held, other, n = _shares(certificate)
+    return (held - other) / n
+
+
 def samples_needed(certificate: Certificate, radius: float) -> int | None:
     """The N, fixed in advance, at which votes with the same shares would prove ``radius`` for the
     same class with all of alpha; None where none up to a billion would."""
-    c = certificate
-    held, other, n = _shares(c)
 
     def proves(wanted: int) -> bool:
-        _, proved = prove_radii(
-            held / n * wanted, other / n * wanted, wanted, c.sigma, c.alpha, c.bound
-        )
-        return float(proved) >= radius if radius > 0 else float(proved) > 0
+        proved = float(radii_with(certificate, wanted))
+        return proved >= radius if radius > 0 else proved > 0
 
     low, high = 0, 16
     while not proves(high):
@@ -184,6 +200,12 @@ def samples_needed(certificate: Certificate, radius: float) -> int | None:
         middle = (low + high) // 2
         low, high = (low, middle) if proves(middle) else (middle, high)
     return high if high <= MOST_VOTES else None
+
+
+def class_name(number: int, names: Sequence[str]) -> str:
+    """The name of a class; ``class 9`` where it has none, or a bare number."""
+    name = names[number] if 0 <= number < len(names) else str(number)
+    return f"class {name}" if name.isdigit() else name
 
 
 def _shares(c: Certificate) -> tuple[int, int, int]:
@@ -199,33 +221,35 @@ def _wanted(c: Certificate) -> int:
     return int(np.argmax(c.counts)) if c.label is None else c.label
 
 
-def _first_kind(c: Certificate, target: float, clean: int | None) -> tuple[FailureKind, str]:
+def _first_kind(
+    c: Certificate, target: float, clean: int | None, names: Sequence[str]
+) -> tuple[FailureKind, str]:
     """The first rule that applies to an image that is not certified, and its evidence."""
     wanted, n = _wanted(c), max(1, sum(c.counts))
     held, _, _ = _shares(c)
     leading = int(np.argmax(c.counts))
-    share = c.counts[leading] / n
+    share, name = c.counts[leading] / n, class_name(wanted, names)
     if c.label is not None and clean is not None and clean != c.label:
         return (
             FailureKind.WRONG_CLEAN,
-            f"Without noise the network answers {clean}, not {c.label}; of the noisy votes "
-            f"{held / n:.1%} are for {c.label}.",
+            f"Without noise the network answers {class_name(clean, names)}, not {name}; of the "
+            f"noisy votes {held / n:.1%} are for {name}.",
         )
     if leading != wanted and binomial_p_value(c.counts[leading], held) <= c.alpha:
         known = "The network is right without noise, but" if clean is not None else "Under noise"
         return (
             FailureKind.WRONG_NOISY,
-            f"{known} {share:.1%} of the votes are for {leading}, {held / n:.1%} for {wanted} "
-            f"(σ = {c.sigma:.3g}).",
+            f"{known} {share:.1%} of the votes are for {class_name(leading, names)}, "
+            f"{held / n:.1%} for {name} (σ = {c.sigma:.3g}).",
         )
     proved = _proved_by_votes(c)
     if proved <= 0:
-        return _undecided(c, n)
+        return _undecided(c, n, names)
     if c.grade is Grade.FOR_QUERIES_AFTER and proved >= target:
         return (
             FailureKind.MEMORY,
-            f"The votes prove {round_down(proved)} for {wanted}; balls stored before leave "
-            f"{round_down(c.radius)} for {c.prediction}.",
+            f"The votes prove {round_down(proved)} for {name}; balls stored before leave "
+            f"{round_down(c.radius)} for {class_name(c.prediction, names)}.",
         )
     n_max, cap = _most_votes(c)
     suggested = suggested_radius(c)
@@ -252,14 +276,15 @@ def _first_kind(c: Certificate, target: float, clean: int | None) -> tuple[Failu
     )
 
 
-def _undecided(c: Certificate, n: int) -> tuple[FailureKind, str]:
+def _undecided(c: Certificate, n: int, names: Sequence[str]) -> tuple[FailureKind, str]:
     """How the votes of an image without a provable majority are spread."""
     order: NDArray[np.int64] = np.argsort(-np.asarray(c.counts), kind="stable")
     first, second = (int(k) for k in order[:2])
     shares = [c.counts[first] / n, c.counts[second] / n]
-    said = f"{shares[0]:.1%} of the votes are for {first}, {shares[1]:.1%} for {second}"
+    said = f"{shares[0]:.1%} of the votes are for {class_name(first, names)}, "
+    said += f"{shares[1]:.1%} for {class_name(second, names)}"
     if first != c.candidate:
-        said += f"; the N0 = {c.n0} votes before had chosen {c.candidate}"
+        said += f"; the N0 = {c.n0} votes before had chosen {class_name(c.candidate, names)}"
     if sum(shares) >= _SHARE_OF_TWO:
         return FailureKind.UNDECIDED_TWO, f"{said}."
     rest = sum(1 for votes in c.counts if votes > 0) - 2

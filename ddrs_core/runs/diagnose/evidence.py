@@ -29,6 +29,7 @@ from ddrs_core.smoothing import (
 from ddrs_core.smoothing.attack import AttackConfig
 from ddrs_core.smoothing.attack_search import attack_smoothed
 from ddrs_core.smoothing.certificate import Bound
+from ddrs_core.smoothing.segment import votes_on_segment
 from ddrs_core.smoothing.sigma.regret import review_levels
 
 BLOCK = 16  # images that share batches
@@ -108,7 +109,8 @@ class Material:
 def with_clean(results: ResultSet, radius: float, material: Material) -> list[ImageDiagnosis]:
     """As :func:`~ddrs_core.runs.diagnose.images.diagnose_results`, with the classes without noise
     that the log does not record."""
-    return diagnose_results(results, radius, material.clean_classes(results.rows))
+    names = material.dataset.info.class_names
+    return diagnose_results(results, radius, material.clean_classes(results.rows), names)
 
 
 def gather_evidence(
@@ -117,6 +119,7 @@ def gather_evidence(
     *,
     attack: AttackConfig | None = None,
     review: bool = True,
+    segment: bool = False,
 ) -> Iterator[EvidenceStep]:
     """Complete diagnoses by fresh votes at other noise levels, and by attacks.
 
@@ -125,6 +128,7 @@ def gather_evidence(
         images: to be completed, in this order.
         attack: how hard to attack; None: not at all.
         review: whether other noise levels are tried.
+        segment: whether votes are counted on the way to what an attack found.
 
     Yields:
         :class:`EvidenceStep`, several for each block of images; the last of a block holds them.
@@ -141,6 +145,7 @@ def gather_evidence(
         work = _Block(material, read, rows)
         stages = [("noise levels", work.review)] if review else []
         stages += [("attack", partial(work.attack, config=attack))] if attack is not None else []
+        stages += [("votes on the way there", work.segment)] if segment else []
         for number, (text, stage) in enumerate(stages if known else []):
             complete = [block[i] for i in known]
             for share, found in stage(complete):
@@ -222,6 +227,25 @@ class _Block:
             for i, attack in zip(able, step.attacks, strict=False):
                 found[i] = replace(images[i], attack=attack)
             yield step.done / step.total, found
+
+    def segment(self, images: list[ImageDiagnosis]) -> Iterator[tuple[float, list[ImageDiagnosis]]]:
+        """Votes on the way from each image to its adversarial one."""
+        found = list(images)
+        for i, image in enumerate(images):
+            attack = image.attack
+            if attack is None or attack.adversarial is None:
+                continue
+            for step in votes_on_segment(
+                self.material.smoothed.forward,
+                self._tensors([image])[0],
+                attack.adversarial,
+                sigma=attack.sigma,
+                seed=(self.material.results.seed or 0) + _FRESH,
+                index=image.index or 0,
+            ):
+                found[i] = replace(image, segment=step)
+                yield (i + len(step.positions) / step.points) / len(images), found
+        yield 1.0, found
 
     def _wanted(self, image: ImageDiagnosis) -> int:
         if image.label is not None and image.label < self.material.card.num_classes:

@@ -10,7 +10,8 @@ from typing import Any
 from ddrs_core.runs.results.results import ResultRow, ResultSet
 from ddrs_core.smoothing import ABSTAIN, round_down
 from ddrs_core.smoothing.attack import Attack
-from ddrs_core.smoothing.diagnosis import Diagnosis, FailureKind, diagnose
+from ddrs_core.smoothing.diagnosis import Diagnosis, FailureKind, class_name, diagnose, vote_margin
+from ddrs_core.smoothing.segment import SegmentVotes
 from ddrs_core.smoothing.sigma.regret import LevelReview
 
 NOTABLE_REGRET = 0.05  # of the best radius; less is not worth another run
@@ -18,6 +19,7 @@ FIELDS = (
     *("index", "label", "prediction", "radius", "sigma", "target", "kind", "reason"),
     *("samples_needed", "best_sigma", "regret", "attack_distance", "marks", "clean", "suggested"),
     *("certified_but_wrong", "best_radius", "attack_prediction", "attack_tries", "other_radius"),
+    "margin",
 )
 _AT_BOUND = 0.01  # relative distance of a noise level from one that it did not leave
 
@@ -42,11 +44,13 @@ class ImageDiagnosis:
     suggested: float | None = None
     samples_needed: int | None = None
     clean: int | None = None
+    margin: float | None = None  # lead of the label in the votes, as a share of all; below 0: none
     other_radius: float | None = None  # in the run that this one is set against
     against: str = ""  # "lost" or "won" against it
     review: LevelReview | None = None
     sigma_mark: str = ""  # "too small", "too large" or "stuck": what the review says
     attack: Attack | None = None
+    segment: SegmentVotes | None = None  # from the image to what the attack found
 
     @property
     def best_sigma(self) -> float | None:
@@ -90,7 +94,10 @@ def _finite(value: Any) -> Any:
 
 
 def diagnose_results(
-    results: ResultSet, radius: float, clean: Mapping[int, int] | None = None
+    results: ResultSet,
+    radius: float,
+    clean: Mapping[int, int] | None = None,
+    names: Sequence[str] = (),
 ) -> list[ImageDiagnosis]:
     """All images of a set, in its order; those that are certified as well.
 
@@ -98,13 +105,14 @@ def diagnose_results(
         results: of a run or log.
         radius: r at which an image should be certified, l2 in units of pixels in [0, 1].
         clean: classes without noise by image number, where the rows do not record them.
+        names: of the classes.
 
     Raises:
         InvalidParameterError: if the radius makes no sense.
     """
     known = clean or {}
     return [
-        diagnose_row(row, radius, None if row.index is None else known.get(row.index))
+        diagnose_row(row, radius, None if row.index is None else known.get(row.index), names)
         for row in results.rows
     ]
 
@@ -117,10 +125,15 @@ def mark_against(images: Sequence[ImageDiagnosis], other: ResultSet | None) -> l
     return [_with_other(image, rows.get(image.index)) for image in images]
 
 
-def diagnose_row(row: ResultRow, radius: float, clean: int | None = None) -> ImageDiagnosis:
+def diagnose_row(
+    row: ResultRow, radius: float, clean: int | None = None, names: Sequence[str] = ()
+) -> ImageDiagnosis:
     """One image, with its class without noise where the certificate does not record it."""
     c = row.certificate
-    found = _without_votes(row, radius, clean) if c is None else diagnose(c, radius, clean)
+    if c is None:
+        found = _without_votes(row, radius, clean, names)
+    else:
+        found = diagnose(c, radius, clean, names)
     return ImageDiagnosis(
         row.index,
         row.label,
@@ -134,6 +147,7 @@ def diagnose_row(row: ResultRow, radius: float, clean: int | None = None) -> Ima
         found.suggested,
         found.samples_needed,
         clean if c is None or c.clean is None else c.clean,
+        None if c is None or not sum(c.counts) else vote_margin(c),
     )
 
 
@@ -181,14 +195,18 @@ def _with_other(image: ImageDiagnosis, other: ResultRow | None) -> ImageDiagnosi
     return replace(image, other_radius=other.radius, against=against)
 
 
-def _without_votes(row: ResultRow, radius: float, clean: int | None) -> Diagnosis:
+def _without_votes(
+    row: ResultRow, radius: float, clean: int | None, names: Sequence[str]
+) -> Diagnosis:
     """What can be said of a row of a log that does not record its votes."""
     wrong = row.correct is False and row.prediction != ABSTAIN
-    said = f"Class {row.prediction} is certified within {round_down(row.radius)}."
+    name = class_name(row.prediction, names)
+    said = f"Certified as {name} within {round_down(row.radius)}."
     if row.prediction == ABSTAIN:
         return Diagnosis(FailureKind.UNDECIDED, "It abstained; its votes are not recorded.", radius)
-    if wrong and clean is not None and clean != row.label:
-        said = f"Without noise the network answers {clean}, not {row.label}. {said}"
+    if wrong and row.label is not None and clean not in (None, row.label):
+        answer, label = class_name(clean or 0, names), class_name(row.label, names)
+        said = f"Without noise the network answers {answer}, not {label}. {said}"
         return Diagnosis(FailureKind.WRONG_CLEAN, said, radius, True)
     if wrong:
         return Diagnosis(FailureKind.WRONG_NOISY, f"{said} That is wrong.", radius, True)

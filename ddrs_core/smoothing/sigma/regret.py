@@ -31,6 +31,8 @@ class LevelReview:
     best_sigma: float
     best_radius: float
     apart: bool  # 95 % intervals of the two radii do not overlap
+    levels: tuple[float, ...] = ()  # all that were compared, ascending, with their radii
+    radii: tuple[float, ...] = ()
 
     @property
     def regret(self) -> float:
@@ -90,6 +92,7 @@ def review_levels(
     expected = expected_radius(held, other, votes, tried, budget)
     best = expected.argmax(axis=0)  # the image's own level wins a tie
     _, low, high = estimated_radii(tried, held, other, np.full(tried.shape, votes), budget.bound)
+    order = tried.argsort(axis=0, kind="stable")
     reviews = tuple(
         LevelReview(
             sigma=float(own[i]),
@@ -97,6 +100,8 @@ def review_levels(
             best_sigma=float(tried[best[i], i]),
             best_radius=float(expected[best[i], i]),
             apart=bool(low[best[i], i] > high[0, i]),
+            levels=tuple(float(s) for s in tried[order[:, i], i]),
+            radii=tuple(float(r) for r in expected[order[:, i], i]),
         )
         for i in rows
     )
