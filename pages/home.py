@@ -13,6 +13,7 @@ from ddrs_core.dashboard.library.models import model_table
 from ddrs_core.dashboard.navigation import (
     compare_page,
     explorer_page,
+    failures_page,
     library_page,
     memory_page,
     training_page,
@@ -26,6 +27,7 @@ _COLUMNS = ["model", "data set", "training", "sigma", "clean", "own noise"]
 _USES: tuple[tuple[str, Callable[[], StreamlitPage], str], ...] = (
     ("Watch one image", explorer_page, "How far can its certified ball grow if σ is its own?"),
     ("Certify and compare", compare_page, "What does a σ per image gain on a whole data set?"),
+    ("Why did it fail?", failures_page, "What keeps images from being certified, what would help."),
     ("Collide balls", memory_page, "Where two certificates contradict each other, and who wins."),
     ("Train", training_page, "Networks under noise, by three methods; watch every image's σ."),
     ("Bring your own", library_page, "Add data sets and checkpoints, and see what they bear."),

@@ -40,6 +40,18 @@ def compare_page() -> StreamlitPage:
     return st.Page(_PAGES / "compare.py", title="Certify & compare", icon=":material/monitoring:")
 
 
+def failures_page() -> StreamlitPage:
+    """Why images are not certified, and what would help."""
+    return st.Page(_PAGES / "failures.py", title="Failures", icon=":material/troubleshoot:")
+
+
+def link_to_failures(label: str, place: Any = st, **query: str) -> None:
+    """A link that opens the failures page with these choices."""
+    place.page_link(
+        failures_page(), label=label, icon=":material/troubleshoot:", query_params=query
+    )
+
+
 def memory_page() -> StreamlitPage:
     """Look into the memory bank, settle images against it, and see balls meet."""
     return st.Page(_PAGES / "memory.py", title="Memory", icon=":material/bubble_chart:")
@@ -61,6 +73,7 @@ def all_pages() -> list[StreamlitPage]:
         home_page(),
         explorer_page(),
         compare_page(),
+        failures_page(),
         memory_page(),
         training_page(),
         library_page(),

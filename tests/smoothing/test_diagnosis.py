@@ -18,6 +18,7 @@ from ddrs_core.smoothing.diagnosis import (
     MOST_VOTES,
     FailureKind,
     diagnose,
+    radii_with,
     samples_needed,
     suggested_radius,
 )
@@ -162,3 +163,13 @@ def test_an_adaptive_run_names_the_cap_of_its_last_look() -> None:
 def test_a_radius_that_makes_no_sense_is_refused(radius: float) -> None:
     with pytest.raises(InvalidParameterError, match="radius"):
         diagnose(certificate([990, 10]), radius)
+
+
+@pytest.mark.parametrize("bound", Bound)
+def test_more_votes_with_the_same_shares_prove_what_they_would(bound: Bound) -> None:
+    c = certificate([700, 250, 50], bound=bound)
+    wanted = [prove_radius([k * v for v in c.counts], 0, SIGMA, ALPHA, bound) for k in (1, 10, 100)]
+    found = radii_with(c, [1_000, 10_000, 100_000])
+    assert found == pytest.approx([proof.radius for proof in wanted])
+    assert c.radius == pytest.approx(found[0])
+    assert np.all(found < suggested_radius(c))

@@ -7,23 +7,27 @@ export default async function ({ data, parentElement, setTriggerValue }) {
   const note = parentElement.querySelector('.ddrs-gallery-note');
   const state = (box.__state ??= { cells: new Map() });
   state.data = data; state.pick = (i) => setTriggerValue('picked', i);
-  const index = await indexOf(data.url + 'index.json' + data.version);
+  const listed = data.images;  // some images, with captions
+  const index = listed ? { names: [], labels: [] }
+    : await indexOf(data.url + 'index.json' + data.version);
   if (state.data !== data) return;
   if (!index) { note.textContent = 'The images could not be loaded.'; return; }
   const { names, labels } = index;
-  const shown = `${data.url}|${data.version}|${data.only}`;
+  const shown = JSON.stringify([data.url, data.version, data.only, listed, data.captions]);
   if (state.shown !== shown) {
     state.shown = shown; sizer.replaceChildren(); state.cells.clear();
-    state.list = data.only < 0 ? null : [...labels.keys()].filter((i) => labels[i] === data.only);
+    state.list = listed ?? (data.only < 0 ? null
+      : [...labels.keys()].filter((i) => labels[i] === data.only));
     state.count = state.list ? state.list.length : labels.length; state.selected = null;
   }
   const at = (place) => (state.list ? state.list[place] : place);
   const placeOf = (i) => (state.list ? state.list.indexOf(i) : i);
   note.textContent = `${state.count.toLocaleString('en')} image${state.count === 1 ? '' : 's'}` +
-    (data.only < 0 ? '' : ` of class ${names[data.only]}`);
+    (listed || data.only < 0 ? '' : ` of class ${names[data.only]}`);
   const render = () => {
-    const width = sizer.clientWidth, columns = Math.max(3, Math.round(width / 48));
-    const cell = width / columns, first = Math.floor(box.scrollTop / cell) - 2;
+    const width = sizer.clientWidth, columns = Math.max(3, Math.round(width / (listed ? 104 : 48)));
+    const side = width / columns, cell = listed ? side + 38 : side;  // height of a row
+    const first = Math.floor(box.scrollTop / cell) - 2;
     const last = Math.ceil((box.scrollTop + box.clientHeight) / cell) + 2;
     state.columns = columns; state.cell = cell;
     sizer.style.height = Math.ceil(state.count / columns) * cell + 'px';
@@ -39,16 +43,26 @@ export default async function ({ data, parentElement, setTriggerValue }) {
         button.title = `image ${i}${label}`; button.setAttribute('aria-label', button.title);
         button.dataset.index = i; button.onclick = () => state.pick(i);
         const image = new Image(); image.alt = ''; image.decoding = 'async';
-        button.append(image); sizer.append(button); state.cells.set(place, button);
+        if (listed) {
+          button.title = data.captions[place].replace('\n', ', ');
+          button.setAttribute('aria-label', button.title);
+        }
+        button.append(image);
+        if (listed) {
+          const text = document.createElement('small');
+          text.textContent = data.captions[place]; button.append(text);
+        }
+        sizer.append(button); state.cells.set(place, button);
       }
-      const x = (place % columns) * cell, y = Math.floor(place / columns) * cell;
-      button.style.cssText = `left:${x}px;top:${y}px;width:${cell}px;height:${cell}px`;
+      const x = (place % columns) * side, y = Math.floor(place / columns) * cell;
+      button.style.cssText = `left:${x}px;top:${y}px;width:${side}px;height:${cell}px`;
       button.setAttribute('aria-pressed', String(i === state.data.selected));
     }
     clearTimeout(state.late);
     state.late = setTimeout(() => { for (const button of state.cells.values()) {
       const image = button.firstChild;
-      if (!image.src) image.src = `${data.url}${button.dataset.index}.png${data.version}`;
+      if (!image.src) image.src = data.url +
+        `${listed ? `${data.split}/` : ''}${button.dataset.index}.png${data.version}`;
     } }, state.quick ? 0 : 60);
   };
   box.onscroll = () => { state.quick = false; render(); };

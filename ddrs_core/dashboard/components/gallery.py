@@ -6,7 +6,7 @@ view, so that 50,000 images cost no more than 50, and scrolling needs no run of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import streamlit as st
 
@@ -22,6 +22,7 @@ def show_gallery(
     selected: int,
     *,
     only: int | None = None,
+    captions: Mapping[int, str] | None = None,
     key: str,
     on_pick: Callable[[int], None],
 ) -> None:
@@ -31,6 +32,7 @@ def show_gallery(
         dataset: whose images are shown.
         selected: the image that is marked, and scrolled to when it changes.
         only: show this class alone.
+        captions: show these images alone, in this order, each with two lines of text below it.
         key: identity of the place on the page.
         on_pick: called with the index of the image that was clicked.
     """
@@ -46,6 +48,9 @@ def show_gallery(
             "version": version,
             "selected": selected,
             "only": -1 if only is None else only,
+            "split": dataset.split,
+            "images": None if captions is None else list(captions),
+            "captions": None if captions is None else list(captions.values()),
         },
         on_picked_change=picked,
     )

@@ -55,6 +55,12 @@ MEMORY_PROBLEMS = "memory_problems"
 MEMORY_UPLOAD = "memory_upload"
 MEMORY_ACTION_PROBLEM = "memory_action_problem"  # why a bank was not copied or deleted
 
+# widgets of the failures page; fields of its view follow the prefix
+FAILURES = "failures_"
+
+# kept while other pages are shown
+FAILURES_PROBLEMS = "failures_link_problems"
+
 # widgets of the library
 MODEL_ARCHITECTURE = "model_architecture"
 MODEL_TRIED_ON = "model_tried_on"

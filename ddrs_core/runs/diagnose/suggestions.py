@@ -93,8 +93,8 @@ def _sigma(image: ImageDiagnosis, results: ResultSet) -> list[Suggestion]:
     ]
     if results.has_one_sigma:
         text = (
-            "Let a strategy choose σ for each image: it looks for that level by itself. The radii "
-            "are then conditional on σ_x, no longer unconditional."
+            "Let a strategy choose σ for each image: it finds such levels by itself; the radii are "
+            "then conditional on σ_x, no longer unconditional."
         )
         found.append(Suggestion(Remedy.STRATEGY, text))
     elif image.sigma_mark == "stuck":

@@ -1,0 +1,1 @@
+"""The page that says why images are not certified, and what would help."""

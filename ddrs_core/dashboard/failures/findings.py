@@ -1,0 +1,113 @@
+"""What is known of the images of a set of results, for one script run of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ddrs_core.cache import LRU
+from ddrs_core.dashboard.common.result_images import dataset_of
+from ddrs_core.dashboard.common.result_sources import find_set
+from ddrs_core.dashboard.failures.jobs import clean_job, known_evidence
+from ddrs_core.dashboard.failures.view import NONE, FailuresView
+from ddrs_core.data import Dataset
+from ddrs_core.errors import DDRSError, MismatchError
+from ddrs_core.jobs import Job
+from ddrs_core.runs.diagnose.evidence import Material
+from ddrs_core.runs.diagnose.images import ImageDiagnosis, diagnose_results, mark_against
+from ddrs_core.runs.results.results import ResultRow, ResultSet
+from ddrs_core.smoothing.diagnosis import class_name
+
+_DIAGNOSED: LRU[list[ImageDiagnosis]] = LRU(200_000, len)  # images, for all visitors
+_MATERIALS: LRU[Material] = LRU(8)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The images of a set, diagnosed at one radius."""
+
+    results: ResultSet
+    against: ResultSet | None
+    images: list[ImageDiagnosis]  # all, in the order of the rows
+    others: list[ImageDiagnosis]  # those of the other set
+    rows: Mapping[int | None, ResultRow]  # by image number
+    names: tuple[str, ...]  # of the classes
+    dataset: Dataset | None
+    material: Material | None
+    missing: str  # why nothing can be asked of the model; empty: it can
+    asking: Job | None  # for the classes without noise, while they are not known
+
+    def image(self, index: int) -> ImageDiagnosis | None:
+        """The image of a number; None where the set does not have it."""
+        return next((image for image in self.images if image.index == index), None)
+
+    def class_name(self, number: int) -> str:
+        """A class as people call it; ``abstained`` for -1."""
+        return "abstained" if number < 0 else class_name(number, self.names)
+
+
+def find_findings(view: FailuresView) -> Findings:
+    """Diagnose what the view names.
+
+    Raises:
+        DDRSError: if the results do not exist, have no certificate yet, or cannot be read.
+    """
+    results = _open(view.results)
+    against = _open(view.against) if view.against not in (NONE, view.results) else None
+    dataset = dataset_of(results, *([] if against is None else [against]))
+    names = dataset.info.class_names if dataset is not None else ()
+    material, missing, asking = None, "", None
+    try:
+        material = _material(results)
+        asking = clean_job(material, results)
+    except DDRSError as error:
+        missing = str(error)
+    clean: dict[int, int] = {}
+    if asking is not None and not asking.state.is_moving:
+        for part in asking.history:
+            clean |= part
+        asking = None
+    images = mark_against(_diagnosed(results, view.radius, clean, names), against)
+    evidence = known_evidence(results)
+    images = [_complete(image, evidence.get(image.index)) for image in images]
+    others = _diagnosed(against, view.radius, {}, names) if against is not None else []
+    rows = {row.index: row for row in results.rows}
+    return Findings(
+        results, against, images, others, rows, names, dataset, material, missing, asking
+    )
+
+
+def refreshed(findings: Findings, image: ImageDiagnosis) -> ImageDiagnosis:
+    """The image with what jobs have found by now."""
+    return _complete(image, known_evidence(findings.results).get(image.index))
+
+
+def _open(name: str) -> ResultSet:
+    results = find_set(name)
+    if results is None:
+        raise MismatchError("This run has no certificate yet.")
+    return results
+
+
+def _diagnosed(
+    results: ResultSet, radius: float, clean: dict[int, int], names: tuple[str, ...]
+) -> list[ImageDiagnosis]:
+    key = (results.id, len(results.rows), radius, tuple(sorted(clean.items())), names)
+    return _DIAGNOSED.get(key, lambda: diagnose_results(results, radius, clean, names))
+
+
+def _material(results: ResultSet) -> Material:
+    return _MATERIALS.get((results.id, len(results.rows)), lambda: Material(results))
+
+
+def _complete(image: ImageDiagnosis, known: ImageDiagnosis | None) -> ImageDiagnosis:
+    """The image with what jobs have found for it."""
+    if known is None:
+        return image
+    return replace(
+        image,
+        review=known.review,
+        sigma_mark=known.sigma_mark,
+        attack=known.attack,
+        segment=known.segment,
+    )

@@ -1,0 +1,179 @@
+"""The failures page's work as jobs: classes without noise, other noise levels, attacks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import streamlit as st
+
+from ddrs_core.dashboard.common.model_cache import get_forward
+from ddrs_core.dashboard.shell.polling import redraw
+from ddrs_core.dashboard.shell.visitor import visitor
+from ddrs_core.jobs import Job, JobRequest, JobState, get_manager
+from ddrs_core.models import resolve_device
+from ddrs_core.models.inference.cost import affordable
+from ddrs_core.quantities import counted
+from ddrs_core.runs.diagnose.evidence import (
+    BLOCK,
+    REVIEW_LEVELS,
+    EvidenceStep,
+    Material,
+    gather_evidence,
+)
+from ddrs_core.runs.diagnose.images import ImageDiagnosis
+from ddrs_core.runs.results.results import ResultSet
+from ddrs_core.smoothing.attack import AttackConfig
+
+CLEAN, LEVELS, ATTACK, RUN = (f"failures-{what}" for what in ("clean", "levels", "attack", "run"))
+_EVIDENCE = (LEVELS, ATTACK, RUN)
+_PATIENCE = 30.0  # seconds of work that a page begins without being asked
+_REVIEW_PASSES = 1_000 * (REVIEW_LEVELS + 1)
+
+
+def clean_job(material: Material, results: ResultSet) -> Job | None:
+    """The job that asks for the classes without noise that the rows do not record; None where
+    they all do."""
+    rows = [r for r in results.rows if r.certificate is None or r.certificate.clean is None]
+    if not rows:
+        return None
+
+    def start() -> Iterator[dict[int, int]]:
+        for first in range(0, len(rows), 8 * BLOCK):
+            yield material.clean_classes(rows[first : first + 8 * BLOCK])
+
+    request = JobRequest(
+        f"{CLEAN}|{results.id}|{len(results.rows)}",
+        f"classes without noise of {results.title}",
+        CLEAN,
+        str(resolve_device("auto")),
+        start,
+        -(-len(rows) // (8 * BLOCK)),
+        "block",
+        link=f"failures?results={results.id}",
+    )
+    return get_manager().ensure(request, visitor())
+
+
+def levels_request(material: Material, image: ImageDiagnosis) -> JobRequest:
+    """Fresh votes for one image at other noise levels."""
+    title = f"noise levels for image {image.index} of {material.results.title}"
+    return _request(LEVELS, title, material, [image], None, review=True)
+
+
+def attack_request(material: Material, image: ImageDiagnosis) -> JobRequest:
+    """An attack on one image, and the votes on the way there."""
+    title = f"attack on image {image.index} of {material.results.title}"
+    return _request(ATTACK, title, material, [image], AttackConfig(), review=False)
+
+
+def run_request(material: Material, images: Sequence[ImageDiagnosis]) -> JobRequest:
+    """Noise levels and attacks for many images."""
+    title = f"evidence for {counted(len(images), 'image')} of {material.results.title}"
+    return _request(RUN, title, material, images, AttackConfig(), review=True)
+
+
+def is_quick(material: Material) -> bool:
+    """Whether noise levels are compared without being asked for."""
+    forward = get_forward(material.card.name, "auto")
+    shape = material.card.shape
+    return affordable(forward, shape, _REVIEW_PASSES, _PATIENCE, 1) == _REVIEW_PASSES
+
+
+def follow_levels(material: Material, image: ImageDiagnosis) -> Job:
+    """The comparison of noise levels for the image that is looked at; those for earlier ones that
+    have not ended leave the queue."""
+    manager, me = get_manager(), visitor()
+    job = manager.ensure(levels_request(material, image), me)
+    for old in manager.jobs(me):
+        if old.request.kind == LEVELS and old is not job and not old.state.is_over:
+            manager.drop(old)
+    return job
+
+
+def known_evidence(results: ResultSet) -> dict[int | None, ImageDiagnosis]:
+    """What this visitor's jobs have found for images of a set, by their number."""
+    found: dict[int | None, ImageDiagnosis] = {}
+    for job in reversed(get_manager().jobs(visitor())):
+        if job.request.kind not in _EVIDENCE or job.request.key.split("|")[1] != results.id:
+            continue
+        for step in job.history:
+            for image in step.images:
+                before = found.get(image.index, image)
+                found[image.index] = replace(
+                    image,
+                    review=image.review or before.review,
+                    sigma_mark=image.sigma_mark or before.sigma_mark,
+                    attack=image.attack or before.attack,
+                    segment=image.segment or before.segment,
+                )
+    return found
+
+
+def show_job_buttons(label: str, request: JobRequest, key: str, help_text: str) -> Job | None:
+    """Start, pause and cancel a job; the visitor's job for the request, where there is one."""
+    job = get_manager().find(request.key, visitor())
+    state = job.state if job is not None else None
+    busy = state is not None and not state.is_over
+    start, pause, stop = st.columns([3, 2, 2], vertical_alignment="center")
+    if start.button(
+        label,
+        key=f"{key}_start",
+        icon=":material/play_arrow:",
+        type="primary",
+        disabled=busy or state is JobState.DONE,
+        width="stretch",
+        help=help_text,
+    ):
+        get_manager().submit(request, visitor())
+        redraw()
+    paused = state is JobState.PAUSED
+    if pause.button(
+        "Resume" if paused else "Pause",
+        key=f"{key}_pause",
+        icon=":material/play_circle:" if paused else ":material/pause:",
+        disabled=not busy,
+        width="stretch",
+    ):
+        if job is not None:
+            (job.resume if paused else job.pause)()
+        redraw()
+    if stop.button(
+        "Cancel", key=f"{key}_cancel", icon=":material/stop:", disabled=not busy, width="stretch"
+    ):
+        if job is not None:
+            job.cancel()
+        redraw()
+    return job
+
+
+def _request(
+    kind: str,
+    title: str,
+    material: Material,
+    images: Sequence[ImageDiagnosis],
+    attack: AttackConfig | None,
+    *,
+    review: bool,
+) -> JobRequest:
+    def start() -> Iterator[EvidenceStep]:
+        return gather_evidence(
+            material, images, attack=attack, review=review, segment=kind == ATTACK
+        )
+
+    results = material.results
+    numbers = ",".join(str(image.index) for image in images)
+    which = numbers if len(images) == 1 else hashlib.sha256(numbers.encode()).hexdigest()[:16]
+    one = len(images) == 1
+    return JobRequest(
+        f"{kind}|{results.id}|{material.card.digest}|{which}",
+        title,
+        kind,
+        str(resolve_device("auto")),
+        start,
+        100 if one else len(images),
+        "step" if one else "image",
+        amount=lambda step: 100 * step.done if one else step.done,
+        link=f"failures?results={results.id}" + (f"&image={images[0].index}" if one else ""),
+    )

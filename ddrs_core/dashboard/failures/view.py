@@ -1,0 +1,163 @@
+"""What the failures page shows, on its way between the link, the widgets and the session."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from typing import Any
+
+import streamlit as st
+
+from ddrs_core.dashboard.common.form import Form
+from ddrs_core.dashboard.common.result_sources import STUDY, find_set
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.browser_history import set_query
+from ddrs_core.dashboard.shell.widget_state import fill_on_arrival
+from ddrs_core.errors import DDRSError
+from ddrs_core.smoothing.diagnosis import FailureKind
+
+FORM = Form(keys.FAILURES)  # its fields are named like those of the view
+ALL, FAILED = "all", "failed"  # values of ``kind`` beside the kinds themselves
+NONE = "none"  # no second set
+ANY = -2  # of the classes
+_LONGEST = 200  # characters of a value in a link
+_LARGEST_RADIUS = 100.0
+
+
+class Sort(StrEnum):
+    """The order of the images."""
+
+    INDEX = "index"
+    MARGIN = "margin"
+    RADIUS = "radius"
+    REGRET = "regret"
+    ATTACK = "attack"
+
+
+class Shape(StrEnum):
+    """How the images are listed."""
+
+    PICTURES = "pictures"
+    TABLE = "table"
+
+
+@dataclass(frozen=True)
+class FailuresView:
+    """All choices of the page; it opens on a log of the shipped study."""
+
+    results: str = STUDY + "digits-gaussian-0.50-fixed-0.5"
+    against: str = NONE
+    radius: float = 0.5
+    kind: str = FAILED
+    label: int = ANY
+    answer: int = ANY  # -1: abstained
+    lost: bool = False  # only what the other set certifies and this one does not
+    sort: Sort = Sort.INDEX
+    shape: Shape = Shape.PICTURES
+    image: int = -1  # -1: the first
+
+    def to_query(self) -> dict[str, str]:
+        """The view as query parameters: results, radius, and what differs from where it opens."""
+        usual = FailuresView()
+        return {
+            field.name: _text(getattr(self, field.name))
+            for field in fields(self)
+            if field.name in ("results", "radius")
+            or getattr(self, field.name) != getattr(usual, field.name)
+        }
+
+
+def parse_query(query: Mapping[str, str]) -> tuple[FailuresView, list[str]]:
+    """Read a view from query parameters, which may come from anywhere.
+
+    Returns:
+        A view of what is there, and a sentence for everything that could not be used.
+    """
+    view, problems = FailuresView(), []
+    for name, read in _READERS.items():
+        if name not in query:
+            continue
+        try:
+            view = replace(view, **{name: read(query[name][:_LONGEST])})
+        except ValueError:
+            problems.append(
+                f"The link's {name} could not be used: {query[name][:40]!r} is none of its values."
+            )
+        except DDRSError as error:
+            problems.append(f"The link's {name} could not be used: {error}")
+    return view, problems
+
+
+def enter_failures() -> None:
+    """Fill the widgets on a first visit, and from a link."""
+    fill_on_arrival("failures", _fill_widgets)
+
+
+def _fill_widgets() -> None:
+    state = st.session_state
+    query = st.query_params.to_dict()
+    if query or keys.FAILURES_PROBLEMS not in state:
+        view, problems = parse_query(query)
+        FORM.fill(vars(view))
+        state[keys.FAILURES_PROBLEMS] = problems  # last: the widgets are filled then
+
+
+def current_view() -> FailuresView:
+    """The choices as the widgets have them."""
+    return FailuresView(**{field.name: FORM[field.name] for field in fields(FailuresView)})
+
+
+def write_url() -> None:
+    """Let the link restore this view."""
+    set_query(current_view().to_query())
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _set(text: str) -> str:
+    find_set(text)
+    return text
+
+
+def _other_set(text: str) -> str:
+    return NONE if text == NONE else _set(text)
+
+
+def _radius(text: str) -> float:
+    number = float(text)
+    if not (math.isfinite(number) and 0 <= number <= _LARGEST_RADIUS):
+        raise ValueError
+    return number
+
+
+def _kind(text: str) -> str:
+    if text not in (ALL, FAILED, *(kind.value for kind in FailureKind)):
+        raise ValueError
+    return text
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if not ANY <= number <= 10**7:
+        raise ValueError
+    return number
+
+
+_READERS: dict[str, Any] = {
+    "results": _set,
+    "against": _other_set,
+    "radius": _radius,
+    "kind": _kind,
+    "label": _whole,
+    "answer": _whole,
+    "lost": lambda text: text == "1",
+    "sort": Sort,
+    "shape": Shape,
+    "image": _whole,
+}

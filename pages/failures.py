@@ -1,0 +1,78 @@
+"""Failures: why images of a run are not certified, and what would help."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ddrs_core.dashboard.components.render import show_html, show_lead
+from ddrs_core.dashboard.failures.evidence import show_evidence
+from ddrs_core.dashboard.failures.filters import (
+    filter_text,
+    filtered,
+    show_filters,
+    show_kinds,
+)
+from ddrs_core.dashboard.failures.findings import find_findings, refreshed
+from ddrs_core.dashboard.failures.image import (
+    find_jobs,
+    show_buttons,
+    show_card,
+    show_suggestions,
+)
+from ddrs_core.dashboard.failures.listing import show_images
+from ddrs_core.dashboard.failures.picker import pick_results
+from ddrs_core.dashboard.failures.view import current_view, enter_failures, write_url
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.errors import show_error, show_problems
+from ddrs_core.dashboard.shell.polling import Watch, redraw
+from ddrs_core.errors import DDRSError
+
+
+def main() -> None:
+    """Draw the page; what ticks lives in fragments without any widget."""
+    enter_failures()
+    st.title("Why did it fail?", anchor=False)
+    show_lead(
+        "Why images are not certified at r, and what would help. Click a part of the bar, then an "
+        "image."
+    )
+    show_problems(st.session_state.get(keys.FAILURES_PROBLEMS, []))
+    pick_results()
+    try:
+        show_failures()
+    except DDRSError as error:
+        show_error(error)
+    write_url()
+
+
+def show_failures() -> None:
+    """The kinds, the images, and one of them."""
+    view = current_view()
+    findings = find_findings(view)
+    asking = Watch(findings.asking)
+    if findings.asking is not None and not findings.asking.state.is_moving:
+        redraw()  # it has just finished
+    asking.draw(lambda: None)
+    show_kinds(findings, view)
+    show_filters(findings, view)
+    view = current_view()
+    images = filtered(findings, view)
+    show_html("note.html", text=filter_text(findings, view, len(images)))
+    image = findings.image(view.image) or next(iter(images), None)
+    jobs = find_jobs(findings, image)
+    watch = Watch(jobs.levels, jobs.attack)
+    image = None if image is None else refreshed(findings, image)
+    left, right = st.columns([2, 3])
+    with left:
+        show_images(findings, view, images, -1 if image is None else image.index)
+    if image is None:
+        right.info("No image is left: take filters away, or choose another r.")
+        return
+    with right:
+        show_card(findings, image)
+        show_suggestions(findings, image, jobs)
+    show_buttons(findings, image)
+    watch.draw(lambda: show_evidence(findings, image, jobs))
+
+
+main()

@@ -1,0 +1,149 @@
+"""The failures page's script, run without a browser."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ddrs_core.dashboard.failures import image as one_image
+from ddrs_core.dashboard.failures.view import FORM, FailuresView, Shape, Sort, parse_query
+from ddrs_core.figures.failures import KINDS
+from ddrs_core.jobs import get_manager
+from ddrs_core.runs.diagnose.images import count_kinds, diagnose_results
+from ddrs_core.runs.results.references import reference_results
+from ddrs_core.smoothing.diagnosis import FailureKind
+from ddrs_core.store import open_store
+from tests.dashboard.widgets import open_page, widget_of
+
+STUDY = "reference.study.digits-gaussian-0.50"
+FIXED, DS = f"{STUDY}-fixed-0.5", f"{STUDY}-ds-0.5"
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("DDRS_HOME", str(tmp_path))
+    monkeypatch.setattr(one_image, "is_quick", lambda _: False)  # no votes unless asked for
+    yield
+    for job in get_manager().jobs():
+        job.cancel()
+
+
+def open_failures(app: AppTest, **query: str) -> AppTest:
+    """Open the page, and wait for the classes without noise."""
+    open_page(app, "failures", **query)
+    deadline = time.monotonic() + 60
+    while any(job.state.is_moving for job in get_manager().jobs()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    app.run()
+    assert not app.exception
+    return app
+
+
+def html_of(app: AppTest) -> str:
+    return " ".join(part.proto.body for part in app.get("html"))
+
+
+def query(app: AppTest, name: str) -> str:
+    value = app.query_params[name]
+    return value[0] if isinstance(value, list) else value
+
+
+def bars(app: AppTest) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(app.get("plotly_chart")[0].proto.spec)["data"]
+    return found
+
+
+def test_it_opens_on_the_study_and_tells_every_kind(app: AppTest) -> None:
+    open_failures(app)
+    results = reference_results(FIXED)
+    certified = int((results.correct & (results.radii >= 0.5)).sum())
+    shown = html_of(app)
+    failed = 500 - certified
+    assert f"{failed} of 500 images, not certified, r = 0.50, digits-gaussian-0.50, fixed" in shown
+    assert sum(int(trace["text"][0]) for trace in bars(app)) == 500
+    assert bars(app)[0]["text"] == [str(certified)]
+    assert "wrong already without noise" in shown  # the network was asked
+    counts = count_kinds(diagnose_results(results, 0.5))
+    assert f"<b>{counts[FailureKind.TOO_CLOSE]}</b>" in shown
+    assert query(app, "results") == FIXED
+
+
+def test_each_part_of_a_bar_names_its_kind_and_that_keeps_its_images(app: AppTest) -> None:
+    open_failures(app, against=DS)
+    for trace in bars(app):
+        assert [place // 100 for place in trace["customdata"]] == [0, 1]
+        assert {KINDS[place % 100].heading for place in trace["customdata"]} == {trace["name"]}
+    few = next(trace for trace in bars(app) if trace["name"] == "too few samples")
+    widget_of(app.selectbox, FORM.key("kind")).select("too-few-samples").run()
+    assert query(app, "kind") == "too-few-samples"
+    assert f"{few['text'][0]} of 500 images, too few samples" in html_of(app)
+
+
+def test_filters_combine_and_the_link_restores_them(app: AppTest) -> None:
+    link = {"kind": "too-close", "label": "1", "lost": "1", "against": DS, "sort": "margin"}
+    open_failures(app, **link)
+    fixed, own = reference_results(FIXED), reference_results(DS)
+    images = diagnose_results(fixed, 0.5)
+    there = {r.index for r in own.rows if r.correct and r.radius >= 0.5}
+    kept = [
+        image
+        for image in images
+        if image.kind is FailureKind.TOO_CLOSE and image.label == 1 and image.index in there
+    ]
+    assert kept
+    assert f"{len(kept)} of 500 images, right but too close, label class 1" in html_of(app)
+    for name, value in link.items():
+        assert query(app, name) == value
+    first = max(kept, key=lambda image: image.margin or 0.0)
+    assert f"image {first.index}, class 1" in html_of(app)
+
+
+def test_an_image_leads_to_what_helps_it(app: AppTest) -> None:
+    """Image 37 has too few samples: the link certifies it with as many as it needs."""
+    open_failures(app, image="37")
+    assert "too few samples" in html_of(app)
+    (link,) = [part for part in app.get("page_link") if "Certify with N" in part.proto.label]
+    found = parse_qs(link.proto.query_string)
+    assert found["image"] == ["37"]
+    assert found["model"] == ["digits-gaussian-0.50"]
+    needed = next(i for i in diagnose_results(reference_results(FIXED), 0.5) if i.index == 37)
+    assert int(found["n"][0]) >= (needed.samples_needed or 0) > 0
+
+
+def test_a_log_without_model_says_what_is_missing(app: AppTest) -> None:
+    rows = "".join(f"{i}\t{i % 10}\t{i % 10}\t0.{i}\t1\t0:00:14.2\n" for i in range(10))
+    content = f"idx\tlabel\tpredict\tradius\tcorrect\ttime\n{rows}".encode()
+    log = open_store().add_log(content, title="theirs", owner="somebody")
+    open_failures(app, results=f"log.{log.id}")
+    assert "5 of 10 images" in html_of(app)
+    assert "reason not recorded" in html_of(app)
+    assert any("does not name its model" in info.value.replace("\\", "") for info in app.info)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"results": "../../etc/passwd"},
+        {"kind": "<script>", "radius": "nan", "image": "x"},
+        {"against": "run.x.0", "label": "-99", "sort": "up", "shape": "cube", "radius": "-1"},
+    ],
+)
+def test_a_hostile_link_gets_a_sentence_and_a_working_page(
+    link: dict[str, str], app: AppTest
+) -> None:
+    open_failures(app, **link)
+    assert len(app.warning) == len(link)
+    assert "of 500 images" in html_of(app)
+
+
+def test_links_and_views_are_each_others_inverse() -> None:
+    view = FailuresView(DS, FIXED, 0.25, "capped", 3, -1, True, Sort.REGRET, Shape.TABLE, image=17)
+    assert parse_query(view.to_query()) == (view, [])
+    assert parse_query(FailuresView().to_query()) == (FailuresView(), [])
