@@ -25,12 +25,12 @@ from ddrs_core.runs.results.comparison import cap_over_sigma
 from ddrs_core.runs.results.results import ResultSet
 
 _SIGMA = "noise level sigma* (pixels in [0, 1])"
-_LONGEST = 18  # characters of a name on an axis
-_FEW = 30  # boxes side by side, at most
+_LONGEST = 14  # characters of a name on an axis
+_FEW = 16  # boxes side by side, at most
 
 
 def sigma_by_class_figure(results: ResultSet, class_names: Sequence[str] = ()) -> Figure:
-    """A box of sigma* for every true class that has an image; of more than 30 classes for those
+    """A box of sigma* for every true class that has an image; of more than 16 classes for those
     with most images, and one for all others. Without labels it is the certified class."""
     classes = results.labels if results.has_labels else results.predictions
     known = ~np.isnan(results.sigmas) & (classes >= 0)
@@ -127,7 +127,7 @@ def _boxes(results: ResultSet, boxes: list[Figure], title: str) -> Figure:
         "layout": layout(
             showlegend=False,
             shapes=[] if start is None else [horizontal(start, START_COLOUR, "dot")],
-            xaxis=axis(title, type="category"),
+            xaxis=axis(title, type="category", dtick=1),
             yaxis=axis(_SIGMA, rangemode="tozero"),
         ),
     }

@@ -202,8 +202,8 @@ def test_many_classes_and_unknown_ones_have_boxes_that_can_be_read() -> None:
     rows += [replace(rows[0], index=10_000 + i, label=3) for i in range(5)]
     many = sigma_by_class_figure(replace(results, rows=tuple(rows)))
     boxes = many["data"]
-    assert len(boxes) == 30
-    assert boxes[-1]["name"] == "171 others"
+    assert len(boxes) == 16
+    assert boxes[-1]["name"] == "185 others"
     assert "class 3" in [box["name"] for box in boxes]
     assert sum(len(box["y"]) for box in boxes) == 405
     blind = [replace(r, label=None, correct=None) for r in results.rows]
