@@ -45,11 +45,10 @@ def version_of(*sets: ResultSet) -> tuple[object, ...]:
 
 
 def guarantee_first(table: Table) -> Table:
-    """The comparison table with guarantee and bound beside the name, so that no screen cuts them
-    off."""
-    order = sorted(
-        range(len(table.head)), key=lambda j: (j > 0, table.head[j] not in ("guarantee", "bound"))
-    )
+    """The comparison table with guarantee and bound beside the name, and images and N behind the
+    figures, so that a screen cuts none of them off."""
+    places = {table.head[0]: 0, "guarantee": 1, "bound": 1, "images": 3, "N": 3}
+    order = sorted(range(len(table.head)), key=lambda j: places.get(table.head[j], 2))
     return Table(
         tuple(table.head[j] for j in order),
         tuple(tuple(row[j] for j in order) for row in table.rows),

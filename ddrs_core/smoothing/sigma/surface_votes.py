@@ -16,6 +16,7 @@ from ddrs_core.smoothing.sigma.steps import Ints, SigmaTask
 LEVELS = 41  # of the grid; every second one gets votes in the first round
 DOUBT = 0.01  # of each bound that single levels are compared by
 _NEAR = 0.3  # in u: how far apart levels tell of each other's runner-up
+_ASSUMED = 4  # votes for it before any is counted; fewer would take chance for a small share
 
 
 class SurfaceVotes:
@@ -101,7 +102,7 @@ class SurfaceVotes:
         others[self.rows, :, self.prediction] = 0.0
         apart = (self.u[:, :, None] - self.u[:, None, :]) / _NEAR
         others = np.exp(-(apart**2) / 2) @ others  # [M, J, K]
-        share: Floats = (others.max(axis=2) + 1) / (others.sum(axis=2) + 1)
+        share: Floats = (others.max(axis=2) + _ASSUMED) / (others.sum(axis=2) + _ASSUMED)
         return share
 
     def proved(self, held: Ints, other: Ints, n: ArrayLike, levels: Floats) -> Floats:

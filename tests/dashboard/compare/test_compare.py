@@ -520,5 +520,5 @@ def test_what_is_proposed_is_over_in_minutes() -> None:
 def test_the_guarantee_stands_beside_the_name() -> None:
     table = Table(("log", "N", "ACR", "guarantee"), (("a", "5", "1", "x"),), frozenset({(0, 2)}))
     assert guarantee_first(table) == Table(
-        ("log", "guarantee", "N", "ACR"), (("a", "x", "5", "1"),), frozenset({(0, 3)})
+        ("log", "guarantee", "ACR", "N"), (("a", "x", "1", "5"),), frozenset({(0, 2)})
     )

@@ -15,11 +15,13 @@ from torch import Tensor
 from ddrs_core.data import Dataset
 from ddrs_core.models import NoisyForward, load_model
 from ddrs_core.smoothing import (
+    Bound,
     CertificationBudget,
     SmoothedClassifier,
     choose_sigmas,
     get_preset,
 )
+from ddrs_core.smoothing.certificate import prove_radii
 from ddrs_core.smoothing.confidence import lower_bound
 from ddrs_core.smoothing.sigma.surface import SurfaceConfig, surface_sigma
 from tests.conftest import Line
@@ -64,6 +66,36 @@ def test_it_comes_close_to_the_best_level_of_a_known_curve(
     assert last.chosen is not None
     found = proved(kind.radius(last.chosen), last.chosen)
     assert found.mean() > 0.97 * truth.max()
+
+
+class Rivals(Walls):
+    """As Walls, but what lies beyond them belongs to four classes, by the last digits of s."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        s = x.flatten(1)[:, :1].abs()
+        part = (s * 1e4).long() % 4
+        return torch.cat([1.0 - s, (s - 1.0) * (part == torch.arange(4))], dim=1)
+
+    @staticmethod
+    def proved(sigma: np.ndarray, bound: Bound) -> np.ndarray:
+        """What 10,000 votes prove, if they come as expected."""
+        p = 1 - 2 * norm.cdf(-1 / sigma)
+        held, other = p * BUDGET.n, (1 - p) / 4 * BUDGET.n
+        return prove_radii(held, other, BUDGET.n, sigma, BUDGET.alpha, bound)[1]
+
+
+@pytest.mark.parametrize("bound", Bound)
+def test_the_level_is_best_for_the_bound_that_certifies(bound: Bound) -> None:
+    """Where several classes share the rest, two-sided bounds want another level."""
+    truth = Rivals.proved(GRID, bound)
+    best = {b: GRID[Rivals.proved(GRID, b).argmax()] for b in Bound}
+    assert best[Bound.TWO_SIDED] > 1.1 * best[Bound.ONE_SIDED]
+    images, config = ORIGIN.expand(20, 1, 1, 1), SurfaceConfig(bounds=(0.06, 1.5))
+    budget = dataclasses.replace(BUDGET, bound=bound)
+    *_, last = choose_sigmas(Rivals(), images, [0.5] * 20, config, budget=budget)
+    assert last.chosen is not None
+    assert Rivals.proved(last.chosen, bound).mean() > 0.97 * truth.max()
+    assert last.radius.mean() == pytest.approx(truth.max(), rel=0.1)
 
 
 def test_a_plane_is_seen_from_far_enough_and_not_farther() -> None:
