@@ -5,7 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from ddrs_core.dashboard.components.render import show_html, show_lead
+from ddrs_core.dashboard.failures.alarm import show_alarm
+from ddrs_core.dashboard.failures.classes import show_classes
 from ddrs_core.dashboard.failures.evidence import show_evidence
+from ddrs_core.dashboard.failures.exports import show_failure_exports
 from ddrs_core.dashboard.failures.filters import (
     filter_text,
     filtered,
@@ -20,6 +23,7 @@ from ddrs_core.dashboard.failures.image import (
     show_suggestions,
 )
 from ddrs_core.dashboard.failures.listing import show_images
+from ddrs_core.dashboard.failures.measure_all import show_measure_all
 from ddrs_core.dashboard.failures.picker import pick_results
 from ddrs_core.dashboard.failures.view import current_view, enter_failures, write_url
 from ddrs_core.dashboard.shell import state_keys as keys
@@ -53,11 +57,13 @@ def show_failures() -> None:
     if findings.asking is not None and not findings.asking.state.is_moving:
         redraw()  # it has just finished
     asking.draw(lambda: None)
+    show_alarm(findings)
     show_kinds(findings, view)
     show_filters(findings, view)
     view = current_view()
     images = filtered(findings, view)
-    show_html("note.html", text=filter_text(findings, view, len(images)))
+    title = filter_text(findings, view, len(images))
+    show_html("note.html", text=title)
     image = findings.image(view.image) or next(iter(images), None)
     jobs = find_jobs(findings, image)
     watch = Watch(jobs.levels, jobs.attack)
@@ -65,14 +71,17 @@ def show_failures() -> None:
     left, right = st.columns([2, 3])
     with left:
         show_images(findings, view, images, -1 if image is None else image.index)
+        show_measure_all(findings, images)
     if image is None:
         right.info("No image is left: take filters away, or choose another r.")
-        return
-    with right:
-        show_card(findings, image)
-        show_suggestions(findings, image, jobs)
-    show_buttons(findings, image)
-    watch.draw(lambda: show_evidence(findings, image, jobs))
+    else:
+        with right:
+            show_card(findings, image)
+            show_suggestions(findings, image, jobs)
+        show_buttons(findings, image)
+        watch.draw(lambda: show_evidence(findings, image, jobs))
+    show_classes(findings, view)
+    show_failure_exports(findings, view, images, title)
 
 
 main()

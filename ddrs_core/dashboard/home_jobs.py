@@ -17,7 +17,14 @@ from ddrs_core.paths import home
 from ddrs_core.quantities import counted, duration
 from ddrs_core.store import TRAIN, RunRecord
 
-_UNASKED = ("curve", "passes", "votes", "robustness")  # kinds that a page starts by itself
+_UNASKED = (
+    "curve",
+    "passes",
+    "votes",
+    "robustness",
+    "failures-clean",
+    "failures-levels",
+)  # kinds that a page starts by itself
 _MOST_RESTING = 6  # that have ended or stand still; what moves is shown whatever it is
 _OTHERS_SECONDS = 5.0  # how long the number of others' runs is remembered, for all visitors
 

@@ -26,9 +26,10 @@ from ddrs_core.figures.palette import (
     line,
     literal_text,
     markers,
+    see_through,
     vertical,
 )
-from ddrs_core.smoothing.confidence import Floats
+from ddrs_core.smoothing.confidence import Floats, interval
 from ddrs_core.smoothing.diagnosis import FailureKind
 from ddrs_core.smoothing.segment import SegmentVotes
 from ddrs_core.smoothing.sigma.regret import LevelReview
@@ -273,6 +274,116 @@ def segment_figure(votes: SegmentVotes, distance: float, names: Sequence[str]) -
             shapes=[horizontal(0.5, MUTED, "dash")],
             xaxis=axis("l2 distance from the image", range=[0, 1.02 * distance]),
             yaxis=axis("share of votes", range=[0, 1.02], tickformat=".0%"),
+        ),
+    }
+
+
+def confusion_figure(
+    counts: Mapping[tuple[int, int], int],
+    labels: Sequence[int],
+    answers: Sequence[int],
+    names: Mapping[int, str],
+    classes: int,
+) -> Figure:
+    """Images by label and answer, a square each; the darker, the larger a share of its label.
+
+    Args:
+        counts: by label and answer.
+        labels, answers: that are shown, rows and columns.
+        names: of all of them.
+        classes: K; ``customdata`` is label * (K + 1) + answer + 1.
+    """
+    cells = [(a, b, counts.get((a, b), 0)) for a in labels for b in answers]
+    cells = [cell for cell in cells if cell[2]]
+    totals = {a: sum(n for (label, _), n in counts.items() if label == a) for a in labels}
+    size = max(12, min(30, 280 // max(1, len(labels))))
+    data = []
+    for right, hue in ((True, GREEN), (False, ORANGE)):
+        held = [cell for cell in cells if (cell[0] == cell[1]) == right]
+        shares = [n / totals[a] for a, _, n in held]
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers+text",
+                "x": [names[b] for _, b, _ in held],
+                "y": [names[a] for a, _, _ in held],
+                "text": [f"{n:,}" for _, _, n in held],
+                "textfont": {"size": 11},
+                "customdata": [a * (classes + 1) + b + 1 for a, b, _ in held],
+                "marker": {
+                    "symbol": "square",
+                    "size": size,
+                    "color": [see_through(hue, 0.15 + 0.55 * share) for share in shares],
+                },
+                "name": "right" if right else "wrong or abstained",
+                "hovertemplate": "label %{y}, answer %{x}: %{text} images<extra></extra>",
+            }
+        )
+    return {
+        "data": data,
+        "layout": layout(
+            showlegend=False,
+            xaxis=axis(
+                "answer of the smoothed classifier",
+                type="category",
+                categoryorder="array",
+                categoryarray=[names[b] for b in answers],
+                showgrid=False,
+            ),
+            yaxis=axis(
+                "label",
+                type="category",
+                categoryorder="array",
+                categoryarray=[names[a] for a in labels],
+                autorange="reversed",
+                showgrid=False,
+            ),
+        ),
+    }
+
+
+def failure_rates_figure(
+    rates: Mapping[int, tuple[int, int]], names: Mapping[int, str], radius: float
+) -> Figure:
+    """The share of each label's images that are not certified, with 95 % intervals.
+
+    Args:
+        rates: failures and all images of each label; ``customdata`` holds the labels.
+        names: of the labels.
+        radius: r.
+    """
+    failed = np.array([count for count, _ in rates.values()])
+    total = np.array([count for _, count in rates.values()])
+    share = failed / total
+    low, high = interval(failed, total, 0.05)
+    return {
+        "data": [
+            {
+                "type": "bar",
+                "orientation": "h",
+                "x": share,
+                "y": [names[label] for label in rates],
+                "customdata": list(rates),
+                "text": [f"{f} of {n}" for f, n in rates.values()],
+                "textposition": "inside",
+                "insidetextanchor": "start",
+                "marker": {"color": AMBER},
+                "error_x": {
+                    "type": "data",
+                    "symmetric": False,
+                    "array": high - share,
+                    "arrayminus": share - low,
+                    "color": TEXT,
+                    "thickness": 1.5,
+                    "width": 3,
+                },
+                "hovertemplate": "%{y}: %{x:.1%}, %{text}<extra></extra>",
+            }
+        ],
+        "layout": layout(
+            showlegend=False,
+            xaxis=axis(f"not certified at r = {radius:g}", range=[0, 1.02], tickformat=".0%"),
+            yaxis=axis("label", type="category", autorange="reversed"),
         ),
     }
 

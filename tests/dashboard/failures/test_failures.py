@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import argparse
+import io
 import json
+import shlex
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from ddrs_core.cli import diagnose
+from ddrs_core.cli.diagnose import _find as find_source
+from ddrs_core.dashboard.failures import findings as findings_module
 from ddrs_core.dashboard.failures import image as one_image
+from ddrs_core.dashboard.failures.exports import report
+from ddrs_core.dashboard.failures.filters import filtered
+from ddrs_core.dashboard.failures.findings import Findings, find_findings
 from ddrs_core.dashboard.failures.view import FORM, FailuresView, Shape, Sort, parse_query
 from ddrs_core.figures.failures import KINDS
 from ddrs_core.jobs import get_manager
-from ddrs_core.runs.diagnose.images import count_kinds, diagnose_results
+from ddrs_core.runs.diagnose.export import as_file
+from ddrs_core.runs.diagnose.images import count_kinds, diagnose_results, diagnose_row
 from ddrs_core.runs.results.references import reference_results
+from ddrs_core.smoothing.attack import Attack
 from ddrs_core.smoothing.diagnosis import FailureKind
 from ddrs_core.store import open_store
 from tests.dashboard.widgets import open_page, widget_of
@@ -147,3 +160,59 @@ def test_links_and_views_are_each_others_inverse() -> None:
     view = FailuresView(DS, FIXED, 0.25, "capped", 3, -1, True, Sort.REGRET, Shape.TABLE, image=17)
     assert parse_query(view.to_query()) == (view, [])
     assert parse_query(FailuresView().to_query()) == (FailuresView(), [])
+
+
+def test_exports_hold_every_field_of_the_images_that_are_listed(app: AppTest) -> None:
+    findings = find_findings_of(app, kind="too-few-samples")
+    view = FailuresView(kind="too-few-samples")
+    images = filtered(findings, view)
+    frame = pd.read_csv(io.BytesIO(as_file(images, ".csv")))
+    assert list(frame["index"]) == [image.index for image in images]
+    assert set(frame["kind"]) == {"too-few-samples"}
+    page = report(findings, images, "<some> images").decode()
+    assert "&lt;some&gt; images" in page
+    assert page.count("data:image/png") == len(images)
+    assert "http" not in page  # nothing is loaded from elsewhere
+    assert "Try: Certify with N = 270,000" in page
+
+
+def test_the_command_line_diagnoses_the_same(app: AppTest) -> None:
+    open_failures(app, kind="too-close", against=DS)
+    (line,) = [code.value for code in app.code if "diagnose" in code.value]
+    words = shlex.split(line)
+    assert words[:4] == ["python", "-m", "ddrs_core", "diagnose"]
+    parser = argparse.ArgumentParser()
+    diagnose.add_parser(parser.add_subparsers())
+    options = parser.parse_args(words[3:])
+    assert find_source(options.source).rows == reference_results(FIXED).rows
+    assert find_source(options.against).rows == reference_results(DS).rows
+    assert (options.radius, options.only) == (0.5, ["too-close"])
+
+
+def test_a_contradiction_is_the_most_serious_message(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attack inside a certificate, as a broken program would report it."""
+    certified = next(r for r in reference_results(FIXED).rows if r.radius > 0.5)
+    sigma = certified.sigma or 0.0
+    attack = Attack(certified.prediction, sigma, 0.1, None, 3, 10_000, 0.001, 1, 0.0)
+    image = replace(diagnose_row(certified, 0.5), attack=attack)
+    monkeypatch.setattr(findings_module, "known_evidence", lambda _: {image.index: image})
+    open_failures(app)
+    assert app.error[0].value.startswith("**Contradiction.**")
+    assert f"Image {certified.index}" in app.error[0].value
+    assert "the certificate or the program is wrong" in app.error[0].value
+
+
+def find_findings_of(app: AppTest, **query: str) -> Findings:
+    """What the page knows when it stands still."""
+    found: list[Findings] = []
+
+    def keep(view: FailuresView) -> Findings:
+        found.append(find_findings(view))
+        return found[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(findings_module, "find_findings", keep)
+        open_failures(app, **query)
+    return found[-1]

@@ -1,0 +1,35 @@
+"""Tables by class against a count by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ddrs_core.runs.diagnose.by_class import classes_to_show, confusion, failures_by_class
+from ddrs_core.runs.diagnose.images import diagnose_results
+from ddrs_core.runs.results.references import reference_results
+from ddrs_core.smoothing import ABSTAIN
+
+RESULTS = reference_results("reference.study.digits-gaussian-0.50-fixed-0.5")
+IMAGES = diagnose_results(RESULTS, 0.5)
+
+
+def test_every_image_has_one_cell_and_failures_are_what_is_not_certified() -> None:
+    found = confusion(IMAGES)
+    answers = np.array([row.prediction for row in RESULTS.rows])
+    assert sum(found.values()) == len(IMAGES)
+    for (label, answer), count in found.items():
+        assert count == ((RESULTS.labels == label) & (answers == answer)).sum()
+    certified = RESULTS.correct & (RESULTS.radii >= 0.5)
+    for label, (failed, total) in failures_by_class(IMAGES).items():
+        assert total == (RESULTS.labels == label).sum()
+        assert failed == ((RESULTS.labels == label) & ~certified).sum()
+
+
+def test_of_many_classes_those_that_fail_most_are_shown() -> None:
+    labels, answers = classes_to_show(IMAGES, 3)
+    rates = failures_by_class(IMAGES)
+    assert len(labels) == 3
+    left = max(failed for label, (failed, _) in rates.items() if label not in labels)
+    assert min(rates[label][0] for label in labels) >= left
+    assert answers[-1] == ABSTAIN
+    assert classes_to_show(IMAGES, 20) == (list(range(10)), [*range(10), ABSTAIN])
