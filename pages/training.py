@@ -41,9 +41,8 @@ def show_training() -> None:
     """The run or example that is shown."""
     st.title("Training", anchor=False)
     show_lead(
-        "Smoothing needs a network that was trained under noise. Choose how in the sidebar, "
-        "watch it learn, see every image find its own noise level, and use the result in "
-        "the explorer."
+        "Smoothing needs a network that was trained under noise: train one, watch it learn, and "
+        "use it in the explorer."
     )
     try:
         shown = pick_shown()

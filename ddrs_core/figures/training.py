@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ddrs_core.figures.palette import (
+    AMBER,
     BLUE,
+    GREEN,
     MUTED,
     ORANGE,
+    PINK,
     SIGMA_COLOUR,
     START_COLOUR,
     TEXT,
@@ -32,6 +35,7 @@ from ddrs_core.training import EpochSummary, SigmaSummary
 
 _ROWS = 300  # of the picture of all epochs, at most; of more epochs every k-th is shown
 _FEW = 8  # epochs that are all named on an axis
+_CERTIFIED = (AMBER, PINK)  # the smaller radius first
 _CELL = (10, 6)  # pixels of a cell of that picture, so that its enlargement stays sharp
 
 
@@ -41,7 +45,8 @@ def training_figure(
     shown: int | None = None,
     now: tuple[float, float, float] | None = None,
 ) -> Figure:
-    """Two plots over a common axis: the loss above, the accuracy on noisy training images below.
+    """Two plots over a common axis: the loss above; below the accuracy on noisy training images,
+    and what votes and certificates make of a few test images.
 
     Args:
         epochs: the epochs so far.
@@ -54,17 +59,27 @@ def training_figure(
     accuracy = np.array([e.accuracy for e in epochs], dtype=np.float64)
     mode = "lines+markers" if len(epochs) < 3 else "lines"
     data = [
-        line(number, loss, ORANGE, 2.5, name="loss", mode=mode, hover="epoch %{x}: loss %{y:.4f}"),
+        line(
+            number,
+            loss,
+            ORANGE,
+            2.5,
+            name="loss",
+            mode=mode,
+            hover="epoch %{x}: loss %{y:.4f}",
+            showlegend=False,
+        ),
         line(
             number,
             accuracy,
             BLUE,
             2.5,
-            name="noisy accuracy",
+            name="one noisy copy",
             mode=mode,
             yaxis="y2",
-            hover="epoch %{x}: %{y:.1%} right",
+            hover="epoch %{x}: %{y:.1%} of noisy copies right",
         ),
+        *_smoothed_lines(epochs),
     ]
     for at in (e for e in epochs if e.epoch == shown):
         data += _pair(at.epoch, at.loss, at.accuracy, 11, edge=(MUTED, 1.0))
@@ -75,12 +90,12 @@ def training_figure(
     return {
         "data": data,
         "layout": layout(
-            showlegend=False,
-            margin={"l": 56, "r": 16, "t": 12, "b": 46},
+            showlegend=True,
+            margin={"l": 56, "r": 16, "t": 30, "b": 46},
             xaxis=_epochs_axis(total, range=[0, 1.02 * max(total, 1)], anchor="y2", domain=[0, 1]),
             yaxis=axis("loss", domain=[0.54, 1], range=[0, 1.08 * top or 1.0]),
             yaxis2=axis(
-                "noisy accuracy", domain=[0, 0.46], range=[0, 1.02], tickformat=".0%", anchor="x"
+                "accuracy", domain=[0, 0.44], range=[0, 1.02], tickformat=".0%", anchor="x"
             ),
         ),
     }
@@ -119,7 +134,7 @@ def sigmas_figure(
             images=[_picture(known)] if known else [],
             shapes=shapes,
             annotations=[_label(sigma_0)],
-            xaxis=axis("noise level sigma", range=list(bounds), anchor="y2", domain=[0, 1]),
+            xaxis=axis("noise level σ", range=list(bounds), anchor="y2", domain=[0, 1]),
             yaxis=axis(
                 "share of images", domain=[0.52, 1], range=[0, 1.06 * top], tickformat=".0%"
             ),
@@ -137,6 +152,31 @@ def quantiles(summary: SigmaSummary, shares: Sequence[float]) -> NDArray[np.floa
     return np.interp(wanted, reached, summary.edges)
 
 
+def _smoothed_lines(epochs: Sequence[EpochSummary]) -> list[Figure]:
+    """Shares of a few test images: right by most votes, and certified at each radius."""
+    known = [(e.epoch, e.smoothed) for e in epochs if e.smoothed is not None]
+    if not known:
+        return []
+    at = np.array([epoch for epoch, _ in known], dtype=np.int32)
+    first = known[0][1]
+    shares = [("votes", [s.smoothed for _, s in known], GREEN)]
+    for i, (radius, colour) in enumerate(zip(first.radii, _CERTIFIED, strict=False)):
+        shares.append((f"certified at {radius:g}", [s.certified[i] for _, s in known], colour))
+    return [
+        line(
+            at,
+            np.array(values),
+            colour,
+            2.0,
+            name=name,
+            mode="lines+markers",
+            yaxis="y2",
+            hover=f"epoch %{{x}}: {name}: %{{y:.0%}} of {first.images} test images",
+        )
+        for name, values, colour in shares
+    ]
+
+
 def _epochs_axis(total: int, **changes: Any) -> dict[str, Any]:
     """An axis of epochs, which have no halves."""
     return axis("epoch", **({"dtick": 1} if total <= _FEW else {}), **changes)
@@ -152,7 +192,7 @@ def _bars(summary: SigmaSummary | None) -> Figure:
         "width": np.diff(edges),
         "customdata": counts,
         "marker": {"color": SIGMA_COLOUR},
-        "hovertemplate": "sigma about %{x:.3f}: %{y:.1%} of images (%{customdata})<extra></extra>",
+        "hovertemplate": "σ about %{x:.3f}: %{y:.1%} of images (%{customdata})<extra></extra>",
     }
 
 
@@ -202,6 +242,7 @@ def _picture(known: Sequence[tuple[int, SigmaSummary]]) -> Figure:
 
 def _pair(x: float, loss: float, accuracy: float, size: float, **style: Any) -> list[Figure]:
     """A point on each of the two lines."""
+    style |= {"showlegend": False}
     return [
         markers(np.array([x], np.float64), np.array([loss]), ORANGE, size, **style),
         markers(np.array([x], np.float64), np.array([accuracy]), BLUE, size, yaxis="y2", **style),
@@ -214,7 +255,7 @@ def _label(sigma: float) -> Figure:
         "yref": "paper",
         "y": 1,
         "yanchor": "bottom",
-        "text": "sigma_0",
+        "text": "σ₀",
         "showarrow": False,
         "font": {"color": START_COLOUR, "size": 12},
     }

@@ -1,7 +1,7 @@
 """Training base classifiers for smoothing: three methods, each with one sigma for all images or a
 sigma for each."""
 
-from ddrs_core.training.config import BatchSummary, EpochSummary, TrainConfig
+from ddrs_core.training.config import BatchSummary, EpochSummary, SmoothedSummary, TrainConfig
 from ddrs_core.training.evaluate import measure_accuracy
 from ddrs_core.training.image_sigmas import SigmaSummary, SigmaTraining
 from ddrs_core.training.loop import Trainer, train_steps

@@ -94,6 +94,18 @@ class BatchSummary:
 
 
 @dataclass(frozen=True)
+class SmoothedSummary:
+    """A few test images after an epoch, smoothed with the run's sigma; shares of ``images``."""
+
+    images: int
+    votes: int  # of each certificate, one-sided at alpha = 0.01
+    clean: float  # right without noise
+    smoothed: float  # right by most votes
+    radii: tuple[float, ...]
+    certified: tuple[float, ...]  # right and certified at each of the radii
+
+
+@dataclass(frozen=True)
 class EpochSummary:
     """After one pass over the training split; the last one carries the classifier."""
 
@@ -106,6 +118,7 @@ class EpochSummary:
     sigma: SigmaSummary | None = None  # data-dependent training only
     classifier: Classifier | None = None
     excluded: str = ""  # a sentence on training images that could not be used
+    smoothed: SmoothedSummary | None = None  # after some epochs only
 
     def to_dict(self) -> dict[str, Any]:
         """A line of the training log."""

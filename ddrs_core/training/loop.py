@@ -17,13 +17,14 @@ from ddrs_core.models.architectures import get_architecture
 from ddrs_core.models.classifier import with_card
 from ddrs_core.models.inference.allocator import keep_freed_memory
 from ddrs_core.training.augmentation import AUGMENTATIONS
-from ddrs_core.training.config import BatchSummary, EpochSummary, TrainConfig
+from ddrs_core.training.config import BatchSummary, EpochSummary, SmoothedSummary, TrainConfig
 from ddrs_core.training.ema import WeightAverage
 from ddrs_core.training.first_classifier import with_random_weights, with_weights_of
 from ddrs_core.training.image_sigmas import ImageSigmas
 from ddrs_core.training.learner import TrainedNetwork
 from ddrs_core.training.loader import ImageFeed
 from ddrs_core.training.methods.base import Batch
+from ddrs_core.training.monitor import Monitor
 from ddrs_core.training.parallel import ALONE, Group
 from ddrs_core.training.schedules import learning_rate
 from ddrs_core.training.sgd import SGD
@@ -92,6 +93,7 @@ class Trainer:
             if config.data_dependent is None
             else ImageSigmas(config.data_dependent, self._images, config.sigma, device)
         )
+        self._monitor = Monitor(config, self._images) if group.leads else None
         self.step = 0  # steps of the weights so far
         self.epochs_done = 0  # whole epochs whose summary was given
         self._sums = torch.zeros(2, dtype=torch.float64, device=device)  # loss, accuracy; epoch
@@ -168,6 +170,7 @@ class Trainer:
         self._seconds = 0.0
         self.epochs_done += 1
         ended = self.epochs_done == self.config.epochs
+        watched = self._monitor is not None and self._monitor.is_due(self.epochs_done)
         yield EpochSummary(
             epoch + 1,
             self.config.epochs,
@@ -178,6 +181,7 @@ class Trainer:
             self.sigmas.summary(self.config.sigma) if self.sigmas is not None else None,
             self.finished() if ended else None,
             self._feed.note,
+            self._smoothed() if watched else None,
         )
 
     def finished(self) -> Classifier:
@@ -186,6 +190,13 @@ class Trainer:
             self._average.finish()
         classifier = self.classifier.eval().requires_grad_(False)
         return with_card(classifier, digest=weights_digest(classifier.network))
+
+    def _smoothed(self) -> SmoothedSummary:
+        assert self._monitor is not None
+        with torch.inference_mode(False):
+            return self._monitor.measure(
+                self.classifier, self._average.values if self._average else {}
+            )
 
     def _plan(self, epoch: int) -> list[Tensor]:
         """The images of each batch of an epoch, [batch size] each."""

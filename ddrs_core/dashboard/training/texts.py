@@ -20,12 +20,6 @@ from ddrs_core.runs.training.recorded import run_files
 from ddrs_core.store import RunRecord, RunState
 from ddrs_core.training import EpochSummary
 
-_WHY = (
-    "Images near a decision boundary need little noise, since more would hide them; images far "
-    "from one tolerate more, which certifies a larger radius. No label is used, so the sigma of an "
-    "image may also rise to where the network assigns all noise to one class."
-)
-
 
 def progress_html(shown: Shown) -> Markup:
     """How far the run is."""
@@ -63,7 +57,7 @@ def _state_of(shown: Shown, run: RunRecord) -> list[str]:
                 f"{duration(left)} left" if left is not None else "",
             ]
         case RunState.WAITING | RunState.RUNNING:
-            return ["starting", place]
+            return ["starting: its process loads torch and the images", place]
         case RunState.PAUSED | RunState.CANCELLED:
             return ["stopped", place, "Resume continues where it was"]
         case RunState.INTERRUPTED:
@@ -88,6 +82,8 @@ def outcome_html(shown: Shown) -> Markup:
         if last is not None and not math.isfinite(last.loss)
         else None,
         accuracy=card.accuracy if card is not None else {},
+        smoothed=next((e.smoothed for e in reversed(shown.epochs) if e.smoothed), None),
+        sigma=shown.sigma,
         excluded=last.excluded if last is not None else "",
     )
 
@@ -106,28 +102,18 @@ def _card(shown: Shown) -> ModelCard | None:
 
 def sigma_texts(shown: Shown, at: EpochSummary | None) -> dict[str, str]:
     """What is said about the sigmas after one epoch, and the images that moved most."""
-    note = (
-        "Each training image has its own noise level, which starts at sigma_0 (dotted). Above: the "
-        "histogram. Below: one row per epoch, darker where there are more images; the line is the "
-        "median."
-    )
     if at is None or at.sigma is None:
         return {
             "sigma-title": "The noise levels of the training images",
-            "sigma-note": note,
-            "moved-title": "Images whose sigma moved most",
+            "moved-title": "Images whose σ moved most",
             "moved-note": "They appear after the first epoch.",
         }
     low, middle, high = quantiles(at.sigma, (0.1, 0.5, 0.9))
-    found = (
-        f" Now the mean is {at.sigma.mean:.3f}, the median {middle:.3f}, and eight of ten images "
-        f"lie between {low:.3f} and {high:.3f}."
-    )
+    found = f"Median {middle:.3f}; eight of ten images lie between {low:.3f} and {high:.3f}."
     return {
         "sigma-title": f"The noise levels of the training images after epoch {at.epoch}",
-        "sigma-note": note + found,
-        "moved-title": f"Images whose sigma moved most by epoch {at.epoch}",
-        "moved-note": f"{_WHY} These are training images; the explorer shows test images.",
+        "sigma-note": found,
+        "moved-title": f"Images whose σ moved most by epoch {at.epoch}",
         "moved": _moved(shown, at),
     }
 

@@ -14,7 +14,7 @@ from ddrs_core.atomic_write import replacing
 from ddrs_core.errors import DDRSError
 from ddrs_core.file_access import writing
 from ddrs_core.models import registry
-from ddrs_core.training import EpochSummary, SigmaSummary, TrainConfig
+from ddrs_core.training import EpochSummary, SigmaSummary, SmoothedSummary, TrainConfig
 
 FORMAT = 1
 
@@ -57,6 +57,10 @@ class TrainingLog:
         add("loss", epoch.loss, number)
         add("noisy accuracy", epoch.accuracy, number)
         add("learning rate", epoch.lr, number)
+        if epoch.smoothed is not None:
+            add("smoothed accuracy", epoch.smoothed.smoothed, number)
+            for radius, share in zip(epoch.smoothed.radii, epoch.smoothed.certified, strict=True):
+                add(f"certified at {radius:g}", share, number)
         if epoch.sigma is not None:
             add("sigma/mean", epoch.sigma.mean, number)
             self._add_histogram(epoch.sigma, number)
@@ -126,4 +130,8 @@ def _epoch(data: dict[str, Any]) -> EpochSummary:
             tuple(sigma["counts"]),
             tuple((int(i), float(s)) for i, s in sigma["moved"]),
         )
-    return EpochSummary(**data, sigma=sigma)
+    smoothed = data.pop("smoothed", None)  # logs of earlier versions have none
+    if smoothed is not None:
+        lists = {name: tuple(smoothed[name]) for name in ("radii", "certified")}
+        smoothed = SmoothedSummary(**{**smoothed, **lists})
+    return EpochSummary(**data, sigma=sigma, smoothed=smoothed)
