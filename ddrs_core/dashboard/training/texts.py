@@ -104,14 +104,14 @@ def sigma_texts(shown: Shown, at: EpochSummary | None) -> dict[str, str]:
     """What is said about the sigmas after one epoch, and the images that moved most."""
     if at is None or at.sigma is None:
         return {
-            "sigma-title": "The noise levels of the training images",
+            "sigma-title": "Noise levels of the training images",
             "moved-title": "Images whose σ moved most",
             "moved-note": "They appear after the first epoch.",
         }
     low, middle, high = quantiles(at.sigma, (0.1, 0.5, 0.9))
     found = f"Median {middle:.3f}; eight of ten images lie between {low:.3f} and {high:.3f}."
     return {
-        "sigma-title": f"The noise levels of the training images after epoch {at.epoch}",
+        "sigma-title": f"Noise levels after epoch {at.epoch}",
         "sigma-note": found,
         "moved-title": f"Images whose σ moved most by epoch {at.epoch}",
         "moved": _moved(shown, at),
