@@ -26,6 +26,9 @@ from ddrs_core.runs.certify import tuned
 from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.runs.certify.run import CertifyRun
 from ddrs_core.runs.certify.tuned import LevelScore, best_level, tune_sigma, tuning_levels
+from ddrs_core.runs.results.comparison import figures_of
+from ddrs_core.runs.results.paired import compare
+from ddrs_core.runs.results.results import ResultRow, ResultSet
 from ddrs_core.smoothing import CertificationBudget, SmoothedClassifier, get_preset, list_presets
 from ddrs_core.smoothing.confidence import lower_bound
 from tests.smoothing.sigma.test_strategies import GRID, ORIGIN, Inside, Pocket
@@ -201,6 +204,34 @@ def test_what_is_counted() -> None:
     assert fixed.certified_accuracy == (0.25, 0.25, 0.25, 0, 0)
     assert oracle.certified_accuracy == (0.5,) * 5
     assert (fixed.passes, fixed.seconds) == (10.0, 0.5)
+
+
+def test_the_figures_are_those_of_a_report_on_the_same_outcomes() -> None:
+    rng = np.random.default_rng(5)
+    images = []
+    for i in range(60):
+        label = int(rng.integers(3))
+        answers = {n: (float(rng.gamma(2, 0.2)), int(rng.integers(-1, 3))) for n in ("fixed", "ds")}
+        answers |= {"oracle": (1.0, label)}
+        methods = {n: outcome(r * (p >= 0), p) for n, (r, p) in answers.items()}
+        images.append(ImageOutcomes(i, label, label, methods))
+    found = summary_of(images)
+    logs = {}
+    for method in found.methods:
+        rows = []
+        for image in images:
+            got = image.methods[method.name]
+            right = got.prediction == image.label
+            rows.append(ResultRow(image.index, image.label, got.prediction, got.radius, right))
+        logs[method.name] = ResultSet(method.name, method.name, tuple(rows))
+        told = figures_of(logs[method.name], found.radii).summary
+        assert method.certified_accuracy == pytest.approx(tuple(told.certified_accuracy.values()))
+        assert method.acr == pytest.approx(told.average_certified_radius)
+        assert method.abstention_rate == pytest.approx(told.abstention_rate)
+    (own,) = next(m for m in found.methods if m.name == "ds").against
+    told = compare(logs["ds"], logs["fixed"], found.radii)
+    assert [(t.gained, t.lost) for t in own.radii] == [(d.gained, d.lost) for d in told.radii]
+    assert [t.p_value for t in own.radii] == pytest.approx(holm([d.p_value for d in told.radii]))
 
 
 def test_differences_are_said_only_beyond_the_noise() -> None:

@@ -381,3 +381,12 @@ def test_without_a_column_of_labels_none_is_known(tmp_path: Path) -> None:
     pq.write_table(pa.table({"image": images, "labels": ["a", "b", "c"]}), tmp_path / "t.parquet")
     with pytest.raises(DamagedDataError, match="whole numbers"):
         attach_dataset(tmp_path / "t.parquet")
+
+
+def test_an_early_row_without_a_picture_is_one_failure(tmp_path: Path) -> None:
+    pictures = [None, *map(encoded, PIXELS[:3])]
+    path = write_parquet(tmp_path / "null.parquet", pictures, [0, 1, 0, 1])
+    read = load_dataset(attach_dataset(path).name).read(range(4))
+    assert read.indices == [1, 2, 3]
+    assert read.failures.keys() == {0}
+    assert "Row 0 of null.parquet holds no picture" in read.failures[0]

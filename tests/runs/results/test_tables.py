@@ -14,6 +14,7 @@ import pytest
 
 from ddrs_core.errors import DDRSError
 from ddrs_core.runs.logs.reading import parse_log, read_log
+from ddrs_core.runs.results.comparison import certified_curve, figures_of
 from ddrs_core.runs.results.paired import compare
 from ddrs_core.runs.results.results import ResultRow, ResultSet
 from ddrs_core.runs.results.rows import RowFormat, rows_bytes
@@ -228,3 +229,27 @@ def test_an_unknown_format_is_answered_in_words() -> None:
     for kind in (TableFormat, RowFormat):
         with pytest.raises(DDRSError, match="csv"):
             kind("cvs")
+
+
+def test_table_curve_and_summary_of_a_random_log_agree() -> None:
+    rng = np.random.default_rng(3)
+    lines = ["idx\tlabel\tpredict\tradius\tcorrect\ttime"]
+    for i in range(80):
+        label, predict = int(rng.integers(3)), int(rng.integers(-1, 3))
+        radius = float(rng.gamma(2, 0.2)) if predict >= 0 else 0.0
+        lines.append(f"{i}\t{label}\t{predict}\t{radius!r}\t{int(label == predict)}\t0.1")
+    results = parse_log(("\n".join(lines) + "\n").encode(), "random")
+    radii = (0.0, 0.25, 0.5, 0.75)
+    told, curve = figures_of(results, radii), certified_curve(results)
+    table = comparison_table([results], radii)
+    (cells,) = table.rows
+    for r in radii:
+        share = told.summary.certified_accuracy[r]
+        assert share is not None
+        assert cells[table.head.index(f"r = {r:g}")] == f"{share:.3f}"
+        assert curve.accuracy[np.searchsorted(curve.radii, r)] == pytest.approx(share)
+        low, high = told.interval[r] or (1.0, 0.0)
+        assert low <= share <= high
+    acr = told.summary.average_certified_radius
+    assert acr == pytest.approx(float(np.diff(curve.radii) @ curve.accuracy[1:]))  # its area
+    assert float(cells[table.head.index("ACR")]) == pytest.approx(acr, abs=1e-4)
