@@ -12,6 +12,7 @@ from PIL import Image
 from ddrs_core.data import load_dataset
 from ddrs_core.data.user import datasets as added
 from ddrs_core.models import load_model
+from ddrs_core.models.architectures import get_architecture
 from ddrs_core.runs.certify import tuned
 from ddrs_core.runs.logs.columns import COLUMNS, read_rows
 from ddrs_core.runs.logs.writing import lock_of
@@ -500,3 +501,29 @@ def test_a_dry_run_tells_the_cost_of_the_run_and_starts_nothing(command, monkeyp
     assert "4 images in 2 settings: about" in said
     assert "Nothing was started." in said
     assert not (tmp_path / "home").exists()
+
+
+def test_a_thousand_classes_from_folder_and_checkpoint_to_log_and_report(
+    command, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(added, "_attached", {})
+    for c in range(1000):
+        folder = tmp_path / "pictures" / f"class {c:04d}"
+        folder.mkdir(parents=True)
+        Image.new("L", (8, 8), c % 256).save(folder / "0.png")
+    torch.manual_seed(0)
+    network = get_architecture("digits_cnn").build(1000, 1)
+    torch.save(network.state_dict(), tmp_path / "net.pth")
+    words = ("certify", "--dataset", tmp_path / "pictures", "--model", tmp_path / "net.pth")
+    words += ("--arch", "digits_cnn", "--normalization", "none", "--method", "fixed")
+    words += ("--sigma", 0.25, "--n", 300, "--limit", 3, "--device", "cpu")
+    log = tmp_path / "log.tsv"
+    outcome = command(*words, "--bound", "two-sided", "--out", log)
+    assert outcome.code == 0, outcome.err
+    found = [row.certificate for row in read_rows(log.read_text(), "log.tsv")]
+    assert [(len(c.counts), sum(c.counts), c.label) for c in found] == [
+        (1000, 300, label) for label in range(3)
+    ]
+    assert len(log.read_text()) < 3_000  # classes without votes take no room
+    (told,) = json.loads(command("report", log, "--json").out)
+    assert told["certified_share"]["0.0"] == sum(c.prediction >= 0 for c in found) / 3
