@@ -3,12 +3,16 @@ cookie of its middleware."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from starlette.responses import HTMLResponse
+from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime import context
 from streamlit.testing.v1 import AppTest
 
@@ -40,6 +44,14 @@ def browsers(monkeypatch: pytest.MonkeyPatch) -> Browsers:
     made = Browsers()
     monkeypatch.setattr(context, "_get_client_context", made.context)
     return made
+
+
+@pytest.fixture(autouse=True, scope="session")
+def components() -> Iterator[None]:
+    """A server looks for components in the installed packages once, every AppTest would again."""
+    once = cache(manifest_scanner.scan_component_manifests)
+    with patch.object(manifest_scanner, "scan_component_manifests", once):
+        yield
 
 
 @pytest.fixture
