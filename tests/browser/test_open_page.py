@@ -133,7 +133,7 @@ def test_compare(page: Page, url: str) -> None:
     more = expand(page, "More settings")
     shows(more, "Failure probability alpha", 0.001)
     shows(more, "Samples N0", 100)
-    shows(more, "Bound", "one-sided")
+    shows(more, "Bound", "two-sided")
     shows(more, "Images of", "test")
     shows(more, "Seed", 0)
     page.get_by_text("Published figures", exact=True).click()  # which sends them
