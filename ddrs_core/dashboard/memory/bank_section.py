@@ -155,6 +155,7 @@ def _show_table(content: BankContent, names: tuple[str, ...]) -> None:
             "claimed radius": [b.claimed_radius for b in rows],
             "sigma": [b.sigma for b in rows],
             "alpha": [b.alpha for b in rows],
+            "bound": [b.certificate.bound.value for b in rows],
             "image": [image_name(b.certificate) for b in rows],
         },
         column_config={
