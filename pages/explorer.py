@@ -14,6 +14,7 @@ from ddrs_core.dashboard.explorer.certify_section import (
     find_certify_jobs,
     show_certification,
     show_certify_button,
+    show_why,
 )
 from ddrs_core.dashboard.explorer.exports import show_explorer_exports
 from ddrs_core.dashboard.explorer.jobs import adopt, adopt_curve, curve_request, sigma_request
@@ -89,6 +90,7 @@ def show_explorer(view: ExplorerView, job: Job | None, curve: Job, bar: DeltaGen
 
     watch.draw(draw)
     certifying.draw(lambda: show_certification(view, certify_jobs))
+    show_why(certify_jobs)
     show_explorer_exports(view, job.history if job is not None else [], list(made.values()))
     note = get_forward(view.model, view.device).memory_note
     st.caption(" ".join([f"Device: {describe_device(view.device)}.", note]))

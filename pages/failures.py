@@ -35,11 +35,9 @@ from ddrs_core.errors import DDRSError
 def main() -> None:
     """Draw the page; what ticks lives in fragments without any widget."""
     enter_failures()
-    st.title("Why did it fail?", anchor=False)
-    show_lead(
-        "Why images are not certified at r, and what would help. Click a part of the bar, then an "
-        "image."
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom", key="failures_head"):
+        st.title("Why did it fail?", anchor=False, width="content")
+        show_lead("What keeps images from being certified, and what would help each.")
     show_problems(st.session_state.get(keys.FAILURES_PROBLEMS, []))
     pick_results()
     try:

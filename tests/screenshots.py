@@ -76,6 +76,12 @@ def finish_compare(page: Page) -> None:
     expect(page.locator("[data-testid='stPlotlyChart'] .main-svg").first).to_be_visible()
 
 
+def finish_failures(page: Page) -> None:
+    expect(page.get_by_text("What to try", exact=True)).to_be_visible()
+    expect(page.locator(".ddrs-gallery img[src]").first).to_be_visible()
+    expect(page.locator("[data-figure='levels'] .main-svg").first).to_be_visible()
+
+
 def finish_figures(page: Page) -> None:
     expect(page.locator(_FIGURE).first).to_be_visible()
 
@@ -110,6 +116,7 @@ VIEWS = {
         f"explorer{_EXAMPLE}", "Explorer", finish_explorer, 800, "Certificates"
     ),
     "compare": View("compare", "Certify & compare", finish_compare, 1100),
+    "failures": View("failures", "Why did it fail?", finish_failures, 1100),
     "memory": View("memory", "Memory", finish_figures),
     "memory-query": View("memory?section=query&strategy=guarded", "Memory", finish_query, 1000),
     "memory-collisions": View(

@@ -100,14 +100,10 @@ def kinds_figure(
             barmode="stack",
             bargap=0.18,
             uniformtext={"mode": "hide", "minsize": 11},
-            margin={"l": 0, "r": 0, "t": 4, "b": 4},
+            margin={"l": 0, "r": 0, "t": 2, "b": 2},
             xaxis=axis("", range=[0, 1], showticklabels=False, showgrid=False, fixedrange=True),
             yaxis=axis(
-                "",
-                autorange="reversed",
-                showgrid=False,
-                fixedrange=True,
-                showticklabels=len(bars) > 1,
+                "", autorange="reversed", showgrid=False, fixedrange=True, visible=len(bars) > 1
             ),
             showlegend=False,  # the page has one that says the counts
         ),
@@ -362,11 +358,8 @@ def failure_rates_figure(
                 "type": "bar",
                 "orientation": "h",
                 "x": share,
-                "y": [names[label] for label in rates],
+                "y": [f"{names[label]}: {f} of {n}" for label, (f, n) in rates.items()],
                 "customdata": list(rates),
-                "text": [f"{f} of {n}" for f, n in rates.values()],
-                "textposition": "inside",
-                "insidetextanchor": "start",
                 "marker": {"color": AMBER},
                 "error_x": {
                     "type": "data",
@@ -377,7 +370,7 @@ def failure_rates_figure(
                     "thickness": 1.5,
                     "width": 3,
                 },
-                "hovertemplate": "%{y}: %{x:.1%}, %{text}<extra></extra>",
+                "hovertemplate": "%{y}, %{x:.1%}<extra></extra>",
             }
         ],
         "layout": layout(

@@ -19,15 +19,18 @@ PAGES = {
     "": "Data-dependent randomized smoothing",
     "explorer": "Explorer",
     "compare": "Certify & compare",
+    "failures": "Why did it fail?",
     "memory": "Memory",
     "training": "Training",
     "library": "Library",
 }
+_TESTED_ELSEWHERE = ("compare", "memory", "failures")
 _STREAMLITS_OWN = {"list", "listitem", "presentation-role-conflict"}
 
 
-# Those of the comparison and the memory have tests of their own on a fresh server.
-@pytest.mark.parametrize("first", [page for page in PAGES if page not in ("compare", "memory")])
+# Those of the comparison and the memory have tests of their own on a fresh server, and that of the
+# failures page is opened by the test of accessibility.
+@pytest.mark.parametrize("first", [page for page in PAGES if page not in _TESTED_ELSEWHERE])
 def test_a_deep_link_works_on_a_fresh_server(first: str, browser: Browser, tmp_path: Path) -> None:
     with own_server(tmp_path) as server:
         page = browser.new_page()
@@ -58,6 +61,8 @@ def test_pages_are_accessible_and_load_nothing_from_elsewhere(
     if path == "explorer":
         expect(page.locator("[data-figure] .main-svg").first).to_be_visible()
         expect(page.locator(".ddrs-gallery img[src]").first).to_be_visible()
+    if path == "failures":
+        expect(page.get_by_text("What to try", exact=True)).to_be_visible()
     if path == "memory":
         expect(page.locator("[data-figure] .main-svg").first).to_be_visible()
     if path == "training":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ddrs_core.data import Dataset, load_dataset
+from ddrs_core.data import Dataset, list_datasets, list_downloads, load_dataset
 from ddrs_core.errors import DDRSError
 from ddrs_core.models import get_card
 from ddrs_core.runs.results.results import ResultSet
@@ -20,6 +20,12 @@ def dataset_of(*sets: ResultSet) -> Dataset | None:
         return load_dataset(named.dataset, named.split or _EXPLORED_SPLIT)
     except DDRSError:
         return None
+
+
+def class_names_of(results: ResultSet) -> tuple[str, ...]:
+    """The names of the classes, also of a data set that is not on this machine; empty: unknown."""
+    known = {info.name: info.class_names for info in [*list_downloads(), *list_datasets()]}
+    return known.get(results.dataset or "", ())
 
 
 def explorer_query(

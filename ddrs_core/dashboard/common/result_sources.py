@@ -1,5 +1,5 @@
 """The results that pages show, by the names that stand in links: settings of runs, imported logs,
-and the references that come with the program."""
+the references that come with the program, and single certificates of the explorer."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from functools import lru_cache
 from ddrs_core.dashboard.common.live_results import run_set
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.dashboard.shell.widget_state import numbered
-from ddrs_core.errors import DDRSError, unknown_name
+from ddrs_core.errors import DDRSError, InvalidParameterError, unknown_name
+from ddrs_core.jobs import get_manager
 from ddrs_core.runs.certify.config import setting_title
 from ddrs_core.runs.from_database import result_id
 from ddrs_core.runs.logs.reading import parse_log
 from ddrs_core.runs.results.references import reference_files, reference_results
-from ddrs_core.runs.results.results import ResultSet, titled
+from ddrs_core.runs.results.results import ResultSet, from_certificates, titled
 from ddrs_core.runs.worker import recorded_configs
+from ddrs_core.smoothing import Certificate
 from ddrs_core.store import CERTIFY, LogRecord, RunRecord, open_store
 
 RUN, LOG, REFERENCE = "run.", "log.", "reference."
+CERTIFICATE = "certificate."  # + id of the job that made it
 _MOST_RUNS = 60  # that are offered
 STUDY = REFERENCE + "study."
 
@@ -46,6 +49,8 @@ def title_of_set(name: str) -> str:
     if name.startswith(RUN):
         run, _ = find_setting(name)
         return run_titles(run)[name]
+    if name.startswith(CERTIFICATE):
+        return _certificate_set(name).title
     if name not in reference_files():
         raise unknown_name("set of results", name, reference_files())
     return _reference_title(name)
@@ -94,6 +99,8 @@ def find_set(name: str) -> ResultSet | None:
     if name.startswith(LOG):
         log = open_store().log(name.removeprefix(LOG))
         return _log_set(log.id, log.title)
+    if name.startswith(CERTIFICATE):
+        return _certificate_set(name)
     if name not in reference_files():
         raise unknown_name("set of results", name, reference_files())
     return reference_results(name)
@@ -113,6 +120,18 @@ def find_sets(names: Sequence[str]) -> tuple[list[ResultSet], list[str]]:
             sentences.append(str(error))
     titles = numbered([results.title for results in found])
     return [replace(r, title=t) for r, t in zip(found, titles, strict=True)], sentences
+
+
+def _certificate_set(name: str) -> ResultSet:
+    """One image that the explorer has certified, as long as the server remembers it."""
+    job = get_manager().get(name.removeprefix(CERTIFICATE))
+    made = getattr(job.latest, "certificate", None) if job is not None else None
+    if not isinstance(made, Certificate):
+        raise InvalidParameterError(
+            "The server no longer has this certificate: certify the image in the explorer again."
+        )
+    title = f"Image {made.index} of {made.dataset} at σ = {made.sigma:.4g}"
+    return from_certificates([made], id=name, title=title)
 
 
 @lru_cache(maxsize=12)

@@ -9,7 +9,7 @@ import streamlit as st
 from ddrs_core.dashboard.common.result_images import dataset_of, explorer_query
 from ddrs_core.dashboard.components.render import show_html
 from ddrs_core.dashboard.components.thumbnail_routes import thumbnail_url
-from ddrs_core.dashboard.navigation import link_to_explorer
+from ddrs_core.dashboard.navigation import link_to_explorer, link_to_failures
 from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.data import Dataset
 from ddrs_core.runs.results.results import ResultRow, ResultSet
@@ -43,6 +43,7 @@ def show_image(image: int | None, a: ResultSet, b: ResultSet) -> None:
             links.append(query)
             label = f"**Open image {image} in the explorer** with {name}'s model"
             link_to_explorer(label, **query)
+    _link_to_reasons(image, a, b)
     if dataset is not None and not 0 <= image < len(dataset):
         st.caption(
             f"{literal(dataset.info.title)} has no image {image:,}: they are numbered from 0 to "
@@ -53,6 +54,19 @@ def show_image(image: int | None, a: ResultSet, b: ResultSet) -> None:
             "The explorer cannot open it: the model of these results is not available, "
             "or the log does not name it."
         )
+
+
+def _link_to_reasons(image: int, a: ResultSet, b: ResultSet) -> None:
+    """Why each of the two certifies no more."""
+    with st.container(horizontal=True):
+        for name, results, other in (("A", a, b), ("B", b, a)):
+            if row_of_image(results, image) is not None:
+                link_to_failures(
+                    f"Why no more in {name}?",
+                    results=results.id,
+                    against=other.id,
+                    image=str(image),
+                )
 
 
 def row_of_image(results: ResultSet, image: int) -> ResultRow | None:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import streamlit as st
 
+from ddrs_core.dashboard.common.result_sources import CERTIFICATE
 from ddrs_core.dashboard.components.board import Board
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.components.render import render
 from ddrs_core.dashboard.explorer.jobs import adopt_all, certify_request, remember
 from ddrs_core.dashboard.explorer.texts import certificate_html, comparison_text
 from ddrs_core.dashboard.explorer.view import FORM, ExplorerView
+from ddrs_core.dashboard.navigation import link_to_failures
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import show_error
 from ddrs_core.dashboard.shell.polling import redraw
@@ -23,6 +25,7 @@ from ddrs_core.jobs import Job, get_manager
 from ddrs_core.smoothing import Certificate, Grade
 
 _BOARD = Board("explorer/certification.html")
+_STEP = 0.25  # between radii that people ask for
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,21 @@ def show_certification(view: ExplorerView, jobs: Jobs) -> None:
         figures={"interval": interval_figure(histories, view.budget.n, view.budget.bound)},
         texts=texts,
     )
+
+
+def show_why(jobs: Jobs) -> None:
+    """For each certificate a link to what keeps its image from the next larger radius."""
+    with st.container(horizontal=True):
+        for level, made in find_certificates(jobs).items():
+            job = jobs[level]
+            if job is None:
+                continue
+            radius = _STEP * (1 + made.radius // _STEP)
+            link_to_failures(
+                f"Why not r = {radius:g} at {'your σ' if level.name == 'yours' else level.name}?",
+                results=CERTIFICATE + job.id,
+                radius=f"{radius:g}",
+            )
 
 
 def _targets(view: ExplorerView, chosen: float | None) -> list[Target]:

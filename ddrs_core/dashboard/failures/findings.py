@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ddrs_core.cache import LRU
-from ddrs_core.dashboard.common.result_images import dataset_of
+from ddrs_core.dashboard.common.result_images import class_names_of, dataset_of
 from ddrs_core.dashboard.common.result_sources import find_set
 from ddrs_core.dashboard.failures.jobs import clean_job, known_evidence
 from ddrs_core.dashboard.failures.view import NONE, FailuresView
@@ -55,7 +55,7 @@ def find_findings(view: FailuresView) -> Findings:
     results = _open(view.results)
     against = _open(view.against) if view.against not in (NONE, view.results) else None
     dataset = dataset_of(results, *([] if against is None else [against]))
-    names = dataset.info.class_names if dataset is not None else ()
+    names = dataset.info.class_names if dataset is not None else class_names_of(results)
     material, missing, asking = None, "", None
     try:
         material = _material(results)

@@ -116,32 +116,28 @@ def show_job_buttons(label: str, request: JobRequest, key: str, help_text: str) 
     job = get_manager().find(request.key, visitor())
     state = job.state if job is not None else None
     busy = state is not None and not state.is_over
-    start, pause, stop = st.columns([3, 2, 2], vertical_alignment="center")
-    if start.button(
+    row = st.container(horizontal=True, vertical_alignment="center")
+    if row.button(
         label,
         key=f"{key}_start",
         icon=":material/play_arrow:",
         type="primary",
         disabled=busy or state is JobState.DONE,
-        width="stretch",
         help=help_text,
     ):
         get_manager().submit(request, visitor())
         redraw()
     paused = state is JobState.PAUSED
-    if pause.button(
+    if row.button(
         "Resume" if paused else "Pause",
         key=f"{key}_pause",
         icon=":material/play_circle:" if paused else ":material/pause:",
         disabled=not busy,
-        width="stretch",
     ):
         if job is not None:
             (job.resume if paused else job.pause)()
         redraw()
-    if stop.button(
-        "Cancel", key=f"{key}_cancel", icon=":material/stop:", disabled=not busy, width="stretch"
-    ):
+    if row.button("Cancel", key=f"{key}_cancel", icon=":material/stop:", disabled=not busy):
         if job is not None:
             job.cancel()
         redraw()
