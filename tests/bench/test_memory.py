@@ -15,6 +15,7 @@ from ddrs_core.cli import main
 from ddrs_core.errors import InvalidParameterError
 
 
+@pytest.mark.slow
 def test_a_small_bank_is_filled_and_agrees_with_brute_force(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

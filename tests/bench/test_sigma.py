@@ -305,6 +305,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SigmaBe
         return path, measured(CONFIG, "surface", out=path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kept", [0.01, 0.3, 0.8, 0.999])
 def test_a_cut_file_resumes_to_the_undisturbed_one(
     small: None, undisturbed: tuple[Path, SigmaBench], tmp_path: Path, kept: float

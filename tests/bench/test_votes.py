@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from ddrs_core.bench.votes import agreement, interleave, measure, plain_counts, random_resnet20
 from ddrs_core.models import NoisyForward, load_model
 
 
+@pytest.mark.slow
 def test_random_resnet_spreads_its_votes_and_folds_exactly():
     f = random_resnet20()
     forward = NoisyForward(f, precision="fp32")
@@ -30,6 +32,7 @@ def test_interleave_runs_every_task_in_every_round():
     assert calls == ["a", "b"] * (1 + len(rates))
 
 
+@pytest.mark.slow
 def test_measure_reports_ratios_within_rounds():
     result = measure(load_model("digits-gaussian-0.50", "cpu"), "fp32", 1e-9)
     assert result.rounds == 3

@@ -235,6 +235,7 @@ def test_one_storage_described_twice(tmp_path: Path) -> None:
     refused(write_zip(tmp_path / "a.pt", content), "damaged")
 
 
+@pytest.mark.slow
 def test_keys_that_take_forever_to_hash(tmp_path: Path) -> None:
     nested = b")" + b"".join(b"q" + bytes([i]) + b"h" + bytes([i]) + b"\x86" for i in range(200))
     path = write_zip(tmp_path / "a.pt", b"\x80\x02}" + nested + b"K\x01s.")

@@ -277,6 +277,7 @@ def test_a_polite_kill_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert not files.model.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batches", [0, 1, 3, 5])
 def test_a_run_that_is_told_to_stop_stops_with_its_state(
     batches: int, whole: tuple[Path, list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -307,6 +308,7 @@ def report_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Trainer, "steps", lambda self: steps(self, report_seconds=0.0))
 
 
+@pytest.mark.slow
 def test_it_may_die_between_any_two_steps(
     whole: tuple[Path, list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,6 +328,7 @@ def test_it_may_die_between_any_two_steps(
     assert told(tmp_path) == told(whole[0])
 
 
+@pytest.mark.slow
 def test_it_may_die_between_the_log_and_the_state(
     whole: tuple[Path, list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -345,6 +348,7 @@ def test_it_may_die_between_the_log_and_the_state(
     assert told(tmp_path) == told(whole[0])
 
 
+@pytest.mark.slow
 def test_it_may_die_while_the_model_is_written(
     whole: tuple[Path, list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
