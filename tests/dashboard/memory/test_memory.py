@@ -6,6 +6,7 @@ import base64
 import json
 import math
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -47,8 +48,21 @@ ROOT = Path(__file__).resolve().parents[3]
 NAMES = tuple(f"class {i}" for i in range(10))
 
 
+@pytest.fixture(scope="module")
+def home_with_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a server that somebody has visited: to store the demo bank takes a while."""
+    folder = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("DDRS_HOME", str(folder))
+        memory_banks._demo_template()
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def own_home(
+    home_with_demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    shutil.copytree(home_with_demo, tmp_path, dirs_exist_ok=True)
     monkeypatch.setenv("DDRS_HOME", str(tmp_path))
     yield
     manager = memory_jobs.get_manager()
@@ -116,7 +130,10 @@ def test_the_demo_bank_holds_the_test_digits_and_many_that_collide() -> None:
     assert context.bank.check().holds
 
 
-def test_two_servers_may_open_the_demo_bank_at_once() -> None:
+def test_two_servers_may_open_the_demo_bank_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DDRS_HOME", str(tmp_path / "new"))
     with ThreadPoolExecutor(4) as pool:
         found = {context.bank.id for context in pool.map(open_context, [DEMO] * 4)}
     assert len(found) == len(list_banks(owner="the dashboard")) == 1
