@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +32,13 @@ CPU_MESSAGE = (
     "you tried to allocate 9 bytes. Error code 12 (Cannot allocate memory)"
 )
 ERRORS = [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError(CPU_MESSAGE), MemoryError()]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_collections() -> None:
+    """Each time that memory runs out, garbage is collected: not among what earlier tests left."""
+    gc.collect()
+    gc.freeze()
 
 
 class Narrow(nn.Module):
