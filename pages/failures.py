@@ -51,8 +51,8 @@ def show_failures() -> None:
     """The kinds, the images, and one of them."""
     view = current_view()
     findings = find_findings(view)
-    asking = Watch(findings.asking)
-    if findings.asking is not None and not findings.asking.state.is_moving:
+    asking = Watch(*findings.asking)
+    if any(not job.state.is_moving for job in findings.asking):
         redraw()  # it has just finished
     asking.draw(lambda: None)
     show_alarm(findings)

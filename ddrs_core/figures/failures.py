@@ -49,7 +49,7 @@ KIND_COLOURS = {
     FailureKind.UNRECORDED: "#777777",
 }
 KINDS = tuple(FailureKind)  # a part of a bar names its kind by the place here
-_RADIUS = "l2 radius (pixels in [0, 1])"
+_RADIUS = "ℓ₂ radius (pixels in [0, 1])"
 _FADED = 0.35  # what is not chosen
 _MOST_CURVES = 4  # classes along a segment
 
@@ -101,7 +101,7 @@ def kinds_figure(
             bargap=0.18,
             uniformtext={"mode": "hide", "minsize": 11},
             margin={"l": 0, "r": 0, "t": 2, "b": 2},
-            xaxis=axis("", range=[0, 1], showticklabels=False, showgrid=False, fixedrange=True),
+            xaxis={"visible": False, "range": [0, 1], "fixedrange": True},
             yaxis=axis(
                 "", autorange="reversed", showgrid=False, fixedrange=True, visible=len(bars) > 1
             ),
@@ -233,7 +233,7 @@ def bounds_figure(
             margin={"l": 16, "r": 16, "t": 34, "b": 46},
             shapes=[vertical(target, TEXT, "dot", 2)],
             annotations=[_note(target, 0.95, f"r = {target:g}", yref="paper", xanchor="left")],
-            xaxis=axis("l2 distance from the image (pixels in [0, 1])", range=[0, end]),
+            xaxis=axis("ℓ₂ distance from the image (pixels in [0, 1])", range=[0, end]),
             yaxis={"visible": False, "range": [-1, 1], "fixedrange": True},
         ),
     }
@@ -268,7 +268,7 @@ def segment_figure(votes: SegmentVotes, distance: float, names: Sequence[str]) -
         ],
         "layout": layout(
             shapes=[horizontal(0.5, MUTED, "dash")],
-            xaxis=axis("l2 distance from the image", range=[0, 1.02 * distance]),
+            xaxis=axis("ℓ₂ distance from the image", range=[0, 1.02 * distance]),
             yaxis=axis("share of votes", range=[0, 1.02], tickformat=".0%"),
         ),
     }

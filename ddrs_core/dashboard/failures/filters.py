@@ -14,6 +14,7 @@ from ddrs_core.dashboard.failures.findings import Findings
 from ddrs_core.dashboard.failures.picker import keep_kind, show_all_failures, swap_sets
 from ddrs_core.dashboard.failures.view import ALL, ANY, FAILED, FORM, FailuresView, Sort
 from ddrs_core.figures.failures import KIND_COLOURS, KINDS, kinds_figure
+from ddrs_core.quantities import counted
 from ddrs_core.runs.diagnose.images import ImageDiagnosis, count_kinds, only
 from ddrs_core.smoothing.diagnosis import FAILURES, FailureKind
 
@@ -108,7 +109,7 @@ def filtered(findings: Findings, view: FailuresView) -> list[ImageDiagnosis]:
 
 def filter_text(findings: Findings, view: FailuresView, count: int) -> str:
     """A number of images with all that it depends on."""
-    parts = [f"{count:,} of {len(findings.images):,} images"]
+    parts = [f"{count:,} of {counted(len(findings.images), 'image')}"]
     if view.kind not in (ALL, FAILED):
         parts.append(FailureKind(view.kind).heading)
     elif view.kind == FAILED:

@@ -35,7 +35,7 @@ class Findings:
     dataset: Dataset | None
     material: Material | None
     missing: str  # why nothing can be asked of the model; empty: it can
-    asking: Job | None  # for the classes without noise, while they are not known
+    asking: tuple[Job, ...]  # for the classes without noise, while they are not known
 
     def image(self, index: int) -> ImageDiagnosis | None:
         """The image of a number; None where the set does not have it."""
@@ -56,24 +56,21 @@ def find_findings(view: FailuresView) -> Findings:
     against = _open(view.against) if view.against not in (NONE, view.results) else None
     dataset = dataset_of(results, *([] if against is None else [against]))
     names = dataset.info.class_names if dataset is not None else class_names_of(results)
-    material, missing, asking = None, "", None
+    material, missing = None, ""
     try:
         material = _material(results)
-        asking = clean_job(material, results)
     except DDRSError as error:
         missing = str(error)
-    clean: dict[int, int] = {}
-    if asking is not None and not asking.state.is_moving:
-        for part in asking.history:
-            clean |= part
-        asking = None
-    images = mark_against(_diagnosed(results, view.radius, clean, names), against)
+    asking: list[Job] = []
+    images = mark_against(_diagnosed(results, view.radius, _clean(results, asking), names), against)
     evidence = known_evidence(results)
     images = [_complete(image, evidence.get(image.index)) for image in images]
-    others = _diagnosed(against, view.radius, {}, names) if against is not None else []
+    others = []
+    if against is not None:
+        others = _diagnosed(against, view.radius, _clean(against, asking), names)
     rows = {row.index: row for row in results.rows}
     return Findings(
-        results, against, images, others, rows, names, dataset, material, missing, asking
+        results, against, images, others, rows, names, dataset, material, missing, tuple(asking)
     )
 
 
@@ -87,6 +84,22 @@ def _open(name: str) -> ResultSet:
     if results is None:
         raise MismatchError("This run has no certificate yet.")
     return results
+
+
+def _clean(results: ResultSet, asking: list[Job]) -> dict[int, int]:
+    """The classes without noise that the rows do not record, by image number; while the network is
+    asked, the job is added to ``asking``, and nothing is known."""
+    try:
+        job = clean_job(_material(results), results)
+    except DDRSError:
+        return {}
+    if job is not None and job.state.is_moving:
+        asking.append(job)
+        return {}
+    found: dict[int, int] = {}
+    for part in job.history if job is not None else ():
+        found |= part
+    return found
 
 
 def _diagnosed(

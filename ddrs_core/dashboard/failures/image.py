@@ -8,7 +8,6 @@ from typing import Any
 import streamlit as st
 from markupsafe import Markup
 
-from ddrs_core.dashboard.common.banks import banks_of_model
 from ddrs_core.dashboard.common.result_images import explorer_query
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.components.render import show_html
@@ -35,6 +34,7 @@ from ddrs_core.runs.diagnose.images import ImageDiagnosis
 from ddrs_core.runs.diagnose.suggestions import Remedy, Suggestion, suggest
 from ddrs_core.smoothing import DEFAULT_PRESET, round_down
 from ddrs_core.smoothing.diagnosis import FailureKind
+from ddrs_core.store import list_banks
 
 _MEMORY = ":material/bubble_chart:"
 _MOST_N = 1_000_000  # that the explorer certifies with
@@ -52,7 +52,7 @@ class ImageJobs:
 def find_jobs(findings: Findings, image: ImageDiagnosis | None) -> ImageJobs:
     """The jobs of an image; noise levels of small networks are compared without being asked."""
     material = findings.material
-    if material is None or image is None or image.kind is FailureKind.DAMAGED:
+    if material is None or image is None or image.index is None:
         return ImageJobs(None, None)
     manager, me = get_manager(), visitor()
     levels = manager.find(levels_request(material, image).key, me)
@@ -170,19 +170,26 @@ def _show_suggestion(findings: Findings, image: ImageDiagnosis, suggestion: Sugg
         link_to_explorer(label, **query | _changes(findings, image, suggestion))
     elif remedy is Remedy.NETWORK:
         st.page_link(training_page(), label=label, icon=":material/model_training:")
-    elif remedy is Remedy.MEMORY and findings.material is not None:
-        query = {"section": "query", "image": str(image.index)}
-        if banks := banks_of_model(findings.material.card):
-            query["bank"] = banks[0]
+    elif remedy is Remedy.MEMORY and (bank := _bank(findings)):
+        query = {"section": "query", "image": str(image.index), "bank": bank}
         st.page_link(memory_page(), label=label, icon=_MEMORY, query_params=query)
     else:
         st.markdown(label)
 
 
+def _bank(findings: Findings) -> str:
+    """The visitor's newest bank of the network; empty: there is none."""
+    if findings.material is None:
+        return ""
+    model = findings.material.card.digest
+    return next((b.id for b in list_banks(owner=visitor()) if b.kind.model == model), "")
+
+
 def _changes(findings: Findings, image: ImageDiagnosis, suggestion: Suggestion) -> dict[str, str]:
     """What the explorer is to do otherwise than the results did."""
     results = findings.results
-    query: dict[str, Any] = {"bound": results.bound, "alpha": results.alpha, "n": suggestion.n}
+    n = suggestion.n or min(results.n or _MOST_N, _MOST_N)
+    query: dict[str, Any] = {"bound": results.bound, "alpha": results.alpha, "n": n}
     if suggestion.remedy is Remedy.STRATEGY:
         query["preset"] = DEFAULT_PRESET
     sigma = suggestion.sigma or image.sigma

@@ -68,7 +68,7 @@ def _show_table(findings: Findings, images: Sequence[ImageDiagnosis]) -> None:
             "image": image.index,
             "label": "" if image.label is None else findings.class_name(image.label),
             "answer": findings.class_name(image.prediction),
-            "radius": image.radius,
+            "radius": float(round_down(image.radius)),
             "kind": image.kind.heading,
             "lead": image.margin,
             "σ": image.sigma,

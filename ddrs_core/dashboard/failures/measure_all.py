@@ -20,7 +20,7 @@ from ddrs_core.runs.results.results import ResultSet
 
 def show_measure_all(findings: Findings, images: Sequence[ImageDiagnosis]) -> None:
     """The button, and where the job stands; then the list can be sorted by regret and attack."""
-    if findings.material is None or not images:
+    if findings.material is None or len(images) < 2:
         return
     moving = _moving(findings.results)
     with st.expander(

@@ -37,7 +37,7 @@ def pick_results() -> None:
     FORM.show(
         third.number_input,
         "radius",
-        "r",
+        "Radius r",
         0.0,
         100.0,
         step=0.05,

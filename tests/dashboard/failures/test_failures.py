@@ -9,6 +9,7 @@ import shlex
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -18,6 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from ddrs_core.cli import diagnose
 from ddrs_core.cli.diagnose import _find as find_source
+from ddrs_core.dashboard.common import result_sources
 from ddrs_core.dashboard.failures import findings as findings_module
 from ddrs_core.dashboard.failures import image as one_image
 from ddrs_core.dashboard.failures.exports import report
@@ -93,6 +95,8 @@ def test_each_part_of_a_bar_names_its_kind_and_that_keeps_its_images(app: AppTes
     for trace in bars(app):
         assert [place // 100 for place in trace["customdata"]] == [0, 1]
         assert {KINDS[place % 100].heading for place in trace["customdata"]} == {trace["name"]}
+    wrong = next(trace for trace in bars(app) if trace["name"] == "wrong already without noise")
+    assert all(int(text or 0) for text in wrong["text"])  # both networks were asked
     few = next(trace for trace in bars(app) if trace["name"] == "too few samples")
     widget_of(app.selectbox, FORM.key("kind")).select("too-few-samples").run()
     assert query(app, "kind") == "too-few-samples"
@@ -211,3 +215,15 @@ def find_findings_of(app: AppTest, **query: str) -> Findings:
         patch.setattr(findings_module, "find_findings", keep)
         open_failures(app, **query)
     return found[-1]
+
+
+def test_a_certificate_of_the_explorer_is_a_set_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    c = reference_results(FIXED).rows[1].certificate
+    jobs = {"x1": SimpleNamespace(latest=SimpleNamespace(certificate=c))}
+    monkeypatch.setattr(result_sources, "get_manager", lambda: jobs)
+    found = result_sources.find_set("certificate.x1")
+    assert found is not None
+    assert [row.certificate for row in found.rows] == [c]
+    assert (found.dataset, found.model, found.method) == ("digits", "digits-gaussian-0.50", "fixed")
+    (image,) = diagnose_results(found, 0.5)
+    assert image == diagnose_results(reference_results(FIXED), 0.5)[1]
