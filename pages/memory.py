@@ -21,7 +21,7 @@ def main() -> None:
     st.title("Memory", anchor=False)
     show_lead(
         "The paper's classifier is sound because it remembers: stored balls never overlap a "
-        "ball of another class. Look into a bank, and watch how balls meet."
+        "ball of another class."
     )
     try:
         enter_memory()

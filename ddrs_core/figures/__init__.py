@@ -5,8 +5,8 @@ ten times a second for every visitor, and validation would cost more than the co
 """
 
 from ddrs_core.figures.bank import (
+    bank_gaps_figure,
     bank_growth_figure,
-    bank_map_figure,
     bank_radii_figure,
     bank_sigmas_figure,
     changing_images_figure,
@@ -15,7 +15,8 @@ from ddrs_core.figures.bank import (
 from ddrs_core.figures.certification import interval_figure
 from ddrs_core.figures.comparison import certified_accuracy_figure, radius_against_radius_figure
 from ddrs_core.figures.curve import curve_figure
-from ddrs_core.figures.memory import plane_figure, ruler_figure, walk_figure
+from ddrs_core.figures.meeting import collision_figure, walk_figure
+from ddrs_core.figures.memory import plane_figure, ruler_figure
 from ddrs_core.figures.palette import Figure, encode_figure
 from ddrs_core.figures.sigma_choices import (
     radius_against_sigma_figure,

@@ -1,4 +1,4 @@
-"""A whole memory bank: its map, growth, radii and noise levels, and the order of arrival."""
+"""A whole memory bank: its growth, gaps, radii and noise levels, and the order of arrival."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ddrs_core.figures.balls import OUTCOME_HUES, class_hue
 from ddrs_core.figures.class_axis import class_title
-from ddrs_core.figures.memory import OUTCOME_HUES, class_hue, class_symbol
 from ddrs_core.figures.palette import (
     BLUE,
     CHOSEN_COLOUR,
@@ -22,58 +22,13 @@ from ddrs_core.figures.palette import (
     layout,
     line,
     markers,
+    vertical,
 )
 from ddrs_core.smoothing.memory.arrival_order import OrderStudy
-from ddrs_core.smoothing.memory.geometry import Embedding
 from ddrs_core.smoothing.memory.rules import Outcome
 
 _RADIUS = "radius (l2, pixels in [0, 1])"
 _BINS = 40
-_SIZES = (5.0, 15.0)  # of markers, pixels
-
-
-def bank_map_figure(
-    embedding: Embedding,
-    predictions: ArrayLike,
-    radii: ArrayLike,
-    ids: ArrayLike,
-    class_names: Sequence[str] = (),
-) -> Figure:
-    """The centres of a bank on a flat map; larger markers are larger balls, not their extent.
-
-    ``customdata`` holds the ids [m], beside the radii and how wrong the map is around each point.
-    """
-    classes, held = np.asarray(predictions, dtype=np.int64), np.asarray(radii, dtype=np.float64)
-    numbers = np.asarray(ids, dtype=np.int64)
-    largest = float(np.max(held, initial=0.0)) or 1.0
-    size = _SIZES[0] + (_SIZES[1] - _SIZES[0]) * held / largest
-    data: list[Figure] = []
-    for prediction in np.unique(classes).tolist():
-        of = np.flatnonzero(classes == prediction)
-        wrong = embedding.distortion.by_point[of]
-        data.append(
-            markers(
-                embedding.points[of, 0],
-                embedding.points[of, 1],
-                class_hue(prediction),
-                size[of],
-                type="scattergl",
-                symbol=class_symbol(prediction),
-                opacity=0.7,
-                edge=(MUTED, 0.5),
-                name=class_title(prediction, class_names),
-                customdata=np.stack([numbers[of], held[of], wrong], axis=1).tolist(),
-                hover="ball %{customdata[0]}: radius %{customdata[1]:.3f}<br>distances from "
-                "here deviate by %{customdata[2]:.0%} on this map<extra>%{fullData.name}</extra>",
-            )
-        )
-    return {
-        "data": data,
-        "layout": layout(
-            xaxis=axis("first principal component (l2)"),
-            yaxis=axis("second principal component (l2)", scaleanchor="x", scaleratio=1),
-        ),
-    }
 
 
 def bank_growth_figure(outcomes: Sequence[str]) -> Figure:
@@ -118,16 +73,35 @@ def bank_radii_figure(claimed: ArrayLike, settled: ArrayLike) -> Figure:
     }
 
 
+def bank_gaps_figure(claimed: ArrayLike, settled: ArrayLike) -> Figure:
+    """How far each ball is from the nearest of another class, surface to surface: as claimed
+    (dashed), where it is negative if they overlap, and as settled."""
+    before, after = np.asarray(claimed, dtype=np.float64), np.asarray(settled, dtype=np.float64)
+    both = np.concatenate([before, after, [0.0]])
+    edges = np.linspace(1.02 * float(both.min()), 1.02 * float(both.max()) or 0.1, _BINS + 1)
+    return {
+        "data": [
+            _histogram(after, edges, "settled", RADIUS_COLOUR, "solid"),
+            _histogram(before, edges, "claimed", TEXT, "dash"),
+        ],
+        "layout": layout(
+            shapes=[vertical(0.0, ORANGE, "dot")],
+            xaxis=axis("gap to the nearest ball of another class (ℓ₂)"),
+            yaxis=axis("balls", rangemode="tozero"),
+        ),
+    }
+
+
 def bank_sigmas_figure(sigmas: ArrayLike) -> Figure:
     """How many balls were certified at which noise level."""
     found = np.asarray(sigmas, dtype=np.float64)
     end = 1.05 * max(float(np.max(found, initial=0.0)), 0.1)
     edges = np.linspace(0.0, end, _BINS + 1)
     return {
-        "data": [_histogram(found, edges, "sigma", SIGMA_COLOUR, "solid")],
+        "data": [_histogram(found, edges, "σ", SIGMA_COLOUR, "solid")],
         "layout": layout(
             showlegend=False,
-            xaxis=axis("noise level sigma (pixels in [0, 1])", range=[0, end]),
+            xaxis=axis("noise level σ (pixels in [0, 1])", range=[0, end]),
             yaxis=axis("balls", rangemode="tozero"),
         ),
     }

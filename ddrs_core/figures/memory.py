@@ -6,53 +6,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ddrs_core.figures.class_axis import class_title
-from ddrs_core.figures.palette import (
-    AMBER,
-    BLUE,
-    GREEN,
-    MORE_HUES,
-    MUTED,
-    ORANGE,
-    PINK,
-    SKY,
-    TEXT,
-    Figure,
-    axis,
-    layout,
-    line,
-    markers,
-    see_through,
-    vertical,
+from ddrs_core.figures.balls import (
+    FILL,
+    UNIT,
+    centre_mark,
+    circle,
+    class_hue,
+    class_symbol,
+    filled,
+    quiet,
+    true_to_scale,
 )
-from ddrs_core.smoothing.certificate import ABSTAIN, round_down
-from ddrs_core.smoothing.memory.collisions import WalkPoint
+from ddrs_core.figures.class_axis import class_title
+from ddrs_core.figures.palette import TEXT, Figure, axis, layout, line, see_through, vertical
+from ddrs_core.smoothing.certificate import round_down
 from ddrs_core.smoothing.memory.geometry import Plane, Section
-from ddrs_core.smoothing.memory.rules import Ball, Outcome, Part, Settlement
-
-_HUES = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, *MORE_HUES)
-_SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "triangle-down", "star")
-_UNIT = "l2 distance (pixels in [0, 1])"
-_FILL = 0.15  # opacity
-_TURN = np.linspace(0, 2 * np.pi, 181)
-
-OUTCOME_HUES = {
-    Outcome.UNTOUCHED: BLUE,
-    Outcome.TRIMMED: AMBER,
-    Outcome.ADOPTED: ORANGE,
-    Outcome.ENLARGED: GREEN,
-    Outcome.RESCUED: PINK,
-}
-
-
-def class_hue(prediction: int) -> str:
-    """The colour of a class; ten colours repeat, and :func:`class_symbol` distinguishes them."""
-    return MUTED if prediction == ABSTAIN else _HUES[prediction % len(_HUES)]
-
-
-def class_symbol(prediction: int) -> str:
-    """The marker of a class."""
-    return "x" if prediction == ABSTAIN else _SYMBOLS[prediction // len(_HUES) % len(_SYMBOLS)]
+from ddrs_core.smoothing.memory.rules import Ball, Part, Settlement
 
 
 def plane_figure(
@@ -86,7 +55,7 @@ def plane_figure(
     title = class_title(settlement.claimed, class_names)
     if settlement.claimed_radius > 0:
         data.append(
-            _circle(
+            circle(
                 (0.0, 0.0),
                 settlement.claimed_radius,
                 settlement.claimed,
@@ -99,13 +68,13 @@ def plane_figure(
         answer = class_title(settlement.prediction, class_names)
         called = f"{answered or settlement.outcome}: {answer}"
         said = f"{called} within {round_down(settlement.radius, 4)}"
-        circle = _circle(
+        settled = circle(
             (0.0, 0.0), settlement.radius, settlement.prediction, called, said, width=3.0
         )
-        data.append(_filled(circle))
+        data.append(filled(settled))
     data += _reason(settlement, parts, plane)
-    data.append(_centre((0.0, 0.0), settlement.prediction, "query", "the query"))
-    return {"data": data, "layout": _true_to_scale("in the plane, ")}
+    data.append(centre_mark((0.0, 0.0), settlement.prediction, "query", "the query"))
+    return {"data": data, "layout": true_to_scale("in the plane, ")}
 
 
 def ruler_figure(settlement: Settlement, class_names: Sequence[str] = ()) -> Figure:
@@ -145,7 +114,7 @@ def ruler_figure(settlement: Settlement, class_names: Sequence[str] = ()) -> Fig
         "layout": layout(
             showlegend=False,
             shapes=shapes,
-            xaxis=axis(_UNIT + " from the query"),
+            xaxis=axis(UNIT + " from the query"),
             yaxis=axis(
                 "balls considered", type="category", categoryorder="array", categoryarray=names
             ),
@@ -153,64 +122,11 @@ def ruler_figure(settlement: Settlement, class_names: Sequence[str] = ()) -> Fig
     }
 
 
-def walk_figure(
-    points: Sequence[WalkPoint], length: float, class_names: Sequence[str] = ()
-) -> Figure:
-    """Balls along the segment between two images, whose centres lie on one line: true to scale.
-
-    Args:
-        points: those settled so far.
-        length: distance of the two images.
-    """
-    data: list[Figure] = []
-    for number, point in enumerate(points):
-        s, centre = point.settlement, (point.t * length, 0.0)
-        claimed = class_title(s.claimed, class_names)
-        answer = class_title(s.prediction, class_names)
-        said = (
-            f"arrival {number + 1}, t = {point.t:.3f}, sigma {point.certificate.sigma:.3f}<br>"
-            f"claimed: {claimed} within {round_down(s.claimed_radius, 4)}<br>"
-            f"{s.outcome}: {answer} within {round_down(s.radius, 4)}"
-        )
-        if s.claimed_radius > s.radius or s.claimed != s.prediction:
-            data.append(_quiet(_circle(centre, s.claimed_radius, s.claimed, "", said, dash="dash")))
-        if s.radius > 0:
-            data.append(_quiet(_filled(_circle(centre, s.radius, s.prediction, "", said))))
-        data.append(_quiet(_centre(centre, s.prediction, "", said)))
-    end = max(length, 1e-9)
-    figure_layout = _true_to_scale("along the way, ")
-    figure_layout["showlegend"] = False
-    figure_layout["xaxis"]["range"] = [-0.25 * end, 1.25 * end]
-    return {"data": data, "layout": figure_layout}
-
-
-def _true_to_scale(where: str) -> Figure:
-    return layout(xaxis=axis(where + _UNIT), yaxis=axis(_UNIT, scaleanchor="x", scaleratio=1))
-
-
-def _circle(
-    centre: tuple[float, float],
-    radius: float,
-    prediction: int,
-    name: str,
-    said: str,
-    *,
-    dash: str = "solid",
-    width: float = 2.0,
-) -> Figure:
-    x, y = centre[0] + radius * np.cos(_TURN), centre[1] + radius * np.sin(_TURN)
-    return line(x, y, class_hue(prediction), width, dash=dash, name=name, hover=said)
-
-
-def _filled(circle: Figure) -> Figure:
-    return circle | {"fill": "toself", "fillcolor": see_through(circle["line"]["color"], _FILL)}
-
-
 def _part(part: Part, point: list[float], class_names: Sequence[str]) -> list[Figure]:
     at, said = (point[0], point[1]), _part_text(part, class_names)
     name = _ball_title(part.ball, class_names)
-    circle = _filled(_circle(at, part.ball.radius, part.ball.prediction, name, said))
-    return [circle, _quiet(_centre(at, part.ball.prediction, "", said))]
+    ball = filled(circle(at, part.ball.radius, part.ball.prediction, name, said))
+    return [ball, quiet(centre_mark(at, part.ball.prediction, "", said))]
 
 
 def _dimmed(ball: Ball, section: Section, class_names: Sequence[str]) -> Figure:
@@ -218,21 +134,8 @@ def _dimmed(ball: Ball, section: Section, class_names: Sequence[str]) -> Figure:
         f"{_ball_title(ball, class_names)}: radius {round_down(ball.radius, 4)}, its centre "
         f"{section.height:.4f} off this plane, which cuts a circle of {section.radius:.4f}"
     )
-    circle = _circle(section.centre, section.radius, ball.prediction, "", said, width=1.0)
-    return _quiet(circle | {"opacity": 0.4})
-
-
-def _centre(at: tuple[float, float], prediction: int, name: str, said: str) -> Figure:
-    return markers(
-        [at[0]],
-        [at[1]],
-        class_hue(prediction),
-        11,
-        symbol=class_symbol(prediction),
-        edge=(TEXT, 1.5),
-        name=name,
-        hover=said,
-    )
+    cut = circle(section.centre, section.radius, ball.prediction, "", said, width=1.0)
+    return quiet(cut | {"opacity": 0.4})
 
 
 def _reason(settlement: Settlement, parts: Sequence[Part], plane: Plane) -> list[Figure]:
@@ -274,7 +177,7 @@ def _band(settlement: Settlement) -> list[Figure]:
                 "yref": "paper",
                 "y0": 0,
                 "y1": 1,
-                "fillcolor": see_through(hue, _FILL),
+                "fillcolor": see_through(hue, FILL),
                 "layer": "below",
                 "line": {"color": hue, "width": 1.5, "dash": "dash"},
             }
@@ -283,8 +186,3 @@ def _band(settlement: Settlement) -> list[Figure]:
         hue = class_hue(settlement.prediction)
         shown += [vertical(side * held, hue, "solid", 2.5) for side in (-1, 1)]
     return shown
-
-
-def _quiet(trace: Figure) -> Figure:
-    """Not in the legend."""
-    return trace | {"showlegend": False}

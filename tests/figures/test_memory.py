@@ -9,28 +9,24 @@ import plotly.graph_objects as go
 import pytest
 import torch
 
+from ddrs_core.figures.balls import class_hue, class_symbol
 from ddrs_core.figures.bank import (
+    bank_gaps_figure,
     bank_growth_figure,
-    bank_map_figure,
     bank_radii_figure,
     bank_sigmas_figure,
     changing_images_figure,
     order_study_figure,
 )
-from ddrs_core.figures.memory import (
-    class_hue,
-    class_symbol,
-    plane_figure,
-    ruler_figure,
-    walk_figure,
-)
+from ddrs_core.figures.meeting import DrawnBall, collision_figure, walk_figure
+from ddrs_core.figures.memory import plane_figure, ruler_figure
 from ddrs_core.figures.palette import Figure, encode_figure
 from ddrs_core.smoothing.certificate import Bound, Certificate
 from ddrs_core.smoothing.grade import Grade
 from ddrs_core.smoothing.memory.arrival_order import Distances, replay_orders, summarise_orders
 from ddrs_core.smoothing.memory.collisions import WalkPoint
 from ddrs_core.smoothing.memory.distance import distance
-from ddrs_core.smoothing.memory.geometry import deciding_parts, embed, plane_through
+from ddrs_core.smoothing.memory.geometry import deciding_parts, plane_through
 from ddrs_core.smoothing.memory.rules import Ball, Outcome, Settlement, settle
 
 NAMES = ("cat", "dog", "bird")
@@ -150,19 +146,26 @@ def test_classes_look_different() -> None:
     assert len(looks) == 41
 
 
-def test_the_map_leads_back_to_the_balls() -> None:
-    rng = np.random.default_rng(0)
-    points, classes = rng.random((60, 1, 4, 4)), rng.integers(0, 3, 60)
-    found = embed(points)
-    figure = bank_map_figure(found, classes, rng.random(60), np.arange(60) + 100, NAMES)
+def test_two_balls_meet_at_their_true_distance() -> None:
+    first = DrawnBall(0, 0.8, 0, 0.8, "ball 1")
+    second = DrawnBall(1, 0.5, 1, 0.2, "ball 2")
+    figure = collision_figure(first, second, 1.0, NAMES)
     validate(figure)
+    reach = {
+        (trace["line"].get("dash", "solid"), round(float(np.min(trace["x"])), 6))
+        for trace in figure["data"]
+        if trace["mode"] == "lines"
+    }
+    assert reach == {("solid", -0.8), ("dash", 0.5), ("solid", 0.8)}  # the settled ones touch
     assert figure["layout"]["yaxis"]["scaleanchor"] == "x"
-    ids = [int(row[0]) for trace in figure["data"] for row in trace["customdata"]]
-    assert sorted(ids) == list(range(100, 160))
-    for prediction, trace in enumerate(figure["data"]):
-        assert trace["name"] == NAMES[prediction]
-        np.testing.assert_array_equal(trace["x"], found.points[classes == prediction, 0])
-    validate(bank_map_figure(embed(np.zeros((0, 3))), [], [], []))
+
+
+def test_gaps_are_counted_on_both_sides_of_zero() -> None:
+    figure = bank_gaps_figure([-0.3, 0.2, 0.5], [0.0, 0.2, 0.5])
+    validate(figure)
+    assert [int(np.sum(trace["y"])) for trace in figure["data"]] == [3, 3]
+    assert figure["layout"]["shapes"][0]["x0"] == 0
+    validate(bank_gaps_figure([], []))
 
 
 def test_growth_adds_up() -> None:

@@ -1,41 +1,51 @@
-"""What is in a bank: figures, distributions, map, table, and the proof that no balls overlap."""
+"""What is in a bank: two balls that contradict each other, figures, table, and a check."""
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
 import torch
 
 from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.components.board import Board
-from ddrs_core.dashboard.components.chart import show_chart
 from ddrs_core.dashboard.components.data_uri import picture_uri
 from ddrs_core.dashboard.memory.bank_snapshot import MOST_SHOWN, BankContent, read_content
 from ddrs_core.dashboard.memory.jobs import check_request, find_job, start_job
-from ddrs_core.dashboard.memory.texts import check_text, confidence_text, record_html
+from ddrs_core.dashboard.memory.query_section import pictures_html
+from ddrs_core.dashboard.memory.texts import (
+    check_text,
+    collision_text,
+    confidence_text,
+    record_html,
+)
 from ddrs_core.dashboard.memory.view import FORM
 from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.dashboard.shell.polling import Watch
 from ddrs_core.figures import (
+    bank_gaps_figure,
     bank_growth_figure,
-    bank_map_figure,
     bank_radii_figure,
     bank_sigmas_figure,
+    collision_figure,
 )
 from ddrs_core.figures.class_axis import class_title
+from ddrs_core.figures.meeting import DrawnBall
 from ddrs_core.jobs import Job
 from ddrs_core.quantities import counted
-from ddrs_core.smoothing import Certificate
+from ddrs_core.smoothing import Certificate, round_down
 from ddrs_core.store import BankCheck, StoredBall
 
+_MOST_PAIRS = 5  # collisions that can be drawn
 _MOST_ROWS = 300
-_FEW = 3  # balls from which on a map says something
 _BOARD = Board("memory/bank.html")
+_MEETING = Board("memory/meeting.html")
 
 
 def show_bank(context: BankContext) -> None:
     """Everything about one bank."""
     content = read_content(context.bank, context.record.fingerprint)
     balls, names = content.balls, context.class_names
+    _show_meeting(content, names)
     model = context.card.name if context.card is not None else context.record.kind.model
     _BOARD.show(
         key="memory_bank_board",
@@ -44,6 +54,7 @@ def show_bank(context: BankContext) -> None:
             "radii": bank_radii_figure(
                 [b.claimed_radius for b in balls], [b.radius for b in balls]
             ),
+            "gaps": bank_gaps_figure(*(g[np.isfinite(g)] for g in content.gaps)),
             "sigmas": bank_sigmas_figure([b.sigma for b in balls]),
             "growth": bank_growth_figure([b.outcome.value for b in balls]),
         },
@@ -53,10 +64,53 @@ def show_bank(context: BankContext) -> None:
         },
     )
     if context.record.stored > MOST_SHOWN:
-        st.caption(f"The figures, the map and the table show the first {MOST_SHOWN:,} balls.")
+        st.caption(f"The figures and the table show the first {MOST_SHOWN:,} balls.")
     _show_check(context)
-    _show_map(content, names)
     _show_table(content, names)
+
+
+def _show_meeting(content: BankContent, names: tuple[str, ...]) -> None:
+    """The two claimed balls that contradict each other most, and what became of them."""
+    pairs = content.collisions
+    if not pairs:
+        gap = min((float(g) for g in content.gaps[0]), default=np.inf)
+        nearest = f" The nearest are {gap:.3f} apart." if np.isfinite(gap) else ""
+        st.markdown(f"**No two balls of different class overlap in this bank.**{nearest}")
+        return
+    most = min(len(pairs), _MOST_PAIRS)
+    chosen = (
+        st.pills(
+            f"The deepest of {counted(len(pairs), 'collision')}",
+            range(most),
+            default=0,
+            format_func=lambda i: f"{i + 1}",
+            key="memory_pair",
+        )
+        if most > 1
+        else 0
+    )
+    pair = pairs[chosen or 0]
+    balls = [content.balls[pair.first], content.balls[pair.second]]
+    drawn = [
+        DrawnBall(b.claimed, b.claimed_radius, b.prediction, b.radius, f"ball {b.serial}")
+        for b in balls
+    ]
+    _MEETING.show(
+        key="memory_meeting_board",
+        name="memory-collision",
+        figures={"pair": collision_figure(drawn[0], drawn[1], pair.distance.high, names)},
+        texts={
+            "said": collision_text(balls[0], balls[1], pair, names),
+            "pictures": pictures_html(
+                [(torch.from_numpy(content.image_of(b.serial)), _claim(b, names)) for b in balls]
+            ),
+        },
+    )
+
+
+def _claim(ball: StoredBall, names: tuple[str, ...]) -> str:
+    claimed = class_title(ball.claimed, names)
+    return f"{image_name(ball.certificate)}: {claimed} within {round_down(ball.claimed_radius)}"
 
 
 def _show_check(context: BankContext) -> None:
@@ -90,40 +144,6 @@ def _draw_check(job: Job | None, names: tuple[str, ...]) -> None:
         st.caption("Comparing all pairs of different class ...")
     else:
         st.success(literal(check_text(check, names)), icon=":material/verified:")
-
-
-def _show_map(content: BankContent, names: tuple[str, ...]) -> None:
-    st.subheader("Map", divider="gray", anchor=False)
-    if len(content.balls) < _FEW:
-        st.caption(f"A map needs {_FEW} balls at least.")
-        return
-    embedding = content.embedding
-    st.caption(
-        literal(
-            f"Centres in the two directions in which they differ most, at true scale; a larger "
-            f"marker is a larger ball, not its extent. {embedding.distortion.text} What is near "
-            "here may be far apart, but never the other way round. Click a ball to find it in the "
-            "table."
-        )
-    )
-    show_chart(
-        bank_map_figure(
-            embedding,
-            [b.prediction for b in content.balls],
-            [b.radius for b in content.balls],
-            [b.serial for b in content.balls],
-            names,
-        ),
-        key="memory_map",
-        name="memory-map",
-        height=460,
-        on_pick=_search_ball,
-        alt="Map of the centres of the stored balls, by class",
-    )
-
-
-def _search_ball(serial: int) -> None:
-    FORM["search"] = f"ball {serial}"
 
 
 def _show_table(content: BankContent, names: tuple[str, ...]) -> None:

@@ -13,9 +13,9 @@ import streamlit as st
 from numpy.typing import ArrayLike, NDArray
 
 from ddrs_core.smoothing.memory.arrival_order import Distances
+from ddrs_core.smoothing.memory.collisions import Pair, find_collisions
 from ddrs_core.smoothing.memory.directed_rounding import sub_downward
 from ddrs_core.smoothing.memory.distance import distances
-from ddrs_core.smoothing.memory.geometry import Embedding, embed
 from ddrs_core.smoothing.memory.rules import Ball, Part
 from ddrs_core.store import MemoryBank, StoredBall
 
@@ -34,9 +34,29 @@ class BankContent:
     _made: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
-    def embedding(self) -> Embedding:
-        """The map of the centres."""
-        return self._once("embedding", lambda: embed(self.images))
+    def collisions(self) -> list[Pair]:
+        """The claimed balls of different class that overlap, the deepest overlap first."""
+        claims = [b.claimed for b in self.balls], [b.claimed_radius for b in self.balls]
+        return self._once("collisions", lambda: find_collisions(self.between, *claims))
+
+    @property
+    def gaps(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """From each ball to the nearest of another class, surface to surface: as claimed and as
+        settled, [m] each; infinite where there is none."""
+        return self._once("gaps", self._measure_gaps)
+
+    def _measure_gaps(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        claimed = _gaps(
+            self.between.low,
+            np.array([b.claimed for b in self.balls]),
+            np.array([b.claimed_radius for b in self.balls]),
+        )
+        settled = _gaps(
+            self.between.low,
+            np.array([b.prediction for b in self.balls]),
+            np.array([b.radius for b in self.balls]),
+        )
+        return claimed, settled
 
     @property
     def between(self) -> Distances:
@@ -104,3 +124,13 @@ def _read(bank_id: str, fingerprint: str, _bank: MemoryBank) -> BankContent:
     shape = (len(balls), *_bank.kind.shape)
     images = np.array([_bank.image(ball.serial) for ball in balls], dtype=np.float32)
     return BankContent(tuple(balls), images.reshape(shape))
+
+
+def _gaps(
+    between: NDArray[np.float64], classes: NDArray[np.int64], radii: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    there = classes >= 0
+    other = (classes[:, None] != classes) & there[:, None] & there
+    gaps = np.where(other, between - radii[:, None] - radii, np.inf)
+    found: NDArray[np.float64] = gaps.min(axis=1, initial=np.inf)
+    return found[there]

@@ -28,7 +28,7 @@ from ddrs_core.figures.class_axis import class_title
 from ddrs_core.jobs import Job
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing import ABSTAIN, round_down
-from ddrs_core.smoothing.memory.collisions import Pair, WalkPoint, find_collisions
+from ddrs_core.smoothing.memory.collisions import WalkPoint
 from ddrs_core.smoothing.memory.rules import Outcome
 
 _MOST_PAIRS = 5
@@ -38,7 +38,7 @@ _BOARD = Board("memory/walk.html")
 def show_collisions(context: BankContext) -> None:
     """What collides by itself, a walk that makes collisions, and the search for one."""
     content = read_content(context.bank, context.record.fingerprint)
-    _show_pairs(context.record.fingerprint, content, context.class_names)
+    _show_pairs(content, context.class_names)
     try:
         open_certifier(context, current_view())
     except DDRSError as error:
@@ -57,24 +57,16 @@ def show_collisions(context: BankContext) -> None:
     show_counterexample(context, certifier, context.class_names)
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
-def _pairs(fingerprint: str, _content: BankContent) -> list[Pair]:
-    balls = _content.balls
-    return find_collisions(
-        _content.between, [b.claimed for b in balls], [b.claimed_radius for b in balls]
-    )
-
-
 def _first(count: int) -> str:
     """How many certificates are looked at."""
     said = counted(count, "certificate")
     return f"first {said}" if count == MOST_SHOWN else said
 
 
-def _show_pairs(fingerprint: str, content: BankContent, names: Sequence[str]) -> None:
+def _show_pairs(content: BankContent, names: Sequence[str]) -> None:
     st.subheader("Collisions in this bank", divider="gray", anchor=False)
     balls = content.balls
-    pairs = _pairs(fingerprint, content)
+    pairs = content.collisions
     if not pairs:
         st.caption(
             f"No two of the {_first(len(balls))} contradict each other: no claimed "

@@ -18,13 +18,13 @@ from ddrs_core.dashboard.common.banks import (
     start_over,
 )
 from ddrs_core.dashboard.components.render import show_html
-from ddrs_core.dashboard.memory.texts import grades_html
 from ddrs_core.dashboard.memory.view import FORM, Section
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.debounce import once_per_click
 from ddrs_core.dashboard.shell.errors import show_error
 from ddrs_core.errors import DDRSError
 from ddrs_core.quantities import counted
+from ddrs_core.smoothing import Grade
 from ddrs_core.store import BankRecord, MemoryBank
 
 _TITLES = {
@@ -55,7 +55,7 @@ def pick_bank() -> BankContext:
     )
     st.caption(f"{counted(context.record.stored, 'ball')}. {_standing(context)}")
     _show_actions(context)
-    show_html("memory/grades_aside.html", grades=grades_html())
+    show_html("memory/grades_aside.html", grades=Grade)
     return context
 
 

@@ -10,8 +10,9 @@ from ddrs_core.dashboard.components.render import render
 from ddrs_core.figures.class_axis import class_title
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing import ABSTAIN, Certificate, Grade, round_down
+from ddrs_core.smoothing.memory.collisions import Pair
 from ddrs_core.smoothing.memory.rules import Outcome, Part, Settlement
-from ddrs_core.store import BankCheck, BankConfidence, BankRecord
+from ddrs_core.store import BankCheck, BankConfidence, BankRecord, StoredBall
 
 _TOUCHING = 1e-9  # l2 distance
 _CHANGES = (Outcome.TRIMMED, Outcome.ADOPTED, Outcome.ENLARGED, Outcome.RESCUED)
@@ -67,6 +68,25 @@ def place_text(inside: Sequence[Part], nearest: Sequence[Part], names: Sequence[
     return (
         f"Outside all balls. The nearest is ball {part.ball.id} of "
         f"{class_title(part.ball.prediction, names)}: its surface is {part.slack:.3f} away."
+    )
+
+
+def collision_text(
+    first: StoredBall, second: StoredBall, pair: Pair, names: Sequence[str]
+) -> Markup:
+    """Why two certificates cannot both be taken as promises of one classifier, and what the memory
+    made of it."""
+    fate = {
+        Outcome.TRIMMED: f"shortens the later ball to {round_down(second.radius)}",
+        Outcome.ADOPTED: f"lets the later image have {class_title(second.prediction, names)}, too",
+    }.get(second.outcome, f"leaves the later ball {second.outcome}")
+    return render(
+        "memory/collision.html",
+        classes=[class_title(ball.claimed, names) for ball in (first, second)],
+        radii=[round_down(ball.claimed_radius) for ball in (first, second)],
+        distance=f"{pair.distance.high:.3f}",
+        sigmas=[f"{ball.sigma:.3f}" for ball in (first, second)],
+        fate=fate,
     )
 
 

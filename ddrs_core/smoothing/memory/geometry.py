@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.distance import cdist
 
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.smoothing.memory.rules import Part, Settlement
@@ -113,88 +112,6 @@ def deciding_parts(settlement: Settlement, most: int = 2) -> tuple[Part, ...]:
         return (by is None or part.ball.id != by.id, part.slack, part.ball.id)
 
     return tuple(sorted(settlement.parts, key=rank)[:most])
-
-
-@dataclass(frozen=True)
-class Embedding:
-    """A flat map of points, at their true scale, and how far it deviates.
-
-    Distances on the map are never longer than the true ones, so neighbours stay neighbours, but
-    points that are far apart may lie on top of one another.
-    """
-
-    points: _Floats  # [m, 2]
-    kept: float  # share of the variance that two dimensions hold
-    distortion: Distortion
-
-
-@dataclass(frozen=True)
-class Distortion:
-    """How distances on a map deviate from the true ones, over all pairs that were measured."""
-
-    stress: float  # Kruskal's stress-1: root of sum (d_map - d)^2 / sum d^2
-    tolerance: float
-    wrong_share: float  # share of pairs that deviate by more than ``tolerance``, relatively
-    by_point: _Floats  # [m]: the stress of the pairs of each point
-    measured: int  # points whose distances from all were measured
-
-    @property
-    def text(self) -> str:
-        """A sentence to show beside the map."""
-        return (
-            f"{self.wrong_share:.0%} of the distances on this map are wrong by more than "
-            f"{self.tolerance:.0%}; overall they deviate by {self.stress:.0%} (stress)."
-        )
-
-
-_FITTED = 500  # points that decide the map's axes, and whose distances are measured, at most
-
-
-def embed(points: ArrayLike, *, tolerance: float = 0.1) -> Embedding:
-    """A map of ``points`` [m, ...] by principal components, which is classical scaling.
-
-    The same points give the same map: every axis points to where its largest coordinate is
-    positive. Of more than 500 points, 500 evenly spaced ones decide.
-
-    Args:
-        points: images of one shape.
-        tolerance: relative deviation from which a distance counts as wrong.
-    """
-    many = np.asarray(points, dtype=np.float64)
-    m = len(many)
-    if m < 2:
-        quiet = Distortion(0.0, tolerance, 0.0, np.zeros(m), m)
-        return Embedding(np.zeros((m, 2)), 1.0, quiet)
-    many = many.reshape(m, -1)
-    chosen = np.unique(np.linspace(0, m - 1, min(m, _FITTED)).round().astype(np.int64))
-    fitted = many[chosen] - many[chosen].mean(axis=0)
-    _, lengths, axes = np.linalg.svd(fitted, full_matrices=False)  # [r], [r, n]
-    rank = min(2, len(lengths))
-    flat = np.zeros((m, 2))
-    flat[:, :rank] = (many - many[chosen].mean(axis=0)) @ axes[:rank].T
-    for axis in range(rank):
-        if flat[np.abs(flat[:, axis]).argmax(), axis] < 0:
-            flat[:, axis] *= -1
-    total = float((lengths**2).sum())
-    kept = float((lengths[:rank] ** 2).sum()) / total if total > 0 else 1.0
-    return Embedding(flat, kept, measure_distortion(many, flat, chosen, tolerance))
-
-
-def measure_distortion(
-    points: _Floats, flat: _Floats, chosen: NDArray[np.int64], tolerance: float
-) -> Distortion:
-    """Compare distances of points [m, n] with those of their images [m, 2], over all pairs of a
-    chosen point with any other."""
-    true, shown = cdist(points, points[chosen]), cdist(flat, flat[chosen])  # [m, c]
-    error = np.abs(shown - true)
-    pairs = true > 0
-    wrong = (error > tolerance * true) & pairs
-    squares = (true**2).sum(axis=1)
-    by_point = np.sqrt((error**2).sum(axis=1) / np.where(squares > 0, squares, 1.0))
-    everything = float(squares.sum())
-    stress = math.sqrt(float((error**2).sum()) / everything) if everything > 0 else 0.0
-    share = float(wrong.sum() / max(1, int(pairs.sum())))
-    return Distortion(stress, tolerance, share, by_point, len(chosen))
 
 
 def _flat(image: ArrayLike) -> _Floats:

@@ -186,7 +186,12 @@ def test_the_bank_in_figures_and_words(app: AppTest) -> None:
     assert last == {k: v for k, v in record.tallies.items() if v and k != "abstained"}
     settled = next(t for t in shown["figures"]["radii"]["data"] if t["name"] == "settled")
     assert numbers(settled["y"]).sum() == record.stored
-    assert any("of the distances on this map" in c.value for c in app.caption)
+    meeting = board(app, "memory_meeting_board")
+    assert "contradict each other" in meeting["texts"]["said"]
+    pair = read_content(open_context(DEMO).bank, record.fingerprint).collisions[0]
+    assert f"{pair.distance.high:.3f} apart" in meeting["texts"]["said"]
+    gaps = {t["name"]: numbers(t["x"]) for t in shown["figures"]["gaps"]["data"]}
+    assert gaps["claimed"].min() < -0.5  # how deep the claimed balls overlap
     button(app, "Check").click().run()
     finish("memory-check")
     app.run()

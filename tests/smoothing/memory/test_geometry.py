@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.smoothing.memory.distance import distance
-from ddrs_core.smoothing.memory.geometry import deciding_parts, embed, plane_through
+from ddrs_core.smoothing.memory.geometry import deciding_parts, plane_through
 from ddrs_core.smoothing.memory.rules import Ball, Outcome, settle
 
 
@@ -121,44 +121,3 @@ def test_the_ball_that_decided_comes_first() -> None:
     trimmed = settle(0, 1.0, near[:1])
     assert [part.ball.id for part in deciding_parts(trimmed)] == [0]
     assert deciding_parts(settle(0, 1.0, [])) == ()
-
-
-def test_a_flat_cloud_is_mapped_without_error() -> None:
-    flat = np.random.default_rng(0).standard_normal((40, 2)) * [3, 1]
-    points = rotated(flat.tolist(), 64)
-    found = embed(points.reshape(40, 1, 8, 8))
-    np.testing.assert_allclose(distances_within(found.points), distances_within(flat), rtol=1e-9)
-    assert found.kept == pytest.approx(1)
-    assert found.distortion.stress < 1e-9
-    assert found.distortion.wrong_share == 0
-
-
-def test_the_distortion_of_a_box_is_its_flattened_side() -> None:
-    corners = np.array(list(itertools.product([0, 6.0], [0, 4.0], [0, 2.0])))
-    found = embed(rotated(corners.tolist(), 20), tolerance=0.3)
-    true, shown = distances_within(corners), distances_within(corners[:, :2])
-    np.testing.assert_allclose(distances_within(found.points), shown, atol=1e-9)
-    error = np.subtract(true, shown)
-    assert found.distortion.stress == pytest.approx(
-        math.sqrt((error**2).sum() / np.square(true).sum())
-    )
-    assert found.distortion.wrong_share == pytest.approx(np.mean(error > 0.3 * np.array(true)))
-    assert found.kept == pytest.approx((36 + 16) / (36 + 16 + 4))
-    np.testing.assert_allclose(found.distortion.by_point, found.distortion.stress)  # by symmetry
-
-
-@pytest.mark.parametrize("m", [0, 1, 2, 30, 700])
-def test_maps_shorten_distances_and_are_reproducible(m: int) -> None:
-    points = np.random.default_rng(1).random((m, 1, 4, 4))
-    found, again = embed(points), embed(points.copy())
-    np.testing.assert_array_equal(found.points, again.points)
-    assert found.points.shape == (m, 2)
-    assert found.distortion.by_point.shape == (m,)
-    true, shown = distances_within(points.reshape(m, 16)), distances_within(found.points)
-    assert all(s <= t * (1 + 1e-9) + 1e-12 for s, t in zip(shown, true, strict=True))
-
-
-def test_equal_points_make_a_map_too() -> None:
-    found = embed(np.ones((5, 3)))
-    np.testing.assert_array_equal(found.points, np.zeros((5, 2)))
-    assert (found.distortion.stress, found.distortion.wrong_share, found.kept) == (0, 0, 1)
