@@ -6,6 +6,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from ddrs_core.dashboard.common.model_cache import get_forward
+from ddrs_core.dashboard.components.chips import Chip, show_chips
 from ddrs_core.dashboard.components.noise import send_noise
 from ddrs_core.dashboard.explorer.board import moment_of, show_board
 from ddrs_core.dashboard.explorer.certify_section import (
@@ -16,9 +17,16 @@ from ddrs_core.dashboard.explorer.certify_section import (
     show_certify_button,
     show_why,
 )
+from ddrs_core.dashboard.explorer.examples import EXAMPLES, example_of, find_stored
 from ddrs_core.dashboard.explorer.exports import show_explorer_exports
-from ddrs_core.dashboard.explorer.jobs import adopt, adopt_curve, curve_request, sigma_request
-from ddrs_core.dashboard.explorer.link import enter_explorer, write_url
+from ddrs_core.dashboard.explorer.jobs import (
+    adopt,
+    adopt_curve,
+    curve_request,
+    show_stored,
+    sigma_request,
+)
+from ddrs_core.dashboard.explorer.link import enter_explorer, open_example, write_url
 from ddrs_core.dashboard.explorer.live import noise_name
 from ddrs_core.dashboard.explorer.robustness import robustness_job, show_robustness
 from ddrs_core.dashboard.explorer.run_buttons import show_run_buttons, start_run
@@ -45,6 +53,7 @@ def main() -> None:
         FORM.pick_device()
     with st.container(horizontal=True, vertical_alignment="center", key="explorer_head"):
         st.title("Explorer", anchor=False, width="content")
+        chips = st.container(width="content")
     show_problems(st.session_state.get(keys.PROBLEMS, []))
     row = {"horizontal": True, "vertical_alignment": "center", "gap": "xsmall"}
     bar = st.container(**row, key="explorer_bar")
@@ -53,26 +62,48 @@ def main() -> None:
         pick_strategy()
     try:
         view = read_widgets().check()
-        job = adopt(keys.JOB, sigma_request(view))
+        stored, request = find_stored(view), sigma_request(view)
+        job = adopt(keys.JOB, request)
+        if job is None and stored is not None:
+            job = show_stored(request, stored.frames)
         if job is None and not st.session_state.get(keys.STARTED):
             job = start_run(view)  # the first picture needs no choice
         st.session_state[keys.STARTED] = True
-        curve = adopt_curve(curve_request(view))
+        request = curve_request(view)
+        curve = show_stored(request, [stored.curve]) if stored else adopt_curve(request)
     except DDRSError as error:
         show_error(error)
         return
     measured = robustness_job(view)
     with robustness:
         Watch(measured).draw(lambda: show_robustness(view, measured))
+    with chips:
+        show_examples(view)
     with run:
         show_run_buttons(view, job)
     show_explorer(view, job, curve, bar)
 
 
+def show_examples(view: ExplorerView) -> None:
+    """The named examples, of which the view may be one."""
+    shown = example_of(view)
+    show_chips(
+        "Examples",
+        [Chip(e.name, e.title, e.shows, f"explorer?example={e.name}") for e in EXAMPLES.values()],
+        shown.name if shown else "",
+        key="explorer_examples",
+        on_pick=open_example,
+    )
+
+
 def show_explorer(view: ExplorerView, job: Job | None, curve: Job, bar: DeltaGenerator) -> None:
     """The board, the certificates and the exports."""
-    chosen = moment_of(job, view).chosen
-    certify_jobs = find_certify_jobs(view, chosen)
+    moment, example = moment_of(job, view), example_of(view)
+    chosen = moment.chosen
+    is_stored = job is not None and bool(job.request.stored)
+    note = f"{example.shows} " if example else ""
+    note += "A stored run: press Run to repeat it live." if is_stored else ""
+    certify_jobs = find_certify_jobs(view, chosen, find_stored(view) if is_stored else None)
     watch, certifying = Watch(job, curve), Watch(*certify_jobs.values())
     write_url(view, job)
     with bar:
@@ -84,7 +115,7 @@ def show_explorer(view: ExplorerView, job: Job | None, curve: Job, bar: DeltaGen
 
     def draw() -> None:
         idle = not any(job and not job.state.is_over for job in certify_jobs.values())
-        asked = show_board(view, job, curve.latest, list(made.values()), idle=idle)
+        asked = show_board(view, job, curve.latest, list(made.values()), note=note, idle=idle)
         if asked is not None:
             certify_at(view, chosen, asked)
 
@@ -92,8 +123,8 @@ def show_explorer(view: ExplorerView, job: Job | None, curve: Job, bar: DeltaGen
     certifying.draw(lambda: show_certification(view, certify_jobs))
     show_why(certify_jobs)
     show_explorer_exports(view, job.history if job is not None else [], list(made.values()))
-    note = get_forward(view.model, view.device).memory_note
-    st.caption(" ".join([f"Device: {describe_device(view.device)}.", note]))
+    memory = get_forward(view.model, view.device).memory_note
+    st.caption(" ".join([f"Device: {describe_device(view.device)}.", memory]))
 
 
 main()

@@ -144,6 +144,7 @@ def _estimate(curve: RadiusCurve, class_names: tuple[str, ...]) -> list[Figure]:
         "x": curve.sigmas[switched],
         "y": curve.radius[switched],
         "name": "other class",
+        "showlegend": False,
         "hoverinfo": "skip",
         "marker": {"symbol": "x-thin", "size": 8, "line": {"width": 2, "color": ORANGE}},
     }

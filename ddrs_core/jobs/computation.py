@@ -10,7 +10,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ class JobRequest:
         link: where a page shows this job.
         rerun: what has finished does not answer it; a computation that is under way is joined.
         unattended: it goes on to its end, even after everybody has left.
+        stored: all snapshots, of a computation that was made before; nothing has to run.
     """
 
     key: str
@@ -52,6 +53,7 @@ class JobRequest:
     link: str = ""
     rerun: bool = False
     unattended: bool = False
+    stored: Sequence[Any] = ()
 
 
 @dataclass(eq=False)
@@ -75,6 +77,11 @@ class Computation:
     busy_seconds: float = 0.0
     last_turn: float = field(default_factory=time.monotonic)  # when it last had the device
     _iterator: Iterator[Any] | None = None
+
+    def __post_init__(self) -> None:
+        """A stored computation has ended."""
+        self.history.extend(self.request.stored)
+        self.finished = bool(self.history)
 
     def wanted(self, now: float, seen_within: float = math.inf) -> bool:
         """Whether a job that a page showed within so many seconds wants more snapshots."""

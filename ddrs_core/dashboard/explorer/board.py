@@ -90,6 +90,7 @@ def show_board(
     frame: CurveFrame | None,
     certificates: Sequence[Certificate],
     *,
+    note: str,
     idle: bool,
 ) -> float | None:
     """Draw or update all live views.
@@ -99,6 +100,7 @@ def show_board(
         job: the strategy's.
         frame: the radius curve so far.
         certificates: of this image, as far as they are known.
+        note: what to see here, in a sentence.
         idle: no certificate is being made.
 
     Returns:
@@ -133,6 +135,7 @@ def show_board(
     title = "your picture" if view.is_picture else f"image {view.index}"
     texts = {
         "progress": progress_html(job, "Press Run to watch the noise level being optimised."),
+        "note": note,
         "outcome": outcome_html(view.sigma_0, steps[-1], curve, early=early) if steps else "",
         "trajectory-note": _TRAJECTORY[rounds],
         "curve-note": _CURVE[rounds],

@@ -11,7 +11,8 @@ from ddrs_core.dashboard.common.result_sources import CERTIFICATE
 from ddrs_core.dashboard.components.board import Board
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.components.render import render
-from ddrs_core.dashboard.explorer.jobs import adopt_all, certify_request, remember
+from ddrs_core.dashboard.explorer.examples import StoredRun
+from ddrs_core.dashboard.explorer.jobs import adopt_all, certify_request, remember, show_stored
 from ddrs_core.dashboard.explorer.texts import certificate_html, comparison_text
 from ddrs_core.dashboard.explorer.view import FORM, ExplorerView
 from ddrs_core.dashboard.navigation import link_to_failures
@@ -41,11 +42,17 @@ class Target:
 Jobs = Mapping[Target, Job | None]  # in the order of the cards
 
 
-def find_certify_jobs(view: ExplorerView, chosen: float | None) -> dict[Target, Job | None]:
-    """The certifications of this view that the URL names or this tab had."""
+def find_certify_jobs(
+    view: ExplorerView, chosen: float | None, stored: StoredRun | None = None
+) -> dict[Target, Job | None]:
+    """The certifications of this view that the URL names or this tab had, else the stored ones."""
     levels = _targets(view, chosen)
     requests = [certify_request(view, level.sigma, level.grade) for level in levels]
-    return dict(zip(levels, adopt_all(keys.CERTIFY_JOBS, requests), strict=True))
+    found = adopt_all(keys.CERTIFY_JOBS, requests)
+    made = (stored.at_start, stored.at_answer) if stored is not None else ()
+    for i, last in enumerate(made):
+        found[i] = found[i] or show_stored(requests[i], [last])
+    return dict(zip(levels, found, strict=True))
 
 
 def find_certificates(jobs: Jobs) -> dict[Target, Certificate]:
@@ -140,7 +147,11 @@ def _own(sigma: float) -> Target:
 
 def _start(view: ExplorerView, levels: list[Target], known: Jobs) -> None:
     """Start what is not there, beside what is."""
-    kept = [job for level, job in known.items() if job is not None and level not in levels]
+    kept = [
+        job
+        for level, job in known.items()
+        if job is not None and not job.request.stored and level not in levels
+    ]
     try:
         requests = [certify_request(view.check(), level.sigma, level.grade) for level in levels]
         jobs = [get_manager().submit(request, visitor()) for request in requests]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
@@ -171,6 +172,12 @@ def adopt_all(query_name: str, requests: Sequence[JobRequest]) -> list[Job | Non
     else:
         st.query_params.pop(query_name, None)
     return found
+
+
+def show_stored(request: JobRequest, snapshots: Sequence[Any]) -> Job:
+    """This browser's job that shows what was once computed for the request."""
+    stored = replace(request, key=f"stored|{request.key}", stored=snapshots)
+    return get_manager().ensure(stored, visitor())
 
 
 def adopt_curve(request: JobRequest) -> Job:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import streamlit as st
 
 from ddrs_core.dashboard.common.model_choice import PICTURES, start_sigma
+from ddrs_core.dashboard.explorer.examples import get_example
 from ddrs_core.dashboard.explorer.picture_picker import example_picture
 from ddrs_core.dashboard.explorer.strategy_form import seed_widgets
 from ddrs_core.dashboard.explorer.view import (
@@ -35,6 +36,12 @@ from ddrs_core.smoothing import Bound, get_preset
 
 _KEPT = (keys.JOB, keys.CERTIFY_JOBS)
 Reader = Callable[[ExplorerView, str], ExplorerView]
+
+
+def open_example(name: str) -> None:
+    """Let the widgets show an example."""
+    seed_widgets(get_example(name).view)
+    st.session_state.update({keys.PROBLEMS: [], keys.STARTED: False, keys.EMPTIED: None})
 
 
 def enter_explorer() -> None:
@@ -65,7 +72,8 @@ def write_url(view: ExplorerView, job: Job | None) -> None:
     """Let the URL restore this view, and remember it for the way back from another page."""
     wanted = view.to_query()
     if job is not None:
-        wanted[keys.JOB] = job.id
+        if not job.request.stored:
+            wanted[keys.JOB] = job.id
         if keys.CERTIFY_JOBS in st.query_params:
             wanted[keys.CERTIFY_JOBS] = st.query_params[keys.CERTIFY_JOBS]
     set_query(wanted)
@@ -83,7 +91,9 @@ def parse_query(query: Mapping[str, str]) -> tuple[ExplorerView, list[str]]:
     """
     problems: list[str] = []
     view = default_view()
-    if _READERS.keys() & query.keys():  # links without a bound are from when one-sided was usual
+    if "example" in query:
+        view = _try(view, {"example": _example}, query, problems)
+    elif _READERS.keys() & query.keys():  # links without a bound are from when one-sided was usual
         query = {"bound": Bound.ONE_SIDED.value, **query}
     for name, read in _READERS.items():
         if name in query:
@@ -110,6 +120,10 @@ def _try(
     except DDRSError as error:
         problems.append(f"The link's {name} could not be used: {error}")
         return view
+
+
+def _example(view: ExplorerView, text: str) -> ExplorerView:
+    return get_example(text).view
 
 
 def _dataset(view: ExplorerView, text: str) -> ExplorerView:

@@ -39,7 +39,7 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
                 job.step()
             redraw()
     with st.container(key="explorer_reset", width="content"):
-        _cancel_or_reset(job, state)
+        _cancel_or_reset(view, job, state)
     titles = {pace: _pace_title(pace) for pace in (AUTO_PACE, *PACES)}
     wanted = replace(
         view,
@@ -74,7 +74,7 @@ def _run_or_pause(view: ExplorerView, job: Job | None, state: JobState | None) -
         redraw()
 
 
-def _cancel_or_reset(job: Job | None, state: JobState | None) -> None:
+def _cancel_or_reset(view: ExplorerView, job: Job | None, state: JobState | None) -> None:
     if job is not None and state is not None and not state.is_over:
         if st.button("Cancel", icon=":material/stop:", key="cancel_button"):
             job.cancel()
@@ -89,6 +89,7 @@ def _cancel_or_reset(job: Job | None, state: JobState | None) -> None:
         forget(keys.JOB)
         forget(keys.CERTIFY_JOBS)
         FORM["hand"] = None
+        st.session_state[keys.EMPTIED] = replace(view, hand=None)
         redraw()
 
 

@@ -9,7 +9,7 @@ from typing import Unpack
 
 from ddrs_core.dashboard.common.form import Form
 from ddrs_core.dashboard.common.model_cache import get_forward
-from ddrs_core.dashboard.common.model_choice import default_dataset, default_model, start_sigma
+from ddrs_core.dashboard.common.model_choice import default_model, start_sigma
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.data import Dataset, DatasetInfo, get_dataset_info, is_picture_name
 from ddrs_core.errors import InvalidParameterError
@@ -28,7 +28,7 @@ from ddrs_core.smoothing.confidence import check_sigma
 
 FORM = Form(keys.EXPLORER, limited=True)  # the widgets that show a view
 PARAMETERS = FORM.part("parameter_")  # those of its strategy
-DEFAULT_INDEX = 0
+OPENING = "digits", 193  # the data set and the image where the explorer opens
 DEFAULT_N, DEFAULT_N_SLOW = 10_000, 1_000  # the latter where a network is slow on this device
 _PATIENCE = 120.0  # seconds for a certificate
 AUTO_PACE = "auto"  # a run takes about three seconds, or longer where it has many steps
@@ -129,12 +129,13 @@ class ExplorerView:
 
 
 def default_view(dataset: str | None = None, model: str | None = None) -> ExplorerView:
-    """Where the explorer opens: the default model of the default data set, or as told.
+    """Where the explorer opens: an image of the digits, which every machine has; or the first image
+    of the data set that is named, with its default model unless told otherwise.
 
     Raises:
         DDRSError: if there is no such data set or model, or no model for the data set.
     """
-    info = get_dataset_info(dataset) if dataset else default_dataset()
+    info = get_dataset_info(dataset or OPENING[0])
     card = get_card(model) if model else default_model(info)
     preset = get_preset(DEFAULT_PRESET)
     sigma_0 = start_sigma(card, preset.name)
@@ -142,7 +143,7 @@ def default_view(dataset: str | None = None, model: str | None = None) -> Explor
         dataset=info.name,
         model=card.name,
         device="auto",
-        index=DEFAULT_INDEX,
+        index=0 if dataset else OPENING[1],
         preset=preset.name,
         config=preset.at(sigma_0),
         sigma_0=sigma_0,

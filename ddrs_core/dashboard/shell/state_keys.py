@@ -9,6 +9,7 @@ DRAWN_START = "explorer_drawn_start"  # the view with the sigma_0 that was drawn
 SAVED_JOBS = "explorer_saved_jobs"
 OWN_JOBS = "explorer_own_jobs"  # ids by the key of their request
 PROBLEMS = "explorer_problems"
+EMPTIED = "explorer_emptied"  # the view whose stored run the visitor has put away
 STARTED = "explorer_started"  # whether the first example has been started
 
 # query parameters that name jobs
