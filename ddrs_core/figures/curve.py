@@ -59,7 +59,9 @@ def curve_figure(
     if fit is not None:
         line_of = fit.levels, fit.radius
     radii = [c.radius for c in certificates]
-    top = _top(curve, [*radii, *(line_of[1] if line_of else [])])
+    for known in (proved, fit, curve if proved is None else None):
+        radii += [] if known is None else known.radius.tolist()
+    top = _top(curve, radii)
     if curve is not None:
         band = [] if fit is not None else _band(curve)
         data = [*band, _cap(curve), *_estimate(curve, class_names)]
@@ -77,8 +79,9 @@ def curve_figure(
                 float(np.interp(np.log(sigma), np.log(line_of[0]), line_of[1])) if line_of else 0.0
             )
             data += _mark(sigma, height, name, colour, symbol, top)
-    ticks = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0]
+    ticks = [0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0]
     low, high = (float(np.log10(bound)) for bound in bounds)
+    at_left = chosen is not None and (chosen <= sigma_0 or chosen > 0.9 * bounds[1])
     return {
         "data": [*data, *map(_certificate, certificates)],
         "layout": layout(
@@ -87,11 +90,7 @@ def curve_figure(
             margin={"l": 50, "r": 8, "t": 26, "b": 40},
             annotations=[
                 _name(sigma_0, "σ₀", START_COLOUR, left=chosen is not None and sigma_0 < chosen),
-                *(
-                    []
-                    if chosen is None
-                    else [_name(chosen, "σ*", CHOSEN_COLOUR, left=chosen <= sigma_0)]
-                ),
+                *([_name(chosen, "σ*", CHOSEN_COLOUR, left=at_left)] if chosen else []),
             ],
             xaxis=axis(
                 "noise level σ",

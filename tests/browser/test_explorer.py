@@ -8,6 +8,7 @@ import re
 import time
 from urllib.parse import parse_qs
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import DONE, button, progress, query_of, wait_until
@@ -16,6 +17,21 @@ _CURVE = "document.querySelector('[data-figure=curve]')"
 _NAMED = f"(names) => names.every((n) => {_CURVE}._fullData.some((t) => t.name === n))"
 _LEVEL = f"(name) => {_CURVE}._fullData.find((t) => t.name === name)?.x[0] ?? null"
 _POINTS = "(document.querySelector('[data-figure=trajectory]')._fullData?.[0]._length || 0)"
+_PARTS = [
+    ".st-key-explorer_bar",
+    ".st-key-explorer_search",
+    ".ddrs-status",
+    "[data-figure=curve]",
+    ".ddrs-formula",
+    ".ddrs-copies",
+    "[data-figure=votes]",
+    "[data-figure=trajectory]",
+    ".ddrs-certified",
+]
+_PLACES = """(parts) => Object.fromEntries(parts.map((part) => {
+  const { x, y, width, height } = document.querySelector(part).getBoundingClientRect();
+  return [part, [x, y, width, part === '.ddrs-certified' ? 0 : height].map(Math.round)];
+}))"""
 _CUT = """() => [...document.querySelectorAll('[data-figure]')].flatMap((host) => {
   const box = host.getBoundingClientRect();
   return [...host.querySelectorAll('text')].filter((text) => {
@@ -47,12 +63,67 @@ def set_pace(page: Page, pace: str) -> None:
     page.get_by_role("option", name=pace).click()
 
 
-def test_the_first_picture_needs_no_choice(page: Page, url: str) -> None:
+def places(page: Page) -> dict[str, list[int]]:
+    """Where the parts of the page stand that must not move."""
+    found: dict[str, list[int]] = page.evaluate(_PLACES, _PARTS)
+    return found
+
+
+def said(page: Page, part: str) -> str:
+    return page.locator(f"[data-part={part}]").inner_text()
+
+
+def test_a_finished_example_comes_first_and_can_be_touched(page: Page, url: str) -> None:
+    page.set_viewport_size({"width": 1280, "height": 720})
     open_explorer(page, url)
     expect(progress(page)).to_contain_text(DONE)
+    expect(page.locator(".ddrs-says")).to_contain_text("A stored run")
     assert points(page) == steps_shown(page) >= 1
-    expect(page.locator(".ddrs-result")).to_contain_text("σ* = ")
     expect(page.locator(".ddrs-copies canvas")).to_have_count(9)
+    expect(page.locator(".ddrs-card")).to_have_count(2)
+    for part in ("curve", "votes"):  # above the fold
+        x, y, width, height = places(page)[f"[data-figure={part}]"]
+        assert x + width <= 1280
+        assert y + height <= 720
+    assert said(page, "radius").startswith("R = ")
+    sees, before = page.locator("h2 [data-live=sigma]"), places(page)
+    box = page.locator("[data-figure=curve]").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.7 * box["width"], box["y"] + 0.5 * box["height"], steps=4)
+    page.mouse.up()
+    expect(sees).to_contain_text(re.compile(r"^σ = 0\.[34]"))
+    assert said(page, "radius").startswith("R ≈ ")
+    assert said(page, "badge") == "ESTIMATE"
+    expect(page.locator(".ddrs-copies figcaption").last).to_contain_text("%")
+    handle = page.get_by_role("slider", name="Noise level σ")
+    dragged = float(handle.get_attribute("aria-valuenow") or 0)
+    page.keyboard.press("ArrowRight")
+    expect(handle).to_have_attribute("aria-valuenow", re.compile(f"{1.02 * dragged:.3f}"))
+    page.keyboard.press("PageUp")
+    expect(handle).to_have_attribute("aria-valuetext", re.compile(r"^σ₀ = 0\.500, radius 0"))
+    page.keyboard.press("PageUp")  # nothing beyond
+    page.keyboard.press("ArrowRight")
+    button(page, "Certify σ = 0.510").click()
+    expect(page.locator(".ddrs-card")).to_have_count(3)
+    expect(page.locator("[data-part=badge]")).to_have_text("CONDITIONAL")
+    assert said(page, "radius").startswith("R = ")
+    assert float(query_of(page)["hand"]) == pytest.approx(0.51)
+    assert places(page) == before
+    page.get_by_role("link", name="abstains").click()
+    expect(page.locator(".ddrs-card").first).to_contain_text("Abstains")
+    assert query_of(page)["image"] == "6"
+    assert places(page) == before
+
+
+def test_the_link_of_an_example_opens_it(page: Page, url: str) -> None:
+    open_explorer(page, url)
+    link = page.get_by_role("link", name="contradiction")
+    expect(link).to_have_attribute("href", "explorer?example=contradiction")
+    open_explorer(page, url, "?example=contradiction")
+    expect(page.locator("[data-text=compare]")).to_contain_text("They certify different classes")
+    expect(page.locator(".ddrs-chips a[aria-current]")).to_have_text("contradiction")
 
 
 def test_from_the_home_page_to_a_certified_digit(page: Page, url: str) -> None:
@@ -68,10 +139,11 @@ def test_from_the_home_page_to_a_certified_digit(page: Page, url: str) -> None:
 
 
 def test_pick_run_pause_step_cancel_reset(page: Page, url: str) -> None:
-    open_explorer(page, url, "?preset=guarded")
+    open_explorer(page, url, "?preset=guarded&image=0")
     expect(progress(page)).to_contain_text(DONE)
     page.locator(".ddrs-gallery button[data-index='5']").click()
     expect(page.get_by_text("image 5")).to_be_visible()
+    before = places(page)
     expect(button(page, "Run")).to_be_enabled()
     set_pace(page, "3 steps a second")
     button(page, "Run").click()
@@ -81,6 +153,7 @@ def test_pick_run_pause_step_cancel_reset(page: Page, url: str) -> None:
     wait_until(page, f"n => {_POINTS} > n + 5", early)
     button(page, "Pause").click()
     expect(progress(page)).to_contain_text("paused")
+    assert places(page) == before
     stood = steps_shown(page)
     page.wait_for_timeout(700)
     assert steps_shown(page) == stood < 60
@@ -88,10 +161,12 @@ def test_pick_run_pause_step_cancel_reset(page: Page, url: str) -> None:
     expect(progress(page)).to_contain_text(f"paused · {stood + 1} of 60")
     button(page, "Resume").click()
     expect(progress(page)).not_to_contain_text("paused")
+    assert places(page) == before
     button(page, "Cancel").click()
     expect(progress(page)).to_contain_text("cancelled")
     button(page, "Reset").click()
     expect(progress(page)).to_contain_text("Press Run")
+    assert places(page) == before
     assert "job" not in query_of(page)
     assert query_of(page)["image"] == "5"
 

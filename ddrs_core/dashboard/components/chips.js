@@ -6,7 +6,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   data.chips.forEach(({ name, title, help, href }, k) => {
     const chip = nav.children[k];
     Object.assign(chip, { href, title: help, textContent: title });
-    chip.toggleAttribute('aria-current', name === data.current);
+    chip.ariaCurrent = name === data.current ? 'true' : null;
     chip.onclick = (event) => {  // without another visit; a new tab opens the link
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault(); setTriggerValue('picked', name);

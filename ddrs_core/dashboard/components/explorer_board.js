@@ -81,13 +81,14 @@ class Board {
   // The handle on the curve, in the pixels of the drawn figure.
   place() {
     const layout = this.figure('curve')._fullLayout, handle = this.part('handle');
-    handle.hidden = !layout || !this.live;
+    const at = layout && this.live && layout.xaxis.l2p(Math.log10(this.sigma));
+    handle.hidden = !(at >= 0 && at <= layout.xaxis._length);  // none outside the figure
     if (handle.hidden) return;
     const { xaxis: x, yaxis: y } = layout, sigma = this.sigma, found = this.at(sigma);
     const radius = clamp(found?.radius ?? 0, 0, y.range[1]);
-    handle.style.cssText = `left:${x._offset + x.l2p(Math.log10(sigma))}px;`
+    handle.style.cssText = `left:${x._offset + at}px;`
       + `top:${y._offset}px;height:${y._length}px;--grip:${y.l2p(radius)}px`;
-    handle.classList.toggle('ddrs-right', x.l2p(Math.log10(sigma)) > x._length - 70);
+    handle.classList.toggle('ddrs-right', at > x._length - 90);
     handle.dataset.grade = found?.proved?.grade ?? '';
     const mark = this.marks().find((m) => same(m.sigma, sigma)), name = mark?.name ?? 'σ';
     handle.lastElementChild.textContent = `${name} = ${sigma.toFixed(3)}`;
@@ -96,9 +97,6 @@ class Board {
     handle.setAttribute('aria-valuenow', sigma.toFixed(4));
     handle.setAttribute('aria-valuetext', `${name} = ${sigma.toFixed(3)}, radius `
       + (found ? `${found.proved ? '' : 'about '}${down(found.radius)}` : 'unknown'));
-    this.root.querySelectorAll('[data-live=sigma]').forEach((part) => {
-      part.textContent = `${name} = ${sigma.toFixed(3)}`;
-    });
   }
 
   marks() {
@@ -117,6 +115,9 @@ class Board {
     const proved = found?.proved, none = found && !(found.radius > 0);
     this.part('radius').textContent = !found ? 'R = …' : none ? 'Abstains'
       : `R ${proved ? '=' : '≈'} ${down(found.radius)}`;
+    const mark = this.marks().find((m) => same(m.sigma, sigma));
+    for (const part of this.root.querySelectorAll('[data-live=sigma]'))
+      part.textContent = `${mark?.name ?? 'σ'} = ${sigma.toFixed(3)}`;
     this.part('badge').innerHTML = proved ? proved.badge : this.live.estimate;
     const digits = (p) => (p > 0.9995 ? Math.min(p, 0.99999).toFixed(5) : p.toFixed(4));
     const A = 'Φ⁻¹(<i>p</i><sub>A</sub>)', B = 'Φ⁻¹(<i>p</i><sub>B</sub>)', s = sigma.toFixed(3);

@@ -146,7 +146,7 @@ def curve_range(view: ExplorerView) -> tuple[float, float]:
     """A range of sigma around the start that shows rise and fall, within the bounds."""
     low, high = view.config.bounds
     left = max(min(0.05, view.sigma_0 / 2), min(low, view.sigma_0 / 4), 0.01)
-    right = max(min(high, max(1.2, 2.5 * view.sigma_0)), 1.2 * view.sigma_0)
+    right = max(min(high, max(2.0, 2.5 * view.sigma_0)), 1.2 * view.sigma_0)
     return float(np.round(left, 4)), float(np.round(right, 4))
 
 
