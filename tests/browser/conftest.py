@@ -237,7 +237,8 @@ def note_refusals(tab: Page, refused: list[str]) -> None:
 def page(browser: Browser) -> Iterator[Page]:
     """A tab of its own visitor; a test fails if the page's own scripts do, or if the page needs
     what the server's security policy forbids."""
-    context = browser.new_context(viewport={"width": 1440, "height": 1800})
+    # Without motion the browser does not paint 60 times a second while something is under way.
+    context = browser.new_context(viewport={"width": 1440, "height": 1800}, reduced_motion="reduce")
     tab = context.new_page()
     errors: list[str] = []
     tab.on("pageerror", lambda error: errors.append(str(error)))

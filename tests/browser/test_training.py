@@ -60,11 +60,11 @@ def test_a_run_from_its_start_to_the_explorer(page: Page, browser: Browser, serv
     wait_until(page, f"({points})() >= 2")
     before = page.evaluate(points)
     wait_until(page, f"({points})() > {before}")  # it moves by itself
-    expect(page.locator(".ddrs-copies img").first).to_have_attribute(
+    expect(page.locator(".ddrs-moved img").first).to_have_attribute(
         "alt", re.compile(r"training image \d+, class \d")
     )
     size = "i => i.complete && i.naturalWidth"
-    assert page.locator(".ddrs-copies img").first.evaluate(size) == 8
+    assert page.locator(".ddrs-moved img").first.evaluate(size) == 8
     page.reload()
     expect(progress(page)).to_contain_text("epoch")
     button(page, "Stop").click()
@@ -82,7 +82,7 @@ def test_a_run_from_its_start_to_the_explorer(page: Page, browser: Browser, serv
     expect(progress(page)).to_contain_text(f"stopped · epoch {stopped}")
     button(page, "Resume").click()
     expect(progress(page)).to_contain_text("finished")
-    expect(page.get_by_text(re.compile("each noisy copy classified alone"))).to_be_visible()
+    expect(page.get_by_text(re.compile("each noisy copy by itself"))).to_be_visible()
     name = page.get_by_label("Name of the model")
     expect(name).to_have_value(f"{NAME}-2")  # a model of that name comes with the program
     name.fill("mine-0.25")
