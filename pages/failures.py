@@ -24,6 +24,7 @@ from ddrs_core.dashboard.failures.image import (
 )
 from ddrs_core.dashboard.failures.listing import show_images
 from ddrs_core.dashboard.failures.measure_all import show_measure_all
+from ddrs_core.dashboard.failures.notes import show_filters_and_notes, show_marks
 from ddrs_core.dashboard.failures.picker import pick_results
 from ddrs_core.dashboard.failures.view import current_view, enter_failures, write_url
 from ddrs_core.dashboard.shell import state_keys as keys
@@ -61,7 +62,9 @@ def show_failures() -> None:
     view = current_view()
     images = filtered(findings, view)
     title = filter_text(findings, view, len(images))
-    show_html("note.html", text=title)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        show_html("note.html", text=title)
+        show_filters_and_notes(findings)
     image = findings.image(view.image) or next(iter(images), None)
     jobs = find_jobs(findings, image)
     watch = Watch(jobs.levels, jobs.attack)
@@ -76,6 +79,7 @@ def show_failures() -> None:
         with right:
             show_card(findings, image)
             show_suggestions(findings, image, jobs)
+            show_marks(findings, image)
         show_buttons(findings, image)
         watch.draw(lambda: show_evidence(findings, image, jobs))
     show_classes(findings, view)

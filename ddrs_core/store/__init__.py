@@ -3,6 +3,7 @@
 SQLite by default, PostgreSQL by ``DDRS_DATABASE_URL``.
 """
 
+from ddrs_core.store.annotations import AnnotationKind
 from ddrs_core.store.bank.attempts import Attempt
 from ddrs_core.store.bank.bank import MemoryBank
 from ddrs_core.store.bank.budget import AlphaBudget, BankConfidence, BudgetKind

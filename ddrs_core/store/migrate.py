@@ -13,7 +13,7 @@ from ddrs_core.store.errors import BUSY_SECONDS, NewerDatabaseError, StoreError
 from ddrs_core.store.schema import metadata
 from ddrs_core.store.url import database_file, describe_url
 
-NEWEST = "0007"  # revision that tables.py describes
+NEWEST = "0008"  # revision that tables.py describes
 VERSION_TABLE = "ddrs_version"  # others who use Alembic may have tables in the same database
 _ADVISORY_LOCK = 0x64647273  # "ddrs"; whoever changes tables on a PostgreSQL server holds it
 

@@ -119,6 +119,17 @@ uploads = Table(  # names of pictures and models that somebody brought; the file
     Index("uploads_by_use", "used"),
 )
 
+annotation_table = Table(  # notes, seen marks and saved filters
+    "annotations",
+    metadata,
+    Column("owner", SafeText, primary_key=True),
+    Column("kind", SafeText, primary_key=True),
+    Column("subject", SafeText, primary_key=True),  # what it is about
+    Column("text", SafeText, nullable=False),
+    Column("changed", Double, nullable=False),
+    Index("annotations_by_change", "changed"),
+)
+
 banks = Table(
     "banks",
     metadata,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
+from ddrs_core.store.annotations import AnnotationStore
 from ddrs_core.store.certificates import CertificateStore
 from ddrs_core.store.engine import engine_for
 from ddrs_core.store.errors import translate_db_errors
@@ -17,8 +18,8 @@ from ddrs_core.store.url import database_file, default_url, describe_url, parse_
 _ready: set[Engine] = set()  # whose tables this process knows to be up to date
 
 
-class Store(RunStore, CertificateStore, RunBankStore, LogStore, UploadStore):
-    """Runs, their certificates, imported logs and the names of uploads in one database.
+class Store(RunStore, CertificateStore, RunBankStore, LogStore, UploadStore, AnnotationStore):
+    """Runs, their certificates, imported logs, names of uploads and notes in one database.
 
     Nothing is kept in memory, so every process and every reload sees the same. Threads may share
     a store, and a forked process may go on using it.

@@ -36,7 +36,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     else:
         opened = open_store(request.getfixturevalue("prepared_url"))
         with opened._engine.begin() as connection:
-            connection.exec_driver_sql("TRUNCATE runs, certificates, logs CASCADE")
+            connection.exec_driver_sql("TRUNCATE runs, certificates, logs, annotations CASCADE")
     yield opened
     opened._engine.dispose()
 

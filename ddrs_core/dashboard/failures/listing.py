@@ -9,6 +9,7 @@ import streamlit as st
 
 from ddrs_core.dashboard.components.gallery import show_gallery
 from ddrs_core.dashboard.failures.findings import Findings
+from ddrs_core.dashboard.failures.notes import seen_images
 from ddrs_core.dashboard.failures.view import FORM, FailuresView, Shape, Sort
 from ddrs_core.runs.diagnose.images import ImageDiagnosis
 from ddrs_core.smoothing import round_down
@@ -25,9 +26,10 @@ def show_images(
         st.segmented_control, "shape", "Listed as", titles, label_visibility="collapsed"
     )
     dataset = findings.dataset
+    seen = seen_images(findings)
     if shape is Shape.PICTURES and dataset is not None:
         captions = {
-            image.index: caption(findings, image, view.sort)
+            image.index: ("✓ " if image.index in seen else "") + caption(findings, image, view.sort)
             for image in images
             if image.index is not None and image.index < len(dataset)
         }
@@ -35,7 +37,7 @@ def show_images(
         return
     if shape is Shape.PICTURES:
         st.caption("The data set of these results is not available here.")
-    _show_table(findings, images)
+    _show_table(findings, images, seen)
 
 
 def caption(findings: Findings, image: ImageDiagnosis, sort: Sort) -> str:
@@ -62,7 +64,7 @@ def pick_image(index: int) -> None:
     FORM["image"] = index
 
 
-def _show_table(findings: Findings, images: Sequence[ImageDiagnosis]) -> None:
+def _show_table(findings: Findings, images: Sequence[ImageDiagnosis], seen: set[int]) -> None:
     rows = [
         {
             "image": image.index,
@@ -77,6 +79,7 @@ def _show_table(findings: Findings, images: Sequence[ImageDiagnosis]) -> None:
             "regret": image.regret,
             "attack": image.attack_distance,
             "marks": ", ".join(image.marks),
+            "seen": image.index in seen,
         }
         for image in images
     ]

@@ -26,6 +26,7 @@ from ddrs_core.dashboard.failures.exports import report
 from ddrs_core.dashboard.failures.filters import filtered
 from ddrs_core.dashboard.failures.findings import Findings, find_findings
 from ddrs_core.dashboard.failures.view import FORM, FailuresView, Shape, Sort, parse_query
+from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.figures.failures import KINDS
 from ddrs_core.jobs import get_manager
 from ddrs_core.runs.diagnose.export import as_file
@@ -33,7 +34,7 @@ from ddrs_core.runs.diagnose.images import count_kinds, diagnose_results, diagno
 from ddrs_core.runs.results.references import reference_results
 from ddrs_core.smoothing.attack import Attack
 from ddrs_core.smoothing.diagnosis import FailureKind
-from ddrs_core.store import open_store
+from ddrs_core.store import AnnotationKind, open_store
 from tests.dashboard.widgets import open_page, widget_of
 
 STUDY = "reference.study.digits-gaussian-0.50"
@@ -227,3 +228,29 @@ def test_a_certificate_of_the_explorer_is_a_set_of_one(monkeypatch: pytest.Monke
     assert (found.dataset, found.model, found.method) == ("digits", "digits-gaussian-0.50", "fixed")
     (image,) = diagnose_results(found, 0.5)
     assert image == diagnose_results(reference_results(FIXED), 0.5)[1]
+
+
+def test_marks_notes_and_filters_are_found_again(app: AppTest) -> None:
+    open_failures(app, kind="too-few-samples", image="37")
+    app.button(key="failures_seen").click().run()
+    app.text_input(key=f"failures_note_{FIXED}|37").set_value("smudged").run()
+    app.text_input(key="failures_save_as").set_value("few").run()
+    app.button(key="failures_save").click().run()
+    assert not app.exception
+    widget_of(app.selectbox, FORM.key("kind")).select("all").run()
+    widget_of(app.segmented_control, FORM.key("shape")).set_value(Shape.TABLE).run()
+    table = app.dataframe[0].value
+    assert list(table[table["seen"]]["image"]) == [37]
+    app.button(key="failures_open_few").click().run()
+    assert query(app, "kind") == "too-few-samples"
+    assert query(app, "image") == "37"
+    assert app.text_input(key=f"failures_note_{FIXED}|37").value == "smudged"
+    app.button(key="failures_seen").click().run()
+    app.button(key="failures_remove_few").click().run()
+    assert not app.exception
+    store, me = open_store(), visitor()
+    assert [store.annotations(me, kind) for kind in AnnotationKind] == [
+        {f"{FIXED}|37": "smudged"},
+        {},
+        {},
+    ]
