@@ -111,6 +111,8 @@ def test_a_finished_example_comes_first_and_can_be_touched(page: Page, url: str)
     assert said(page, "radius").startswith("R = ")
     assert float(query_of(page)["hand"]) == pytest.approx(0.51)
     assert places(page) == before
+    stop = page.locator(".ddrs-gallery button[tabindex='0']")  # one for the whole gallery
+    expect(stop).to_have_attribute("aria-label", re.compile("image 193, class 1, certified within"))
     page.get_by_role("link", name="abstains").click()
     expect(page.locator(".ddrs-card").first).to_contain_text("Abstains")
     assert query_of(page)["image"] == "6"
@@ -151,14 +153,17 @@ def test_pick_run_pause_step_cancel_reset(page: Page, url: str) -> None:
     wait_until(page, f"() => {_POINTS} >= 5")
     early = points(page)
     wait_until(page, f"n => {_POINTS} > n + 5", early)
-    button(page, "Pause").click()
+    page.get_by_role("heading", name="Explorer").click()
+    page.keyboard.press("Space")
     expect(progress(page)).to_contain_text("paused")
     assert places(page) == before
     stood = steps_shown(page)
     page.wait_for_timeout(700)
     assert steps_shown(page) == stood < 60
-    button(page, "Step").click()
+    page.keyboard.press("ArrowRight")
     expect(progress(page)).to_contain_text(f"paused · {stood + 1} of 60")
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("slider", name="look back")).to_have_value(str(stood))
     button(page, "Resume").click()
     expect(progress(page)).not_to_contain_text("paused")
     assert places(page) == before

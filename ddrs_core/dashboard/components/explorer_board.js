@@ -7,7 +7,8 @@ const erf = (x) => {  // Abramowitz and Stegun 7.1.26, to 1.5e-7
     + 0.254829592) * t * Math.exp(-x * x);
   return x < 0 ? tail - 1 : 1 - tail;
 };
-const KEPT_AXIS = { 'yaxis.type': 'category' };  // else plotly.js would guess it again
+const KEPT_AXIS = { 'yaxis.type': 'category', 'yaxis.autorange': 'reversed' };  // else plotly.js would guess it again
+const TAKES_KEYS = 'input, textarea, select, button, a, summary, [role], [contenteditable]';
 const normal = (z) => (1 + erf(z / ROOT2)) / 2;
 const down = (value) => (Math.floor(value * 1000 + 1e-9) / 1000).toFixed(3);
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
@@ -42,6 +43,11 @@ class Board {
       this.late = setTimeout(() => this.keep('shown', [this.live.job, +look.max, +look.value]), 60);
     };
     this.part('handle').onkeydown = (event) => this.press(event);
+    const anywhere = (event) => {
+      if (!root.isConnected) document.removeEventListener('keydown', anywhere);
+      else if (!event.defaultPrevented) this.steer(event);
+    };
+    document.addEventListener('keydown', anywhere);
   }
 
   update(live, setStateValue, setTriggerValue) {
@@ -224,6 +230,18 @@ class Board {
       follow(event); area.onpointermove = follow;
     }, true);
     area.onpointerup = area.onpointercancel = () => { area.onpointermove = null; };
+  }
+
+  // Space runs and pauses; the arrows look back, and step where nothing is ahead.
+  steer(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest(TAKES_KEYS)) return;
+    const click = (name) => document.querySelector(`.st-key-explorer_${name} button`)?.click();
+    const look = this.part('look'), to = Number(look.value) + { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (event.key === ' ') click('run');
+    else if (!look.disabled && to >= 1 && to <= Number(look.max)) { look.value = to; look.oninput(); }
+    else if (event.key === 'ArrowRight') click('step');
+    else return;
+    event.preventDefault();
   }
 
   press(event) {

@@ -40,24 +40,25 @@ export default async function ({ data, parentElement, setTriggerValue }) {
       if (!button) {
         button = document.createElement('button'); button.type = 'button';
         const label = labels[i] < 0 ? '' : `, class ${names[labels[i]]}`;
-        button.title = `image ${i}${label}`; button.setAttribute('aria-label', button.title);
+        button.dataset.label = listed ? data.captions[place].replace('\n', ', ') : `image ${i}${label}`;
         button.dataset.index = i; button.onclick = () => state.pick(i);
         const image = new Image(); image.alt = ''; image.decoding = 'async';
-        if (listed) {
-          button.title = data.captions[place].replace('\n', ', ');
-          button.setAttribute('aria-label', button.title);
-        }
-        button.append(image);
-        if (listed) {
-          const text = document.createElement('small');
-          text.textContent = data.captions[place]; button.append(text);
-        }
+        const text = document.createElement(listed ? 'small' : 'b');
+        text.textContent = listed ? data.captions[place] : names[labels[i]] ?? '';
+        button.append(image, text);
         sizer.append(button); state.cells.set(place, button);
       }
       const x = (place % columns) * side, y = Math.floor(place / columns) * cell;
       button.style.cssText = `left:${x}px;top:${y}px;width:${side}px;height:${cell}px`;
       button.setAttribute('aria-pressed', String(i === state.data.selected));
+      const [outcome, said] = state.data.known[i] ?? ['', ''];
+      button.dataset.outcome = outcome;
+      button.title = button.dataset.label + said;
+      button.setAttribute('aria-label', button.title);
     }
+    if (!state.cells.has(state.stop)) state.stop = placeOf(state.data.selected);
+    if (!state.cells.has(state.stop)) state.stop = Math.ceil(box.scrollTop / cell) * columns;
+    for (const [place, button] of state.cells) button.tabIndex = place === state.stop ? 0 : -1;
     clearTimeout(state.late);
     state.late = setTimeout(() => { for (const button of state.cells.values()) {
       const image = button.firstChild;
@@ -76,14 +77,14 @@ export default async function ({ data, parentElement, setTriggerValue }) {
     if (top < box.scrollTop) box.scrollTop = top;
     if (top + state.cell > box.scrollTop + box.clientHeight)
       box.scrollTop = top + state.cell - box.clientHeight;
-    render(); state.cells.get(next)?.focus();
+    state.stop = next; render(); state.cells.get(next)?.focus();
   };
   if (!state.watch) {
     state.watch = new ResizeObserver(() => state.render()); state.watch.observe(box);
   }
   state.render = render; state.quick = true; render();
   if (state.selected !== data.selected) {
-    state.selected = data.selected;
+    state.selected = data.selected; state.stop = placeOf(data.selected); render();
     const place = placeOf(data.selected), top = Math.floor(place / state.columns) * state.cell;
     const end = box.scrollTop + box.clientHeight;
     if (place >= 0 && (top < box.scrollTop || top + state.cell > end)) {

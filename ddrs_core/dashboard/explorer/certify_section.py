@@ -9,6 +9,7 @@ import streamlit as st
 
 from ddrs_core.dashboard.common.result_sources import CERTIFICATE
 from ddrs_core.dashboard.components.board import Board
+from ddrs_core.dashboard.components.gallery import Outcome
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.components.render import render
 from ddrs_core.dashboard.explorer.examples import StoredRun
@@ -23,7 +24,7 @@ from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import interval_figure
 from ddrs_core.jobs import Job, get_manager
-from ddrs_core.smoothing import Certificate, Grade
+from ddrs_core.smoothing import Certificate, Grade, round_down
 
 _BOARD = Board("explorer/certification.html")
 _STEP = 0.25  # between radii that people ask for
@@ -59,6 +60,32 @@ def find_certificates(jobs: Jobs) -> dict[Target, Certificate]:
     """The certificates that are made."""
     found = {level: job.latest.certificate for level, job in jobs.items() if job and job.latest}
     return {level: made for level, made in found.items() if made is not None}
+
+
+def known_outcomes(dataset: str, model: str) -> dict[int, tuple[Outcome, str]]:
+    """What this visitor's certificates of a data set's images say: the largest radius of each.
+
+    Args:
+        dataset: its name.
+        model: digest of the model's weights.
+    """
+    best: dict[int, Certificate] = {}
+    for job in get_manager().jobs(visitor()):
+        made = job.latest.certificate if job.request.kind == "certify" and job.latest else None
+        if made is None or made.dataset != dataset or not model.startswith(made.model):
+            continue
+        if made.index is not None and made.radius >= getattr(best.get(made.index), "radius", 0.0):
+            best[made.index] = made
+    return {index: _outcome(made) for index, made in best.items()}
+
+
+def _outcome(made: Certificate) -> tuple[Outcome, str]:
+    if made.abstained:
+        return "abstained", ", abstained"
+    radius = round_down(made.radius)
+    if made.correct is False:
+        return "wrong", f", another class certified within {radius}"
+    return "right", f", certified within {radius}"
 
 
 def show_certify_button(view: ExplorerView, jobs: Jobs) -> None:
@@ -107,6 +134,8 @@ def show_certification(view: ExplorerView, jobs: Jobs) -> None:
             texts[f"card-{i}"] = render(
                 "explorer/awaited.html", title=level.title, progress=progress
             )
+    if not texts:
+        texts["compare"] = "None yet: the buttons above count fresh votes."
     by_name = {level.name: made for level, made in certificates.items()}
     if {"σ₀", "σ*"} <= set(by_name):
         texts["compare"] = comparison_text(by_name["σ₀"], by_name["σ*"])

@@ -15,6 +15,7 @@ from ddrs_core.dashboard.common.model_choice import (
     start_sigma,
 )
 from ddrs_core.dashboard.components.gallery import show_gallery
+from ddrs_core.dashboard.explorer.certify_section import known_outcomes
 from ddrs_core.dashboard.explorer.picture_picker import pick_picture, picture_of
 from ddrs_core.dashboard.explorer.strategy_form import bounds_follow_start
 from ddrs_core.dashboard.explorer.view import FORM, default_n, default_view
@@ -78,7 +79,12 @@ def pick_image() -> None:
             help="A random image of the chosen class.",
         )
     show_gallery(
-        data, int(FORM["index"]), only=_class_shown(data), key="explorer_gallery", on_pick=_pick
+        data,
+        int(FORM["index"]),
+        only=_class_shown(data),
+        known=known_outcomes(FORM["dataset"], get_card(FORM["model"]).digest),
+        key="explorer_gallery",
+        on_pick=_pick,
     )
     names = [_ALL, *data.info.class_names]
     FORM.show(st.selectbox, "class_filter", "Show", names, label_visibility="collapsed")
