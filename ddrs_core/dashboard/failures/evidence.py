@@ -74,6 +74,8 @@ def _levels_text(image: ImageDiagnosis) -> str:
     review = image.review
     if review is None:
         return "Fresh votes at 17 levels say which radius each would probably certify."
+    if review.best_radius <= 0:
+        return "At none of 17 levels would fresh votes prove anything for the label."
     if not review.apart:
         return "Its own level is as good as any, within the noise of 1,000 fresh votes each."
     return (
