@@ -63,7 +63,7 @@ class Computation:
     Args:
         request: what is computed.
         changed: lock of the manager; it is notified when a job changes its demand.
-        lease: seconds after which a job whose visitor has left wants nothing more.
+        lease: seconds after which a job that no page shows wants nothing more.
     """
 
     request: JobRequest

@@ -1,8 +1,8 @@
 """A job is one person's view of a computation: it can be paused, stepped, slowed and cancelled.
 
 Identical requests share one computation, while everybody pauses and steps for themselves. A job is
-*watched* while a page shows it, and *attended* while its owner has any page open: work that is
-watched goes first, and work that nobody attends stands still until its owner comes back.
+*watched* while a page shows it. Work that is watched goes first, and work that no page has shown
+for a minute or two stands still until one does again, whatever else its owner looks at.
 """
 
 from __future__ import annotations
@@ -54,7 +54,6 @@ class Job:
         self.owner = owner
         self.copy_of = copy_of  # id of the job, of somebody else, that it was copied from
         self.last_seen = time.monotonic()  # when a page last showed it
-        self.last_attended = self.last_seen  # when its owner last had a page open
         self.created = time.time()
         self._computation = computation
         self._changed = computation.changed
@@ -83,7 +82,7 @@ class Job:
 
     @property
     def is_going_on(self) -> bool:
-        """Whether it computes, or will, and its owner is there."""
+        """Whether it computes, or will, and somebody watches it."""
         return not self.state.is_over and self.is_attended(time.monotonic())
 
     @property
@@ -191,15 +190,14 @@ class Job:
         """Say that a page shows it."""
         now = time.monotonic()
         was_attended = self.is_attended(now)
-        self.last_seen = self.last_attended = now
+        self.last_seen = now
         if not was_attended:
             with self._changed:
                 self._changed.notify_all()
 
     def is_attended(self, now: float) -> bool:
-        """Whether its owner is there, or need not be."""
-        lease = self._computation.lease
-        return self.request.unattended or now - self.last_attended < lease
+        """Whether a page has shown it lately, or need not."""
+        return self.request.unattended or now - self.last_seen < self._computation.lease
 
     def is_advancing(self, now: float) -> bool:
         """Whether it goes on by itself, at its pace; also where it has shown everything."""

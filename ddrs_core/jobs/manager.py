@@ -1,7 +1,7 @@
 """Who computes what and when: one worker thread per device, shared fairly between computations.
 
-Work that a page shows goes first. Work whose visitor has left stands still after a minute or two,
-and is kept until it is the longest unseen of too many jobs: nobody new is ever turned away.
+Work that a page shows goes first. Work that no page shows stands still after a minute or two, and
+is kept until it is the longest unseen of too many jobs: nobody new is ever turned away.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class JobManager:
     """Runs computations and keeps the jobs that watch them.
 
     Args:
-        lease: seconds after which a job whose visitor has left computes no more; it goes on when
-            the visitor comes back.
+        lease: seconds after which a job that no page shows computes no more; it goes on when one
+            shows it again.
         keep: seconds after which a job that no page showed is forgotten, with what it has computed.
         max_jobs: jobs that are kept at once; the longest unseen give way to new ones.
         max_per_owner: the same for the jobs of one visitor.
@@ -127,8 +127,8 @@ class JobManager:
         with self._changed:
             self._remove(job)
 
-    def note_presence(self, owner: str, shown: Collection[str] = ()) -> None:
-        """Say that a visitor has a page open: all their jobs go on.
+    def note_presence(self, owner: str, shown: Collection[str]) -> None:
+        """Say that a visitor has a page open.
 
         Args:
             owner: the visitor.
@@ -137,10 +137,8 @@ class JobManager:
         now = time.monotonic()
         with self._changed:
             for job in self._jobs.values():
-                if job.owner == owner:
-                    job.last_attended = now
-                    if job.id in shown:
-                        job.last_seen = now
+                if job.owner == owner and job.id in shown:
+                    job.last_seen = now
             self._changed.notify_all()
 
     def jobs(self, owner: str | None = None) -> list[Job]:

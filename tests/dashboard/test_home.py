@@ -110,7 +110,7 @@ def test_others_are_counted_by_all_that_moves(manager: JobManager) -> None:
     assert "Other visitors have 1 unfinished job on this server" in _said()
     manager.submit(_request("sigma", "that has ended"), "somebody").cancel()
     left = manager.submit(_request("sigma", "whose visitor has left"), "somebody")
-    left.last_attended -= 3_600.0  # it stands still
+    left.last_seen -= 3_600.0  # it stands still
     _certification("somebody else")
     st.cache_data.clear()
     _training("a third")
