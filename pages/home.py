@@ -9,6 +9,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from ddrs_core.dashboard.components.render import show_lead
 from ddrs_core.dashboard.home_jobs import show_jobs
+from ddrs_core.dashboard.home_miniature import show_miniature
 from ddrs_core.dashboard.library.models import model_table
 from ddrs_core.dashboard.navigation import (
     compare_page,
@@ -36,13 +37,11 @@ _USES: tuple[tuple[str, Callable[[], StreamlitPage], str], ...] = (
 
 def main() -> None:
     """Draw the page."""
-    st.title("Data-dependent randomized smoothing", anchor=False)
-    show_lead(
-        "A classifier that votes over Gaussian noise provably keeps its answer within a radius. "
-        "See how far a noise level of its own takes each image, and what that guarantee is worth."
-    )
-    with st.container(key="ddrs_begin"):
-        st.page_link(explorer_page(), label="Watch a radius grow", icon=":material/play_arrow:")
+    left, right = st.columns([5, 4], vertical_alignment="center")
+    with right:
+        show_miniature()
+    with left.container(key="ddrs_hero"):
+        _show_beginning()
     with st.container(key="ddrs_uses", horizontal=True, gap="small"):
         for title, page, text in _USES:
             with st.container(border=True, height="stretch"):
@@ -74,6 +73,17 @@ def main() -> None:
             st.markdown(
                 f"**{literal(info.title)}**: {info.num_classes} classes", help=info.description
             )
+
+
+def _show_beginning() -> None:
+    """What this is, and the way in."""
+    st.title("Data-dependent randomized smoothing", anchor=False)
+    show_lead(
+        "A classifier that votes over Gaussian noise provably keeps its answer within a radius. "
+        "See how far a noise level of its own takes each image, and what that guarantee is worth."
+    )
+    with st.container(key="ddrs_begin"):
+        st.page_link(explorer_page(), label="Watch a radius grow", icon=":material/play_arrow:")
 
 
 main()

@@ -11,10 +11,13 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from ddrs_core.dashboard import home_jobs
+from ddrs_core.dashboard.explorer.examples import stored_run
+from ddrs_core.dashboard.home_miniature import miniature_html
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.jobs import JobManager, JobRequest
 from ddrs_core.runs.training.recorded import record_training
 from ddrs_core.runs.worker import record_run
+from ddrs_core.smoothing import round_down
 from ddrs_core.store import RunProgress, RunRecord, RunState, open_store
 from ddrs_core.training import recipe
 from tests.dashboard.compare.test_compare import SMALL, config
@@ -120,3 +123,14 @@ def test_others_are_counted_by_all_that_moves(manager: JobManager) -> None:
     said = _said()
     assert "Other visitors have 3 unfinished jobs on this server" in said
     assert NOTHING in said
+
+
+def test_the_moving_picture_shows_the_numbers_of_its_certificates() -> None:
+    run = stored_run("gains-most")
+    html = miniature_html()
+    for frame in (run.at_start, run.at_answer):
+        certificate = frame.certificate
+        assert certificate is not None
+        assert certificate.recompute_radius() == pytest.approx(certificate.radius)
+        assert f"<b>{round_down(certificate.radius)}</b>" in html
+    assert html.count("<path") == 4
