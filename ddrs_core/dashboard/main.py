@@ -8,6 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from ddrs_core.dashboard.common.glossary import show_glossary
 from ddrs_core.dashboard.navigation import all_pages
 from ddrs_core.dashboard.shell.browser_history import keep_one_entry_a_page
 from ddrs_core.dashboard.shell.folded_sidebar import fold_sidebar_where_narrow
@@ -43,6 +44,7 @@ def main() -> None:
     if not has_cookie():
         st.info(NO_COOKIE, icon=":material/cookie_off:")
     page.run()
+    show_glossary()
 
 
 main()
