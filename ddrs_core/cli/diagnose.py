@@ -41,6 +41,9 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "--against", metavar="RUN|LOG.tsv", help="mark images that only one of the two certifies"
     )
+    parser.add_argument(
+        "--no-levels", action="store_true", help="do not try other noise levels, which takes votes"
+    )
     parser.add_argument("--attack", action="store_true", help="attack the images as well")
     parser.add_argument(
         "--only",
@@ -120,7 +123,7 @@ def _complete(
     attack = AttackConfig() if options.attack else None
     found: list[ImageDiagnosis] = []
     with progress_bar(options, total=len(chosen), unit="image") as bar:
-        for step in gather_evidence(material, chosen, attack=attack):
+        for step in gather_evidence(material, chosen, attack=attack, review=not options.no_levels):
             found += step.images
             bar.set_description(step.text)
             bar.n = round(step.done, 1)

@@ -35,6 +35,12 @@ def test_every_failure_is_listed_with_its_evidence(command: Command) -> None:
     assert found[0]["marks"] == ["sigma too large", "lost"]
 
 
+def test_other_levels_can_be_left_out(command: Command) -> None:
+    words = ("--json", "--limit", 1, "--no-levels", "--device", "cpu")
+    (found,) = json.loads(command("diagnose", FIXED, *words).out)
+    assert (found["regret"], found["clean"]) == (None, found["label"])
+
+
 def test_the_votes_alone_are_enough_for_the_kinds(command: Command, tmp_path: Path) -> None:
     out = tmp_path / "failures.json"
     outcome = command("diagnose", FIXED, "--votes-only", "--radius", "0.25", "--out", out)
