@@ -30,8 +30,9 @@ _NO_VOTES = "The log does not record the votes."
 
 def show_evidence(findings: Findings, image: ImageDiagnosis, jobs: ImageJobs) -> None:
     """Draw the board of an image; in a fragment that ticks, no widgets in here."""
-    row = findings.rows.get(image.index)
-    c = None if row is None or row.certificate is None or row.failure else row.certificate
+    c = _certificate(findings, image)
+    if c is None and findings.material is None:
+        return  # nothing but the answer is known
     figures = {
         "votes": _votes(findings, image, c),
         "levels": _levels(findings, image, jobs),
@@ -52,6 +53,12 @@ def show_evidence(findings: Findings, image: ImageDiagnosis, jobs: ImageJobs) ->
         figures=figures,
         texts=texts,
     )
+
+
+def _certificate(findings: Findings, image: ImageDiagnosis) -> Certificate | None:
+    """With its votes; None where they are not recorded."""
+    row = findings.rows.get(image.index)
+    return None if row is None or row.failure else row.certificate
 
 
 def _votes(findings: Findings, image: ImageDiagnosis, c: Certificate | None) -> Figure:

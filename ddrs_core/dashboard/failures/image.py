@@ -96,7 +96,7 @@ def show_suggestions(findings: Findings, image: ImageDiagnosis, jobs: ImageJobs)
         if levels is not None and levels.state.is_moving:
             st.caption("What to try: other noise levels are being compared ...")
         elif findings.missing:
-            st.caption("What to try is not known: it needs the model. " + literal(findings.missing))
+            st.caption("What to try is not known: it needs the model and its images.")
         elif image.review is None:
             st.caption("What to try: compare other noise levels below.")
     for suggestion in found:
@@ -124,7 +124,7 @@ def show_buttons(findings: Findings, image: ImageDiagnosis) -> None:
     """What can be measured for the image, where its model is available."""
     material = findings.material
     if material is None:
-        st.info(f"Only what the votes say is known. {literal(findings.missing)}")
+        st.info(literal(findings.missing))
         return
     if image.review is None and not is_quick(material):
         show_job_buttons(
