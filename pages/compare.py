@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ddrs_core.dashboard.compare.board import show_live_comparison
+from ddrs_core.dashboard.compare.board import Compared, load_compared, show_live_comparison
 from ddrs_core.dashboard.compare.exports import show_compare_exports
 from ddrs_core.dashboard.compare.form import pick_settings, pick_source
 from ddrs_core.dashboard.compare.launch import show_start
-from ddrs_core.dashboard.compare.pair import show_pair
-from ddrs_core.dashboard.compare.picker import pick_extras, pick_sets
-from ddrs_core.dashboard.compare.runs import show_runs
+from ddrs_core.dashboard.compare.pair import show_differences, show_images
+from ddrs_core.dashboard.compare.picker import pick_extras, pick_pair, pick_sets
+from ddrs_core.dashboard.compare.runs import show_runs, show_unfinished_runs
 from ddrs_core.dashboard.compare.sigma_plots import show_sigmas
-from ddrs_core.dashboard.compare.view import enter_compare, write_url
-from ddrs_core.dashboard.components.render import show_lead
+from ddrs_core.dashboard.compare.uploads import pick_logs
+from ddrs_core.dashboard.compare.view import (
+    DIFFERENCES,
+    FILES,
+    IMAGES,
+    RUNS,
+    SIGMAS,
+    TABS,
+    VIEW,
+    enter_compare,
+    write_url,
+)
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import show_problems
 
@@ -23,11 +33,6 @@ def main() -> None:
     enter_compare()
     with st.sidebar:
         show_form()
-    st.title("Certify & compare", anchor=False)
-    show_lead(
-        "Certify many images, and see side by side what fixed and data-dependent noise can "
-        "prove. Import logs of other programs; the link restores the view."
-    )
     show_comparison()
 
 
@@ -42,23 +47,45 @@ def show_form() -> None:
 
 
 def show_comparison() -> None:
-    """Runs, and what is compared."""
+    """What is compared: headline, curves and table; all else in tabs."""
+    with st.container(horizontal=True, vertical_alignment="center", key="compare_head"):
+        st.title("Certify & compare", anchor=False, width="content")
+        more = st.popover("Sets", icon=":material/add:", key="compare_sets")
     problems = st.container()
-    show_runs()
-    names = pick_sets()
+    with more:
+        names = pick_sets()
+        pick_extras()
     with problems:
         show_problems(st.session_state.get(keys.COMPARE_PROBLEMS, []))
-    if not names:
-        st.info("Choose sets of results above, import a log, or certify a data set.")
-        write_url()
-        return
-    pick_extras()
-    sets = show_live_comparison(names)
-    if sets:
-        show_pair(sets)
-        show_sigmas(sets)
-        show_compare_exports(sets)
+    show_unfinished_runs()
+    shown = load_compared(names)
+    if len(shown.sets) > 1:
+        pick_pair(shown.sets)
+    if names:
+        show_live_comparison(names, shown)
+    else:
+        st.info("Choose results under Sets, import a log, or certify a data set.")
+    show_tab(shown)
     write_url()
+
+
+def show_tab(shown: Compared) -> None:
+    """The tab that is open; the others are not computed."""
+    titles = {tab: title for tab, title in TABS.items() if shown.sets or tab in (RUNS, FILES)}
+    options = {"label_visibility": "collapsed", "required": True}
+    tab = VIEW.show(st.segmented_control, "tab", "Details", titles, **options)
+    if tab == DIFFERENCES:
+        show_differences(shown.sets)
+    elif tab == IMAGES:
+        show_images(shown.sets)
+    elif tab == SIGMAS:
+        show_sigmas(shown.sets)
+    elif tab == RUNS:
+        show_runs()
+    else:
+        pick_logs()
+        if shown.whole:
+            show_compare_exports(shown.whole)
 
 
 main()

@@ -13,7 +13,11 @@ from ddrs_core.figures.bank import (
     order_study_figure,
 )
 from ddrs_core.figures.certification import interval_figure
-from ddrs_core.figures.comparison import certified_accuracy_figure, radius_against_radius_figure
+from ddrs_core.figures.comparison import (
+    certified_accuracy_figure,
+    curve_styles,
+    radius_against_radius_figure,
+)
 from ddrs_core.figures.curve import curve_figure
 from ddrs_core.figures.meeting import collision_figure, walk_figure
 from ddrs_core.figures.memory import plane_figure, ruler_figure

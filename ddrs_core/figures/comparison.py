@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
-from itertools import count
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ddrs_core.figures.palette import (
-    AMBER,
     BLUE,
+    GRADE_COLOURS,
     GREEN,
+    MORE_HUES,
     MUTED,
     ORANGE,
     PINK,
@@ -25,17 +28,54 @@ from ddrs_core.figures.palette import (
     markers,
     see_through,
 )
-from ddrs_core.runs.results.comparison import RHO, Curve, Envelope, certified_curve, radius_cap
+from ddrs_core.runs.results.comparison import (
+    RHO,
+    Curve,
+    Envelope,
+    certified_accuracy,
+    certified_curve,
+    radius_cap,
+)
 from ddrs_core.runs.results.paired import Pairs
 from ddrs_core.runs.results.published import PublishedResult
-from ddrs_core.runs.results.results import UNKNOWN, ResultSet
+from ddrs_core.runs.results.results import ResultSet
+from ddrs_core.smoothing import Grade
 
 _NEAR_CAP = 1.3  # times the largest radius: farther caps would squeeze the points
-_HUES = {"gaussian": BLUE, "smoothadv": ORANGE, "macer": GREEN, UNKNOWN: PINK}
-_OTHER_HUES = (AMBER, SKY)
-_WIDTHS = (2.5, 1.75, 1.25)  # of lines with the same hue and dashes
-_DASHES = {"ds": "solid", "ds-memory": "longdashdot"}  # everything else is dashed
+_TRAINING_HUES = {"gaussian": BLUE, "smoothadv": ORANGE, "macer": GREEN}  # of published figures
+_GRADE_HUES = {  # the first of each is that of the grade's badge
+    Grade.UNCONDITIONAL: (GRADE_COLOURS[Grade.UNCONDITIONAL], SKY, MORE_HUES[3]),
+    Grade.FOR_QUERIES_AFTER: (GRADE_COLOURS[Grade.FOR_QUERIES_AFTER], PINK, "#B39DDB"),
+    Grade.CONDITIONAL: (GRADE_COLOURS[Grade.CONDITIONAL], ORANGE, MORE_HUES[2]),
+    None: (GREEN, MORE_HUES[1], "#888888"),  # not recorded
+}
+_DASHES = ("solid", "dash", "longdashdot")  # where more sets have a grade than it has hues
 _RADIUS = "certified radius r (l2, pixels in [0, 1])"
+
+
+@dataclass(frozen=True)
+class CurveStyle:
+    """How the curve of a set is drawn; ``is_bound``: between the radii at which its adaptive
+    sampling stops, the curve is a lower bound, and dotted."""
+
+    colour: str
+    dash: str
+    is_bound: bool
+
+
+def curve_styles(sets: Sequence[ResultSet]) -> list[CurveStyle]:
+    """A hue of its grade for each set: blue is unconditional, violet for queries after x, amber
+    conditional, green not recorded."""
+    used: Counter[Grade | None] = Counter()
+    styles = []
+    for results in sets:
+        hues = _GRADE_HUES[results.grade]
+        rank = used[results.grade]
+        used[results.grade] += 1
+        dash = _DASHES[rank // len(hues) % len(_DASHES)]
+        is_bound = results.acr_is_floor
+        styles.append(CurveStyle(hues[rank % len(hues)], "dot" if is_bound else dash, is_bound))
+    return styles
 
 
 def certified_accuracy_figure(
@@ -48,32 +88,41 @@ def certified_accuracy_figure(
     """Certified accuracy against the radius: exact steps, with the part that is sure with
     probability 1 - rho shaded below them.
 
-    The hue shows the training method; solid lines have a sigma for each image, dashed ones one
-    for all, those with dots and dashes a memory. The envelope is dotted, published figures are
-    thin lines with dots.
+    Hues are those of :func:`curve_styles`. Of an adaptive run the steps are dotted, and hollow
+    circles stand at the radii that its sampling settles, where it is no mere lower bound. The
+    envelope is dotted, published figures are thin lines with dots.
     """
     curves = [certified_curve(results, rho) for results in sets]
     ends = [float(c.radii[-1]) for c in curves] + [max(p.radii) for p in references]
     end = 1.04 * max([*ends, 0.25])
     data: list[Figure] = []
-    used: dict[tuple[str, str], count[int]] = {}
-    for results, curve in zip(sets, curves, strict=True):
-        colour, dash = _hue(results.training, sets), _DASHES.get(results.method, "dash")
-        rank = next(used.setdefault((colour, dash), count()))
-        width = _WIDTHS[min(rank, len(_WIDTHS) - 1)]
-        title = literal_text(results.shown_title)
+    for results, curve, style in zip(sets, curves, curve_styles(sets), strict=True):
+        grade = "" if results.grade is None else f" · {results.grade.badge}"
+        title, colour = literal_text(results.shown_title), style.colour
+        drawn = {"dash": style.dash, "name": title + grade, "legendgroup": results.id}
         data += _band(curve, title, colour, end)
-        data.append(_steps(curve.radii, curve.accuracy, end, colour, width, dash=dash, name=title))
+        data.append(_steps(curve.radii, curve.accuracy, end, colour, 2.5, **drawn))
+        if style.is_bound:
+            settled = np.array([r for r in _settled_radii(results) if r < end])
+            height = certified_accuracy(results, settled)
+            quiet: Figure = {
+                "legendgroup": results.id,
+                "showlegend": False,
+                "name": f"{title}: settled",
+            }
+            data.append(markers(settled, height, colour, 8, symbol="circle-open", **quiet))
     if envelope is not None:
-        style = {"dash": "dot", "name": envelope.title}
-        data.append(_steps(envelope.radii, envelope.accuracy, end, TEXT, 2, **style))
-    data += [_reference(result, _hue(result.training, sets)) for result in references]
+        dotted = {"dash": "dot", "name": envelope.title}
+        data.append(_steps(envelope.radii, envelope.accuracy, end, TEXT, 2, **dotted))
+    data += [_reference(result) for result in references]
     figure_layout = layout(
-        margin={"l": 56, "r": 16, "t": 30, "b": 46},
+        margin={"l": 56, "r": 16, "t": 10, "b": 46},
         xaxis=axis(_RADIUS, range=[0, end]),
-        yaxis=axis("certified accuracy (% of images)", range=[0, 1.02], tickformat=".0%"),
+        yaxis=axis("certified accuracy", range=[0, 1.02], tickformat=".0%"),
     )
-    figure_layout["legend"]["traceorder"] = "normal"  # plotly reverses it where areas are filled
+    # The curves fall, so there is room on the right. Plotly reverses the order of filled areas.
+    figure_layout["legend"] |= {"orientation": "v", "x": 1, "xanchor": "right"}
+    figure_layout["legend"] |= {"y": 1, "yanchor": "top", "traceorder": "normal"}
     return {"data": data, "layout": figure_layout}
 
 
@@ -81,9 +130,11 @@ def radius_against_radius_figure(pairs: Pairs, a: ResultSet, b: ResultSet) -> Fi
     """One point an image: its radius in b across, in a upwards; wrong answers count as 0.
 
     ``customdata`` holds the image numbers. Above the dotted line a proves more. Dashed lines are
-    the largest radii that N samples could prove, where they are not far beyond the points.
+    the largest radii that N samples could prove, where they are not far beyond the points. Points
+    are hollow where a radius is the lower bound of an adaptive run.
     """
     titled_a, titled_b = literal_text(a.title), literal_text(b.title)
+    hollow = "-open" if a.acr_is_floor or b.acr_is_floor else ""
     groups = (
         ("both right", pairs.correct_a & pairs.correct_b, BLUE, "circle"),
         (f"right in {titled_a} only", pairs.correct_a & ~pairs.correct_b, GREEN, "triangle-up"),
@@ -106,7 +157,7 @@ def radius_against_radius_figure(pairs: Pairs, a: ResultSet, b: ResultSet) -> Fi
                 type="scattergl",
                 name=name,
                 customdata=pairs.indices[held],
-                symbol=symbol,
+                symbol=symbol + hollow,
                 opacity=0.8,
                 hover="image %{customdata}: %{y:.3f} against %{x:.3f}",
             )
@@ -124,12 +175,10 @@ def radius_against_radius_figure(pairs: Pairs, a: ResultSet, b: ResultSet) -> Fi
     }
 
 
-def _hue(training: str, sets: Sequence[ResultSet]) -> str:
-    if training in _HUES:
-        return _HUES[training]
-    others = dict.fromkeys(s.training for s in sets if s.training not in _HUES)
-    position = list(others).index(training) if training in others else len(others)
-    return _OTHER_HUES[position % len(_OTHER_HUES)]
+def _settled_radii(results: ResultSet) -> list[float]:
+    """The radii at which an adaptive run settles whether an image reaches them."""
+    found = re.search(r"\bradii=([0-9.,]+)", results.schedule)
+    return [float(r) for r in found[1].split(",") if r] if found else []
 
 
 def _steps(
@@ -152,11 +201,11 @@ def _band(curve: Curve, name: str, colour: str, end: float) -> list[Figure]:
     ]
 
 
-def _reference(result: PublishedResult, colour: str) -> Figure:
+def _reference(result: PublishedResult) -> Figure:
     return line(
         np.array(result.radii),
         np.array(result.accuracy),
-        colour,
+        _TRAINING_HUES.get(result.training, PINK),
         1,
         mode="lines+markers",
         name=result.title,

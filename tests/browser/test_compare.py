@@ -15,7 +15,7 @@ from ddrs_core.data import load_dataset
 from ddrs_core.models import NoisyForward, load_model
 from ddrs_core.runs.cost import vote_rate
 from ddrs_core.store import open_store
-from tests.browser.conftest import Server, at_rest, button, expand, own_server, progress, wait_until
+from tests.browser.conftest import Server, at_rest, button, own_server, progress, wait_until
 
 MODEL = "digits-gaussian-0.50"
 IMAGES, SECONDS = 16, 3.0  # of the run, about
@@ -41,6 +41,10 @@ def choose(page: Page, label: str, option: str) -> None:
     stand_still(page, field)
     field.click()
     page.get_by_role("option", name=option).click()
+
+
+def open_tab(page: Page, title: str) -> None:
+    page.get_by_role("radio", name=title, exact=True).click()
 
 
 def open_page(page: Page, server: Server, query: str = "") -> None:
@@ -143,14 +147,15 @@ def test_a_run_from_its_start_to_one_image_in_the_explorer(
     page.get_by_test_id("stSidebarNav").get_by_role("link", name="Certify & compare").click()
     expect(progress(page)).to_contain_text("cancelled")
     button(page, "Resume").click()
-    expect(progress(page)).to_contain_text(f"{2 * IMAGES} of {2 * IMAGES} certificates")
-    expect(progress(page)).to_contain_text("finished")
-    expect(progress(other)).to_contain_text("finished")  # without a reload
+    for tab in (page, other):  # without a reload
+        open_tab(tab, "Runs")
+        expect(progress(tab)).to_contain_text(f"{2 * IMAGES} of {2 * IMAGES} certificates")
+        expect(progress(tab)).to_contain_text("finished")
     other.context.close()
     (run,) = (run for run in open_store(server.database).runs() if run.id not in earlier)
     assert run.stored == 2 * IMAGES
 
-    expand(page, "Import logs")
+    open_tab(page, "Import & export")
     page.locator("input[type=file]").set_input_files(
         [
             {"name": "nonsense.tsv", "mimeType": "text/plain", "buffer": b"\x00\xff not a log"},
@@ -162,7 +167,8 @@ def test_a_run_from_its_start_to_one_image_in_the_explorer(
     expect(page.locator(".ddrs-table").first).to_contain_text("theirs")
     fill(page, "At most (0: all)", 33)
     choose(page, "B", "theirs")
-    expect(page.locator(".ddrs-outcome").last).to_contain_text(f"On {IMAGES} images")
+    expect(page.locator(".ddrs-headline + p")).to_contain_text(f"{IMAGES} images")
+    open_tab(page, "Images")
     click_a_point(page)
     link = page.get_by_role("link", name=re.compile(r"Open image \d+ in the explorer"))
     expect(link).to_be_visible()
@@ -192,12 +198,18 @@ def test_a_shared_link_opens_the_same_view_on_a_fresh_server(
         page = browser.new_page(viewport={"width": 1400, "height": 2600})
         open_page(page, server, f"?show={DS},{FIXED}&pair=2-1&image=10&envelope=1")
         table = page.locator(".ddrs-table").first
-        expect(table).to_contain_text(f"{MODEL}-ds")
+        expect(table).to_contain_text("Gaussian .5 · data-dependent CONDITIONAL")
         first = page.get_by_role("combobox", name="A", exact=True)
-        expect(first).to_have_value(f"{MODEL}-fixed-0.5")
+        expect(first).to_have_value("Gaussian .5 · fixed")
         expect(page.get_by_role("spinbutton", name="Image", exact=True)).to_have_value("10")
         expect(page.locator(".ddrs-image img")).to_have_attribute("alt", re.compile("image 10,"))
         expect(page.get_by_text("envelope (not a classifier)").first).to_be_visible()
         size = page.locator(".ddrs-image img").evaluate("i => i.complete && i.naturalWidth")
         assert size == 8
+        page.set_viewport_size({"width": 1280, "height": 720})
+        page.wait_for_timeout(500)
+        figure = page.locator("[data-figure='accuracy']").bounding_box()
+        assert figure is not None
+        assert figure["y"] + figure["height"] < 720
+        assert page.get_by_test_id("stMain").evaluate("main => main.scrollHeight") < 1800
         page.close()

@@ -15,7 +15,7 @@ from playwright.sync_api import Locator, Page, expect
 from ddrs_core.dashboard.explorer.link import parse_query
 from ddrs_core.dashboard.memory.view import MemoryView
 from ddrs_core.training import recipe
-from tests.browser.conftest import at_rest, expand, query_of, wait_until
+from tests.browser.conftest import at_rest, button, expand, query_of, wait_until
 
 _LONG = 8_000  # ms: longer than anything is repeated after a page was drawn
 _TEXTS = """([dark, least]) => {
@@ -136,6 +136,7 @@ def test_compare(page: Page, url: str) -> None:
     shows(more, "Bound", "two-sided")
     shows(more, "Images of", "test")
     shows(more, "Seed", 0)
+    button(page, "Sets").click()
     page.get_by_text("Published figures", exact=True).click()  # which sends them
     expect(page).to_have_url(re.compile("published=1"))
     at_rest(page)

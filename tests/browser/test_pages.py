@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from ddrs_core.dashboard.components.board import PLOTLY_ROUTE
 from ddrs_core.dashboard.shell.visitor import NO_COOKIE
-from tests.browser.conftest import at_rest, expand, note_refusals, own_server
+from tests.browser.conftest import at_rest, note_refusals, own_server
 
 PAGES = {
     "": "Data-dependent randomized smoothing",
@@ -121,7 +121,7 @@ def test_a_visitor_finds_what_is_theirs_after_a_restart_of_browser_and_server(
         context.set_default_timeout(90_000)
         page = context.new_page()
         page.goto(f"{server.url}/compare")
-        expand(page, "Import logs")
+        page.get_by_role("radio", name="Import & export").click()
         log = b"idx\tlabel\tpredict\tradius\tcorrect\ttime\n0\t3\t3\t0.25\t1\t0:00:14.2\n"
         theirs = {"name": "theirs.tsv", "mimeType": "text/plain", "buffer": log}
         page.locator("input[type=file]").set_input_files([theirs])
@@ -138,7 +138,7 @@ def test_a_visitor_finds_what_is_theirs_after_a_restart_of_browser_and_server(
         context.add_cookies(kept)  # type: ignore[arg-type]
         page = context.new_page()
         page.goto(f"{server.url}/compare")
-        expand(page, "Import logs")
+        page.get_by_role("radio", name="Import & export").click()
         expect(page.get_by_text("Your imported logs:")).to_be_visible()
         expect(page.get_by_role("button", name="Remove", exact=True)).to_be_visible()
         context.close()

@@ -12,9 +12,10 @@ import pytest
 
 from ddrs_core.figures.comparison import (
     certified_accuracy_figure,
+    curve_styles,
     radius_against_radius_figure,
 )
-from ddrs_core.figures.palette import Figure, encode_figure
+from ddrs_core.figures.palette import GRADE_COLOURS, Figure, encode_figure
 from ddrs_core.figures.sigma_choices import (
     radius_against_sigma_figure,
     sigma_by_class_figure,
@@ -27,6 +28,7 @@ from ddrs_core.runs.results.comparison import certified_accuracy, envelope
 from ddrs_core.runs.results.paired import pair
 from ddrs_core.runs.results.published import list_published
 from ddrs_core.runs.results.results import ResultRow, ResultSet
+from ddrs_core.smoothing import Grade
 
 
 def validate(figure: Figure) -> None:
@@ -52,7 +54,8 @@ def results_of(m: int, seed: int = 0, **facts: object) -> ResultSet:
 
 
 def named(figure: Figure) -> dict[str, Figure]:
-    return {trace["name"]: trace for trace in figure["data"]}
+    """The traces, without the grade that stands behind a curve's name."""
+    return {trace["name"].split(" · ")[0]: trace for trace in figure["data"]}
 
 
 def test_the_curve_shows_certified_accuracy() -> None:
@@ -66,26 +69,39 @@ def test_the_curve_shows_certified_accuracy() -> None:
         trace = traces[results.title]
         np.testing.assert_allclose(trace["y"][:-1], certified_accuracy(results, trace["x"][:-1]))
         assert trace["y"][-1] == 0
-    assert traces["set 0"]["line"]["dash"] == "solid"
-    assert traces["set 1"]["line"]["dash"] == "dash"
-    assert traces["set 0"]["line"]["color"] != traces["set 1"]["line"]["color"]
+    assert traces["set 0"]["name"] == "set 0 · CONDITIONAL"
     assert traces["envelope (not a classifier)"]["line"]["dash"] == "dot"
     published = [t for name, t in traces.items() if "published" in name]
     assert len(published) == 2
     assert all(t["line"]["width"] < 1.25 for t in published)
 
 
-def test_a_training_method_keeps_its_hue() -> None:
-    one = certified_accuracy_figure([results_of(20, 0, training="macer")])
-    two = certified_accuracy_figure([results_of(20, 1), results_of(20, 0, training="macer")])
-    assert named(one)["set 0"]["line"]["color"] == named(two)["set 0"]["line"]["color"]
+def test_curves_have_the_hue_of_their_grade_and_differ() -> None:
+    methods = ("ds", "fixed", "ds-memory", "tuned", "unknown") + ("fixed",) * 4
+    styles = curve_styles([results_of(5, i, method=m) for i, m in enumerate(methods)])
+    assert [style.colour for style in styles[:3]] == [
+        GRADE_COLOURS[grade]
+        for grade in (Grade.CONDITIONAL, Grade.UNCONDITIONAL, Grade.FOR_QUERIES_AFTER)
+    ]
+    assert len(set(styles)) == len(styles)
+
+
+def test_lower_bounds_are_dotted_and_meet_the_curve_at_settled_radii() -> None:
+    schedule = "looks n_max=10000 radii=0,0.25,0.5 reach=0.9"
+    floor = results_of(200, 0, alpha=None, acr_is_floor=True, schedule=schedule)
+    curve, settled = certified_accuracy_figure([floor])["data"]
+    assert curve["line"]["dash"] == "dot"
+    assert settled["marker"]["symbol"] == "circle-open"
+    np.testing.assert_allclose(settled["y"], certified_accuracy(floor, (0, 0.25, 0.5)))
+    points = radius_against_radius_figure(pair(floor, floor), floor, floor)["data"]
+    assert all(trace["marker"]["symbol"].endswith("-open") for trace in points)
 
 
 def test_the_legend_has_the_order_of_the_sets() -> None:
     """Plotly's default reverses it where areas are filled."""
     figure = certified_accuracy_figure([results_of(20, i, alpha=0.01) for i in range(2)])
     shown = [t["name"] for t in figure["data"] if t.get("showlegend", True)]
-    assert shown == ["set 0", "set 1"]
+    assert [name[:5] for name in shown] == ["set 0", "set 1"]
     assert figure["layout"]["legend"]["traceorder"] == "normal"
 
 
@@ -218,5 +234,5 @@ def test_without_labels_the_curve_counts_every_class_and_says_so() -> None:
     blind = [replace(r, label=None, correct=None) for r in results.rows]
     figure = certified_accuracy_figure([replace(results, rows=tuple(blind))])
     (curve,) = figure["data"]  # no band
-    assert curve["name"] == "set 0 (any class)"
+    assert curve["name"] == "set 0 (any class) · CONDITIONAL"
     assert max(curve["y"]) == np.mean([r.prediction >= 0 for r in blind])

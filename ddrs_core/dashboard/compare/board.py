@@ -1,47 +1,87 @@
-"""The live part of the comparison: the curve and the table, which grow image by image."""
+"""The live part of the comparison: headline, curves and table, which grow image by image."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from markupsafe import Markup
 
 from ddrs_core.dashboard.common.result_sources import find_sets
+from ddrs_core.dashboard.compare.names import short_names
+from ddrs_core.dashboard.compare.pair import chosen_pair, compared
 from ddrs_core.dashboard.compare.runs import compared_runs
 from ddrs_core.dashboard.compare.texts import (
     cached_table,
-    floor_note,
-    guarantee_first,
+    headline_html,
+    legend_html,
     memory_html,
     sets_html,
-    table_html,
+    sets_table_html,
+    single_html,
     table_note,
     version_of,
     warnings_html,
 )
 from ddrs_core.dashboard.compare.view import VIEW
 from ddrs_core.dashboard.components.board import Board
+from ddrs_core.dashboard.components.render import render
 from ddrs_core.dashboard.shell.polling import draw_each_second
+from ddrs_core.errors import MismatchError
 from ddrs_core.figures import certified_accuracy_figure
-from ddrs_core.runs.results.comparison import envelope
+from ddrs_core.quantities import counted
+from ddrs_core.runs.results.comparison import envelope, on_common_images
 from ddrs_core.runs.results.published import CAVEAT, PublishedResult, list_published
 from ddrs_core.runs.results.results import ResultSet
+from ddrs_core.store import RunState
 
 _GROWTH = 1.25  # of the certificates, after which the parts that do not tick are drawn again
 _BOARD = Board("compare/board.html")
 
 
-def show_live_comparison(names: Sequence[str]) -> list[ResultSet]:
-    """Draw curve and table now, and again while a compared run moves; no widgets in here.
+@dataclass(frozen=True)
+class Compared:
+    """What is compared, under short titles."""
 
-    Returns:
-        The sets as they stand now.
-    """
-    sets, _ = find_sets(names)
-    before = _count(sets)
+    sets: list[ResultSet]  # of unfinished runs: with only the images that all sets have
+    whole: list[ResultSet]  # with all of their rows and under their full titles
+    problems: list[str]  # a sentence for each set that is not there
+    common: str  # on which images they are compared, where those are not all
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The full titles, by id."""
+        return {s.id: s.title for s in self.whole}
+
+    @property
+    def certificates(self) -> int:
+        """How many there are by now."""
+        return sum(len(s.rows) for s in self.whole)
+
+
+def load_compared(names: Sequence[str]) -> Compared:
+    """The sets as they stand now."""
+    whole, problems = find_sets(names)
+    sets = [replace(s, title=t) for s, t in zip(whole, short_names(whole), strict=True)]
+    if all(run.state is RunState.FINISHED for run in compared_runs(names)):
+        return Compared(sets, whole, problems, "")
+    shared = on_common_images(sets)
+    count = len(shared[0].rows) if shared else 0
+    if not count or all(len(s.rows) == count for s in sets):
+        said = "" if count or not sets else "The sets share no image yet."
+        return Compared(sets, whole, problems, said)
+    common = f"Compared on the {counted(count, 'image')} that all sets have so far."
+    return Compared(shared, whole, problems, common)
+
+
+def show_live_comparison(names: Sequence[str], before: Compared) -> None:
+    """Draw headline, curves and table now, and again while a compared run moves; no widgets in
+    here."""
 
     def draw() -> bool:
-        now, said = find_sets(names)
-        _show(now, said)
-        return _count(now) >= max(before + 1, _GROWTH * before)
+        now = load_compared(names)
+        _show(now)
+        return now.certificates >= max(before.certificates + 1, _GROWTH * before.certificates)
 
     states = [run.state for run in compared_runs(names)]
     draw_each_second(
@@ -49,7 +89,6 @@ def show_live_comparison(names: Sequence[str]) -> list[ResultSet]:
         moving=any(state.is_moving for state in states),
         may_move=any(state.can_resume for state in states),
     )
-    return sets
 
 
 def published_for(sets: Sequence[ResultSet]) -> list[PublishedResult]:
@@ -62,29 +101,44 @@ def published_for(sets: Sequence[ResultSet]) -> list[PublishedResult]:
     return near or found
 
 
-def _show(sets: Sequence[ResultSet], sentences: Sequence[str]) -> None:
+def _show(shown: Compared) -> None:
+    sets, titles = shown.sets, shown.titles
     filled = [s for s in sets if s.labelled.any()]
     published = published_for(sets) if VIEW.get("published") else []
     best = envelope(filled) if VIEW.get("envelope") and filled else None
+    pair = chosen_pair(sets) if len(sets) > 1 else None
+    figure = certified_accuracy_figure(sets, envelope=best, references=published)
     texts = {
-        "warnings": warnings_html(sets, sentences),
-        "floor": floor_note(sets),
+        "warnings": warnings_html(sets, shown.problems),
         "published": _published_note(published),
+        "common": shown.common,
     }
     if sets:
         table = cached_table(version_of(*sets), sets)
         texts |= {
-            "table": table_html(guarantee_first(table), "Comparison table"),
+            "headline": _headline(sets[0], pair),
+            "legend": legend_html(sets, titles, [s.id for s in pair or ()], figure),
+            "table": sets_table_html(table, sets, titles),
             "note": table_note(table, sets),
             "memory": memory_html(sets),
-            "sets": sets_html(sets),
+            "sets": sets_html(sets, titles),
         }
     _BOARD.show(
         key="compare_board",
         name="comparison",
-        figures={"accuracy": certified_accuracy_figure(sets, envelope=best, references=published)},
+        figures={"accuracy": figure},
         texts=texts,
     )
+
+
+def _headline(first: ResultSet, pair: tuple[ResultSet, ResultSet] | None) -> Markup:
+    if pair is None:
+        return single_html(first)
+    a, b = pair
+    try:
+        return headline_html(a, b, compared(version_of(a, b), a, b))
+    except MismatchError as error:
+        return render("compare/warnings.html", missing=(), baseline=(), mismatches=[str(error)])
 
 
 def _published_note(published: Sequence[PublishedResult]) -> str:
@@ -94,7 +148,3 @@ def _published_note(published: Sequence[PublishedResult]) -> str:
     if VIEW.get("published"):
         return "There are no published figures for this data set."
     return ""
-
-
-def _count(sets: Sequence[ResultSet]) -> int:
-    return sum(len(s.rows) for s in sets)

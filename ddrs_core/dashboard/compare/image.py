@@ -27,8 +27,14 @@ def show_image(image: int | None, a: ResultSet, b: ResultSet) -> None:
         "compare/image.html",
         **_picture(dataset, image, rows[0][2] or rows[1][2]),
         answers=[
-            {"name": name, "row": row, "said": answer_text(row, names) if row else ""}
-            for name, _, row in rows
+            {
+                "name": name,
+                "row": row,
+                "said": answer_text(row, names) if row else "",
+                "grade": results.grade,
+                "is_bound": results.acr_is_floor,
+            }
+            for name, results, row in rows
         ],
     )
     if all(row is not None for _, _, row in rows):
@@ -43,6 +49,9 @@ def show_image(image: int | None, a: ResultSet, b: ResultSet) -> None:
             links.append(query)
             label = f"**Open image {image} in the explorer** with {name}'s model"
             link_to_explorer(label, **query)
+        if row is not None and dataset is not None:
+            about = {"results": results.id, "image": str(image), "kind": "all"}
+            link_to_failures(f"Why? {name} in the failures page", **about)
     _link_to_reasons(image, a, b)
     if dataset is not None and not 0 <= image < len(dataset):
         st.caption(

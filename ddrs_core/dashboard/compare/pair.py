@@ -8,14 +8,15 @@ import numpy as np
 import streamlit as st
 
 from ddrs_core.dashboard.compare.image import show_image
-from ddrs_core.dashboard.compare.texts import table_html, table_radii, verdict_html, version_of
-from ddrs_core.dashboard.compare.view import VIEW
+from ddrs_core.dashboard.compare.texts import table_html, table_radii, version_of
+from ddrs_core.dashboard.compare.view import VIEW, pick_image
 from ddrs_core.dashboard.components.chart import show_chart
 from ddrs_core.dashboard.components.render import show_html
 from ddrs_core.dashboard.shell.errors import literal, show_error
 from ddrs_core.errors import MismatchError
 from ddrs_core.figures import Figure, radius_against_radius_figure
 from ddrs_core.figures.palette import CHOSEN_COLOUR
+from ddrs_core.quantities import counted
 from ddrs_core.runs.results.paired import PairedComparison, Pairs, compare, pair
 from ddrs_core.runs.results.results import ResultSet
 from ddrs_core.runs.results.tables import Table, paired_table
@@ -28,36 +29,62 @@ _EXPLAINED = (
     "for larger sigma). McNemar p: how likely such gains and losses are if both are equally good. "
     "A certifies more, or less, only where interval and p agree."
 )
-
+_POINTS = (
+    "Above the dotted line A proves more. Dashed: the most that N votes can prove. Wrong answers "
+    "and abstentions count as 0."
+)
+_FLOORS = (
+    " Hollow: adaptive sampling stopped once it was settled which of a few radii an image reaches, "
+    "so a radius is a lower bound, and points gather at these radii."
+)
 _LAST = 10**7  # no image has a larger number
 
 
-def show_pair(sets: Sequence[ResultSet]) -> None:
-    """The pair A and B, as far as there are two sets."""
-    st.subheader("A against B, image by image", divider="gray", anchor=False)
-    if len(sets) < 2:
-        st.info("Choose two sets of results that have certificates to compare them in pairs.")
+def show_differences(sets: Sequence[ResultSet]) -> None:
+    """A minus B at each radius."""
+    if (pair_of := _pair_or_why_not(sets)) is None:
         return
-    a, b = _pick_pair(sets)
-    if a is b:
-        st.info("A and B are the same. Choose two different sets.")
-        return
-    try:
-        pairs = pair(a, b)
-        found = compared(version_of(a, b), a, b)
-    except MismatchError as error:
-        show_error(error)
-        return
+    a, b = pair_of
+    found = compared(version_of(a, b), a, b)
     for text in found.warnings[len(found.warnings) if found.shared else 0 :]:
         st.warning(literal(text), icon=":material/warning:")
-    if not found.shared:
-        if VIEW.get("image") is not None:
-            show_image(VIEW["image"], a, b)
+    if found.shared:
+        st.html(table_html(_short(paired_table([(a, found)], b)), "Paired differences"))
+        show_html(
+            "compare/hinted.html",
+            text=f"A minus B on {counted(found.shared, 'shared image')}",
+            hint_text=_EXPLAINED,
+        )
+
+
+def show_images(sets: Sequence[ResultSet]) -> None:
+    """A point for each image of the pair, and the image that is chosen."""
+    if (pair_of := _pair_or_why_not(sets)) is None:
         return
-    show_html("outcome.html", text=verdict_html(a, b, found))
-    st.html(table_html(_short(paired_table([(a, found)], b)), "Paired differences"))
-    show_html("note.html", text=_EXPLAINED)
-    _show_points(pairs, a, b)
+    a, b = pair_of
+    pairs = pair(a, b)
+    if len(pairs.indices):
+        _show_points(pairs, a, b)
+    elif VIEW.get("image") is not None:
+        show_image(VIEW["image"], a, b)
+    else:
+        st.info("The sets share no labelled image.")
+
+
+def _pair_or_why_not(sets: Sequence[ResultSet]) -> tuple[ResultSet, ResultSet] | None:
+    if len(sets) < 2:
+        st.info("Choose two sets of results that have certificates to compare them in pairs.")
+        return None
+    a, b = chosen_pair(sets)
+    if a is b:
+        st.info("A and B are the same. Choose two different sets.")
+        return None
+    try:
+        pair(a, b)
+    except MismatchError as error:
+        show_error(error)
+        return None
+    return a, b
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -74,20 +101,12 @@ def default_pair(sets: Sequence[ResultSet]) -> tuple[str, str]:
     return a.id, b.id
 
 
-def _pick_pair(sets: Sequence[ResultSet]) -> tuple[ResultSet, ResultSet]:
+def chosen_pair(sets: Sequence[ResultSet]) -> tuple[ResultSet, ResultSet]:
+    """A and B of two or more sets, as chosen, otherwise :func:`default_pair`."""
     by_id = {s.id: s for s in sets}
     if VIEW.get("a") not in by_id or VIEW.get("b") not in by_id:
         VIEW["a"], VIEW["b"] = default_pair(sets)
-    left, middle, right = st.columns([5, 1.4, 5], vertical_alignment="bottom")
-    titles = {name: s.title for name, s in by_id.items()}
-    VIEW.show(left.selectbox, "a", "A", titles)
-    VIEW.show(right.selectbox, "b", "B", titles)
-    middle.button("Swap", icon=":material/swap_horiz:", on_click=_swap, width="stretch")
     return by_id[VIEW["a"]], by_id[VIEW["b"]]
-
-
-def _swap() -> None:
-    VIEW["a"], VIEW["b"] = VIEW["b"], VIEW["a"]
 
 
 def _short(table: Table) -> Table:
@@ -99,12 +118,13 @@ def _short(table: Table) -> Table:
 
 
 def _show_points(pairs: Pairs, a: ResultSet, b: ResultSet) -> None:
-    st.markdown(
-        "**Every image: its radius in A against its radius in B.** Click a point to see it."
-    )
-    st.caption(
-        "Above the dotted line A proves more. Dashed: the most that N votes can prove. Wrong "
-        "answers and abstentions count as 0."
+    floors = a.acr_is_floor or b.acr_is_floor
+    show_html(
+        "compare/hinted.html",
+        text="Every image: its radius in A against its radius in B"
+        + (" (at least). " if floors else ". ")
+        + "Click a point to see it.",
+        hint_text=_POINTS + (_FLOORS if floors else ""),
     )
     chart, chosen = st.columns([3, 2])
     image = VIEW.get("image")
@@ -113,18 +133,13 @@ def _show_points(pairs: Pairs, a: ResultSet, b: ResultSet) -> None:
             _marked(radius_against_radius_figure(pairs, a, b), pairs, image),
             key="compare_points",
             name="radius-against-radius",
-            height=470,
+            height=440,
             on_pick=pick_image,
             alt="Radius in A against radius in B, a point an image",
         )
     with chosen:
         _pick_by_number(pairs)
         show_image(VIEW.get("image"), a, b)
-
-
-def pick_image(image: int) -> None:
-    """Let every view show this image."""
-    VIEW["image"] = image
 
 
 def _pick_by_number(pairs: Pairs) -> None:

@@ -1,49 +1,61 @@
-"""What is compared: runs, imported logs and shipped references; and what is drawn beside them."""
+"""What is compared: the pair A and B, further sets, and what is drawn beside them."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import streamlit as st
 
 from ddrs_core.dashboard.common.result_sources import offered_sets, title_of_set
+from ddrs_core.dashboard.compare.pair import chosen_pair
 from ddrs_core.dashboard.compare.shown import MOST_SETS
-from ddrs_core.dashboard.compare.uploads import pick_uploads, show_kept_logs
 from ddrs_core.dashboard.compare.view import VIEW
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.errors import DDRSError
+from ddrs_core.runs.results.results import ResultSet
 
 
 def pick_sets() -> list[str]:
-    """The picker of result sets, and the import of logs; the names that are chosen."""
-    with st.expander("Import logs", icon=":material/upload_file:", key="compare_import"):
-        pick_uploads()
-        show_kept_logs()
-    titles = _titles()
+    """The picker of result sets; the names that are chosen."""
     return VIEW.show(
         st.multiselect,
         "shown",
         "Compare",
-        titles,
+        _titles(),
         max_selections=MOST_SETS,
         placeholder="Choose runs, imported logs or references",
     )
 
 
+def pick_pair(sets: Sequence[ResultSet]) -> None:
+    """Which of the sets are A and B."""
+    chosen_pair(sets)
+    left, middle, right = st.columns([5, 0.8, 5], vertical_alignment="bottom")
+    titles = {s.id: s.title for s in sets}
+    VIEW.show(left.selectbox, "a", "A", titles)
+    middle.button("⇄", on_click=_swap, width="stretch", help="Swap A and B", key="compare_swap")
+    VIEW.show(right.selectbox, "b", "B", titles)
+
+
 def pick_extras() -> None:
     """What the figure shows besides: an envelope, published figures."""
-    with st.container(horizontal=True):
-        VIEW.show(
-            st.toggle,
-            "envelope",
-            "Envelope",
-            help="The best of the sets at each radius. It is not a classifier: whoever uses it "
-            "would have to know the radius before choosing.",
-        )
-        VIEW.show(
-            st.toggle,
-            "published",
-            "Published figures",
-            help="Figures from papers for the same data set, as thin lines with dots.",
-        )
+    VIEW.show(
+        st.toggle,
+        "envelope",
+        "Envelope",
+        help="The best of the sets at each radius. It is not a classifier: whoever uses it "
+        "would have to know the radius before choosing.",
+    )
+    VIEW.show(
+        st.toggle,
+        "published",
+        "Published figures",
+        help="Figures from papers for the same data set, as thin lines with dots.",
+    )
+
+
+def _swap() -> None:
+    VIEW["a"], VIEW["b"] = VIEW["b"], VIEW["a"]
 
 
 def _titles() -> dict[str, str]:

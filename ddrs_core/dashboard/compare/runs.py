@@ -33,21 +33,34 @@ from ddrs_core.store import CERTIFY, MemoryBank, RunRecord, RunState, Wanted, op
 _MOST_EARLIER = 20
 
 
+def show_unfinished_runs() -> None:
+    """Runs that go on, or could, as far as they are this visitor's or compared; with buttons."""
+    for run in _all_runs()[0]:
+        if run.state is not RunState.FINISHED:
+            _show_run(run, is_mine=run.owner == visitor())
+
+
 def show_runs() -> None:
-    """Runs that are not finished or are compared, with buttons; the others behind a fold."""
+    """Finished runs that are compared, and below them the others."""
+    shown, earlier = _all_runs()
+    finished = [run for run in shown if run.state is RunState.FINISHED]
+    for run in finished:
+        _show_run(run, is_mine=run.owner == visitor())
+    if earlier and finished:
+        st.markdown("**Earlier runs**")
+    for run in earlier[:_MOST_EARLIER]:
+        _show_run(run, is_mine=True)
+    if not finished and not earlier:
+        st.info("No run is finished. Certify a data set in the sidebar.")
+
+
+def _all_runs() -> tuple[list[RunRecord], list[RunRecord]]:
+    """Runs that are not finished or are compared; and the visitor's others."""
     mine = open_store().runs(visitor(), kind=CERTIFY)
     compared = _compared(VIEW["shown"])
     shown = [run for run in mine if run.id in compared or _is_unfinished(run)]
     shown += [run for name, run in compared.items() if name not in {r.id for r in mine}]
-    for run in shown:
-        _show_run(run, is_mine=run.owner == visitor())
-    earlier = [run for run in mine if run not in shown]
-    if earlier:
-        with st.expander(
-            f"Earlier runs ({len(earlier)})", icon=":material/history:", key="certify_earlier"
-        ):
-            for run in earlier[:_MOST_EARLIER]:
-                _show_run(run, is_mine=True)
+    return shown, [run for run in mine if run not in shown]
 
 
 def compared_runs(names: Sequence[str]) -> list[RunRecord]:

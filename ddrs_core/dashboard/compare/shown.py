@@ -8,20 +8,16 @@ from ddrs_core.runs.results.references import reference_files
 
 MOST_SETS = 10  # that are compared at once
 _OPENS_ON = (("cifar10", "cifar10-resnet20-", 0.25), ("digits", "digits-", 0.5))
-_TRAININGS, _METHODS = ("gaussian", "smoothadv", "macer"), ("fixed", "ds")
+_METHODS = ("ds", "fixed")
 
 
 def default_shown() -> tuple[str, ...]:
-    """What the page opens with: the study of an available data set, each training method at a
-    fixed sigma and with data-dependent ones."""
+    """What the page opens with: of the study of an available data set, the network of Gaussian
+    training with data-dependent sigmas and at its fixed one."""
     available = {info.name for info in list_datasets()}
     files = reference_files()
     for dataset, models, sigma in _OPENS_ON:
-        names = [
-            f"{STUDY}{models}{training}-{sigma:.2f}-{method}-{sigma:g}"
-            for training in _TRAININGS
-            for method in _METHODS
-        ]
+        names = [f"{STUDY}{models}gaussian-{sigma:.2f}-{method}-{sigma:g}" for method in _METHODS]
         there = tuple(name for name in names if name in files)
         if dataset in available and there:
             return there

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
-from ddrs_core.dashboard.compare.pair import pick_image
-from ddrs_core.dashboard.compare.view import VIEW
+from ddrs_core.dashboard.compare.view import VIEW, pick_image
 from ddrs_core.dashboard.components.chart import show_chart
 from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.data import get_dataset_info
@@ -29,7 +28,6 @@ from ddrs_core.runs.results.tuning import tuning_of
 
 def show_sigmas(sets: Sequence[ResultSet]) -> None:
     """The noise levels of one set whose images have their own sigma."""
-    st.subheader("The noise levels sigma*", divider="gray", anchor=False)
     own = {s.id: s for s in sets if has_own_sigmas(s)}
     if not own:
         st.info("None of these sets has its own sigma for every image.")

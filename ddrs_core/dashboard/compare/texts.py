@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import streamlit as st
 from markupsafe import Markup
 
 from ddrs_core.dashboard.components.render import render
+from ddrs_core.figures import Figure, curve_styles
+from ddrs_core.figures.palette import TEXT
 from ddrs_core.runs.logs.dialect import Dialect
 from ddrs_core.runs.results.comparison import (
+    certified_accuracy,
     high_probability_loss,
     mismatches,
     missing_baseline,
 )
 from ddrs_core.runs.results.memory_effect import MemoryEffect, memory_effect
-from ddrs_core.runs.results.paired import PairedComparison
+from ddrs_core.runs.results.paired import PairedComparison, RadiusDifference
 from ddrs_core.runs.results.results import ResultSet, Source
 from ddrs_core.runs.results.tables import Table, clean_note, comparison_table
 
@@ -40,20 +44,52 @@ def cached_table(key: tuple[object, ...], _sets: Sequence[ResultSet]) -> Table:
 
 
 def version_of(*sets: ResultSet) -> tuple[object, ...]:
-    """Changes when rows are added to the sets; a cache key."""
-    return tuple((s.id, s.title, len(s.rows)) for s in sets)
+    """Changes when the sets have other rows; a cache key."""
+    return tuple((s.id, s.title, len(s.rows), hash(s.indices.tobytes())) for s in sets)
 
 
-def guarantee_first(table: Table) -> Table:
-    """The comparison table with guarantee and bound beside the name, and images and N behind the
-    figures, so that a screen cuts none of them off."""
-    places = {table.head[0]: 0, "guarantee": 1, "bound": 1, "images": 3, "N": 3}
-    order = sorted(range(len(table.head)), key=lambda j: places.get(table.head[j], 2))
-    return Table(
-        tuple(table.head[j] for j in order),
-        tuple(tuple(row[j] for j in order) for row in table.rows),
+def sets_table_html(table: Table, sets: Sequence[ResultSet], titles: Mapping[str, str]) -> Markup:
+    """The comparison table with the grade as a badge beside each name, whose full one is where the
+    pointer rests, and with bound first, images and N last, so that a screen cuts no figure off."""
+    places = {table.head[0]: 0, "bound": 1, "images": 3, "N": 3}
+    order = [j for j in range(len(table.head)) if table.head[j] not in ("guarantee", "s/image")]
+    order.sort(key=lambda j: places.get(table.head[j], 2))
+    names = [render("compare/name.html", set=s, title=titles.get(s.id, s.title)) for s in sets]
+    shown = Table(
+        ("set", *(table.head[j] for j in order[1:])),
+        tuple(
+            (name, *(row[j] for j in order[1:]))
+            for name, row in zip(names, table.rows, strict=True)
+        ),
         frozenset((i, order.index(j)) for i, j in table.bold),
     )
+    return table_html(shown, "Comparison table")
+
+
+def legend_html(
+    sets: Sequence[ResultSet],
+    titles: Mapping[str, str],
+    pair: Sequence[str] = (),
+    figure: Figure | None = None,
+) -> Markup:
+    """A line's sample, the name and the badge of each set, and which of them are A and B; then
+    the other lines of the figure."""
+    letters = {name: letter for letter, name in zip("AB", pair, strict=False)}
+    entries = [
+        {
+            "set": s,
+            "style": style,
+            "title": titles.get(s.id, s.title),
+            "letter": letters.get(s.id, "") if len(sets) > 1 else "",
+        }
+        for s, style in zip(sets, curve_styles(sets), strict=True)
+    ]
+    others = [
+        {"name": trace["name"], "colour": trace["line"]["color"].replace(TEXT, "currentColor")}
+        for trace in (figure or {"data": ()})["data"]
+        if trace.get("showlegend", True) and "legendgroup" not in trace
+    ]
+    return render("compare/legend.html", entries=entries, others=others)
 
 
 def table_html(table: Table, label: str) -> Markup:
@@ -68,7 +104,6 @@ def table_note(table: Table, sets: Sequence[ResultSet]) -> str:
         "0",
         "clean: share of images that the network classifies correctly without noise",
         "abstained: no class could be certified",
-        "guarantee: what a radius holds for",
         "bound: one-sided, as in the literature, or two-sided, which proves more of the same votes",
     ]
     if note := clean_note(sets):
@@ -82,21 +117,11 @@ def table_note(table: Table, sets: Sequence[ResultSet]) -> str:
         notes.append("not readable: counted as not certified, not as abstentions")
     if any(s.acr_is_floor for s in sets):
         notes.append("≥: sampling stopped early, so the ACR is a lower bound")
+    notes.append("r = ...: share of all images with the correct class and a radius of at least r")
     bold = "Bold: best by more than chance (95 % paired interval and McNemar's test)"
     if len(sets) > 1:
         notes.append(bold if table.bold else "No value is bold: none is best by more than chance")
     return ". ".join(notes) + "."
-
-
-def floor_note(sets: Sequence[ResultSet]) -> str:
-    """Why the curves of adaptive runs have steps."""
-    if not any(s.acr_is_floor for s in sets):
-        return ""
-    return (
-        "Adaptive runs stop sampling an image once it is clear which of a few radii (usually 0, "
-        "0.25, 0.5, ...) it reaches. Between these radii their curves are lower bounds, hence the "
-        "steps."
-    )
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
@@ -110,10 +135,17 @@ def memory_html(sets: Sequence[ResultSet]) -> Markup:
     return render("compare/memory.html", effects=[(t, e) for t, e in found if e is not None])
 
 
-def sets_html(sets: Sequence[ResultSet]) -> Markup:
+def sets_html(sets: Sequence[ResultSet], titles: Mapping[str, str] | None = None) -> Markup:
     """What each set is, its grade of guarantee, and what was found when it was read."""
     described = [
-        {"results": s, "origin": _origin(s), "noise": _noise(s), "band": _band(s)} for s in sets
+        {
+            "results": s,
+            "title": (titles or {}).get(s.id, s.title),
+            "origin": _origin(s),
+            "noise": _noise(s),
+            "band": _band(s),
+        }
+        for s in sets
     ]
     return render("compare/sets.html", sets=described)
 
@@ -121,24 +153,47 @@ def sets_html(sets: Sequence[ResultSet]) -> Markup:
 def warnings_html(sets: Sequence[ResultSet], sentences: Sequence[str]) -> Markup:
     """Why the sets are not fully comparable, what could not be shown, and which row is missing."""
     found = mismatches(sets) if len(sets) > 1 else ()
-    missing = (*sentences, *missing_baseline(sets))
-    return render("compare/warnings.html", missing=missing, mismatches=found)
-
-
-def verdict_html(a: ResultSet, b: ResultSet, found: PairedComparison) -> Markup:
-    """Where A certifies more, where less, and where the difference may be chance."""
-    acr = found.acr
-    if acr is not None and (acr.verdict not in ("more", "less") or acr.low is None):
-        acr = None
     return render(
-        "compare/verdict.html",
-        a=a.title,
-        b=b.title,
-        shared=found.shared,
-        clear=[d for d in found.radii if d.verdict != "within the noise"],
-        unclear=[f"{d.radius:g}" for d in found.radii if d.verdict == "within the noise"],
-        acr=acr,
+        "compare/warnings.html",
+        missing=sentences,
+        baseline=missing_baseline(sets),
+        mismatches=found,
     )
+
+
+def headline_html(a: ResultSet, b: ResultSet, found: PairedComparison) -> Markup:
+    """How much more A certifies than B where they differ most, and what either is worth."""
+    clear = [d for d in found.radii if d.verdict in ("more", "less")]
+    most = max(clear, key=lambda d: abs(d.difference), default=None)
+    against = [d for d in clear if most is not None and d.verdict != most.verdict]
+    return render(
+        "compare/headline.html",
+        a=a,
+        b=b,
+        shared=found.shared,
+        most=most and _points(most),
+        least=against and _points(max(against, key=lambda d: abs(d.difference))),
+        others=[f"{d.radius:g}" for d in clear if d is not most],
+        unclear=[f"{d.radius:g}" for d in found.radii if d.verdict == "within the noise"],
+    )
+
+
+def _points(d: RadiusDifference) -> dict[str, Any]:
+    """A difference in percentage points, without its sign."""
+    low, high = sorted((abs(d.low), abs(d.high)))
+    return {
+        "points": f"{100 * abs(d.difference):.1f} points {d.verdict}",
+        "radius": f"{d.radius:g}",
+        "interval": f"{100 * low:.1f} to {100 * high:.1f}",
+        "gained": d.gained,
+        "lost": d.lost,
+    }
+
+
+def single_html(results: ResultSet, radius: float = 0.5) -> Markup:
+    """What a set certifies that stands alone."""
+    share = float(certified_accuracy(results, [radius])[0]) if results.rows else 0.0
+    return render("compare/single.html", set=results, share=share, radius=radius)
 
 
 def _origin(s: ResultSet) -> str:

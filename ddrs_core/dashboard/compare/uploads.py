@@ -11,6 +11,7 @@ from ddrs_core.dashboard.compare.shown import MOST_SETS
 from ddrs_core.dashboard.compare.view import VIEW, show_sets
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal
+from ddrs_core.dashboard.shell.polling import redraw
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.quantities import counted
@@ -26,7 +27,13 @@ _MOST_SHOWN = 12  # notes of a file
 _Read = tuple[str | None, list[str]]  # name of the set, None if it was refused; what to say
 
 
-def pick_uploads() -> None:
+def pick_logs() -> None:
+    """The import of logs, and those that this visitor has imported."""
+    _pick_uploads()
+    _show_kept_logs()
+
+
+def _pick_uploads() -> None:
     """An uploader; its files are stored and compared, and a message answers each."""
     files = st.file_uploader(
         "Import certification logs",
@@ -36,10 +43,13 @@ def pick_uploads() -> None:
         f"all known relatives. At most {MAX_LOG_BYTES // 1_000_000} MB each.",
     )
     read: dict[str, _Read] = st.session_state.setdefault(keys.COMPARE_READ, {})
+    new = [file for file in files or [] if file.file_id not in read]
+    for file in new:
+        with st.spinner(f"Reading {literal(file.name)}"):
+            read[file.file_id] = _import(file)
+    if new:
+        redraw()  # with what is compared now
     for file in files or []:
-        if file.file_id not in read:
-            with st.spinner(f"Reading {literal(file.name)}"):
-                read[file.file_id] = _import(file)
         name, sentences = read[file.file_id]
         text = "  \n".join(literal(sentence) for sentence in [*sentences, *_use_of(name)])
         (st.success if name else st.error)(
@@ -52,10 +62,10 @@ def _use_of(name: str | None) -> list[str]:
     if name is None:
         return []
     if name in VIEW["shown"]:
-        return ["It is stored, and compared below."]
+        return ["It is stored, and compared above."]
     if name not in {LOG + log.id for log in open_store().logs(visitor())}:
         return ["It has been removed."]
-    return [f"It is stored. To compare it, choose it above; at most {MOST_SETS} sets fit."]
+    return [f"It is stored. To compare it, choose it under Sets; at most {MOST_SETS} sets fit."]
 
 
 def _import(file: UploadedFile) -> _Read:
@@ -84,7 +94,7 @@ def _import(file: UploadedFile) -> _Read:
     return name, [*said, *results.notes[:_MOST_SHOWN]]
 
 
-def show_kept_logs() -> None:
+def _show_kept_logs() -> None:
     """The logs that this visitor has imported, and a button to remove each."""
     logs = open_store().logs(visitor())
     if not logs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import streamlit as st
 
@@ -19,6 +19,14 @@ from ddrs_core.store import open_store
 
 VIEW = Form(keys.COMPARE)  # its fields are named like those of the view
 _LONGEST_NAME = 200
+DIFFERENCES, IMAGES, SIGMAS, RUNS, FILES = "differences", "images", "sigmas", "runs", "files"
+TABS = {
+    DIFFERENCES: "Differences",
+    IMAGES: "Images",
+    SIGMAS: "Noise levels",
+    RUNS: "Runs",
+    FILES: "Import & export",
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,12 @@ class CompareView:
     image: int | None = None
     envelope: bool = False
     published: bool = False
+    tab: str | None = None  # a key of TABS; None: the image if there is one, else the differences
+
+    @property
+    def opened(self) -> str:
+        """The tab that is open."""
+        return self.tab or (IMAGES if self.image is not None else DIFFERENCES)
 
     def to_query(self) -> dict[str, str]:
         """The view as query parameters; pair and sigmas as places among the sets, from 1."""
@@ -44,6 +58,8 @@ class CompareView:
             query[keys.SIGMAS] = str(self._place(self.sigmas))
         if self.image is not None:
             query[keys.IMAGE] = str(self.image)
+        if self.opened != replace(self, tab=None).opened:
+            query[keys.TAB] = self.opened
         switches = ((keys.ENVELOPE, self.envelope), (keys.PUBLISHED, self.published))
         return query | {name: "1" for name, on in switches if on}
 
@@ -86,6 +102,7 @@ def parse_query(query: Mapping[str, str]) -> tuple[CompareView, list[str]]:
         int(image) if _is_count(image) else None,
         query.get(keys.ENVELOPE) == "1",
         query.get(keys.PUBLISHED) == "1",
+        tab if (tab := query.get(keys.TAB)) in TABS else None,
     )
     return view, list(dict.fromkeys(problems))
 
@@ -98,20 +115,25 @@ def enter_compare() -> None:
 def _fill_widgets() -> None:
     state = st.session_state
     query = st.query_params.to_dict()
-    if keys.SHOW in query or keys.RUN in query:
+    if {keys.SHOW, keys.RUN, keys.TAB} & query.keys():
         view, state[keys.COMPARE_PROBLEMS] = parse_query(query)
     else:
         state[keys.COMPARE_PROBLEMS] = []
-        if "published" in VIEW:  # the last; the widgets still hold all
+        if "tab" in VIEW:  # the last; the widgets still hold all
             return
         view = CompareView(default_shown())
-    VIEW.fill(vars(view))
+    VIEW.fill({**vars(view), "tab": view.opened})
 
 
 def show_sets(names: list[str]) -> None:
     """Let the page compare these sets, from now on."""
     VIEW["shown"] = names[:MOST_SETS]
     st.session_state[keys.COMPARE_PROBLEMS] = []
+
+
+def pick_image(image: int) -> None:
+    """Choose an image, and show it."""
+    VIEW.fill({"image": image, "tab": IMAGES})
 
 
 def write_url() -> None:

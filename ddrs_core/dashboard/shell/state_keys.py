@@ -47,6 +47,7 @@ SIGMAS = "sigmas"
 IMAGE = "image"
 ENVELOPE = "envelope"
 PUBLISHED = "published"
+TAB = "tab"
 
 # widgets of the memory page; fields of its view follow the prefix
 MEMORY = "memory_"

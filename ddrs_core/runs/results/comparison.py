@@ -9,7 +9,7 @@ certified. Other images would have given another share; the *interval over image
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -201,6 +201,15 @@ def mismatches(sets: Sequence[ResultSet]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def on_common_images(sets: Sequence[ResultSet]) -> list[ResultSet]:
+    """The sets with only the rows of images that every one of them has."""
+    common = _common_images(sets)
+    return [
+        replace(results, rows=tuple(row for row in results.rows if row.index in common))
+        for results in sets
+    ]
+
+
 def missing_baseline(sets: Sequence[ResultSet]) -> tuple[str, ...]:
     """A sentence where a fixed sigma stands beside data-dependent ones of the same model, and a
     tuned one does not; otherwise none."""
@@ -234,12 +243,20 @@ _COMPARED = {
 
 
 def _different_images(sets: Sequence[ResultSet]) -> list[str]:
-    images = [set(results.indices[results.indices >= 0].tolist()) for results in sets]
+    images = [_images_of(results) for results in sets]
     if all(found == images[0] for found in images[1:]):
         return []
-    shared = set.intersection(*images)
     sizes = ", ".join(f"{len(found):,}" for found in images)
-    return [f"The images differ: the sets have {sizes}, of which all share {len(shared):,}."]
+    shared = len(_common_images(sets))
+    return [f"The images differ: the sets have {sizes}, of which all share {shared:,}."]
+
+
+def _images_of(results: ResultSet) -> set[int]:
+    return set(results.indices[results.indices >= 0].tolist())
+
+
+def _common_images(sets: Sequence[ResultSet]) -> set[int]:
+    return set.intersection(*map(_images_of, sets)) if sets else set()
 
 
 def _said(name: str, value: object) -> str:

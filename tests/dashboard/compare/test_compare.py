@@ -18,14 +18,15 @@ from ddrs_core.cli.certify_options import add_certify_options, certify_configs
 from ddrs_core.dashboard.common import result_sources as compare_sets
 from ddrs_core.dashboard.common.result_sources import find_set, find_sets
 from ddrs_core.dashboard.compare import defaults as compare_defaults
+from ddrs_core.dashboard.compare.board import load_compared
 from ddrs_core.dashboard.compare.form import read_sigmas
 from ddrs_core.dashboard.compare.shown import default_shown
 from ddrs_core.dashboard.compare.texts import (
-    guarantee_first,
+    headline_html,
     memory_html,
+    sets_table_html,
     table_html,
     table_radii,
-    verdict_html,
     warnings_html,
 )
 from ddrs_core.dashboard.compare.view import VIEW, CompareView, parse_query
@@ -122,18 +123,26 @@ def finished_run(owner: str) -> str:
     return run.id
 
 
-def test_it_opens_on_the_study_each_training_method_with_fixed_and_own_sigmas(app: AppTest) -> None:
+def open_tab(app: AppTest, tab: str) -> None:
+    app.session_state[VIEW.key("tab")] = tab
+    app.run()
+    assert not app.exception
+
+
+def test_it_opens_on_one_pair_of_the_study(app: AppTest) -> None:
     open_compare(app)
-    sets = [reference_results(name) for name in default_shown()]
-    assert [s.training for s in sets[::2]] == ["gaussian", "smoothadv", "macer"]
-    for fixed, own in zip(sets[::2], sets[1::2], strict=True):
-        assert fixed.model == own.model
-        assert (fixed.method, own.method) == ("fixed", "ds")
-    assert widget_of(app.multiselect, VIEW.key("shown")).value == [s.id for s in sets]
-    assert widget_of(app.selectbox, VIEW.key("a")).value == sets[1].id
-    assert widget_of(app.selectbox, VIEW.key("b")).value == sets[0].id
-    assert query(app, "show") == ",".join(s.id for s in sets)
-    assert query(app, "pair") == "2-1"
+    own, fixed = (reference_results(name) for name in default_shown())
+    assert own.training == fixed.training == "gaussian"
+    assert own.model == fixed.model
+    assert (own.method, fixed.method) == ("ds", "fixed")
+    assert widget_of(app.multiselect, VIEW.key("shown")).value == [own.id, fixed.id]
+    first = widget_of(app.selectbox, VIEW.key("a"))
+    assert first.options == ["Gaussian .5 · data-dependent", "Gaussian .5 · fixed"]
+    assert first.value == own.id
+    assert widget_of(app.selectbox, VIEW.key("b")).value == fixed.id
+    assert query(app, "show") == f"{own.id},{fixed.id}"
+    assert query(app, "pair") == "1-2"
+    assert not app.get("plotly_chart")  # what is behind other tabs is not computed
     assert not button(app, "Certify").disabled  # type: ignore[attr-defined]
 
 
@@ -151,7 +160,8 @@ def test_the_paired_differences_of_the_page_are_those_of_the_comparison(app: App
             for x, y in zip(a.rows, b.rows, strict=True)
         ),
     )
-    assert f"{at.gained} gained, {at.lost} lost" in html_of(app)
+    assert f"<td>{at.gained}</td><td>{at.lost}</td>" in html_of(app)
+    assert f"{at.gained} gained, {at.lost} lost" in headline_html(a, b, compare(a, b))
 
 
 def test_a_link_restores_the_view(app: AppTest) -> None:
@@ -272,6 +282,7 @@ def test_a_run_is_started_shown_and_named_in_the_link(app: AppTest) -> None:
     sets, missing = find_sets(names)
     assert [len(s.rows) for s in sets] == [4, 4]
     assert missing == []
+    open_tab(app, "runs")
     button(app, "Delete it for good").click().run()  # type: ignore[attr-defined]
     assert not app.exception
     assert open_store().runs() == []
@@ -346,6 +357,7 @@ def test_a_run_of_somebody_else_can_be_watched_but_not_steered(app: AppTest) -> 
         f"run.{run_id}.0",
         f"run.{run_id}.1",
     ]
+    open_tab(app, "runs")
     assert any("Somebody else" in c.value for c in app.caption)
     assert not [b for b in app.button if b.label in ("Resume", "Cancel", "Delete it for good")]
 
@@ -369,13 +381,13 @@ def test_certificates_are_followed_as_they_come_in() -> None:
 
 def test_a_log_is_kept_and_compared(app: AppTest) -> None:
     rows = "".join(f"{i}\t{i % 10}\t{i % 10}\t0.3\t1\t0:00:14.2\n" for i in range(20))
-    open_compare(app)
+    open_compare(app, tab="files")
     app.file_uploader[0].upload("theirs.tsv", (COHEN + rows).encode()).run()
     assert not app.exception
     (log,) = open_store().logs(visitor())
     assert widget_of(app.multiselect, VIEW.key("shown")).value[-1] == f"log.{log.id}"
     assert "Cohen" in app.success[0].value
-    assert "compared below" in app.success[0].value
+    assert "compared above" in app.success[0].value
     widget_of(app.multiselect, VIEW.key("shown")).set_value(list(default_shown())).run()
     assert "It is stored. To compare it" in app.success[0].value
     app.button(key=f"compare_remove_{log.id}").click().run()
@@ -388,7 +400,7 @@ def test_a_log_is_kept_and_compared(app: AppTest) -> None:
     "content", [b"", b"\0\1\2" * 999, b"hello\nworld\n", COHEN.encode(), b"x" * (MAX_LOG_BYTES + 1)]
 )
 def test_what_is_no_log_gets_a_sentence_and_nothing_is_lost(content: bytes, app: AppTest) -> None:
-    open_compare(app)
+    open_compare(app, tab="files")
     app.file_uploader[0].upload("it.tsv", content).run()
     assert not app.exception
     assert "it.tsv" in app.error[0].value
@@ -424,7 +436,7 @@ OTHERS = {
 
 def test_logs_of_others_are_read_as_on_the_command_line(app: AppTest) -> None:
     """Names keep their dots, claims are recounted, and no other norm is taken for l2."""
-    open_compare(app)
+    open_compare(app, tab="files")
     for name, (content, taken, said) in OTHERS.items():
         app.file_uploader[0].upload(name, content.encode()).run()
         assert not app.exception
@@ -460,10 +472,12 @@ def test_a_click_on_a_point_chooses_its_image() -> None:
 
 
 def test_points_carry_the_numbers_of_their_images(app: AppTest) -> None:
-    open_compare(app, show=f"{FIXED},{DS}")
+    open_compare(app, show=f"{FIXED},{DS}", tab="images")
     traces = [json.loads(c.proto.spec)["data"] for c in app.get("plotly_chart")]
     scatter = next(t for t in traces if t[0].get("name") == "both right")
     assert all("customdata" in trace for trace in scatter)
+    open_tab(app, "sigmas")
+    traces = [json.loads(c.proto.spec)["data"] for c in app.get("plotly_chart")]
     tuning = next(t for t in traces if t[0]["name"].startswith("ACR"))  # on training images
     assert tuning[-1]["name"] == "σ* of images"
     widget_of(app.multiselect, VIEW.key("shown")).set_value([FIXED]).run()
@@ -484,7 +498,8 @@ def test_what_comes_from_files_is_no_markup() -> None:
     assert "<script>" not in table_html(table, '"><i>')
     assert "<i>" not in table_html(table, '"><i>')
     a, b = reference_results(FIXED), reference_results(DS)
-    assert re.search(r"points</b> at r = 0\.5", verdict_html(b, a, compare(b, a)))
+    named = replace(a, title="<i>")
+    assert "<i>" not in headline_html(named, b, compare(named, b))
 
 
 def test_sets_of_the_same_title_are_compared_under_different_ones() -> None:
@@ -517,8 +532,27 @@ def test_what_is_proposed_is_over_in_minutes() -> None:
     assert size.limit is None or size.limit * size.skip <= 500
 
 
-def test_the_guarantee_stands_beside_the_name() -> None:
-    table = Table(("log", "N", "ACR", "guarantee"), (("a", "5", "1", "x"),), frozenset({(0, 2)}))
-    assert guarantee_first(table) == Table(
-        ("log", "guarantee", "ACR", "N"), (("a", "x", "1", "5"),), frozenset({(0, 2)})
+def test_the_table_has_a_badge_and_the_full_title_beside_the_short_name() -> None:
+    results = replace(reference_results(DS), title="short")
+    table = Table(
+        ("log", "N", "ACR", "guarantee"), (("short", "5", "1", "x"),), frozenset({(0, 2)})
     )
+    html = sets_table_html(table, [results], {DS: "the full title"})
+    assert 'title="the full title">short<' in html
+    assert 'data-grade="CONDITIONAL"' in html
+    assert "<td><b>1</b></td><td>5</td>" in html
+
+
+def test_sets_of_an_unfinished_run_are_compared_on_their_common_images() -> None:
+    store = open_store()
+    run = record_run(store, config(*SMALL), owner=visitor())
+    names = [f"run.{run.id}.{i}" for i in range(2)]
+    seen = set()
+    for step in work_on(store, run.id):
+        if step.step is not None and step.step.certificate is not None:
+            shown = load_compared(names)
+            counts = [len(s.rows) for s in shown.sets]
+            seen.add((tuple(counts), shown.common))
+    assert all(len(set(counts)) == 1 or not said.startswith("Compared") for counts, said in seen)
+    assert any("that all sets have so far" in said for _, said in seen)
+    assert load_compared(names).common == ""
