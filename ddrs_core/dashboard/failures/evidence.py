@@ -37,7 +37,7 @@ def show_evidence(findings: Findings, image: ImageDiagnosis, jobs: ImageJobs) ->
         "votes": _votes(findings, image, c),
         "levels": _levels(findings, image, jobs),
         "samples": _samples(image, c),
-        "bounds": _bounds(findings, image),
+        "bounds": _bounds(image),
         "segment": _segment(findings, image),
     }
     texts = {
@@ -112,7 +112,7 @@ def _samples_text(image: ImageDiagnosis, c: Certificate | None) -> str:
     return f"{text}; N = {image.samples_needed:,} reaches r."
 
 
-def _bounds(findings: Findings, image: ImageDiagnosis) -> Figure:
+def _bounds(image: ImageDiagnosis) -> Figure:
     attack = image.attack
     return bounds_figure(
         image.radius,

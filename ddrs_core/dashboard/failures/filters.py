@@ -16,6 +16,7 @@ from ddrs_core.dashboard.failures.view import ALL, ANY, FAILED, FORM, FailuresVi
 from ddrs_core.figures.failures import KIND_COLOURS, KINDS, kinds_figure
 from ddrs_core.quantities import counted
 from ddrs_core.runs.diagnose.images import ImageDiagnosis, count_kinds, only
+from ddrs_core.runs.results.results import ResultSet
 from ddrs_core.smoothing.diagnosis import FAILURES, FailureKind
 
 _SORTS = {
@@ -30,9 +31,9 @@ _BAR = 46  # pixels
 
 def show_kinds(findings: Findings, view: FailuresView) -> None:
     """The shares of the kinds, a bar for each set; a click on a part keeps its images."""
-    bars = [(described(findings, view), count_kinds(findings.images))]
+    bars = [(described(findings.results), count_kinds(findings.images))]
     if findings.against is not None:
-        bars.append((findings.against.title, count_kinds(findings.others)))
+        bars.append((described(findings.against), count_kinds(findings.others)))
     kind = next((k for k in KINDS if k.value == view.kind), None)
 
     def pick(place: int) -> None:
@@ -119,13 +120,12 @@ def filter_text(findings: Findings, view: FailuresView, count: int) -> str:
     if view.answer != ANY:
         parts.append(f"answer {findings.class_name(view.answer)}")
     if view.lost and findings.against is not None:
-        parts.append(f"certified by {findings.against.title}")
-    return ", ".join([*parts, f"r = {view.radius:.2f}", described(findings, view)])
+        parts.append(f"certified in {described(findings.against)}")
+    return ", ".join([*parts, f"r = {view.radius:.2f}", described(findings.results)])
 
 
-def described(findings: Findings, view: FailuresView) -> str:
-    """The set in a few words: ``digits-gaussian-0.50, fixed 0.50``."""
-    results = findings.results
+def described(results: ResultSet) -> str:
+    """A set in a few words: ``digits-gaussian-0.50, fixed 0.50``."""
     if results.model is None or results.method == "unknown":
         return results.title
     level = "" if results.sigma is None else f" {results.sigma:.2f}"
@@ -143,7 +143,7 @@ def _classes(findings: Findings, name: str) -> dict[int, str]:
     values = [
         image.label if name == "label" else image.prediction
         for image in findings.images
-        if view_kind_keeps(image)
+        if _kind_keeps(image)
     ]
     counts = Counter(value for value in values if value is not None)
     chosen = FORM[name]
@@ -153,7 +153,7 @@ def _classes(findings: Findings, name: str) -> dict[int, str]:
     return offered
 
 
-def view_kind_keeps(image: ImageDiagnosis) -> bool:
+def _kind_keeps(image: ImageDiagnosis) -> bool:
     """Whether the chosen kind has the image."""
     kind = FORM["kind"]
     if kind == FAILED:

@@ -99,6 +99,8 @@ def show_suggestions(findings: Findings, image: ImageDiagnosis, jobs: ImageJobs)
             st.caption("What to try is not known: it needs the model and its images.")
         elif image.review is None:
             st.caption("What to try: compare other noise levels below.")
+        else:
+            st.caption("What to try: nothing is known to help; no other σ is clearly better.")
     for suggestion in found:
         _show_suggestion(findings, image, suggestion)
     with st.container(horizontal=True):
@@ -125,6 +127,8 @@ def show_buttons(findings: Findings, image: ImageDiagnosis) -> None:
     material = findings.material
     if material is None:
         st.info(literal(findings.missing))
+        return
+    if image.index is None:
         return
     if image.review is None and not is_quick(material):
         show_job_buttons(
