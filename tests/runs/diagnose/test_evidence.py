@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +16,13 @@ from ddrs_core.runs.diagnose.evidence import (
     gather_evidence,
     with_clean,
 )
-from ddrs_core.runs.diagnose.images import ImageDiagnosis, only
+from ddrs_core.runs.diagnose.images import ImageDiagnosis, count_kinds, only
 from ddrs_core.runs.results.references import reference_results
 from ddrs_core.runs.results.results import ResultSet
 from ddrs_core.smoothing.attack import AttackConfig
 from ddrs_core.smoothing.diagnosis import FailureKind
 
+PUBLISHED = Path(__file__).resolve().parents[3] / "assets" / "results" / "README.md"
 QUICK = AttackConfig(steps=6, samples=8, votes=200, radii=8)
 
 
@@ -110,3 +113,22 @@ def test_a_broken_certificate_is_named(results: ResultSet, complete: list[ImageD
 def test_what_is_missing_is_said(results: ResultSet, change: dict[str, None], said: str) -> None:
     with pytest.raises(MismatchError, match=said):
         Material(replace(results, **change))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["digits-gaussian-0.50-fixed-0.5", "digits-gaussian-0.50-ds-0.5"])
+def test_the_published_shares_of_kinds_are_those_of_the_logs(name: str) -> None:
+    _, _, section = PUBLISHED.read_text("utf-8").partition("## Why images fail")
+    line = re.findall(rf"^\| {name} \| (.*) \|$", section, re.MULTILINE)[0]
+    whole = reference_results(f"reference.study.{name}")
+    counts = count_kinds(with_clean(whole, 0.5, Material(whole, "cpu")))
+    kinds = FailureKind
+    columns = (
+        (kinds.CERTIFIED,),
+        (kinds.WRONG_CLEAN,),
+        (kinds.WRONG_NOISY,),
+        (kinds.UNDECIDED_TWO, kinds.UNDECIDED_MANY),
+        (kinds.CAPPED, kinds.TOO_FEW_SAMPLES),
+        (kinds.TOO_CLOSE,),
+    )
+    found = [sum(counts.get(kind, 0) for kind in column) for column in columns]
+    assert [int(cell) for cell in line.split(" | ")] == [500, *found]
