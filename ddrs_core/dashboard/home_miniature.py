@@ -26,7 +26,7 @@ def show_miniature() -> None:
 def miniature_html() -> Markup:
     """The same as HTML."""
     view, run = get_example(_EXAMPLE).view, stored_run(_EXAMPLE)
-    start, answer = run.at_start.certificate, run.at_answer.certificate
+    start, answer = run.at_start[-1].certificate, run.at_answer[-1].certificate
     assert start is not None
     assert answer is not None
     curve = run.curve.curve

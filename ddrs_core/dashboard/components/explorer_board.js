@@ -31,9 +31,12 @@ class Board {
     this.figure = (name) => root.querySelector(`[data-figure=${name}]`);
     this.hand = null;  // the level that the visitor holds; null: the one of the run
     this.touch();
-    this.figure('curve').addEventListener('drawn', () => this.place());
+    const curve = this.figure('curve');
+    curve.addEventListener('drawn', () => {
+      curve.on('plotly_afterplot', () => this.place());  // as after another size of the window
+      this.place();
+    }, { once: true });
     this.figure('votes').addEventListener('drawn', () => { this.votes = null; this.draw(); });
-    new ResizeObserver(() => requestAnimationFrame(() => this.place())).observe(this.figure('curve'));
     window.addEventListener('ddrs-noise', () => root.isConnected && this.draw());
     this.part('certify').onclick = () => this.tell('certify', this.sigma);
     this.part('back').onclick = () => this.move(null);

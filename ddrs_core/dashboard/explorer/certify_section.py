@@ -51,8 +51,8 @@ def find_certify_jobs(
     requests = [certify_request(view, level.sigma, level.grade) for level in levels]
     found = adopt_all(keys.CERTIFY_JOBS, requests)
     made = (stored.at_start, stored.at_answer) if stored is not None else ()
-    for i, last in enumerate(made):
-        found[i] = found[i] or show_stored(requests[i], [last])
+    for i, snapshots in enumerate(made):
+        found[i] = found[i] or show_stored(requests[i], snapshots)
     return dict(zip(levels, found, strict=True))
 
 

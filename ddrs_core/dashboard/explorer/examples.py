@@ -51,8 +51,8 @@ class StoredRun:
 
     frames: tuple[SigmaFrame, ...]
     curve: CurveFrame
-    at_start: VoteProgress  # the last one, with the certificate
-    at_answer: VoteProgress
+    at_start: tuple[VoteProgress, ...]  # the last one has the certificate
+    at_answer: tuple[VoteProgress, ...]
 
 
 _ROBUST = "digits-smoothadv-ds2-0.50"
@@ -151,9 +151,9 @@ def record(name: str) -> StoredRun:
     *_, curve = curve_request(view).start()
     chosen = frames[-1].step.chosen
     assert chosen is not None
-    *_, start = certify_request(view, view.sigma_0, Grade.UNCONDITIONAL).start()
-    *_, answer = certify_request(view, chosen, Grade.CONDITIONAL).start()
-    made = StoredRun(frames, curve, start, answer)
+    start = certify_request(view, view.sigma_0, Grade.UNCONDITIONAL).start()
+    answer = certify_request(view, chosen, Grade.CONDITIONAL).start()
+    made = StoredRun(frames, curve, tuple(start), tuple(answer))
     _FOLDER.mkdir(parents=True, exist_ok=True)
     (_FOLDER / f"{name}.json").write_text(json.dumps(to_plain(made)) + "\n", "utf-8")
     return made

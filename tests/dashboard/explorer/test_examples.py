@@ -39,7 +39,7 @@ _SHOWS: dict[str, Callable[[Certificate, Certificate], bool]] = {
 @pytest.mark.parametrize("example", EXAMPLES.values(), ids=lambda example: example.name)
 def test_an_example_shows_what_it_says(example: Example) -> None:
     view, run = example.view, stored_run(example.name)
-    start, answer = run.at_start.certificate, run.at_answer.certificate
+    start, answer = run.at_start[-1].certificate, run.at_answer[-1].certificate
     assert start is not None
     assert answer is not None
     assert _SHOWS[example.name](start, answer)
@@ -75,6 +75,6 @@ def test_an_example_that_does_not_exist_is_a_problem_in_words() -> None:
 
 
 def test_stored_snapshots_come_back() -> None:
-    last = stored_run("easy").at_start
+    last = stored_run("easy").at_start[-1]
     again = from_plain(VoteProgress, to_plain(last))
     assert again == last
