@@ -128,7 +128,7 @@ def test_others_are_counted_by_all_that_moves(manager: JobManager) -> None:
 def test_the_moving_picture_shows_the_numbers_of_its_certificates() -> None:
     run = stored_run("gains-most")
     html = miniature_html()
-    for frame in (run.at_start, run.at_answer):
+    for frame in (run.at_start[-1], run.at_answer[-1]):
         certificate = frame.certificate
         assert certificate is not None
         assert certificate.recompute_radius() == pytest.approx(certificate.radius)
