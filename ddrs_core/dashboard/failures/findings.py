@@ -54,6 +54,11 @@ def find_findings(view: FailuresView) -> Findings:
     """
     results = _open(view.results)
     against = _open(view.against) if view.against not in (NONE, view.results) else None
+    if against is not None and against.dataset and results.dataset not in (None, against.dataset):
+        raise MismatchError(
+            f"{against.title} is about images of {against.dataset}, not of {results.dataset}: "
+            "choose other results to set these against."
+        )
     dataset = dataset_of(results, *([] if against is None else [against]))
     names = dataset.info.class_names if dataset is not None else class_names_of(results)
     material, missing = None, ""

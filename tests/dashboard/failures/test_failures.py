@@ -154,6 +154,16 @@ def test_a_log_without_model_says_what_is_missing(app: AppTest) -> None:
     assert any("does not name its model" in info.value.replace("\\", "") for info in app.info)
 
 
+def test_results_on_other_images_are_not_set_against(app: AppTest) -> None:
+    other = "reference.study.cifar10-resnet20-gaussian-0.25-fixed-0.25"
+    open_page(app, "failures", against=other)
+    assert not app.exception
+    assert "images of cifar10, not of digits" in app.error[0].value
+    widget_of(app.selectbox, FORM.key("against")).select("none").run()
+    assert not app.error
+    assert "235 of 500 images" in html_of(app)
+
+
 @pytest.mark.parametrize(
     "link",
     [
