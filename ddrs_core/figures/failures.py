@@ -339,7 +339,10 @@ def confusion_figure(
 
 
 def failure_rates_figure(
-    rates: Mapping[int, tuple[int, int]], names: Mapping[int, str], radius: float
+    rates: Mapping[int, tuple[int, int]],
+    names: Mapping[int, str],
+    radius: float,
+    title: str = "label",
 ) -> Figure:
     """The share of each label's images that are not certified, with 95 % intervals.
 
@@ -347,6 +350,7 @@ def failure_rates_figure(
         rates: failures and all images of each label; ``customdata`` holds the labels.
         names: of the labels.
         radius: r.
+        title: of their axis, also where they are groups of another kind.
     """
     failed = np.array([count for count, _ in rates.values()])
     total = np.array([count for _, count in rates.values()])
@@ -376,7 +380,7 @@ def failure_rates_figure(
         "layout": layout(
             showlegend=False,
             xaxis=axis(f"not certified at r = {radius:g}", range=[0, 1.02], tickformat=".0%"),
-            yaxis=axis("label", type="category", autorange="reversed"),
+            yaxis=axis(title, type="category", autorange="reversed"),
         ),
     }
 

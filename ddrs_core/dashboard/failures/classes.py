@@ -8,9 +8,15 @@ from ddrs_core.dashboard.components.chart import show_chart
 from ddrs_core.dashboard.failures.findings import Findings
 from ddrs_core.dashboard.failures.view import ALL, ANY, FAILED, FORM, FailuresView
 from ddrs_core.figures.failures import confusion_figure, failure_rates_figure
-from ddrs_core.runs.diagnose.by_class import classes_to_show, confusion, failures_by_class
+from ddrs_core.runs.diagnose.by_class import (
+    classes_to_show,
+    confusion,
+    failures_by_class,
+    failures_by_sigma,
+)
 
 _MOST = 20  # classes of each axis
+_GROUPS = 8  # of noise levels
 _ROW, _AXES = 34, 110  # pixels
 
 
@@ -54,6 +60,24 @@ def show_classes(findings: Findings, view: FailuresView) -> None:
         )
     if len(rates) > len(labels):
         st.caption(f"The {len(labels)} of {len(rates)} labels with the most failures.")
+    _show_sigmas(findings, view)
+
+
+def _show_sigmas(findings: Findings, view: FailuresView) -> None:
+    """Whether images fail at small or at large noise levels, where they have their own."""
+    groups = failures_by_sigma(findings.images, _GROUPS)
+    if not groups:
+        return
+    st.markdown(f"**Failures by noise level**, {len(groups)} groups of about the same size.")
+    names = {k: f"{low:.3g} to {high:.3g}" for k, (low, high, _, _) in enumerate(groups)}
+    rates = {k: (failed, total) for k, (_, _, failed, total) in enumerate(groups)}
+    show_chart(
+        failure_rates_figure(rates, names, view.radius, "noise level σ"),
+        key="failures_by_sigma",
+        name="failure-rates-by-sigma",
+        alt="Share of images that are not certified, by noise level",
+        height=_ROW * len(groups) + _AXES,
+    )
 
 
 def _keep(kind: str, label: int, answer: int) -> None:

@@ -1,9 +1,11 @@
-"""How answers are spread over the labels, and how often the images of each label fail."""
+"""Answers by label, and how often images of each label or noise level fail."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+
+import numpy as np
 
 from ddrs_core.runs.diagnose.images import ImageDiagnosis
 from ddrs_core.smoothing import ABSTAIN
@@ -28,6 +30,22 @@ def failures_by_class(images: Sequence[ImageDiagnosis]) -> dict[int, tuple[int, 
             total[image.label] += 1
             failed[image.label] += image.kind is not FailureKind.CERTIFIED
     return {label: (failed[label], total[label]) for label in sorted(total)}
+
+
+def failures_by_sigma(
+    images: Sequence[ImageDiagnosis], groups: int
+) -> list[tuple[float, float, int, int]]:
+    """Images in groups of about equal size by their noise level: smallest and largest level,
+    images that are not certified, and all; empty where all have the same level."""
+    known = sorted((i for i in images if i.sigma is not None), key=lambda i: i.sigma or 0.0)
+    levels = [image.sigma or 0.0 for image in known]
+    if not levels or levels[0] == levels[-1]:
+        return []
+    found = []
+    for part in np.array_split(np.arange(len(known)), min(groups, len(known))):
+        failed = sum(known[k].kind is not FailureKind.CERTIFIED for k in part)
+        found.append((levels[part[0]], levels[part[-1]], failed, len(part)))
+    return found
 
 
 def classes_to_show(images: Sequence[ImageDiagnosis], most: int) -> tuple[list[int], list[int]]:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ddrs_core.runs.diagnose.by_class import classes_to_show, confusion, failures_by_class
+from ddrs_core.runs.diagnose.by_class import (
+    classes_to_show,
+    confusion,
+    failures_by_class,
+    failures_by_sigma,
+)
 from ddrs_core.runs.diagnose.images import diagnose_results
 from ddrs_core.runs.results.references import reference_results
 from ddrs_core.smoothing import ABSTAIN
@@ -23,6 +28,18 @@ def test_every_image_has_one_cell_and_failures_are_what_is_not_certified() -> No
     for label, (failed, total) in failures_by_class(IMAGES).items():
         assert total == (RESULTS.labels == label).sum()
         assert failed == ((RESULTS.labels == label) & ~certified).sum()
+
+
+def test_groups_by_noise_level_hold_every_image_once_in_order() -> None:
+    own = reference_results("reference.study.digits-gaussian-0.50-ds-0.5")
+    groups = failures_by_sigma(diagnose_results(own, 0.5), 8)
+    assert failures_by_sigma(IMAGES, 8) == []  # one level for all
+    assert sum(total for *_, total in groups) == len(own.rows)
+    certified = own.correct & (own.radii >= 0.5)
+    assert sum(failed for _, _, failed, _ in groups) == (~certified).sum()
+    edges = [level for low, high, _, _ in groups for level in (low, high)]
+    assert edges == sorted(edges)
+    assert max(total for *_, total in groups) - min(total for *_, total in groups) <= 1
 
 
 def test_of_many_classes_those_that_fail_most_are_shown() -> None:
