@@ -63,6 +63,9 @@ def test_an_id_leaves_the_address_with_its_view_and_comes_back_with_it(app: AppT
     next(b for b in app.button if b.label == "Reset").click().run()
     assert "job" not in app.query_params
     assert get_manager().get(job.id) is None
+    widget_of(app.toggle, EXPLORER + "run_picked").set_value(True).run()
+    widget_of(app.number_input, EXPLORER + "index").set_value(10).run()
+    assert finished_job(app).request.title.startswith("sigma of digits 10")
 
 
 @pytest.mark.slow

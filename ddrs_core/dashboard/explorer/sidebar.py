@@ -70,7 +70,16 @@ def pick_image() -> None:
     data = load_dataset(FORM["dataset"])
     with st.container(horizontal=True, vertical_alignment="bottom", gap="xsmall"):
         label = f"Image (0 to {len(data) - 1:,})"
-        FORM.show(st.number_input, "index", label, 0, len(data) - 1, step=1, width=128)
+        FORM.show(
+            st.number_input,
+            "index",
+            label,
+            0,
+            len(data) - 1,
+            step=1,
+            width=128,
+            on_change=_image_changed,
+        )
         st.button(
             "Surprise me",
             key="surprise_button",
@@ -88,6 +97,7 @@ def pick_image() -> None:
     )
     names = [_ALL, *data.info.class_names]
     FORM.show(st.selectbox, "class_filter", "Show", names, label_visibility="collapsed")
+    FORM.show(st.toggle, "run_picked", "Run what is picked")
 
 
 def describe_device(name: str) -> str:
@@ -133,7 +143,13 @@ def _model_changed() -> None:
 
 def _pick(index: int) -> None:
     FORM["index"] = index
+    _image_changed()
+
+
+def _image_changed() -> None:
     FORM["hand"] = None
+    if FORM.get("run_picked"):
+        st.session_state[keys.STARTED] = False  # as where a link opens
 
 
 def _surprise() -> None:
