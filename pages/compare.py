@@ -50,11 +50,12 @@ def show_comparison() -> None:
     """What is compared: headline, curves and table; all else in tabs."""
     with st.container(horizontal=True, vertical_alignment="center", key="compare_head"):
         st.title("Certify & compare", anchor=False, width="content")
-        more = st.popover("Sets", icon=":material/add:", key="compare_sets")
+        more = st.popover("Sets", icon=":material/add:") if VIEW["shown"] else None
     problems = st.container()
-    with more:
+    with more or st.container():
         names = pick_sets()
-        pick_extras()
+        if names:
+            pick_extras()
     with problems:
         show_problems(st.session_state.get(keys.COMPARE_PROBLEMS, []))
     show_unfinished_runs()
@@ -64,14 +65,14 @@ def show_comparison() -> None:
     if names:
         show_live_comparison(names, shown)
     else:
-        st.info("Choose results under Sets, import a log, or certify a data set.")
+        st.info("Choose sets of results above, import a log, or certify a data set.")
     show_tab(shown)
     write_url()
 
 
 def show_tab(shown: Compared) -> None:
     """The tab that is open; the others are not computed."""
-    titles = {tab: title for tab, title in TABS.items() if shown.sets or tab in (RUNS, FILES)}
+    titles = TABS if VIEW["shown"] else {tab: TABS[tab] for tab in (RUNS, FILES)}
     options = {"label_visibility": "collapsed", "required": True}
     tab = VIEW.show(st.segmented_control, "tab", "Details", titles, **options)
     if tab == DIFFERENCES:

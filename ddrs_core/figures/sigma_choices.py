@@ -63,7 +63,8 @@ def sigma_by_correctness_figure(results: ResultSet) -> Figure:
 
 def radius_against_sigma_figure(results: ResultSet) -> Figure:
     """One point an image; ``customdata`` holds the image numbers. The line is the largest radius
-    that N samples can prove at a sigma."""
+    that N samples can prove at a sigma. Points are hollow where a radius is a lower bound."""
+    hollow = "-open" if results.acr_is_floor else ""
     known = ~np.isnan(results.sigmas)
     top = 1.05 * float(np.max(results.sigmas[known], initial=0.1))
     high = 1.05 * float(np.max(results.radii, initial=0.1))
@@ -76,7 +77,7 @@ def radius_against_sigma_figure(results: ResultSet) -> Figure:
             type="scattergl",
             name=name,
             customdata=results.indices[known & held],
-            symbol=symbol,
+            symbol=symbol + hollow,
             opacity=0.8,
             hover="image %{customdata}: radius %{y:.3f} at sigma %{x:.3f}",
         )

@@ -1,4 +1,5 @@
-"""What visitors of the dashboard wrote down: notes, what they have seen, saved filters."""
+"""What visitors of the dashboard wrote down: notes, what they have seen, saved filters, and where
+imported logs come from."""
 
 from __future__ import annotations
 
@@ -22,6 +23,7 @@ class AnnotationKind(StrEnum):
     NOTE = "note"
     SEEN = "seen"
     FILTER = "filter"
+    LOG_SOURCE = "log source"  # data set and model of an imported log
 
 
 class AnnotationStore(Database):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from ddrs_core.dashboard.common.live_results import run_set
+from ddrs_core.dashboard.common.log_sources import source_of, with_source
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.dashboard.shell.widget_state import numbered
 from ddrs_core.errors import DDRSError, InvalidParameterError, unknown_name
@@ -98,7 +99,7 @@ def find_set(name: str) -> ResultSet | None:
         return run_set(*find_setting(name))
     if name.startswith(LOG):
         log = open_store().log(name.removeprefix(LOG))
-        return _log_set(log.id, log.title)
+        return with_source(log_results(log), source_of(log))
     if name.startswith(CERTIFICATE):
         return _certificate_set(name)
     if name not in reference_files():
@@ -132,6 +133,11 @@ def _certificate_set(name: str) -> ResultSet:
         )
     title = f"Image {made.index} of {made.dataset} at σ = {made.sigma:.4g}"
     return from_certificates([made], id=name, title=title)
+
+
+def log_results(log: LogRecord) -> ResultSet:
+    """What an imported log itself says."""
+    return _log_set(log.id, log.title)
 
 
 @lru_cache(maxsize=12)

@@ -111,15 +111,18 @@ def _show(shown: Compared) -> None:
     texts = {
         "warnings": warnings_html(sets, shown.problems),
         "published": _published_note(published),
-        "common": shown.common,
     }
     if sets:
         table = cached_table(version_of(*sets), sets)
         texts |= {
-            "headline": _headline(sets[0], pair),
+            "headline": _headline(sets[0], pair, shown.common),
             "legend": legend_html(sets, titles, [s.id for s in pair or ()], figure),
             "table": sets_table_html(table, sets, titles),
-            "note": table_note(table, sets),
+            "columns": render(
+                "compare/hinted.html",
+                text="What the columns mean",
+                hint_text=table_note(table, sets),
+            ),
             "memory": memory_html(sets),
             "sets": sets_html(sets, titles),
         }
@@ -131,12 +134,12 @@ def _show(shown: Compared) -> None:
     )
 
 
-def _headline(first: ResultSet, pair: tuple[ResultSet, ResultSet] | None) -> Markup:
+def _headline(first: ResultSet, pair: tuple[ResultSet, ResultSet] | None, common: str) -> Markup:
     if pair is None:
         return single_html(first)
     a, b = pair
     try:
-        return headline_html(a, b, compared(version_of(a, b), a, b))
+        return headline_html(a, b, compared(version_of(a, b), a, b), common)
     except MismatchError as error:
         return render("compare/warnings.html", missing=(), baseline=(), mismatches=[str(error)])
 

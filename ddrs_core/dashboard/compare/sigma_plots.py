@@ -10,7 +10,7 @@ import streamlit as st
 
 from ddrs_core.dashboard.compare.view import VIEW, pick_image
 from ddrs_core.dashboard.components.chart import show_chart
-from ddrs_core.dashboard.shell.errors import literal
+from ddrs_core.dashboard.components.render import show_html
 from ddrs_core.data import get_dataset_info
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import (
@@ -28,6 +28,9 @@ from ddrs_core.runs.results.tuning import tuning_of
 
 def show_sigmas(sets: Sequence[ResultSet]) -> None:
     """The noise levels of one set whose images have their own sigma."""
+    if not sets:
+        st.info("No set has a certificate yet.")
+        return
     own = {s.id: s for s in sets if has_own_sigmas(s)}
     if not own:
         st.info("None of these sets has its own sigma for every image.")
@@ -35,46 +38,55 @@ def show_sigmas(sets: Sequence[ResultSet]) -> None:
         return
     if VIEW.get("sigmas") not in own:
         VIEW["sigmas"] = next(iter(own))
-    VIEW.show(st.selectbox, "sigmas", "Of", {name: s.title for name, s in own.items()})
     results = own[VIEW["sigmas"]]
+    if len(own) > 1:
+        VIEW.show(st.selectbox, "sigmas", "Of", {name: s.title for name, s in own.items()})
+        results = own[VIEW["sigmas"]]
     st.caption(_said(results))
-    left, right = st.columns([3, 2])
+    left, right = st.columns(2)
     with left:
-        st.markdown("**By class**: do some classes take more noise than others?")
         show_chart(
             sigma_by_class_figure(results, _class_names(results)),
             key="compare_sigma_class",
             name="sigma-by-class",
-            height=330,
+            height=250,
             alt="Noise levels by class",
         )
     with right:
-        st.markdown("**By outcome**: is a large sigma a sign of trouble?")
         show_chart(
             sigma_by_correctness_figure(results),
             key="compare_sigma_outcome",
             name="sigma-by-outcome",
-            height=330,
+            height=250,
             alt="Noise levels by outcome",
         )
-    st.markdown(
-        "**The radius against sigma***: images near the dashed cap would need more votes to prove "
-        "more. Click a point to choose its image."
+    left, right = st.columns(2)
+    with left:
+        _show_points(results)
+    with right:
+        show_tuning(results)
+
+
+def _show_points(results: ResultSet) -> None:
+    at_least = " (at least)" if results.acr_is_floor else ""
+    show_html(
+        "compare/hinted.html",
+        text=f"The radius{at_least} against sigma*. Click a point to see its image.",
+        hint_text="Images near the dashed cap would need more votes to prove more. Hollow: the "
+        "radius is a lower bound, since adaptive sampling stopped.",
     )
     show_chart(
         radius_against_sigma_figure(results),
         key="compare_sigma_points",
         name="radius-against-sigma",
-        height=400,
+        height=430,
         on_pick=pick_image,
         alt="Certified radius against the noise level, a point an image",
     )
-    show_tuning(results)
 
 
 def show_tuning(results: ResultSet) -> None:
     """What one sigma for all images certifies, as far as it is known for this network."""
-    st.markdown("**One σ for all images**: what each level certifies on training images.")
     tuning = tuning_of(results)
     if tuning is None:
         st.info(
@@ -82,16 +94,21 @@ def show_tuning(results: ResultSet) -> None:
             "sigma (certify --method tuned): that measures 12 levels on training images."
         )
         return
+    said = _tuning_said(tuning)
     sigmas = results.sigmas if has_own_sigmas(results) else None
+    show_html(
+        "compare/hinted.html",
+        text="One σ for all images: what each level certifies on training images.",
+        hint_text=said if sigmas is None else said + _images_said(results),
+    )
     show_chart(
         tuning_figure(tuning, _training_sigma(results), sigmas),
         key="compare_tuning",
         name="acr-against-sigma",
-        height=480,
+        height=430,
         alt="Average certified radius and certified accuracy of training images against one noise "
         "level for all, and the levels that images chose",
     )
-    st.caption(_tuning_said(tuning) + ("" if sigmas is None else _images_said(results)))
 
 
 def _tuning_said(tuning: Tuning) -> str:
@@ -111,7 +128,7 @@ def _tuning_said(tuning: Tuning) -> str:
 def _images_said(results: ResultSet) -> str:
     known = int((~np.isnan(results.sigmas)).sum())
     return (
-        f" Below: the σ* that {counted(known, 'image')} of {literal(results.title)} chose, "
+        f" Below: the σ* that {counted(known, 'image')} of {results.title} chose, "
         "which are other images."
     )
 

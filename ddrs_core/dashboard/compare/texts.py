@@ -161,8 +161,9 @@ def warnings_html(sets: Sequence[ResultSet], sentences: Sequence[str]) -> Markup
     )
 
 
-def headline_html(a: ResultSet, b: ResultSet, found: PairedComparison) -> Markup:
-    """How much more A certifies than B where they differ most, and what either is worth."""
+def headline_html(a: ResultSet, b: ResultSet, found: PairedComparison, common: str = "") -> Markup:
+    """How much more A certifies than B where they differ most, and what either is worth;
+    ``common`` says on which images, where those are not all."""
     clear = [d for d in found.radii if d.verdict in ("more", "less")]
     most = max(clear, key=lambda d: abs(d.difference), default=None)
     against = [d for d in clear if most is not None and d.verdict != most.verdict]
@@ -171,6 +172,7 @@ def headline_html(a: ResultSet, b: ResultSet, found: PairedComparison) -> Markup
         a=a,
         b=b,
         shared=found.shared,
+        common=common,
         most=most and _points(most),
         least=against and _points(max(against, key=lambda d: abs(d.difference))),
         others=[f"{d.radius:g}" for d in clear if d is not most],

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from ddrs_core.dashboard.common.result_sources import LOG
+from ddrs_core.dashboard.common.form import Form
+from ddrs_core.dashboard.common.log_sources import LogSource, source_of, tell_source
+from ddrs_core.dashboard.common.model_choice import title_of
+from ddrs_core.dashboard.common.result_sources import LOG, log_results
+from ddrs_core.dashboard.compare.form import judged_models
 from ddrs_core.dashboard.compare.shown import MOST_SETS
 from ddrs_core.dashboard.compare.view import VIEW, show_sets
 from ddrs_core.dashboard.shell import state_keys as keys
-from ddrs_core.dashboard.shell.errors import literal
+from ddrs_core.dashboard.shell.errors import literal, show_error
 from ddrs_core.dashboard.shell.polling import redraw
 from ddrs_core.dashboard.shell.visitor import visitor
+from ddrs_core.data import list_datasets
 from ddrs_core.errors import DDRSError
 from ddrs_core.quantities import counted
 from ddrs_core.runs.logs.columns import LogError
 from ddrs_core.runs.logs.dialect import Dialect
 from ddrs_core.runs.logs.reading import parse_log
-from ddrs_core.store import MAX_LOG_BYTES, open_store
+from ddrs_core.runs.results.results import ResultSet
+from ddrs_core.store import MAX_LOG_BYTES, AnnotationKind, LogRecord, open_store
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -95,14 +102,21 @@ def _import(file: UploadedFile) -> _Read:
 
 
 def _show_kept_logs() -> None:
-    """The logs that this visitor has imported, and a button to remove each."""
+    """The visitor's imported logs, where each comes from, and a button to remove it."""
     logs = open_store().logs(visitor())
     if not logs:
         return
-    st.caption("Your imported logs:")
+    st.caption(
+        "Your imported logs. Where a log does not name its data set and model, choose them: its "
+        "images then open in the explorer and on the failures page."
+    )
     for log in logs:
-        with st.container(horizontal=True, vertical_alignment="center"):
+        with st.container(horizontal=True, vertical_alignment="bottom"):
             st.markdown(f"{literal(log.title)} ({log.size / 1000:,.0f} kB)")
+            try:
+                _pick_source(log)
+            except DDRSError as error:  # of a log that cannot be read any longer
+                show_error(error)
             st.button(
                 "Remove",
                 key=f"compare_remove_{log.id}",
@@ -112,9 +126,36 @@ def _show_kept_logs() -> None:
             )
 
 
+def _pick_source(log: LogRecord) -> None:
+    """Data set and model of a log, as far as it does not record them."""
+    results, told = log_results(log), source_of(log)
+    form = Form(f"{keys.COMPARE}log_{log.id}_")
+    form.fill(told._asdict())
+    changed = partial(_tell, log, form, results)
+    known = results.dataset or told.dataset
+    if results.dataset is None:
+        titles = {"": "not told"} | {info.name: info.title for info in list_datasets()}
+        form.show(st.selectbox, "dataset", "Data set", titles, on_change=changed, width=220)
+    if results.model is None and known:
+        models = {"": "not told"} | {c.name: title_of(c) for c in judged_models(known)}
+        form.show(st.selectbox, "model", "Model", models, on_change=changed, width=260)
+
+
+def _tell(log: LogRecord, form: Form, results: ResultSet) -> None:
+    told = LogSource(form["dataset"], form["model"])
+    if told.dataset != source_of(log).dataset:
+        told = LogSource(told.dataset)  # another model would have to fit it
+    try:
+        tell_source(log.id, log.owner, told, results)
+        st.session_state[keys.COMPARE_PROBLEMS] = []
+    except DDRSError as error:
+        st.session_state[keys.COMPARE_PROBLEMS] = [str(error)]
+
+
 def _remove(log_id: str) -> None:
     try:
         open_store().delete_log(log_id, visitor())
+        open_store().annotate(visitor(), AnnotationKind.LOG_SOURCE, log_id, "")
     except DDRSError as error:
         st.session_state[keys.COMPARE_PROBLEMS] = [str(error)]
     name = LOG + log_id

@@ -170,6 +170,7 @@ def cap_over_sigma(results: ResultSet) -> float | None:
 def mismatches(sets: Sequence[ResultSet]) -> tuple[str, ...]:
     """What makes figures of several sets hard to compare, a sentence each."""
     found = [*_different_images(sets)]
+    unrecorded = []
     for name, title in _COMPARED.items():
         values = [getattr(results, name) for results in sets]
         known = {value for value in values if value is not None}
@@ -182,7 +183,9 @@ def mismatches(sets: Sequence[ResultSet]) -> tuple[str, ...]:
                 "images. Are they? CIFAR-10-C has the numbers and labels of CIFAR-10."
             )
         elif known and None in values:
-            found.append(f"{title} is not recorded in every set.")
+            unrecorded.append(title.removeprefix("The "))
+    if unrecorded:
+        found.append(f"Not recorded in every set: {listed(unrecorded)}.")
     for results in sets:
         unlabelled = len(results.rows) - int(results.labelled.sum())
         if not results.has_labels:

@@ -388,6 +388,10 @@ def test_a_log_is_kept_and_compared(app: AppTest) -> None:
     assert widget_of(app.multiselect, VIEW.key("shown")).value[-1] == f"log.{log.id}"
     assert "Cohen" in app.success[0].value
     assert "compared above" in app.success[0].value
+    source = f"{keys.COMPARE}log_{log.id}_dataset"
+    widget_of(app.selectbox, source).select("digits").run()
+    assert any("of its 20 images have another label" in w.value for w in app.warning)
+    assert widget_of(app.selectbox, source).value == ""
     widget_of(app.multiselect, VIEW.key("shown")).set_value(list(default_shown())).run()
     assert "It is stored. To compare it" in app.success[0].value
     app.button(key=f"compare_remove_{log.id}").click().run()

@@ -141,7 +141,7 @@ def test_mismatches_are_said_in_words() -> None:
         "alpha differs: 0.001, 0.01",
         "The data set differs: digits, cifar10",
         "The precision differs",
-        "The split is not recorded",
+        "Not recorded in every set: split",
         "1 image without a label",
     ):
         assert words in said
