@@ -11,6 +11,7 @@ from ddrs_core.dashboard.components.noise import send_noise
 from ddrs_core.dashboard.explorer.board import moment_of, show_board
 from ddrs_core.dashboard.explorer.certify_section import (
     certify_at,
+    certify_linked,
     find_certificates,
     find_certify_jobs,
     show_certification,
@@ -104,6 +105,7 @@ def show_explorer(view: ExplorerView, job: Job | None, curve: Job, bar: DeltaGen
     note = f"{example.shows} " if example else ""
     note += "A stored run: press Run to repeat it live." if is_stored else ""
     certify_jobs = find_certify_jobs(view, chosen, find_stored(view) if is_stored else None)
+    certify_linked(view, certify_jobs)
     watch, certifying = Watch(job, curve), Watch(*certify_jobs.values())
     write_url(view, job)
     with bar:

@@ -80,7 +80,8 @@ def list_rows(me: str) -> list[Row]:
 
 
 def _is_shown(job: Job) -> bool:
-    return job.state.is_moving or job.request.kind not in _UNASKED
+    asked = job.request.kind not in _UNASKED and not job.request.stored
+    return job.state.is_moving or asked
 
 
 def _job_row(job: Job) -> Row:

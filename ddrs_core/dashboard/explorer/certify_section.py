@@ -111,6 +111,14 @@ def show_certify_button(view: ExplorerView, jobs: Jobs) -> None:
         _start(view, [level for level in jobs if level.name != "yours"], jobs)
 
 
+def certify_linked(view: ExplorerView, jobs: Jobs) -> None:
+    """A link that names a noise level certifies there by itself, once."""
+    own = [level for level, job in jobs.items() if level.name == "yours" and job is None]
+    if own and st.session_state.get(keys.LINKED_SIGMA) != view.hand:
+        st.session_state[keys.LINKED_SIGMA] = view.hand
+        _start(view, own, jobs)
+
+
 def certify_at(view: ExplorerView, chosen: float | None, sigma: float) -> None:
     """Certify at the noise level that the visitor holds, and draw the page again."""
     for level in _targets(view, chosen)[:2]:

@@ -110,7 +110,14 @@ def proof_text(certificate: Certificate, names: tuple[str, ...]) -> str:
     return (
         f"Proved: class {names[certificate.prediction]} up to an ℓ₂ distance of "
         f"{round_down(certificate.radius)}, by {certificate.n:,} fresh votes."
+        f"{_wrong(certificate, names)}"
     )
+
+
+def _wrong(certificate: Certificate, names: tuple[str, ...]) -> str:
+    if certificate.correct is not False or certificate.label is None:
+        return ""
+    return f" That is wrong: the label is {names[certificate.label]}."
 
 
 def abstention_text(certificate: Certificate, names: tuple[str, ...]) -> str:
@@ -148,7 +155,17 @@ def abstention_text(certificate: Certificate, names: tuple[str, ...]) -> str:
 
 
 def comparison_text(start: Certificate, chosen: Certificate) -> str:
-    """The gain of σ* over σ₀ in one sentence."""
+    """The gain of σ* over σ₀ in one sentence, and whether it is one of a wrong answer."""
+    return _gain_text(start, chosen) + _wrong_text(start, chosen)
+
+
+def _wrong_text(start: Certificate, chosen: Certificate) -> str:
+    both = (("σ₀", start), ("σ*", chosen))
+    wrong = [name for name, c in both if c.correct is False and not c.abstained]
+    return f" The class certified at {' and at '.join(wrong)} is wrong." if wrong else ""
+
+
+def _gain_text(start: Certificate, chosen: Certificate) -> str:
     if chosen.abstained and start.abstained:
         return "Nothing could be certified at either noise level."
     if start.abstained:

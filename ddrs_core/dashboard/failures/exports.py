@@ -64,7 +64,7 @@ def report(findings: Findings, images: Sequence[ImageDiagnosis], title: str) -> 
         "failures/report.html",
         title=title,
         kinds=[
-            (kind, KIND_COLOURS[kind], count, count / total)
+            {"kind": kind, "hue": KIND_COLOURS[kind], "count": count, "share": count / total}
             for kind, count in count_kinds(findings.images).items()
         ],
         images=[

@@ -50,7 +50,11 @@ def show_kinds(findings: Findings, view: FailuresView) -> None:
         on_pick=pick,
     )
     found = [(k, [counts.get(k, 0) for _, counts in bars]) for k in KINDS]
-    legend = [(k.heading, KIND_COLOURS[k], counts) for k, counts in found if any(counts)]
+    legend = [
+        {"heading": k.heading, "hue": KIND_COLOURS[k], "counts": counts}
+        for k, counts in found
+        if any(counts)
+    ]
     show_html("failures/legend.html", legend=legend)
 
 

@@ -197,6 +197,8 @@ def _changes(findings: Findings, image: ImageDiagnosis, suggestion: Suggestion) 
     if suggestion.remedy is Remedy.STRATEGY:
         query["preset"] = DEFAULT_PRESET
     sigma = suggestion.sigma or image.sigma
-    if sigma is not None:
+    if suggestion.remedy is Remedy.SIGMA:  # chosen for this image: no start for all of them
+        query["hand"] = suggestion.sigma
+    elif sigma is not None:
         query["sigma0"] = float(f"{sigma:.4g}") if suggestion.n is None else sigma
     return {name: str(value) for name, value in query.items() if value is not None}

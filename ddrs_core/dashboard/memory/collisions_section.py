@@ -180,7 +180,10 @@ def walk_text(points: Sequence[WalkPoint], names: Sequence[str]) -> str:
     still = f"{fates[Outcome.UNTOUCHED]} of {counted(len(points), 'point')} stand as claimed"
     if not changed:
         return f"{still}: no balls of different class have met yet."
-    return f"{still}, {changed}: with the memory, the way belongs to {answers}, without overlap."
+    return (
+        f"{still}, {changed}: with the memory, the way belongs to {answers}, without overlap. "
+        "Earlier balls win, whether they are right or not."
+    )
 
 
 def _answer(prediction: int, radius: float, names: Sequence[str]) -> str:

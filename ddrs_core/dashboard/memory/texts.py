@@ -87,6 +87,7 @@ def collision_text(
         distance=f"{pair.distance.high:.3f}",
         sigmas=[f"{ball.sigma:.3f}" for ball in (first, second)],
         fate=fate,
+        first=round_down(first.radius) if first.radius < first.claimed_radius else "",
     )
 
 

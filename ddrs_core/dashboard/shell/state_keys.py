@@ -10,6 +10,7 @@ SAVED_JOBS = "explorer_saved_jobs"
 OWN_JOBS = "explorer_own_jobs"  # ids by the key of their request
 PROBLEMS = "explorer_problems"
 EMPTIED = "explorer_emptied"  # the view whose stored run the visitor has put away
+LINKED_SIGMA = "linked_sigma"  # the noise level of a link at which it was certified by itself
 STARTED = "explorer_started"  # whether the first example has been started
 
 # query parameters that name jobs
