@@ -162,7 +162,7 @@ def test_a_run_from_its_start_to_one_image_in_the_explorer(
             {"name": "theirs.tsv", "mimeType": "text/plain", "buffer": cohens_log()},
         ]
     )
-    expect(page.get_by_text("the six columns of Cohen et al.'s certify.py").first).to_be_visible()
+    expect(page.get_by_text("the six columns of Cohen et al.'s certify.py").last).to_be_visible()
     expect(page.get_by_text("nonsense.tsv is not a certification log")).to_be_visible()
     expect(page.locator(".ddrs-table").first).to_contain_text("theirs")
     fill(page, "At most (0: all)", 33)

@@ -141,6 +141,9 @@ def test_compare(page: Page, url: str) -> None:
     expect(page).to_have_url(re.compile("published=1"))
     at_rest(page)
     assert sidebar.get_by_test_id("stCode").all_inner_texts() == before
+    page.keyboard.press("Escape")
+    page.get_by_role("radio", name="Images", exact=True).click()
+    expect(page.get_by_test_id("stPlotlyChart").locator(".main-svg").first).to_be_visible()
     follows_theme(page, 20)
 
 

@@ -126,7 +126,7 @@ def test_a_visitor_finds_what_is_theirs_after_a_restart_of_browser_and_server(
         theirs = {"name": "theirs.tsv", "mimeType": "text/plain", "buffer": log}
         page.locator("input[type=file]").set_input_files([theirs])
         expect(
-            page.get_by_text("the six columns of Cohen et al.'s certify.py").first
+            page.get_by_text("the six columns of Cohen et al.'s certify.py").last
         ).to_be_visible()
         expect(page.get_by_text(NO_COOKIE)).to_have_count(0)
         kept = [cookie for cookie in context.cookies() if cookie["expires"] > 0]  # as at its end
@@ -139,6 +139,6 @@ def test_a_visitor_finds_what_is_theirs_after_a_restart_of_browser_and_server(
         page = context.new_page()
         page.goto(f"{server.url}/compare")
         page.get_by_role("radio", name="Import & export").click()
-        expect(page.get_by_text("Your imported logs:")).to_be_visible()
+        expect(page.get_by_text("Your imported logs.")).to_be_visible()
         expect(page.get_by_role("button", name="Remove", exact=True)).to_be_visible()
         context.close()

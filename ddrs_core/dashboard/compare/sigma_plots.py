@@ -60,11 +60,12 @@ def show_sigmas(sets: Sequence[ResultSet]) -> None:
             height=250,
             alt="Noise levels by outcome",
         )
-    left, right = st.columns(2)
-    with left:
-        _show_points(results)
-    with right:
-        show_tuning(results)
+    with st.container(key="compare_levels"):  # below each other where it is narrow
+        left, right = st.columns(2)
+        with left:
+            _show_points(results)
+        with right:
+            show_tuning(results)
 
 
 def _show_points(results: ResultSet) -> None:

@@ -85,7 +85,11 @@ def legend_html(
         for s, style in zip(sets, curve_styles(sets), strict=True)
     ]
     others = [
-        {"name": trace["name"], "colour": trace["line"]["color"].replace(TEXT, "currentColor")}
+        {
+            "name": trace["name"],
+            "colour": trace["line"]["color"].replace(TEXT, "currentColor"),
+            "is_dotted": trace["line"].get("dash") == "dot",
+        }
         for trace in (figure or {"data": ()})["data"]
         if trace.get("showlegend", True) and "legendgroup" not in trace
     ]

@@ -40,6 +40,14 @@ const ask = (host, args) => {
   host.__next = host.__args = args;
   if (!host.__busy) { host.__busy = true; pump(host); }
 };
+const followWidth = (host) => {  // a sidebar that folds resizes no window
+  host.__follows = new ResizeObserver(() => {
+    const drawn = host._fullLayout?.width, width = host.clientWidth;
+    if (drawn && width && Math.abs(drawn - width) > 1) window.Plotly.Plots.resize(host)
+      .then(() => host.dispatchEvent(new Event('drawn')), () => {});
+  });
+  host.__follows.observe(host);
+};
 const followTheme = (root) => {
   const probe = document.createElement('i');  // a change of its colours is the change of theme
   probe.style.cssText = `position: absolute; visibility: hidden; transition: all 1ms;
@@ -61,6 +69,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
     if (part.__value !== value) part.innerHTML = part.__value = value;
   }
   for (const host of parentElement.querySelectorAll('[data-figure]')) {
+    if (!host.__follows) followWidth(host);
     const name = host.dataset.figure, value = data.figures[name];
     if (!value || host.__value === value) continue;
     host.__value = value; ask(host, [value, data, name]);
