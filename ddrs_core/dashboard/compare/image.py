@@ -49,9 +49,6 @@ def show_image(image: int | None, a: ResultSet, b: ResultSet) -> None:
             links.append(query)
             label = f"**Open image {image} in the explorer** with {name}'s model"
             link_to_explorer(label, **query)
-        if row is not None and dataset is not None:
-            about = {"results": results.id, "image": str(image), "kind": "all"}
-            link_to_failures(f"Why? {name} in the failures page", **about)
     _link_to_reasons(image, a, b)
     if dataset is not None and not 0 <= image < len(dataset):
         st.caption(
@@ -61,7 +58,7 @@ def show_image(image: int | None, a: ResultSet, b: ResultSet) -> None:
     elif not links:
         st.caption(
             "The explorer cannot open it: the model of these results is not available, "
-            "or the log does not name it."
+            "or the log does not name it: choose it under Import & export."
         )
 
 
