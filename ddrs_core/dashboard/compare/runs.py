@@ -51,7 +51,7 @@ def show_runs() -> None:
     for run in earlier[:_MOST_EARLIER]:
         _show_run(run, is_mine=True)
     if not finished and not earlier:
-        st.info("No run is finished. Certify a data set in the sidebar.")
+        st.caption("No run is finished.")
 
 
 def _all_runs() -> tuple[list[RunRecord], list[RunRecord]]:

@@ -185,7 +185,7 @@ def mismatches(sets: Sequence[ResultSet]) -> tuple[str, ...]:
         elif known and None in values:
             unrecorded.append(title.removeprefix("The "))
     if unrecorded:
-        found.append(f"Not recorded in every set: {listed(unrecorded)}.")
+        found.append(f"Not recorded in every set: {', '.join(unrecorded)}.")
     for results in sets:
         unlabelled = len(results.rows) - int(results.labelled.sum())
         if not results.has_labels:
