@@ -24,13 +24,11 @@ PAGES = {
     "training": "Training",
     "library": "Library",
 }
-_TESTED_ELSEWHERE = ("compare", "memory", "failures")
 _STREAMLITS_OWN = {"list", "listitem", "presentation-role-conflict"}
 
 
-# Those of the comparison and the memory have tests of their own on a fresh server, and that of the
-# failures page is opened by the test of accessibility.
-@pytest.mark.parametrize("first", [page for page in PAGES if page not in _TESTED_ELSEWHERE])
+# Those of the comparison and the memory have tests of their own on a fresh server.
+@pytest.mark.parametrize("first", ["explorer"])
 def test_a_deep_link_works_on_a_fresh_server(first: str, browser: Browser, tmp_path: Path) -> None:
     with own_server(tmp_path) as server:
         page = browser.new_page()
