@@ -29,6 +29,7 @@ from ddrs_core.figures.palette import (
     see_through,
     vertical,
 )
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing.confidence import Floats, interval
 from ddrs_core.smoothing.diagnosis import FailureKind
 from ddrs_core.smoothing.segment import SegmentVotes
@@ -178,7 +179,7 @@ def samples_figure(samples: Floats, radii: Floats, n: int, radius: float, target
                 [radius],
                 START_COLOUR,
                 12,
-                name=f"this certificate, {n:,} votes",
+                name=f"this certificate, {counted(n, 'vote')}",
                 hover="%{x:,} votes: certified radius %{y:.3f}",
             ),
         ],

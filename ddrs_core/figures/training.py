@@ -31,6 +31,7 @@ from ddrs_core.figures.palette import (
     rgb,
     vertical,
 )
+from ddrs_core.quantities import counted
 from ddrs_core.training import EpochSummary, SigmaSummary
 
 _ROWS = 300  # of the picture of all epochs, at most; of more epochs every k-th is shown
@@ -171,7 +172,7 @@ def _smoothed_lines(epochs: Sequence[EpochSummary]) -> list[Figure]:
             name=name,
             mode="lines+markers",
             yaxis="y2",
-            hover=f"epoch %{{x}}: {name}: %{{y:.0%}} of {first.images} test images",
+            hover=f"epoch %{{x}}: {name}: %{{y:.0%}} of {counted(first.images, 'test image')}",
         )
         for name, values, colour in shares
     ]

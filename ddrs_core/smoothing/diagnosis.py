@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ddrs_core.errors import NamedEnum, require_number
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing.alpha_spending import LookSchedule
 from ddrs_core.smoothing.certificate import ABSTAIN, Bound, Certificate, prove_radii, round_down
 from ddrs_core.smoothing.confidence import (
@@ -267,11 +268,11 @@ def _first_kind(
             f"With N = {n_max:,}, unanimous votes prove at most {round_down(cap)} at "
             f"σ = {c.sigma:.3g}; with these shares {how} would prove {target:g}.",
         )
-    early = f" Sampling ended after {n:,} of {n_max:,} votes." if n < n_max else ""
+    early = f" Sampling ended after {n:,} of {counted(n_max, 'vote')}." if n < n_max else ""
     likely = "any radius" if suggested == np.inf else f"a radius of {round_down(suggested)}"
     return (
         FailureKind.TOO_FEW_SAMPLES,
-        f"The share of votes suggests {likely}, of which {n:,} votes prove "
+        f"The share of votes suggests {likely}, of which {counted(n, 'vote')} prove "
         f"{round_down(c.radius)}.{early} With these shares {how} would prove {target:g}.",
     )
 
@@ -284,7 +285,8 @@ def _undecided(c: Certificate, n: int, names: Sequence[str]) -> tuple[FailureKin
     said = f"{shares[0]:.1%} of the votes are for {class_name(first, names)}, "
     said += f"{shares[1]:.1%} for {class_name(second, names)}"
     if first != c.candidate:
-        said += f"; the N0 = {c.n0} votes before had chosen {class_name(c.candidate, names)}"
+        said += f"; the {counted(c.n0, 'vote')} before (N0) had chosen "
+        said += class_name(c.candidate, names)
     if sum(shares) >= _SHARE_OF_TWO:
         return FailureKind.UNDECIDED_TWO, f"{said}."
     rest = sum(1 for votes in c.counts if votes > 0) - 2

@@ -24,6 +24,7 @@ from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.figures import interval_figure
 from ddrs_core.jobs import Job, get_manager
+from ddrs_core.quantities import counted
 from ddrs_core.smoothing import Certificate, Grade, round_down
 
 _BOARD = Board("explorer/certification.html")
@@ -104,7 +105,7 @@ def show_certify_button(view: ExplorerView, jobs: Jobs) -> None:
         icon=":material/verified:",
         disabled=not answers,
         key="certify_button",
-        help=f"Count {view.budget.n:,} fresh votes at each of the two noise levels."
+        help=f"Count {counted(view.budget.n, 'fresh vote')} at each of the two noise levels."
         if answers
         else "The search has to name σ* before it can be certified.",
     ):

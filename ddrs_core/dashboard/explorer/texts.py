@@ -106,10 +106,10 @@ def _up(p: float) -> str:
 def proof_text(certificate: Certificate, names: tuple[str, ...]) -> str:
     """What a certificate proves, in a sentence."""
     if certificate.abstained:
-        return f"{certificate.n:,} fresh votes prove no class: an abstention."
+        return f"{counted(certificate.n, 'fresh vote')} prove no class: an abstention."
     return (
         f"Proved: class {names[certificate.prediction]} up to an ℓ₂ distance of "
-        f"{round_down(certificate.radius)}, by {certificate.n:,} fresh votes."
+        f"{round_down(certificate.radius)}, by {counted(certificate.n, 'fresh vote')}."
         f"{_wrong(certificate, names)}"
     )
 

@@ -8,6 +8,7 @@ from ddrs_core.dashboard.components.chart import show_chart
 from ddrs_core.dashboard.failures.findings import Findings
 from ddrs_core.dashboard.failures.view import ALL, ANY, FAILED, FORM, FailuresView
 from ddrs_core.figures.failures import confusion_figure, failure_rates_figure
+from ddrs_core.quantities import counted
 from ddrs_core.runs.diagnose.by_class import (
     classes_to_show,
     confusion,
@@ -59,7 +60,7 @@ def show_classes(findings: Findings, view: FailuresView) -> None:
             on_pick=lambda label: _keep(FAILED, label, ANY),
         )
     if len(rates) > len(labels):
-        st.caption(f"The {len(labels)} of {len(rates)} labels with the most failures.")
+        st.caption(f"The {len(labels)} of {counted(len(rates), 'label')} with the most failures.")
     _show_sigmas(findings, view)
 
 

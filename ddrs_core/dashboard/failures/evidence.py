@@ -18,6 +18,7 @@ from ddrs_core.figures.failures import (
     samples_figure,
     segment_figure,
 )
+from ddrs_core.quantities import counted
 from ddrs_core.runs.diagnose.images import ImageDiagnosis
 from ddrs_core.smoothing import Certificate, round_down
 from ddrs_core.smoothing.diagnosis import radii_with
@@ -134,7 +135,7 @@ def _bounds_text(findings: Findings, image: ImageDiagnosis) -> str:
         )
     text = (
         f"At distance {attack.distance:.4f} an image gets {findings.class_name(attack.prediction)} "
-        f"instead of {held}, by {attack.n:,} fresh votes"
+        f"instead of {held}, by {counted(attack.n, 'fresh vote')}"
     )
     if attack.distance <= image.target:
         return f"{text}: at this σ nobody can certify r = {image.target:g} for {held}."
