@@ -281,7 +281,8 @@ def contradictions(
                     f"{c.radius!r} at σ = {c.sigma!r} (N = {c.n:,}, alpha = {c.alpha:g}, seed "
                     f"{c.seed}), but an image at distance {a.distance!r} gets class "
                     f"{a.prediction} ({counted(a.tries, 'confirmation')} of "
-                    f"{counted(a.n, 'vote')}). By chance this happens with probability {a.failure_probability(c):.3g} at "
+                    f"{counted(a.n, 'vote')}). By chance this happens with probability "
+                    f"{a.failure_probability(c):.3g} at "
                     "most: the certificate or the program is wrong.",
                 )
             )
