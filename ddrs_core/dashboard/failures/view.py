@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
 import streamlit as st
 
 from ddrs_core.dashboard.common.form import Form
+from ddrs_core.dashboard.common.link_view import read_view
 from ddrs_core.dashboard.common.result_sources import STUDY, find_set
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.browser_history import set_query
 from ddrs_core.dashboard.shell.widget_state import fill_on_arrival
-from ddrs_core.errors import DDRSError
 from ddrs_core.smoothing.diagnosis import FailureKind
 
 FORM = Form(keys.FAILURES)  # its fields are named like those of the view
@@ -75,19 +75,7 @@ def parse_query(query: Mapping[str, str]) -> tuple[FailuresView, list[str]]:
     Returns:
         A view of what is there, and a sentence for everything that could not be used.
     """
-    view, problems = FailuresView(), []
-    for name, read in _READERS.items():
-        if name not in query:
-            continue
-        try:
-            view = replace(view, **{name: read(query[name][:_LONGEST])})
-        except ValueError:
-            problems.append(
-                f"The link's {name} could not be used: {query[name][:40]!r} is none of its values."
-            )
-        except DDRSError as error:
-            problems.append(f"The link's {name} could not be used: {error}")
-    return view, problems
+    return read_view(FailuresView(), query, _READERS, _LONGEST)
 
 
 def enter_failures() -> None:

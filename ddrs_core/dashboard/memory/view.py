@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -11,10 +11,10 @@ import streamlit as st
 
 from ddrs_core.dashboard.common.banks import DEMO, open_context
 from ddrs_core.dashboard.common.form import Form
+from ddrs_core.dashboard.common.link_view import read_view
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.browser_history import set_query
 from ddrs_core.dashboard.shell.widget_state import fill_on_arrival
-from ddrs_core.errors import DDRSError
 from ddrs_core.smoothing import DEFAULT_PRESET, Bound, list_presets
 
 FORM = Form(keys.MEMORY)  # its fields are named like those of the view
@@ -96,22 +96,10 @@ def parse_query(query: Mapping[str, str]) -> tuple[MemoryView, list[str]]:
     Returns:
         A view of what is there, and a sentence for everything that could not be used.
     """
-    view, problems = MemoryView(), []
     if query.get("section") in (Section.QUERY, Section.COLLISIONS):
         # links without a bound are from when one-sided was usual
         query = {"bound": Bound.ONE_SIDED.value, **query}
-    for name, read in _READERS.items():
-        if name not in query:
-            continue
-        try:
-            view = replace(view, **{name: read(query[name][:_LONGEST])})
-        except ValueError:
-            problems.append(
-                f"The link's {name} could not be used: {query[name][:40]!r} is none of its values."
-            )
-        except DDRSError as error:
-            problems.append(f"The link's {name} could not be used: {error}")
-    return view, problems
+    return read_view(MemoryView(), query, _READERS, _LONGEST)
 
 
 def enter_memory() -> None:
