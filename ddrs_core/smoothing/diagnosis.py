@@ -155,10 +155,11 @@ def diagnose(
     if not wrong and c.prediction != ABSTAIN and c.radius >= target:
         said = f"Certified as {name} within {round_down(c.radius)}."
         return Diagnosis(FailureKind.CERTIFIED, said, target, suggested=suggested_radius(c))
-    kind, reason = _first_kind(c, target, clean, names)
+    suggested, needed = suggested_radius(c), samples_needed(c, target)
+    kind, reason = _first_kind(c, target, clean, names, suggested, needed)
     if wrong:
         reason += f" Certified as {name} within {round_down(c.radius)}: wrong."
-    return Diagnosis(kind, reason, target, wrong, suggested_radius(c), samples_needed(c, target))
+    return Diagnosis(kind, reason, target, wrong, suggested, needed)
 
 
 def suggested_radius(certificate: Certificate) -> float:
@@ -223,7 +224,12 @@ def _wanted(c: Certificate) -> int:
 
 
 def _first_kind(
-    c: Certificate, target: float, clean: int | None, names: Sequence[str]
+    c: Certificate,
+    target: float,
+    clean: int | None,
+    names: Sequence[str],
+    suggested: float,
+    needed: int | None,
 ) -> tuple[FailureKind, str]:
     """The first rule that applies to an image that is not certified, and its evidence."""
     wanted, n = _wanted(c), max(1, sum(c.counts))
@@ -253,14 +259,12 @@ def _first_kind(
             f"{round_down(c.radius)} for {class_name(c.prediction, names)}.",
         )
     n_max, cap = _most_votes(c)
-    suggested = suggested_radius(c)
     if suggested < target:
         return (
             FailureKind.TOO_CLOSE,
             f"{held / n:.2%} of the votes at σ = {c.sigma:.3g} suggest a radius of "
             f"{round_down(suggested)}; no number of samples proves more than that.",
         )
-    needed = samples_needed(c, target)
     how = "no N up to a billion" if needed is None else f"about N = {needed:,}"
     if cap < target:
         return (
