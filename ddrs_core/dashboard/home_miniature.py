@@ -46,6 +46,7 @@ def miniature_html() -> Markup:
         src=thumbnail_url(digits, view.index),
         name=f"digit {digits.info.class_names[answer.prediction]}",
         radii=[round_down(c.radius) for c in (start, answer)],
+        grades=[c.grade for c in (start, answer)],
         sigmas=[f"{c.sigma:.2f}" for c in (start, answer)],
         share=start.radius / answer.radius,
         curve="M " + " L ".join(point(float(s)) for s in curve.sigmas),
