@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
 from ddrs_core.figures.comparison import (
@@ -29,14 +27,12 @@ from ddrs_core.runs.results.paired import pair
 from ddrs_core.runs.results.published import list_published
 from ddrs_core.runs.results.results import ResultRow, ResultSet
 from ddrs_core.smoothing import Grade
+from tests.figures.valid import validate_with_axes
 
 
-def validate(figure: Figure) -> None:
-    """Plotly's own validation, with the theme's placeholders filled in."""
-    text = encode_figure(figure).replace('"@text"', '"#000"').replace('"@muted"', '"#888"')
-    go.Figure(json.loads(text))
-    for name in ("xaxis", "yaxis"):
-        assert figure["layout"][name]["title"]["text"]
+def named(figure: Figure) -> dict[str, Figure]:
+    """The traces, without the grade that stands behind a curve's name."""
+    return {trace["name"].split(" · ")[0]: trace for trace in figure["data"]}
 
 
 def results_of(m: int, seed: int = 0, **facts: object) -> ResultSet:
@@ -53,17 +49,12 @@ def results_of(m: int, seed: int = 0, **facts: object) -> ResultSet:
     return ResultSet(f"s{seed}", f"set {seed}", tuple(rows), **{**known, **facts})  # type: ignore[arg-type]
 
 
-def named(figure: Figure) -> dict[str, Figure]:
-    """The traces, without the grade that stands behind a curve's name."""
-    return {trace["name"].split(" · ")[0]: trace for trace in figure["data"]}
-
-
 def test_the_curve_shows_certified_accuracy() -> None:
     sets = [results_of(200, 0), results_of(200, 1, method="fixed", training="macer")]
     figure = certified_accuracy_figure(
         sets, envelope=envelope(sets), references=list_published("cifar10")[:2]
     )
-    validate(figure)
+    validate_with_axes(figure)
     traces = named(figure)
     for results in sets:
         trace = traces[results.title]
@@ -118,7 +109,7 @@ def test_a_point_leads_back_to_its_image() -> None:
     b = replace(b, rows=tuple(replace(r, label=labels[r.index]) for r in b.rows))
     pairs = pair(a, b)
     figure = radius_against_radius_figure(pairs, a, b)
-    validate(figure)
+    validate_with_axes(figure)
     shown = np.concatenate([trace["customdata"] for trace in figure["data"]])
     assert sorted(shown) == sorted(pairs.indices)
     rows_a = {row.index: row for row in a.rows}
@@ -148,10 +139,10 @@ def test_titles_are_text_and_no_markup() -> None:
 def test_noise_levels_by_class_and_by_answer() -> None:
     results = results_of(300)
     by_class = sigma_by_class_figure(results, [f"name {c}" for c in range(10)])
-    validate(by_class)
+    validate_with_axes(by_class)
     assert [box["name"] for box in by_class["data"]] == [f"name {c}" for c in range(10)]
     by_answer = sigma_by_correctness_figure(results)
-    validate(by_answer)
+    validate_with_axes(by_answer)
     assert [box["name"] for box in by_answer["data"]] == ["right", "wrong", "abstained"]
     for figure in (by_class, by_answer):
         assert sum(len(box["y"]) for box in figure["data"]) == 300
@@ -160,7 +151,7 @@ def test_noise_levels_by_class_and_by_answer() -> None:
 def test_radius_against_sigma() -> None:
     results = results_of(300)
     figure = radius_against_sigma_figure(results)
-    validate(figure)
+    validate_with_axes(figure)
     shown = np.concatenate([t["customdata"] for t in figure["data"] if "customdata" in t])
     assert sorted(shown) == sorted(results.indices)
 
@@ -175,7 +166,7 @@ def test_logs_without_sigma_and_without_rows_give_empty_figures() -> None:
             radius_against_sigma_figure(results),
             radius_against_radius_figure(pair(results, results), results, results),
         ):
-            validate(figure)
+            validate_with_axes(figure)
 
 
 def test_ten_thousand_images_are_fast() -> None:
@@ -200,7 +191,7 @@ def test_a_tuning_is_drawn_with_its_levels_and_those_of_images(adaptive: bool) -
     )
     results = results_of(50)
     figure = tuning_figure(tuning, 0.5, results.sigmas)
-    validate(figure)
+    validate_with_axes(figure)
     drawn = [t for t in figure["data"] if t["name"].startswith("ACR")]
     assert [len(t["x"]) for t in drawn] == [4, 2]
     assert all(("≥" in t["name"]) == adaptive for t in drawn)
@@ -209,7 +200,7 @@ def test_a_tuning_is_drawn_with_its_levels_and_those_of_images(adaptive: bool) -
     assert sum(bars["y"]) == pytest.approx(1)
     left, right = figure["layout"]["xaxis"]["range"]
     assert left <= 0 < max(0.9, results.sigmas.max()) <= right
-    validate(tuning_figure(replace(tuning, tuned=None, scores=tuning.scores[:2])))
+    validate_with_axes(tuning_figure(replace(tuning, tuned=None, scores=tuning.scores[:2])))
 
 
 def test_many_classes_and_unknown_ones_have_boxes_that_can_be_read() -> None:

@@ -8,7 +8,6 @@ import io
 import json
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,14 +29,9 @@ from ddrs_core.smoothing import Bound, CurveFit, SigmaStep, VoteProgress
 from ddrs_core.smoothing.confidence import radius_cap
 from ddrs_core.smoothing.sigma.radius_curve import read_curve
 from ddrs_core.training import EpochSummary, SigmaSummary
+from tests.figures.valid import validate
 
 NAMES = ("cat", "dog", "owl")
-
-
-def validate(figure: Figure) -> None:
-    """Plotly's own validation, with the theme's placeholders filled in."""
-    text = encode_figure(figure).replace('"@text"', '"#000"').replace('"@muted"', '"#888"')
-    go.Figure(json.loads(text))
 
 
 def steps(count: int) -> list[SigmaStep]:

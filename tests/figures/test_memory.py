@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 import torch
 
@@ -20,7 +17,7 @@ from ddrs_core.figures.bank import (
 )
 from ddrs_core.figures.meeting import DrawnBall, collision_figure, walk_figure
 from ddrs_core.figures.memory import plane_figure, ruler_figure
-from ddrs_core.figures.palette import Figure, encode_figure
+from ddrs_core.figures.palette import Figure
 from ddrs_core.smoothing.certificate import Bound, Certificate
 from ddrs_core.smoothing.grade import Grade
 from ddrs_core.smoothing.memory.arrival_order import Distances, replay_orders, summarise_orders
@@ -28,21 +25,9 @@ from ddrs_core.smoothing.memory.collisions import WalkPoint
 from ddrs_core.smoothing.memory.distance import distance
 from ddrs_core.smoothing.memory.geometry import deciding_parts, plane_through
 from ddrs_core.smoothing.memory.rules import Ball, Outcome, Settlement, settle
+from tests.figures.valid import named, validate_with_axes
 
 NAMES = ("cat", "dog", "bird")
-
-
-def validate(figure: Figure) -> None:
-    """Plotly's own validation, with the theme's placeholders filled in; axes have titles."""
-    text = encode_figure(figure).replace('"@text"', '"#000"').replace('"@muted"', '"#888"')
-    assert "@" not in text
-    go.Figure(json.loads(text))
-    for name in ("xaxis", "yaxis"):
-        assert figure["layout"][name]["title"]["text"]
-
-
-def named(figure: Figure) -> dict[str, Figure]:
-    return {trace["name"]: trace for trace in figure["data"] if trace.get("name")}
 
 
 def settled(
@@ -88,7 +73,7 @@ def test_what_nobody_has_certified_is_not_called_by_an_outcome() -> None:
 def test_the_plane_is_true_to_scale(outcome: Outcome) -> None:
     settlement, figure = plane_of(outcome)
     assert settlement.outcome is outcome
-    validate(figure)
+    validate_with_axes(figure)
     assert figure["layout"]["yaxis"]["scaleanchor"] == "x"
     assert figure["layout"]["yaxis"]["scaleratio"] == 1
     circles = named(figure)
@@ -128,7 +113,7 @@ def test_a_ball_that_the_plane_misses_is_not_drawn() -> None:
 def test_the_ruler_has_a_row_for_each_ball(outcome: Outcome) -> None:
     settlement, _ = CASES[outcome]
     figure = ruler_figure(settlement, NAMES)
-    validate(figure)
+    validate_with_axes(figure)
     bars = [trace for trace in figure["data"] if trace["mode"] == "lines+markers"]
     assert len(bars) == len(settlement.parts)
     for part in settlement.parts:
@@ -150,7 +135,7 @@ def test_two_balls_meet_at_their_true_distance() -> None:
     first = DrawnBall(0, 0.8, 0, 0.8, "ball 1")
     second = DrawnBall(1, 0.5, 1, 0.2, "ball 2")
     figure = collision_figure(first, second, 1.0, NAMES)
-    validate(figure)
+    validate_with_axes(figure)
     reach = {
         (trace["line"].get("dash", "solid"), round(float(np.min(trace["x"])), 6))
         for trace in figure["data"]
@@ -162,33 +147,33 @@ def test_two_balls_meet_at_their_true_distance() -> None:
 
 def test_gaps_are_counted_on_both_sides_of_zero() -> None:
     figure = bank_gaps_figure([-0.3, 0.2, 0.5], [0.0, 0.2, 0.5])
-    validate(figure)
+    validate_with_axes(figure)
     assert [int(np.sum(trace["y"])) for trace in figure["data"]] == [3, 3]
     assert figure["layout"]["shapes"][0]["x0"] == 0
-    validate(bank_gaps_figure([], []))
+    validate_with_axes(bank_gaps_figure([], []))
 
 
 def test_growth_adds_up() -> None:
     outcomes = ["untouched", "trimmed", "untouched", "abstained", "adopted", "trimmed"]
     figure = bank_growth_figure(outcomes)
-    validate(figure)
+    validate_with_axes(figure)
     ends = {trace["name"]: int(trace["y"][-1]) for trace in figure["data"]}
     assert ends == {"untouched": 2, "trimmed": 2, "adopted": 1, "abstained": 1}
     total = sum(trace["y"] for trace in figure["data"])
     np.testing.assert_array_equal(total, np.arange(1, 7))
-    validate(bank_growth_figure([]))
+    validate_with_axes(bank_growth_figure([]))
 
 
 def test_histograms_hold_every_ball() -> None:
     rng = np.random.default_rng(0)
     claimed, sigmas = rng.gamma(2, 0.2, 100), rng.uniform(0.1, 0.5, 100)
     figure = bank_radii_figure(claimed, claimed / 2)
-    validate(figure)
+    validate_with_axes(figure)
     assert [int(trace["y"].sum()) for trace in figure["data"]] == [100, 100]
     sigma_figure = bank_sigmas_figure(sigmas)
-    validate(sigma_figure)
+    validate_with_axes(sigma_figure)
     assert int(sigma_figure["data"][0]["y"].sum()) == 100
-    validate(bank_radii_figure([], []))
+    validate_with_axes(bank_radii_figure([], []))
 
 
 def test_orders_are_points() -> None:
@@ -197,12 +182,12 @@ def test_orders_are_points() -> None:
         list(replay_orders(known, [0, 1, 1], [1.0, 0.4, 1.0], shuffles=20, seed=1))
     )
     figure = order_study_figure(study)
-    validate(figure)
+    validate_with_axes(figure)
     traces = named(figure)
     assert len(traces["shuffled"]["x"]) == 20
     assert traces["as given"]["y"].tolist() == [0]
     images = changing_images_figure(study, [10, 11, 12])
-    validate(images)
+    validate_with_axes(images)
     assert all(trace["x"] == ["image 11"] for trace in images["data"])
     assert sum(trace["y"][0] for trace in images["data"]) == pytest.approx(1)
 
@@ -231,8 +216,8 @@ def test_a_walk_is_drawn_along_its_line() -> None:
         )
         points.append(WalkPoint(float(t), torch.zeros(1, 1, 3), certificate, settlement))
     figure = walk_figure(points, 4.0, NAMES)
-    validate(figure)
+    validate_with_axes(figure)
     assert figure["layout"]["yaxis"]["scaleanchor"] == "x"
     centres = [trace["x"][0] for trace in figure["data"] if trace["mode"] == "markers"]
     assert centres == pytest.approx([0, 1, 2, 3, 4])
-    validate(walk_figure([], 0.0))
+    validate_with_axes(walk_figure([], 0.0))

@@ -7,7 +7,7 @@ import streamlit as st
 from ddrs_core.dashboard.components.chart import show_chart
 from ddrs_core.dashboard.failures.findings import Findings
 from ddrs_core.dashboard.failures.view import ALL, ANY, FAILED, FORM, FailuresView
-from ddrs_core.figures.failures import confusion_figure, failure_rates_figure
+from ddrs_core.figures.failure_kinds import confusion_figure, failure_rates_figure
 from ddrs_core.quantities import counted
 from ddrs_core.runs.diagnose.by_class import (
     classes_to_show,

@@ -11,7 +11,7 @@ from ddrs_core.dashboard.components.render import render
 from ddrs_core.dashboard.failures.findings import Findings
 from ddrs_core.dashboard.failures.image import ImageJobs, progress_texts
 from ddrs_core.figures import Figure, votes_figure
-from ddrs_core.figures.failures import (
+from ddrs_core.figures.failure_evidence import (
     bounds_figure,
     empty_figure,
     levels_figure,

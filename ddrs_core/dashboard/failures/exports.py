@@ -12,7 +12,7 @@ from ddrs_core.dashboard.components.exports import Download, show_exports
 from ddrs_core.dashboard.components.render import render
 from ddrs_core.dashboard.failures.findings import Findings
 from ddrs_core.dashboard.failures.view import ALL, FAILED, NONE, FailuresView
-from ddrs_core.figures.failures import KIND_COLOURS
+from ddrs_core.figures.failure_kinds import KIND_COLOURS
 from ddrs_core.quantities import counted
 from ddrs_core.runs.diagnose.export import as_file
 from ddrs_core.runs.diagnose.images import ImageDiagnosis, count_kinds

@@ -13,7 +13,7 @@ from ddrs_core.dashboard.components.render import show_html
 from ddrs_core.dashboard.failures.findings import Findings
 from ddrs_core.dashboard.failures.picker import keep_kind, show_all_failures, swap_sets
 from ddrs_core.dashboard.failures.view import ALL, ANY, FAILED, FORM, FailuresView, Sort
-from ddrs_core.figures.failures import KIND_COLOURS, KINDS, kinds_figure
+from ddrs_core.figures.failure_kinds import KIND_COLOURS, KINDS, kinds_figure
 from ddrs_core.quantities import counted
 from ddrs_core.runs.diagnose.images import ImageDiagnosis, count_kinds, only
 from ddrs_core.runs.results.results import ResultSet

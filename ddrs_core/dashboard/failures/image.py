@@ -28,7 +28,7 @@ from ddrs_core.dashboard.navigation import (
 )
 from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.dashboard.shell.visitor import visitor
-from ddrs_core.figures.failures import KIND_COLOURS
+from ddrs_core.figures.failure_kinds import KIND_COLOURS
 from ddrs_core.jobs import Job, get_manager
 from ddrs_core.runs.diagnose.images import ImageDiagnosis
 from ddrs_core.runs.diagnose.suggestions import Remedy, Suggestion, suggest

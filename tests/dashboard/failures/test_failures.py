@@ -27,7 +27,7 @@ from ddrs_core.dashboard.failures.filters import filtered
 from ddrs_core.dashboard.failures.findings import Findings, find_findings
 from ddrs_core.dashboard.failures.view import FORM, FailuresView, Shape, Sort, parse_query
 from ddrs_core.dashboard.shell.visitor import visitor
-from ddrs_core.figures.failures import KINDS
+from ddrs_core.figures.failure_kinds import KINDS
 from ddrs_core.jobs import get_manager
 from ddrs_core.runs.diagnose.export import as_file
 from ddrs_core.runs.diagnose.images import count_kinds, diagnose_results, diagnose_row
