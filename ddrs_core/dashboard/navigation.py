@@ -57,6 +57,11 @@ def memory_page() -> StreamlitPage:
     return st.Page(_PAGES / "memory.py", title="Memory", icon=":material/bubble_chart:")
 
 
+def learn_page() -> StreamlitPage:
+    """Randomized smoothing in class, lesson by lesson."""
+    return st.Page(_PAGES / "learn.py", title="Learn", icon=":material/school:")
+
+
 def library_page() -> StreamlitPage:
     """Data sets and models: what is available, and adding more."""
     return st.Page(_PAGES / "library.py", title="Library", icon=":material/library_books:")
@@ -71,6 +76,7 @@ def all_pages() -> list[StreamlitPage]:
     """Every page, in the order of the menu."""
     return [
         home_page(),
+        learn_page(),
         explorer_page(),
         compare_page(),
         failures_page(),

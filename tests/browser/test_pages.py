@@ -21,6 +21,7 @@ PAGES = {
     "compare": "Certify & compare",
     "failures": "Why did it fail?",
     "memory": "Memory",
+    "learn": "Learn randomized smoothing",
     "training": "Training",
     "library": "Library",
 }

@@ -64,6 +64,11 @@ FAILURES = "failures_"
 # kept while other pages are shown
 FAILURES_PROBLEMS = "failures_link_problems"
 
+# kept while other pages are shown
+LEARN_VIEW = "learn_view"
+LEARN_PROBLEMS = "learn_problems"
+LEARN_ANSWERS = "learn_answers"  # number of the answer that was checked, by lesson
+
 # widgets of the library
 MODEL_ARCHITECTURE = "model_architecture"
 MODEL_TRIED_ON = "model_tried_on"

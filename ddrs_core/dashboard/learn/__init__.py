@@ -1,0 +1,1 @@
+"""The page that teaches randomized smoothing, lesson by lesson."""

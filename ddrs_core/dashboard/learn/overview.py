@@ -1,0 +1,39 @@
+"""The list of lessons, at the side and as the page's first screen."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ddrs_core.dashboard.components.chips import Chip, show_chips
+from ddrs_core.dashboard.components.render import show_lead
+from ddrs_core.dashboard.learn.course import LESSONS
+from ddrs_core.dashboard.learn.hidden import is_hidden
+from ddrs_core.dashboard.learn.view import LearnView, open_lesson
+
+
+def show_contents(view: LearnView) -> None:
+    """All lessons, in the sidebar."""
+    if view.opened is None or is_hidden(view, "lessons"):
+        return
+    with st.container(key="learn_contents"):
+        chips = [Chip("", "All lessons", "", "learn")]
+        chips += [_chip(i, lesson.idea, lesson.title) for i, lesson in enumerate(LESSONS)]
+        show_chips("Lessons", chips, view.lesson, key="learn_list", on_pick=open_lesson)
+
+
+def show_overview() -> None:
+    """What the course is, and its lessons with what each is about."""
+    st.title("Learn randomized smoothing", anchor=False)
+    show_lead(
+        "What a certificate is, what it rests on, and why one noise level does not fit all. "
+        "About five minutes a lesson: a picture that moves, a question, a sentence to take home. "
+        "Take them in order, or open any."
+    )
+    with st.container(key="learn_course"):
+        chips = [_chip(i, "", f"{lesson.title}\n{lesson.idea}") for i, lesson in enumerate(LESSONS)]
+        show_chips("The course", chips, "", key="learn_overview", on_pick=open_lesson)
+
+
+def _chip(place: int, tip: str, text: str) -> Chip:
+    name = LESSONS[place].name
+    return Chip(name, f"{place + 1}. {text}", tip, f"learn?lesson={name}")

@@ -1,0 +1,33 @@
+"""Learn: randomized smoothing in class, lesson by lesson."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ddrs_core.dashboard.learn.bar import show_bar
+from ddrs_core.dashboard.learn.hidden import hide_controls
+from ddrs_core.dashboard.learn.overview import show_contents, show_overview
+from ddrs_core.dashboard.learn.screen import show_screen
+from ddrs_core.dashboard.learn.view import current_view, enter_learn, write_url
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.dashboard.shell.errors import show_problems
+
+
+def main() -> None:
+    """Draw the list of lessons, or one screen of one of them."""
+    enter_learn()
+    view = current_view()
+    hide_controls(view)
+    if not view.present:
+        with st.sidebar:
+            show_contents(view)
+    show_problems(st.session_state.get(keys.LEARN_PROBLEMS, []))
+    if view.opened is None:
+        show_overview()
+    else:
+        show_screen(view.opened, view)
+        show_bar(view.opened, view)
+    write_url()
+
+
+main()

@@ -1,0 +1,70 @@
+"""The Learn page: its lessons are complete, and its links lead to places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from ddrs_core.dashboard.learn.course import LESSONS
+from ddrs_core.dashboard.learn.lesson import Lesson
+from ddrs_core.dashboard.learn.view import LearnView, parse_query
+from tests.dashboard.widgets import open_page
+
+NAMES = [lesson.name for lesson in LESSONS]
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DDRS_HOME", str(tmp_path))
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=NAMES)
+def test_a_lesson_is_complete(lesson: Lesson) -> None:
+    assert lesson.steps
+    assert sum(answer.right for answer in lesson.question.answers) == 1
+    assert all(answer.explanation for answer in lesson.question.answers)
+    assert all(lesson.note(step) for step in range(1, lesson.length + 1))
+    assert lesson.take_home.count(".") == 1  # one sentence
+    assert lesson.real
+
+
+def test_next_walks_through_the_course_and_back_returns() -> None:
+    view, way = LearnView(), [LearnView()]
+    while (view := view.next() or LearnView()).lesson:
+        assert parse_query(view.to_query()) == (view, [])
+        way.append(view)
+    assert len(way) == 1 + sum(lesson.length for lesson in LESSONS)
+    back = [way[-1]]
+    while back[-1].lesson:
+        back.append(back[-1].previous())
+    assert back == way[::-1]
+
+
+def test_a_link_is_not_trusted() -> None:
+    view, problems = parse_query({"lesson": "../x", "step": "1e9", "hide": "a{}b", "present": "1"})
+    assert view == LearnView(present=True)
+    assert len(problems) == 3
+    view, _ = parse_query({"lesson": NAMES[0], "step": "99"})
+    assert view.step == LESSONS[0].length  # the last there is
+
+
+def test_an_answer_is_checked_and_explained(app: AppTest) -> None:
+    lesson = LESSONS[0]
+    question = lesson.question
+    open_page(app, "learn", lesson=lesson.name, step=str(len(lesson.steps) + 1))
+    assert app.title[0].value == f"1. {lesson.title}"
+    wrong = next(i for i in range(len(question.answers)) if i != question.right)
+    app.radio[0].set_value(wrong).run()
+    assert not app.warning
+    app.button(key="learn_check").click().run()
+    assert question.answers[wrong].explanation in app.warning[0].value
+    app.radio[0].set_value(question.right).run()
+    assert not app.warning
+    app.button(key="learn_check").click().run()
+    assert question.answers[question.right].explanation in app.success[0].value
+    app.button(key="learn_next").click().run()
+    app.button(key="learn_back").click().run()
+    assert question.answers[question.right].explanation in app.success[0].value  # it is kept
+    assert not app.exception
