@@ -24,6 +24,7 @@ from ddrs_core.dashboard.compare.view import (
     enter_compare,
     write_url,
 )
+from ddrs_core.dashboard.components.compact_head import compact_head
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import show_problems
 
@@ -48,8 +49,7 @@ def show_form() -> None:
 
 def show_comparison() -> None:
     """What is compared: headline, curves and table; all else in tabs."""
-    with st.container(horizontal=True, vertical_alignment="center", key="compare_head"):
-        st.title("Certify & compare", anchor=False, width="content")
+    with compact_head("Certify & compare"):
         more = st.popover("Sets", icon=":material/add:") if VIEW["shown"] else None
     problems = st.container()
     with more or st.container():

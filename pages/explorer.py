@@ -7,6 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from ddrs_core.dashboard.common.model_cache import get_forward
 from ddrs_core.dashboard.components.chips import Chip, show_chips
+from ddrs_core.dashboard.components.compact_head import compact_head
 from ddrs_core.dashboard.components.noise import send_noise
 from ddrs_core.dashboard.explorer.board import moment_of, show_board
 from ddrs_core.dashboard.explorer.certify_section import (
@@ -52,8 +53,7 @@ def main() -> None:
         robustness = st.container()
         link_to_library()
         FORM.pick_device()
-    with st.container(horizontal=True, vertical_alignment="center", key="explorer_head"):
-        st.title("Explorer", anchor=False, width="content")
+    with compact_head("Explorer"):
         chips = st.container(width="content")
     show_problems(st.session_state.get(keys.PROBLEMS, []))
     row = {"horizontal": True, "vertical_alignment": "center", "gap": "xsmall"}

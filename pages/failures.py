@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from ddrs_core.dashboard.components.compact_head import compact_head
 from ddrs_core.dashboard.components.render import show_html, show_lead
 from ddrs_core.dashboard.failures.alarm import show_alarm
 from ddrs_core.dashboard.failures.classes import show_classes
@@ -36,8 +37,7 @@ from ddrs_core.errors import DDRSError
 def main() -> None:
     """Draw the page; what ticks lives in fragments without any widget."""
     enter_failures()
-    with st.container(horizontal=True, vertical_alignment="bottom", key="failures_head"):
-        st.title("Why did it fail?", anchor=False, width="content")
+    with compact_head("Why did it fail?"):
         show_lead("What keeps images from being certified, and what would help each.")
     show_problems(st.session_state.get(keys.FAILURES_PROBLEMS, []))
     pick_results()

@@ -29,7 +29,7 @@ def send_noise(name: str, x: Tensor, noise: Tensor, *, key: str) -> None:
     pixels = (x[:, ::step, ::step].clamp(0, 1) * 255).round().byte().numpy()
     scaled = (noise[:, :, ::step, ::step] / _SCALE).round().clamp(-127, 127).char().numpy()
     data = {"id": name, "shape": pixels.shape, "x": _encoded(pixels), "eps": _encoded(scaled)}
-    with st.container(key=f"ddrs_hidden_{key}"):  # by assets/style.css
+    with st.container(key="ddrs_hidden_noise"):  # by assets/style.css
         _mount(key=key, data={**data, "scale": _SCALE})
 
 
