@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from ddrs_core.dashboard.learn.lesson import Lesson
-from ddrs_core.dashboard.learn.lessons import samples
+from ddrs_core.dashboard.learn.lessons import fragile, samples
 
-LESSONS: tuple[Lesson, ...] = (samples.LESSON,)
+LESSONS: tuple[Lesson, ...] = (
+    fragile.LESSON,
+    samples.LESSON,
+)
 
 
 def number_of(name: str) -> int:
