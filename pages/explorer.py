@@ -9,6 +9,7 @@ from ddrs_core.dashboard.common.model_cache import get_forward
 from ddrs_core.dashboard.components.chips import Chip, show_chips
 from ddrs_core.dashboard.components.compact_head import compact_head
 from ddrs_core.dashboard.components.noise import send_noise
+from ddrs_core.dashboard.explorer.beside import find_other, is_pinned, pin_of, pin_or_clear
 from ddrs_core.dashboard.explorer.board import moment_of, show_board
 from ddrs_core.dashboard.explorer.certify_section import (
     certify_at,
@@ -38,7 +39,7 @@ from ddrs_core.dashboard.explorer.view import FORM, ExplorerView
 from ddrs_core.dashboard.navigation import link_to_library
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import show_error, show_problems
-from ddrs_core.dashboard.shell.polling import Watch
+from ddrs_core.dashboard.shell.polling import Watch, redraw
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs import Job
 from ddrs_core.smoothing import shown_noise
@@ -106,8 +107,10 @@ def show_explorer(view: ExplorerView, job: Job | None, curve: Job, bar: DeltaGen
     note += "A stored run: press Run to repeat it live." if is_stored else ""
     certify_jobs = find_certify_jobs(view, chosen, find_stored(view) if is_stored else None)
     certify_linked(view, certify_jobs)
-    watch, certifying = Watch(job, curve), Watch(*certify_jobs.values())
-    write_url(view, job)
+    other = find_other(view, job)
+    watch = Watch(job, curve, *(other.jobs if other is not None else ()))
+    certifying = Watch(*certify_jobs.values())
+    write_url(view, job, pin_of(other))
     with bar:
         show_certify_button(view, certify_jobs)
     x = view.data[view.index][0]
@@ -117,12 +120,25 @@ def show_explorer(view: ExplorerView, job: Job | None, curve: Job, bar: DeltaGen
 
     def draw() -> None:
         idle = not any(job and not job.state.is_over for job in certify_jobs.values())
-        asked = show_board(view, job, curve.latest, list(made.values()), note=note, idle=idle)
-        if asked is not None:
-            certify_at(view, chosen, asked)
+        said = show_board(
+            view,
+            job,
+            curve.latest,
+            list(made.values()),
+            note=note,
+            idle=idle,
+            other=other.drawn() if other is not None else None,
+            pinned=(is_pinned(), other.label() if other is not None else ""),
+        )
+        if said.get("pin"):
+            pin_or_clear(view)
+            redraw()
+        if isinstance(said.get("certify"), int | float):
+            certify_at(view, chosen, float(said["certify"]))
 
     watch.draw(draw)
-    certifying.draw(lambda: show_certification(view, certify_jobs))
+    beside = other.radii() if other is not None else {}
+    certifying.draw(lambda: show_certification(view, certify_jobs, beside))
     show_why(certify_jobs)
     show_explorer_exports(view, job.history if job is not None else [], list(made.values()))
     memory = get_forward(view.model, view.device).memory_note

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ddrs_core.figures.beside import Beside, beside_curve
 from ddrs_core.figures.curve_fit import fit_traces
 from ddrs_core.figures.palette import (
     CHOSEN_COLOUR,
@@ -41,6 +42,7 @@ def curve_figure(
     proved: Provable | None = None,
     certificates: Sequence[Certificate] = (),
     bound: Bound = Bound.TWO_SIDED,
+    other: Beside | None = None,
 ) -> Figure:
     """R(sigma): what N votes would prove as the line, the estimate with its 95 % band thin.
 
@@ -53,12 +55,13 @@ def curve_figure(
         proved: what the planned certification is expected to prove along the curve.
         certificates: of this image, as points in the colour of their guarantee.
         bound: of the planned certification, for which both are drawn.
+        other: another run, drawn behind this one.
     """
     data: list[Figure] = []
     line_of = (curve.sigmas, curve.radius if proved is None else proved.radius) if curve else None
     if fit is not None:
         line_of = fit.levels, fit.radius
-    radii = [c.radius for c in certificates]
+    radii = [c.radius for c in certificates] + (other.radii if other is not None else [])
     for known in (proved, fit, curve if proved is None else None):
         radii += [] if known is None else known.radius.tolist()
     top = _top(curve, radii)
@@ -82,8 +85,9 @@ def curve_figure(
     ticks = [0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0]
     low, high = (float(np.log10(bound)) for bound in bounds)
     at_left = chosen is not None and (chosen <= sigma_0 or chosen > 0.9 * bounds[1])
+    behind, names = beside_curve(other) if other is not None else ([], [])
     return {
-        "data": [*data, *map(_certificate, certificates)],
+        "data": [*behind, *data, *map(_certificate, certificates)],
         "layout": layout(
             legend={**layout()["legend"], "font": {"size": 11}},
             dragmode=False,  # a pointer moves sigma
@@ -91,6 +95,7 @@ def curve_figure(
             annotations=[
                 _name(sigma_0, "σ₀", START_COLOUR, left=chosen is not None and sigma_0 < chosen),
                 *([_name(chosen, "σ*", CHOSEN_COLOUR, left=at_left)] if chosen else []),
+                *names,
             ],
             xaxis=axis(
                 "noise level σ",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ddrs_core.figures.beside import Beside, beside_steps
 from ddrs_core.figures.level_labels import Level, label_levels
 from ddrs_core.figures.palette import (
     CHOSEN_COLOUR,
@@ -34,6 +35,7 @@ def trajectory_figure(
     shown: int | None = None,
     *,
     rounds: bool = False,
+    other: Beside | None = None,
 ) -> Figure:
     """Two plots side by side: the noise level, and the estimated radius.
 
@@ -45,6 +47,7 @@ def trajectory_figure(
         sigma_0: the start, drawn as a dotted line.
         shown: number of the step that the other views show, marked on both lines.
         rounds: the steps are a few rounds of votes.
+        other: another run, drawn behind this one.
     """
     k = np.arange(1, len(steps) + 1, dtype=np.int32)
     sigma = np.array([s.sigma for s in steps])
@@ -88,10 +91,13 @@ def trajectory_figure(
     if chosen is not None:
         shapes.append(_level(chosen, CHOSEN_COLOUR))
         end, latest = Level(chosen, "σ*", CHOSEN_COLOUR), chosen
+    theirs = other.steps if other is not None else ()
     values = [sigma_0, *([chosen] if chosen is not None else []), *sigma.tolist(), *ends[0].flat]
+    values += [s.sigma for s in theirs]
     low, high = min(values), max(values)
     pad = 0.12 * max(high - low, 0.1 * high)
-    top = max([0.1, *radius.tolist(), *ends[1].flat]) * 1.12
+    total = max(total, len(theirs))
+    top = max([0.1, *radius.tolist(), *ends[1].flat, *(s.radius for s in theirs)]) * 1.12
     horizontal_axis: Figure = {}
     if rounds:
         horizontal_axis |= {"range": [0.5, 0.5 + 1.06 * total], "dtick": max(1, total // 10)}
@@ -99,7 +105,7 @@ def trajectory_figure(
         horizontal_axis |= {"range": [0, total + 1]}
     name = "round" if rounds else "step k"
     return {
-        "data": data,
+        "data": [*(beside_steps(other) if other is not None else []), *data],
         "layout": layout(
             showlegend=False,
             shapes=shapes,

@@ -73,7 +73,7 @@ def moved_votes(
     points = (x.cpu() + steps * directions[:, None]).clamp(0.0, 1.0).flatten(0, 1)
     generators = [noise_generator(seed, index, "moved", forward.device) for _ in points]
     sigmas = torch.full((len(points),), certificate.sigma, dtype=torch.float64)
-    counts = 0
+    counts = np.zeros((len(points), forward.num_classes(x.shape)), dtype=np.int64)
     for done in range(_ROUND, samples_each(forward, x) + 1, _ROUND):
         counts = counts + forward.votes(points, sigmas, _ROUND, generators)
         yield MovedVotes(directions, scales, distances, counts.reshape(*scales.shape, -1), done)

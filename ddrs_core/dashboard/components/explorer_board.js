@@ -40,6 +40,8 @@ class Board {
     window.addEventListener('ddrs-noise', () => root.isConnected && this.draw());
     this.part('certify').onclick = () => this.tell('certify', this.sigma);
     this.part('back').onclick = () => this.move(null);
+    this.part('pin').onclick = () => this.tell('pin', true);
+    this.part('copy').onclick = () => this.copyLink();
     const look = this.part('look');
     look.oninput = () => {
       clearTimeout(this.late);
@@ -57,11 +59,17 @@ class Board {
     const before = this.live?.id;
     Object.assign(this, { live, keep: setStateValue, tell: setTriggerValue });
     if (before !== live.id || live.hand !== this.given) this.hand = this.given = live.hand;
+    if (!before && live.held && live.hand === null) this.hand = clamp(live.held, ...live.range);
     const look = this.part('look'), { last, shown } = live.look;
     if (look.max !== String(last) || document.activeElement !== look || look.disabled) {
       look.max = last; look.value = shown;
     }
     look.disabled = !live.look.can;
+    const [pinned, other] = live.pinned, named = this.part('other');
+    named.textContent = named.title = pinned && !other ? 'A is this run' : other;
+    this.part('pin').lastElementChild.textContent = pinned ? 'Clear A' : 'Pin as A';
+    this.part('pin').title = pinned ? '' : 'Keep this run on the axes, beside the next one.';
+    this.nameLevel();
     this.draw();
   }
 
@@ -114,7 +122,7 @@ class Board {
     if (star) found.push({ name: 'σ*', sigma: star });
     if (curve) {
       const best = curve.radius.indexOf(Math.max(...curve.radius));
-      found.push({ name: 'best σ', sigma: curve.sigmas[best] });
+      found.push({ name: 'top of the curve', sigma: curve.sigmas[best] });
     }
     return found;
   }
@@ -208,6 +216,28 @@ class Board {
     this.hand = sigma === null ? null : clamp(sigma, ...this.live.range);
     cancelAnimationFrame(this.next);
     this.next = requestAnimationFrame(() => this.draw());
+    clearTimeout(this.named);
+    this.named = setTimeout(() => this.nameLevel(), 250);
+  }
+
+  // The address of the page names the level that the visitor holds, certified or not.
+  nameLevel() {
+    if (!this.root.isConnected) return;
+    const url = new URL(location.href), held = this.hand !== null && this.hand !== this.live.hand;
+    if (held) url.searchParams.set('drag', this.hand.toPrecision(4)); else url.searchParams.delete('drag');
+    if (url.href !== location.href) history.replaceState(history.state, '', url);
+  }
+
+  async copyLink() {
+    clearTimeout(this.named); this.nameLevel();
+    const label = this.part('copy').lastElementChild;
+    try { await navigator.clipboard.writeText(location.href); } catch {  // none without https
+      const field = document.createElement('textarea');
+      field.value = location.href; document.body.append(field); field.select();
+      document.execCommand('copy'); field.remove();
+    }
+    label.textContent = 'Copied';
+    setTimeout(() => { label.textContent = 'Copy link'; }, 1500);
   }
 
   touch() {

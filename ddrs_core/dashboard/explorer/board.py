@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -14,6 +15,7 @@ from ddrs_core.dashboard.explorer.live import live_data
 from ddrs_core.dashboard.explorer.texts import outcome_html
 from ddrs_core.dashboard.explorer.view import ExplorerView
 from ddrs_core.figures import Figure, curve_figure, trajectory_figure, votes_figure
+from ddrs_core.figures.beside import Beside
 from ddrs_core.jobs import Job
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing import Bound, Certificate, CurveFit, Probe, SigmaFrame, provable
@@ -92,7 +94,9 @@ def show_board(
     *,
     note: str,
     idle: bool,
-) -> float | None:
+    other: Beside | None = None,
+    pinned: tuple[bool, str] = (False, ""),
+) -> Any:
     """Draw or update all live views.
 
     Args:
@@ -102,9 +106,11 @@ def show_board(
         certificates: of this image, as far as they are known.
         note: what to see here, in a sentence.
         idle: no certificate is being made.
+        other: a run to show beside it.
+        pinned: whether that is pinned, and what it is called.
 
     Returns:
-        The noise level that the visitor has just asked to certify.
+        What the visitor has just asked for: ``certify``, a noise level; ``pin``.
     """
     moment = moment_of(job, view, asked_step(job))
     steps = [f.step for f in moment.frames]
@@ -117,7 +123,7 @@ def show_board(
         "curve": curve_figure(
             curve,
             names,
-            curve_range(view),
+            _range(view, other),
             sigma_0=view.sigma_0,
             current=moment.sigma if moment.frames else None,
             chosen=moment.chosen,
@@ -125,10 +131,16 @@ def show_board(
             proved=proved,
             certificates=certificates,
             bound=view.budget.bound,
+            other=other,
         ),
         "votes": votes_figure(counts, names, label),
         "trajectory": trajectory_figure(
-            steps, view.config.steps, view.sigma_0, moment.shown or None, rounds=rounds
+            steps,
+            view.config.steps,
+            view.sigma_0,
+            moment.shown or None,
+            rounds=rounds,
+            other=other,
         ),
     }
     early = len(steps) < view.config.steps
@@ -158,18 +170,26 @@ def show_board(
     live |= {
         "idle": idle,
         "job": job.id if job is not None else "",
+        "pinned": pinned,
         "look": {"last": max(2, len(steps)), "shown": moment.shown or 2, "can": at_rest},
     }
-    said = _BOARD.show(
+    return _BOARD.show(
         key=_KEY,
         name=f"{view.dataset}-{view.index}",
         figures=figures,
         texts=texts,
         live=live,
-        on={"shown": _redraw, "certify": _redraw},
+        on={"shown": _redraw, "certify": _redraw, "pin": _redraw},
     )
-    asked = said.get("certify")
-    return float(asked) if isinstance(asked, int | float) else None
+
+
+def _range(view: ExplorerView, other: Beside | None) -> tuple[float, float]:
+    """Of the noise levels that the plot shows: of both runs, where there are two."""
+    low, high = curve_range(view)
+    if other is None or other.curve is None:
+        return low, high
+    levels = other.curve[0]
+    return min(low, float(levels[0])), max(high, float(levels[-1]))
 
 
 def _redraw() -> None:

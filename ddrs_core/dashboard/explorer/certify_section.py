@@ -48,7 +48,7 @@ def find_certify_jobs(
     view: ExplorerView, chosen: float | None, stored: StoredRun | None = None
 ) -> dict[Target, Job | None]:
     """The certifications of this view that the URL names or this tab had, else the stored ones."""
-    levels = _targets(view, chosen)
+    levels = levels_of(view, chosen)
     requests = [certify_request(view, level.sigma, level.grade) for level in levels]
     found = adopt_all(keys.CERTIFY_JOBS, requests)
     made = (stored.at_start, stored.at_answer) if stored is not None else ()
@@ -122,7 +122,7 @@ def certify_linked(view: ExplorerView, jobs: Jobs) -> None:
 
 def certify_at(view: ExplorerView, chosen: float | None, sigma: float) -> None:
     """Certify at the noise level that the visitor holds, and draw the page again."""
-    for level in _targets(view, chosen)[:2]:
+    for level in levels_of(view, chosen)[:2]:
         if level.sigma == sigma:
             _start(view, [level], find_certify_jobs(view, chosen))
             return
@@ -130,14 +130,17 @@ def certify_at(view: ExplorerView, chosen: float | None, sigma: float) -> None:
     _start(view, [_own(sigma)], find_certify_jobs(view, chosen))
 
 
-def show_certification(view: ExplorerView, jobs: Jobs) -> None:
-    """The certificates side by side, and the intervals closing in."""
+def show_certification(view: ExplorerView, jobs: Jobs, beside: Mapping[str, str]) -> None:
+    """The certificates side by side, and the intervals closing in; ``beside``: what another run
+    has at levels of the same name."""
     certificates = find_certificates(jobs)
     texts: dict[str, str] = {}
     for i, (level, job) in enumerate(jobs.items()):
         made = certificates.get(level)
         if made is not None:
-            texts[f"card-{i}"] = certificate_html(made, level.title, view.info.class_names)
+            texts[f"card-{i}"] = certificate_html(
+                made, level.title, view.info.class_names, beside.get(level.name, "")
+            )
         elif job is not None:
             progress = progress_html(job)
             texts[f"card-{i}"] = render(
@@ -172,7 +175,8 @@ def show_why(jobs: Jobs) -> None:
             )
 
 
-def _targets(view: ExplorerView, chosen: float | None) -> list[Target]:
+def levels_of(view: ExplorerView, chosen: float | None) -> list[Target]:
+    """Where to certify: at the start, at the answer once there is one, and where told."""
     found = [Target("σ₀", "At the start, σ₀", view.sigma_0, Grade.UNCONDITIONAL)]
     if chosen is not None:
         found.append(Target("σ*", "At the answer, σ*", chosen, Grade.CONDITIONAL))

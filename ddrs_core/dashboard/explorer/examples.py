@@ -123,7 +123,8 @@ def example_of(view: ExplorerView) -> Example | None:
     for example in EXAMPLES.values():
         if (example.image, example.model) == (view.index, view.model):
             its = example.view
-            if its == replace(view, device=its.device, pace=its.pace, hand=its.hand):
+            here = replace(its, device=view.device, pace=view.pace)
+            if here == replace(view, hand=None, cover=""):
                 return example
     return None
 
@@ -139,7 +140,7 @@ def stored_run(name: str) -> StoredRun:
 def find_stored(view: ExplorerView) -> StoredRun | None:
     """The stored run of the example that a view shows, unless the visitor has put it away."""
     example = example_of(view)
-    if example is None or st.session_state.get(keys.EMPTIED) == view:
+    if example is None or st.session_state.get(keys.EMPTIED) == example.name:
         return None
     return stored_run(example.name)
 

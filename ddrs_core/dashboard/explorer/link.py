@@ -4,7 +4,8 @@ and back."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from urllib.parse import parse_qsl, urlencode
 
 import streamlit as st
 
@@ -14,6 +15,7 @@ from ddrs_core.dashboard.explorer.picture_picker import example_picture
 from ddrs_core.dashboard.explorer.strategy_form import seed_widgets
 from ddrs_core.dashboard.explorer.view import (
     AUTO_PACE,
+    COVERS,
     MAX_N,
     MAX_SEED,
     PACES,
@@ -35,7 +37,23 @@ from ddrs_core.parameters import values_of
 from ddrs_core.smoothing import Bound, get_preset
 
 _KEPT = (keys.JOB, keys.CERTIFY_JOBS)
+_MEANT = ("dataset", "model", "image", "preset", "sigma0", "seed", "n", "n0", "alpha", "bound")
 Reader = Callable[[ExplorerView, str], ExplorerView]
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A run that stays on the axes beside the others."""
+
+    view: ExplorerView
+    certified: bool = False  # whether a link has to certify it
+
+    @property
+    def query(self) -> dict[str, str]:
+        """Its view as query parameters; where it runs, and how fast, is that of the page."""
+        own = replace(self.view, hand=None, cover="").to_query()
+        own = {name: value for name, value in own.items() if name not in ("device", "pace")}
+        return {**own, "certified": "1"} if self.certified else own
 
 
 def open_example(name: str) -> None:
@@ -52,8 +70,10 @@ def enter_explorer() -> None:
 def _fill_widgets() -> None:
     state = st.session_state
     query = st.query_params.to_dict()
+    state[keys.HELD] = query.get(keys.DRAGGED, "")
     if query:
         view, state[keys.PROBLEMS] = parse_query(query)
+        state[keys.PINNED] = parse_pin(query, view) if keys.PIN in query else None
         state[keys.STARTED] = False  # a link whose job is gone repeats the computation
     elif keys.SAVED_VIEW in state:  # which the widgets still hold
         state[keys.PROBLEMS] = []
@@ -68,9 +88,15 @@ def _fill_widgets() -> None:
     seed_widgets(view)
 
 
-def write_url(view: ExplorerView, job: Job | None) -> None:
-    """Let the URL restore this view, and remember it for the way back from another page."""
+def write_url(view: ExplorerView, job: Job | None, pin: Pin | None = None) -> None:
+    """Let the URL restore this view, and remember it for the way back from another page.
+
+    Of a pinned run it has what differs from the view.
+    """
     wanted = view.to_query()
+    if pin is not None:
+        same = {name: wanted[name] for name in _MEANT if name != "image"}
+        wanted[keys.PIN] = urlencode(dict(pin.query.items() - same.items()))
     if job is not None:
         if not job.request.stored:
             wanted[keys.JOB] = job.id
@@ -106,6 +132,15 @@ def parse_query(query: Mapping[str, str]) -> tuple[ExplorerView, list[str]]:
     for name, read in known.items():
         view = _try(view, {name: read}, query, problems)
     return view, problems
+
+
+def parse_pin(query: Mapping[str, str], view: ExplorerView) -> Pin | None:
+    """The pinned run of a link to a view; None where it cannot be used."""
+    its = dict(parse_qsl(query[keys.PIN][:2000]))
+    base = {name: text for name, text in view.to_query().items() if name in _MEANT}
+    pinned, problems = parse_query({**base, **its})
+    shown = replace(pinned, device=view.device, hand=None, cover="")
+    return None if problems else Pin(shown, its.get("certified") == "1")
 
 
 def _try(
@@ -166,6 +201,12 @@ def _pace(text: str) -> str:
     return text
 
 
+def _cover(text: str) -> str:
+    if text not in COVERS:
+        raise unknown_name("certificate to look into", text, COVERS[1:])
+    return text
+
+
 def _parameter_reader(name: str) -> Reader:
     def read(view: ExplorerView, text: str) -> ExplorerView:
         return replace(view, config=with_parameters(view.config, {name: _number(text)}))
@@ -188,4 +229,5 @@ _READERS: dict[str, Reader] = {
     "bound": lambda view, text: view.with_budget(bound=text),
     "pace": lambda view, text: replace(view, pace=_pace(text)),
     "hand": lambda view, text: replace(view, hand=_number(text)),
+    "cover": lambda view, text: replace(view, cover=_cover(text)),
 }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import streamlit as st
 from scipy.special import ndtri
 
 from ddrs_core.dashboard.components.badge import grade_badge
@@ -13,9 +14,12 @@ from ddrs_core.dashboard.components.render import render
 from ddrs_core.dashboard.explorer.jobs import CurveFrame, curve_range
 from ddrs_core.dashboard.explorer.texts import proof_text
 from ddrs_core.dashboard.explorer.view import ExplorerView
+from ddrs_core.dashboard.shell import state_keys as keys
+from ddrs_core.errors import DDRSError
 from ddrs_core.figures.palette import GREEN, ORANGE, SIGMA_COLOUR
 from ddrs_core.figures.votes import shown_classes
 from ddrs_core.smoothing import Bound, Certificate, Probe, Provable, SigmaStep, other_bound
+from ddrs_core.smoothing.confidence import check_sigma
 
 _CLOSE_TO_CERTAIN = 1e-12
 
@@ -53,6 +57,7 @@ def live_data(
         "sigma0": view.sigma_0,
         "star": chosen,
         "hand": view.hand,
+        "held": _held(),
         "now": now,
         "label": None if label is None else names[label],
         "colours": {"right": GREEN, "wrong": ORANGE, "other": SIGMA_COLOUR},
@@ -67,6 +72,14 @@ def live_data(
         "curve": None if frame is None or proved is None else _curve(view, frame, proved),
         "certificates": [_certificate(made, names) for made in certificates],
     }
+
+
+def _held() -> float | None:
+    """The noise level that a link says its sender held, without having certified it."""
+    try:
+        return check_sigma(float(st.session_state.get(keys.HELD) or "nan"))
+    except (ValueError, DDRSError):
+        return None
 
 
 def noise_name(view: ExplorerView) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import streamlit as st
 
 from ddrs_core.dashboard.components.counting_button import counting_button
+from ddrs_core.dashboard.explorer.examples import example_of
 from ddrs_core.dashboard.explorer.jobs import forget, remember, sigma_request
 from ddrs_core.dashboard.explorer.view import AUTO_PACE, FORM, PACES, ExplorerView
 from ddrs_core.dashboard.shell import state_keys as keys
@@ -88,8 +89,9 @@ def _cancel_or_reset(view: ExplorerView, job: Job | None, state: JobState | None
     ):
         forget(keys.JOB)
         forget(keys.CERTIFY_JOBS)
-        FORM["hand"] = None
-        st.session_state[keys.EMPTIED] = replace(view, hand=None)
+        FORM.fill({"hand": None, "cover": ""})
+        example = example_of(view)
+        st.session_state[keys.EMPTIED] = example.name if example is not None else None
         redraw()
 
 

@@ -137,8 +137,7 @@ def _model_changed() -> None:
     FORM["sigma_0"] = start_sigma(get_card(FORM["model"]), FORM["preset"])
     bounds_follow_start()
     FORM["n"] = default_n(FORM["model"], FORM["device"])
-    FORM["label"] = None
-    FORM["hand"] = None
+    FORM.fill({"label": None, "hand": None, "cover": ""})
 
 
 def _pick(index: int) -> None:
@@ -147,7 +146,7 @@ def _pick(index: int) -> None:
 
 
 def _image_changed() -> None:
-    FORM["hand"] = None
+    FORM.fill({"hand": None, "cover": ""})
     if FORM.get("run_picked"):
         st.session_state[keys.STARTED] = False  # as where a link opens
 

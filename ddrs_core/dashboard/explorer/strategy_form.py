@@ -55,6 +55,7 @@ def seed_widgets(view: ExplorerView) -> None:
             "label": view.label,
             "pace": view.pace,
             "hand": view.hand,
+            "cover": view.cover,
         }
     )
 
@@ -76,6 +77,7 @@ def read_widgets() -> ExplorerView:
         budget=CertificationBudget.of(FORM.read(CertificationBudget())),
         pace=FORM["pace"],
         hand=FORM.get("hand"),
+        cover=FORM.get("cover") or "",
     )
 
 

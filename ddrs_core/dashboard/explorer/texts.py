@@ -53,8 +53,11 @@ def curve_text(curve: RadiusCurve, sigma: float) -> str:
     return f"{here}; its highest for this class, {best}, differs by no more than its noise."
 
 
-def certificate_html(certificate: Certificate, title: str, names: tuple[str, ...]) -> Markup:
-    """A certificate as HTML, the radius rounded down, an abstention explained."""
+def certificate_html(
+    certificate: Certificate, title: str, names: tuple[str, ...], beside: str = ""
+) -> Markup:
+    """A certificate as HTML, the radius rounded down, an abstention explained; ``beside``: what
+    another run has there."""
     label = "" if certificate.label is None else names[certificate.label]
     if certificate.abstained:
         answer, style = "Abstains", "ddrs-bad"
@@ -86,6 +89,7 @@ def certificate_html(certificate: Certificate, title: str, names: tuple[str, ...
         formula=_formula(certificate),
         facts=facts,
         note=note,
+        beside=beside,
     )
 
 

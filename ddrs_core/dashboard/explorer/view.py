@@ -33,6 +33,7 @@ DEFAULT_N, DEFAULT_N_SLOW = 10_000, 1_000  # the latter where a network is slow 
 _PATIENCE = 120.0  # seconds for a certificate
 AUTO_PACE = "auto"  # a run takes about three seconds, or longer where it has many steps
 PACES: dict[str, float] = {"max": math.inf, "30": 30.0, "10": 10.0, "3": 3.0, "1": 1.0}
+COVERS = ("", "start", "answer", "hand")
 MAX_N = 1_000_000
 MAX_SEED = 2**31 - 1
 
@@ -52,6 +53,7 @@ class ExplorerView:
     label: int | None = None  # of a visitor's own picture, where they told; a class of the model
     pace: str = AUTO_PACE  # or one of PACES, steps a second at which a run is shown
     hand: float | None = None  # a noise level of the visitor's own that is to be certified
+    cover: str = ""  # one of COVERS: the level whose certificate is looked into
 
     @property
     def data(self) -> Dataset:
@@ -124,6 +126,8 @@ class ExplorerView:
             query["label"] = str(self.label)
         if self.hand is not None:
             query["hand"] = repr(self.hand)
+        if self.cover:
+            query["cover"] = self.cover
         changes = get_preset(self.preset).changes(self.config, self.sigma_0)
         return query | {k: repr(v) for k, v in changes.items()}
 

@@ -9,13 +9,20 @@ DRAWN_START = "explorer_drawn_start"  # the view with the sigma_0 that was drawn
 SAVED_JOBS = "explorer_saved_jobs"
 OWN_JOBS = "explorer_own_jobs"  # ids by the key of their request
 PROBLEMS = "explorer_problems"
-EMPTIED = "explorer_emptied"  # the view whose stored run the visitor has put away
+EMPTIED = "explorer_emptied"  # the example whose stored run the visitor has put away
 LINKED_SIGMA = "linked_sigma"  # the noise level of a link at which it was certified by itself
+PINNED = "explorer_pinned"  # the run that stays beside the others, a Pin
+LAST_RUN = "explorer_last_run"  # the view whose run was shown last
+HELD = "explorer_held"  # the dragged noise level of a link, as text
 STARTED = "explorer_started"  # whether the first example has been started
 
 # query parameters that name jobs
 JOB = "job"
 CERTIFY_JOBS = "certify"
+
+# query parameters of the explorer beside those of its view
+PIN = "pin"
+DRAGGED = "drag"  # the noise level that the visitor holds; the browser writes it
 
 # widgets of the training page; choices of a run follow the prefix
 TRAINING = "training_"
