@@ -20,6 +20,7 @@ from ddrs_core.dashboard.explorer.certify_section import (
     show_certify_button,
     show_why,
 )
+from ddrs_core.dashboard.explorer.cover_section import show_cover
 from ddrs_core.dashboard.explorer.examples import EXAMPLES, example_of, find_stored
 from ddrs_core.dashboard.explorer.exports import show_explorer_exports
 from ddrs_core.dashboard.explorer.jobs import (
@@ -139,6 +140,7 @@ def show_explorer(view: ExplorerView, job: Job | None, curve: Job, bar: DeltaGen
     watch.draw(draw)
     beside = other.radii() if other is not None else {}
     certifying.draw(lambda: show_certification(view, certify_jobs, beside))
+    show_cover(view, certify_jobs)
     show_why(certify_jobs)
     show_explorer_exports(view, job.history if job is not None else [], list(made.values()))
     memory = get_forward(view.model, view.device).memory_note

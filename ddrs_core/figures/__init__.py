@@ -21,6 +21,7 @@ from ddrs_core.figures.comparison import (
 from ddrs_core.figures.curve import curve_figure
 from ddrs_core.figures.meeting import collision_figure, walk_figure
 from ddrs_core.figures.memory import plane_figure, ruler_figure
+from ddrs_core.figures.moved import moved_figure
 from ddrs_core.figures.palette import Figure, encode_figure
 from ddrs_core.figures.sigma_choices import (
     radius_against_sigma_figure,

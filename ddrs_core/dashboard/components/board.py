@@ -26,8 +26,11 @@ from ddrs_core.figures import Figure, encode_figure
 
 PLOTLY_JS = Path(__file__).resolve().parents[3] / "assets" / "vendor" / "plotly-basic.min.js"
 PLOTLY_ROUTE = "/ddrs/plotly-basic-4.1.1.min.js"
-_EXPLORER_JS = Path(__file__).with_name("explorer_board.js")
-EXPLORER_ROUTE = f"/ddrs/{sha256(_EXPLORER_JS.read_bytes()).hexdigest()[:12]}/explorer_board.js"
+_SCRIPTS = {
+    f"/ddrs/{sha256(path.read_bytes()).hexdigest()[:12]}/{path.name}": path
+    for path in map(Path(__file__).with_name, ("explorer_board.js", "moved_board.js"))
+}
+EXPLORER_ROUTE, MOVED_ROUTE = _SCRIPTS
 HIDDEN_BUTTONS = ("select2d", "lasso2d", "sendChartToCloud")  # of every figure
 
 
@@ -94,7 +97,7 @@ def _script(path: Path) -> Callable[[Request], FileResponse]:
 
 ROUTES = [
     Route(PLOTLY_ROUTE, _script(PLOTLY_JS)),
-    Route(EXPLORER_ROUTE, _script(_EXPLORER_JS)),
+    *(Route(route, _script(path)) for route, path in _SCRIPTS.items()),
 ]
 
 

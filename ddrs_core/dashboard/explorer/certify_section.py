@@ -114,10 +114,16 @@ def show_certify_button(view: ExplorerView, jobs: Jobs) -> None:
 
 def certify_linked(view: ExplorerView, jobs: Jobs) -> None:
     """A link that names a noise level certifies there by itself, once."""
-    own = [level for level, job in jobs.items() if level.name == "yours" and job is None]
-    if own and st.session_state.get(keys.LINKED_SIGMA) != view.hand:
-        st.session_state[keys.LINKED_SIGMA] = view.hand
-        _start(view, own, jobs)
+    for level, job in jobs.items():
+        if level.name == "yours" and job is None:
+            certify_missing(view, level, jobs)
+
+
+def certify_missing(view: ExplorerView, level: Target, jobs: Jobs) -> None:
+    """Certify at a noise level, once: who stops it is not answered by another start."""
+    if st.session_state.get(keys.LINKED_SIGMA) != level.sigma:
+        st.session_state[keys.LINKED_SIGMA] = level.sigma
+        _start(view, [level], jobs)
 
 
 def certify_at(view: ExplorerView, chosen: float | None, sigma: float) -> None:

@@ -19,6 +19,7 @@ from ddrs_core.data import image_digest
 from ddrs_core.jobs import Job, JobRequest, get_manager
 from ddrs_core.models import NoisyForward
 from ddrs_core.smoothing import (
+    Certificate,
     Grade,
     RadiusCurve,
     ShownCopies,
@@ -31,6 +32,7 @@ from ddrs_core.smoothing import (
     sigma_grid,
     watch_sigma,
 )
+from ddrs_core.smoothing.moved_votes import MovedVotes, moved_votes, samples_each
 
 _KEPT_CURVES = 4  # for each visitor, newest first; a few tabs may be open
 _MOST_NAMED = 3  # jobs of one kind in a link
@@ -138,6 +140,26 @@ def certify_request(view: ExplorerView, sigma: float, grade: Grade) -> JobReques
         view.budget.n,
         "sample",
         amount=lambda votes: float(votes.done) if votes.stage == "estimate" else 0.0,
+        link=_link(view),
+    )
+
+
+def moved_request(view: ExplorerView, made: Certificate) -> JobRequest:
+    """Votes around the view's image, inside and outside the ball of a certificate."""
+    forward, x, identity = _open(view)
+
+    def start() -> Iterator[MovedVotes]:
+        return moved_votes(forward, x, made, seed=view.budget.seed, index=view.index)
+
+    return JobRequest(
+        f"moved|{identity}|{made.sigma!r}|{made.radius!r}|{made.prediction}",
+        f"votes around {view.dataset} {view.index} on {view.model}",
+        "moved",
+        str(forward.device),
+        start,
+        samples_each(forward, x),
+        "vote",
+        amount=lambda votes: float(votes.n),
         link=_link(view),
     )
 

@@ -17,6 +17,8 @@ from ddrs_core.smoothing import (
     other_bound,
     round_down,
 )
+from ddrs_core.smoothing.moved_votes import STEPS_IN_R, MovedVotes
+from ddrs_core.smoothing.sigma.steps import Ints
 
 
 def outcome_html(
@@ -156,6 +158,33 @@ def abstention_text(certificate: Certificate, names: tuple[str, ...]) -> str:
         f"{counted(certificate.n0, 'sample')} chose {name}, which then got {votes:.1%}. At this "
         "noise level the network does not recognise the image; a smaller σ might help."
     )
+
+
+def moved_texts(
+    votes: MovedVotes, made: Certificate, names: tuple[str, ...]
+) -> list[list[tuple[str, str]]]:
+    """What is seen at each distance on each way: a style, and a sentence."""
+    return [
+        [_moved_text(counts, k, votes.n, made, names) for k, counts in enumerate(way)]
+        for way in votes.counts
+    ]
+
+
+def _moved_text(
+    counts: Ints, k: int, n: int, made: Certificate, names: tuple[str, ...]
+) -> tuple[str, str]:
+    leading, held = int(counts.argmax()), made.prediction
+    share = f"{counts[leading] / n:.0%} of {counted(n, 'vote')}"
+    if k <= STEPS_IN_R:
+        if leading == held:
+            return "ddrs-good", f"Still class {names[held]}, as the certificate promises: {share}."
+        return "ddrs-bad", (
+            f"Class {names[leading]} leads, against the certificate: {share}. It may be wrong, "
+            f"with a probability of at most α = {made.alpha:g}."
+        )
+    if leading == held:
+        return "", f"Beyond R no promise. Here still class {names[held]}: {share}."
+    return "ddrs-bad", f"Beyond R no promise. Here class {names[leading]}: {share}."
 
 
 def comparison_text(start: Certificate, chosen: Certificate) -> str:
