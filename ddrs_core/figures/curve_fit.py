@@ -37,7 +37,7 @@ def _best(fit: CurveFit, top: float) -> Figure:
         [0, top, top, 0],
         CHOSEN_COLOUR,
         1,
-        name="σ* here, 90 %",
+        name="σ*, 90 %",
         fill="toself",
         fillcolor=see_through(CHOSEN_COLOUR, 0.16),
     )

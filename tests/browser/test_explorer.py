@@ -185,12 +185,12 @@ def test_every_round_of_the_surface_fit_can_be_seen(page: Page, url: str) -> Non
     for number in (1, 2):
         button(page, "Step").click()
         expect(progress(page)).to_contain_text(f"paused · {number} of 5 rounds")
-    wait_until(page, _NAMED, ["votes, fit", "fit", "best, 90 %", "next votes", "now"])
+    wait_until(page, _NAMED, ["votes, fit", "fit", "σ*, 90 %", "next votes", "now"])
     assert points(page) == 2
     assert page.evaluate(_LEVEL, "σ*") is None
     button(page, "Resume").click()
     expect(progress(page)).to_contain_text("done · 5 of 5 rounds")
-    wait_until(page, _NAMED, ["votes, fit", "fit", "best, 90 %", "σ*"])
+    wait_until(page, _NAMED, ["votes, fit", "fit", "σ*, 90 %", "σ*"])
     assert 0.2 < page.evaluate(_LEVEL, "σ*") < 0.4
     assert page.evaluate(_LEVEL, "next votes") is None
     page.get_by_role("slider", name="look back").press("Home")

@@ -138,7 +138,7 @@ def test_a_fitted_curve_is_where_the_step_says() -> None:
     named = {trace["name"]: trace for trace in figure["data"] if "name" in trace}
     top = figure["layout"]["yaxis"]["range"][1]
     assert top > 0.6
-    assert (min(named["best, 90 %"]["x"]), max(named["best, 90 %"]["x"])) == (0.2, 0.4)
+    assert (min(named["σ*, 90 %"]["x"]), max(named["σ*, 90 %"]["x"])) == (0.2, 0.4)
     assert list(named["fit"]["x"]) == LEVELS.tolist()
     assert max(named["fit"]["y"]) == pytest.approx(0.6, abs=0.001)
     upper, lower = (t for t in figure["data"] if t.get("line", {}).get("width") == 0)
