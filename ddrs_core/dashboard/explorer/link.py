@@ -55,6 +55,12 @@ class Pin:
         own = {name: value for name, value in own.items() if name not in ("device", "pace")}
         return {**own, "certified": "1"} if self.certified else own
 
+    def text_beside(self, view: ExplorerView) -> str:
+        """In a link to another view: in what the pinned run differs, and its image."""
+        shown = view.to_query()
+        same = {(name, shown[name]) for name in _MEANT if name != "image"}
+        return urlencode([part for part in self.query.items() if part not in same])
+
 
 def open_example(name: str) -> None:
     """Let the widgets show an example."""
@@ -89,14 +95,10 @@ def _fill_widgets() -> None:
 
 
 def write_url(view: ExplorerView, job: Job | None, pin: Pin | None = None) -> None:
-    """Let the URL restore this view, and remember it for the way back from another page.
-
-    Of a pinned run it has what differs from the view.
-    """
+    """Let the URL restore this view, and remember it for the way back from another page."""
     wanted = view.to_query()
     if pin is not None:
-        same = {name: wanted[name] for name in _MEANT if name != "image"}
-        wanted[keys.PIN] = urlencode(dict(pin.query.items() - same.items()))
+        wanted[keys.PIN] = pin.text_beside(view)
     if job is not None:
         if not job.request.stored:
             wanted[keys.JOB] = job.id

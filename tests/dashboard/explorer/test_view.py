@@ -16,11 +16,13 @@ from ddrs_core.dashboard.compare.image import answer_text
 from ddrs_core.dashboard.compare.texts import sets_html, table_html, table_note
 from ddrs_core.dashboard.components.badge import grade_badge
 from ddrs_core.dashboard.explorer import picture_picker
+from ddrs_core.dashboard.explorer.beside import difference
 from ddrs_core.dashboard.explorer.exports import command_line, python_snippet
 from ddrs_core.dashboard.explorer.jobs import certify_request, sigma_request
-from ddrs_core.dashboard.explorer.link import parse_query
+from ddrs_core.dashboard.explorer.link import Pin, parse_pin, parse_query
 from ddrs_core.dashboard.explorer.texts import abstention_text, certificate_html, comparison_text
 from ddrs_core.dashboard.explorer.view import (
+    AUTO_PACE,
     ExplorerView,
     default_view,
     started_at,
@@ -100,6 +102,20 @@ def test_bad_links_get_a_sentence_and_the_default(query: dict[str, str], words: 
     assert len(problems) == 1
     assert words in problems[0]
     assert len(problems[0]) < 400
+
+
+@pytest.mark.parametrize("pinned", views())
+@pytest.mark.parametrize("shown", views()[:6:5])
+def test_a_pinned_run_survives_the_url(pinned: ExplorerView, shown: ExplorerView) -> None:
+    pin = Pin(replace(pinned, device=shown.device, pace=AUTO_PACE), certified=True)
+    again = parse_pin({"pin": pin.text_beside(shown)}, shown)
+    assert again is not None
+    assert replace(again, view=replace(again.view, pace=AUTO_PACE)) == pin
+    assert bool(difference(pin.view, shown)) == (pin.view != replace(shown, pace=AUTO_PACE))
+
+
+def test_a_broken_pin_pins_nothing() -> None:
+    assert parse_pin({"pin": "model=%00&image=-7"}, default_view()) is None
 
 
 def test_a_link_from_before_bounds_had_another_default_keeps_the_one_of_its_time() -> None:
