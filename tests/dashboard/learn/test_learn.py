@@ -7,11 +7,21 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from ddrs_core.dashboard.compare.view import parse_query as compare_query
+from ddrs_core.dashboard.explorer.link import parse_query as explorer_query
+from ddrs_core.dashboard.failures.view import parse_query as failures_query
 from ddrs_core.dashboard.learn.course import LESSONS
 from ddrs_core.dashboard.learn.lesson import Lesson
 from ddrs_core.dashboard.learn.view import LearnView, parse_query
+from ddrs_core.dashboard.memory.view import parse_query as memory_query
 from tests.dashboard.widgets import open_page
 
+READERS: dict[str, Any] = {
+    "explorer": explorer_query,
+    "compare": compare_query,
+    "failures": failures_query,
+    "memory": memory_query,
+}
 NAMES = [lesson.name for lesson in LESSONS]
 
 
@@ -28,6 +38,13 @@ def test_a_lesson_is_complete(lesson: Lesson) -> None:
     assert all(lesson.note(step) for step in range(1, lesson.length + 1))
     assert lesson.take_home.count(".") == 1  # one sentence
     assert lesson.real
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=NAMES)
+def test_the_links_to_real_images_say_nothing_that_their_pages_do_not_know(lesson: Lesson) -> None:
+    for real in lesson.real:
+        _, problems = READERS[real.page](dict(real.query))
+        assert problems == []
 
 
 def test_next_walks_through_the_course_and_back_returns() -> None:
