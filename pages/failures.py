@@ -25,6 +25,7 @@ from ddrs_core.dashboard.failures.image import (
 )
 from ddrs_core.dashboard.failures.listing import show_images
 from ddrs_core.dashboard.failures.measure_all import show_measure_all
+from ddrs_core.dashboard.failures.neighbours import show_neighbours
 from ddrs_core.dashboard.failures.notes import show_filters_and_notes, show_marks
 from ddrs_core.dashboard.failures.picker import pick_results
 from ddrs_core.dashboard.failures.view import current_view, enter_failures, write_url
@@ -67,7 +68,7 @@ def show_failures() -> None:
         show_filters_and_notes(findings)
     image = findings.image(view.image) or next(iter(images), None)
     jobs = find_jobs(findings, image)
-    watch = Watch(jobs.levels, jobs.attack)
+    watch = Watch(*jobs)
     image = None if image is None else refreshed(findings, image)
     left, right = st.columns([2, 3])
     with left:
@@ -82,6 +83,7 @@ def show_failures() -> None:
             show_marks(findings, image)
         show_buttons(findings, image)
         watch.draw(lambda: show_evidence(findings, image, jobs))
+        show_neighbours(findings, image)
     show_classes(findings, view)
     show_failure_exports(findings, view, images, title)
 

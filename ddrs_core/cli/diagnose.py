@@ -46,6 +46,9 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("--attack", action="store_true", help="attack the images as well")
     parser.add_argument(
+        "--nearest", action="store_true", help="find the nearest training images as well"
+    )
+    parser.add_argument(
         "--only",
         action="append",
         metavar="KIND",
@@ -123,7 +126,13 @@ def _complete(
     attack = AttackConfig() if options.attack else None
     found: list[ImageDiagnosis] = []
     with progress_bar(options, total=len(chosen), unit="image") as bar:
-        for step in gather_evidence(material, chosen, attack=attack, review=not options.no_levels):
+        for step in gather_evidence(
+            material,
+            chosen,
+            attack=attack,
+            review=not options.no_levels,
+            neighbours=options.nearest,
+        ):
             found += step.images
             bar.set_description(step.text)
             bar.n = round(step.done, 1)
@@ -177,6 +186,9 @@ def _line(image: ImageDiagnosis) -> str:
             if a.distance is None
             else f" An attack changes class {a.held} to {a.prediction} at {a.distance:.4f}."
         )
+    if image.neighbours is not None and (near := image.neighbours.by_class):
+        said += " Nearest training images: "
+        said += ", ".join(f"{n.label} at {n.distance:.4f}" for n in list(near.values())[:3]) + "."
     return said + (f" {image.against.capitalize()}." if image.against else "")
 
 

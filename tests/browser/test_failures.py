@@ -43,7 +43,8 @@ def test_from_a_point_to_its_reason_and_on_to_what_helps(
     expect(helps).to_be_visible()  # after fresh votes at other levels
     button(page, "Attack the image").click()
     expect(page.get_by_text(re.compile(r"At distance 0\.\d+ an image gets class "))).to_be_visible()
-    expect(page.locator(".ddrs-pictures img")).to_have_count(3)
+    expect(page.locator(".ddrs-pictures:not(.ddrs-near) img")).to_have_count(3)
+    expect(page.locator(".ddrs-near .ddrs-own")).to_contain_text("class 1")  # of training images
 
     click_part(page, "too few samples")
     note = page.get_by_text(re.compile(r"^5 of 500 images, too few samples, r = 0\.50, "))

@@ -36,9 +36,10 @@ def test_every_failure_is_listed_with_its_evidence(command: Command) -> None:
 
 
 def test_other_levels_can_be_left_out(command: Command) -> None:
-    words = ("--json", "--limit", 1, "--no-levels", "--device", "cpu")
+    words = ("--json", "--limit", 1, "--no-levels", "--nearest", "--device", "cpu")
     (found,) = json.loads(command("diagnose", FIXED, *words).out)
     assert (found["regret"], found["clean"]) == (None, found["label"])
+    assert 0 < found["nearest_of_label"] < found["nearest_other"]  # image 1
 
 
 def test_the_votes_alone_are_enough_for_the_kinds(command: Command, tmp_path: Path) -> None:

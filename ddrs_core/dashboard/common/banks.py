@@ -109,6 +109,15 @@ def banks_of_model(card: ModelCard) -> list[str]:
     ]
 
 
+def bank_of_model(card: ModelCard) -> MemoryBank | None:
+    """The bank to look into for a model: the visitor's newest, a shared one, or the demo bank."""
+    banks = [*list_banks(owner=visitor()), *list_banks(owner=SHARED)]
+    found = next((bank.id for bank in banks if bank.kind.model == card.digest), None)
+    if found is not None:
+        return MemoryBank.find(None, found)
+    return _demo() if card.name == DEMO_FILE.stem else None
+
+
 def new_bank_name(card: ModelCard) -> str:
     """A name for a new bank of a model, such as ``digits-gaussian-0.50, run 2``, which no bank of
     the visitor has and none of their runs will make.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 
 from ddrs_core.cache import LRU
+from ddrs_core.dashboard.common.banks import bank_of_model
 from ddrs_core.dashboard.common.result_images import class_names_of, dataset_of
-from ddrs_core.dashboard.common.result_sources import find_set
+from ddrs_core.dashboard.common.result_sources import RUN, find_set, find_setting
 from ddrs_core.dashboard.failures.jobs import clean_job, known_evidence
 from ddrs_core.dashboard.failures.view import NONE, FailuresView
 from ddrs_core.data import Dataset
@@ -17,6 +19,7 @@ from ddrs_core.runs.diagnose.evidence import Material
 from ddrs_core.runs.diagnose.images import ImageDiagnosis, diagnose_results, mark_against
 from ddrs_core.runs.results.results import ResultRow, ResultSet
 from ddrs_core.smoothing.diagnosis import class_name
+from ddrs_core.store import MemoryBank
 
 _DIAGNOSED: LRU[list[ImageDiagnosis]] = LRU(200_000, len)  # images, for all visitors
 _MATERIALS: LRU[Material] = LRU(8)
@@ -35,6 +38,7 @@ class Findings:
     dataset: Dataset | None
     material: Material | None
     missing: str  # why nothing can be asked of the model; empty: it can
+    bank: MemoryBank | None  # of the network
     asking: tuple[Job, ...]  # for the classes without noise, while they are not known
 
     def image(self, index: int) -> ImageDiagnosis | None:
@@ -69,19 +73,37 @@ def find_findings(view: FailuresView) -> Findings:
     asking: list[Job] = []
     images = mark_against(_diagnosed(results, view.radius, _clean(results, asking), names), against)
     evidence = known_evidence(results)
-    images = [_complete(image, evidence.get(image.index)) for image in images]
+    images = [image.with_evidence(evidence.get(image.index)) for image in images]
     others = []
     if against is not None:
         others = _diagnosed(against, view.radius, _clean(against, asking), names)
-    rows = {row.index: row for row in results.rows}
     return Findings(
-        results, against, images, others, rows, names, dataset, material, missing, tuple(asking)
+        results,
+        against,
+        images,
+        others,
+        {row.index: row for row in results.rows},
+        names,
+        dataset,
+        material,
+        missing,
+        None if material is None else _bank(view.results, material),
+        tuple(asking),
     )
 
 
 def refreshed(findings: Findings, image: ImageDiagnosis) -> ImageDiagnosis:
     """The image with what jobs have found by now."""
-    return _complete(image, known_evidence(findings.results).get(image.index))
+    return image.with_evidence(known_evidence(findings.results).get(image.index))
+
+
+def _bank(name: str, material: Material) -> MemoryBank | None:
+    """The bank that a run settled its certificates against; of other results, one of the model."""
+    if name.startswith(RUN):
+        run, setting = find_setting(name)
+        with suppress(DDRSError):  # of no bank, or it was deleted
+            return MemoryBank.find(None, run.settings[setting].get("bank", ""), owner=run.owner)
+    return bank_of_model(material.card)
 
 
 def _open(name: str) -> ResultSet:
@@ -116,16 +138,3 @@ def _diagnosed(
 
 def _material(results: ResultSet) -> Material:
     return _MATERIALS.get((results.id, len(results.rows)), lambda: Material(results))
-
-
-def _complete(image: ImageDiagnosis, known: ImageDiagnosis | None) -> ImageDiagnosis:
-    """The image with what jobs have found for it."""
-    if known is None:
-        return image
-    return replace(
-        image,
-        review=known.review,
-        sigma_mark=known.sigma_mark,
-        attack=known.attack,
-        segment=known.segment,
-    )

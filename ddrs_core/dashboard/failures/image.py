@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,11 @@ from ddrs_core.dashboard.components.thumbnail_routes import thumbnail_url
 from ddrs_core.dashboard.failures.findings import Findings
 from ddrs_core.dashboard.failures.jobs import (
     attack_request,
-    follow_levels,
+    follow,
     is_quick,
+    is_small,
     levels_request,
+    nearest_request,
     show_job_buttons,
 )
 from ddrs_core.dashboard.navigation import (
@@ -29,12 +32,11 @@ from ddrs_core.dashboard.navigation import (
 from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.figures.failure_kinds import KIND_COLOURS
-from ddrs_core.jobs import Job, get_manager
+from ddrs_core.jobs import Job, JobState, get_manager
 from ddrs_core.runs.diagnose.images import ImageDiagnosis
 from ddrs_core.runs.diagnose.suggestions import Remedy, Suggestion, suggest
 from ddrs_core.smoothing import DEFAULT_PRESET, round_down
 from ddrs_core.smoothing.diagnosis import FailureKind
-from ddrs_core.store import list_banks
 
 _MEMORY = ":material/bubble_chart:"
 _MOST_N = 1_000_000  # that the explorer certifies with
@@ -47,18 +49,25 @@ class ImageJobs:
 
     levels: Job | None
     attack: Job | None
+    nearest: Job | None
+
+    def __iter__(self) -> Iterator[Job | None]:
+        return iter((self.levels, self.attack, self.nearest))
 
 
 def find_jobs(findings: Findings, image: ImageDiagnosis | None) -> ImageJobs:
     """The jobs of an image; noise levels of small networks are compared without being asked."""
     material = findings.material
     if material is None or image is None or image.index is None:
-        return ImageJobs(None, None)
+        return ImageJobs(None, None, None)
     manager, me = get_manager(), visitor()
     levels = manager.find(levels_request(material, image).key, me)
     if levels is None and image.review is None and is_quick(material):
-        levels = follow_levels(material, image)
-    return ImageJobs(levels, manager.find(attack_request(material, image).key, me))
+        levels = follow(levels_request(material, image))
+    nearest = manager.find(nearest_request(material, image).key, me)
+    if nearest is None and image.neighbours is None and is_small(material):
+        nearest = follow(nearest_request(material, image))
+    return ImageJobs(levels, manager.find(attack_request(material, image).key, me), nearest)
 
 
 def show_card(findings: Findings, image: ImageDiagnosis) -> None:
@@ -137,6 +146,13 @@ def show_buttons(findings: Findings, image: ImageDiagnosis) -> None:
             "failures_levels",
             "Fresh votes at 17 noise levels: which one would serve this image best?",
         )
+    if image.neighbours is None and material.training is not None and not is_small(material):
+        show_job_buttons(
+            "Find the nearest training images",
+            nearest_request(material, image),
+            "failures_nearest",
+            f"Compares it with all {len(material.training):,} training images.",
+        )
     show_job_buttons(
         "Attack the image",
         attack_request(material, image),
@@ -148,8 +164,8 @@ def show_buttons(findings: Findings, image: ImageDiagnosis) -> None:
 
 def progress_texts(jobs: ImageJobs) -> Markup:
     """Where the jobs of the image stand."""
-    shown = [job for job in (jobs.levels, jobs.attack) if job is not None and not job.state.is_over]
-    shown += [j for j in (jobs.levels, jobs.attack) if j is not None and j.state.value == "failed"]
+    shown = [job for job in jobs if job is not None and not job.state.is_over]
+    shown += [job for job in jobs if job is not None and job.state is JobState.FAILED]
     return Markup("").join(progress_html(job) for job in shown)
 
 
@@ -174,19 +190,11 @@ def _show_suggestion(findings: Findings, image: ImageDiagnosis, suggestion: Sugg
         link_to_explorer(label, **query | _changes(findings, image, suggestion))
     elif remedy is Remedy.NETWORK:
         st.page_link(training_page(), label=label, icon=":material/model_training:")
-    elif remedy is Remedy.MEMORY and (bank := _bank(findings)):
-        query = {"section": "query", "image": str(image.index), "bank": bank}
+    elif remedy is Remedy.MEMORY and findings.bank is not None:
+        query = {"section": "query", "image": str(image.index), "bank": findings.bank.id}
         st.page_link(memory_page(), label=label, icon=_MEMORY, query_params=query)
     else:
         st.markdown(label)
-
-
-def _bank(findings: Findings) -> str:
-    """The visitor's newest bank of the network; empty: there is none."""
-    if findings.material is None:
-        return ""
-    model = findings.material.card.digest
-    return next((b.id for b in list_banks(owner=visitor()) if b.kind.model == model), "")
 
 
 def _changes(findings: Findings, image: ImageDiagnosis, suggestion: Suggestion) -> dict[str, str]:

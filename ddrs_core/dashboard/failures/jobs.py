@@ -1,10 +1,11 @@
-"""The failures page's work as jobs: classes without noise, other noise levels, attacks."""
+"""The failures page's work as jobs: classes without noise, other noise levels, attacks, the
+nearest training images."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import streamlit as st
 
@@ -26,8 +27,11 @@ from ddrs_core.runs.diagnose.images import ImageDiagnosis
 from ddrs_core.runs.results.results import ResultSet
 from ddrs_core.smoothing.attack import AttackConfig
 
-CLEAN, LEVELS, ATTACK, RUN = (f"failures-{what}" for what in ("clean", "levels", "attack", "run"))
-_EVIDENCE = (LEVELS, ATTACK, RUN)
+CLEAN, LEVELS, ATTACK, NEAREST, RUN = (
+    f"failures-{what}" for what in ("clean", "levels", "attack", "nearest", "run")
+)
+_EVIDENCE = (LEVELS, ATTACK, NEAREST, RUN)
+_FEW_PIXELS = 5_000_000  # of all training images: compared in well below a second
 _PATIENCE = 30.0  # seconds of work that a page begins without being asked
 _REVIEW_PASSES = 1_000 * (REVIEW_LEVELS + 1)
 
@@ -59,19 +63,25 @@ def clean_job(material: Material, results: ResultSet) -> Job | None:
 def levels_request(material: Material, image: ImageDiagnosis) -> JobRequest:
     """Fresh votes for one image at other noise levels."""
     title = f"noise levels for image {image.index} of {material.results.title}"
-    return _request(LEVELS, title, material, [image], None, review=True)
+    return _request(LEVELS, title, material, [image])
 
 
 def attack_request(material: Material, image: ImageDiagnosis) -> JobRequest:
     """An attack on one image, and the votes on the way there."""
     title = f"attack on image {image.index} of {material.results.title}"
-    return _request(ATTACK, title, material, [image], AttackConfig(), review=False)
+    return _request(ATTACK, title, material, [image])
+
+
+def nearest_request(material: Material, image: ImageDiagnosis) -> JobRequest:
+    """The training images that are nearest to one image."""
+    title = f"training images near image {image.index} of {material.results.title}"
+    return _request(NEAREST, title, material, [image])
 
 
 def run_request(material: Material, images: Sequence[ImageDiagnosis]) -> JobRequest:
-    """Noise levels and attacks for many images."""
+    """Noise levels, attacks and nearest training images for many images."""
     title = f"evidence for {counted(len(images), 'image')} of {material.results.title}"
-    return _request(RUN, title, material, images, AttackConfig(), review=True)
+    return _request(RUN, title, material, images)
 
 
 def is_quick(material: Material) -> bool:
@@ -81,13 +91,19 @@ def is_quick(material: Material) -> bool:
     return affordable(forward, shape, _REVIEW_PASSES, _PATIENCE, 1) == _REVIEW_PASSES
 
 
-def follow_levels(material: Material, image: ImageDiagnosis) -> Job:
-    """The comparison of noise levels for the image that is looked at; those for earlier ones that
-    have not ended leave the queue."""
+def is_small(material: Material) -> bool:
+    """Whether the nearest training images are looked for without being asked for."""
+    training = material.training
+    return training is not None and len(training) * math.prod(training.info.shape) <= _FEW_PIXELS
+
+
+def follow(request: JobRequest) -> Job:
+    """The job for the image that is looked at; those of its kind for earlier ones that have not
+    ended leave the queue."""
     manager, me = get_manager(), visitor()
-    job = manager.ensure(levels_request(material, image), me)
+    job = manager.ensure(request, me)
     for old in manager.jobs(me):
-        if old.request.kind == LEVELS and old is not job and not old.state.is_over:
+        if old.request.kind == request.kind and old is not job and not old.state.is_over:
             manager.drop(old)
     return job
 
@@ -100,14 +116,7 @@ def known_evidence(results: ResultSet) -> dict[int | None, ImageDiagnosis]:
             continue
         for step in job.history:
             for image in step.images:
-                before = found.get(image.index, image)
-                found[image.index] = replace(
-                    image,
-                    review=image.review or before.review,
-                    sigma_mark=image.sigma_mark or before.sigma_mark,
-                    attack=image.attack or before.attack,
-                    segment=image.segment or before.segment,
-                )
+                found[image.index] = image.with_evidence(found.get(image.index))
     return found
 
 
@@ -145,17 +154,16 @@ def show_job_buttons(label: str, request: JobRequest, key: str, help_text: str) 
 
 
 def _request(
-    kind: str,
-    title: str,
-    material: Material,
-    images: Sequence[ImageDiagnosis],
-    attack: AttackConfig | None,
-    *,
-    review: bool,
+    kind: str, title: str, material: Material, images: Sequence[ImageDiagnosis]
 ) -> JobRequest:
     def start() -> Iterator[EvidenceStep]:
         return gather_evidence(
-            material, images, attack=attack, review=review, segment=kind == ATTACK
+            material,
+            images,
+            attack=AttackConfig() if kind in (ATTACK, RUN) else None,
+            review=kind in (LEVELS, RUN),
+            segment=kind == ATTACK,
+            neighbours=kind in (NEAREST, RUN),
         )
 
     results = material.results

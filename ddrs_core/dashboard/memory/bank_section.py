@@ -6,10 +6,10 @@ import numpy as np
 import streamlit as st
 import torch
 
+from ddrs_core.dashboard.common.bank_content import MOST_SHOWN, BankContent, read_content
 from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.components.board import Board
 from ddrs_core.dashboard.components.data_uri import picture_uri
-from ddrs_core.dashboard.memory.bank_snapshot import MOST_SHOWN, BankContent, read_content
 from ddrs_core.dashboard.memory.jobs import check_request, find_job, start_job
 from ddrs_core.dashboard.memory.query_section import pictures_html
 from ddrs_core.dashboard.memory.texts import (

@@ -9,12 +9,12 @@ import numpy as np
 import streamlit as st
 from markupsafe import Markup
 
+from ddrs_core.dashboard.common.bank_content import MOST_SHOWN, BankContent, read_content
 from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.components.board import PROGRESS_BOARD, Board
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.components.render import render, show_html
 from ddrs_core.dashboard.memory.bank_certifier import BankCertifier, open_certifier
-from ddrs_core.dashboard.memory.bank_snapshot import MOST_SHOWN, BankContent, read_content
 from ddrs_core.dashboard.memory.counterexample_section import show_counterexample
 from ddrs_core.dashboard.memory.jobs import find_job, show_job_buttons, start_job, walk_request
 from ddrs_core.dashboard.memory.query_form import pick_certification, pick_number, titled

@@ -8,13 +8,13 @@ from functools import partial
 import streamlit as st
 from markupsafe import Markup
 
+from ddrs_core.dashboard.common.bank_content import read_content
 from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.components.board import Board
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.components.render import render, show_html
 from ddrs_core.dashboard.memory.attempts import Charged, find_charged, next_alpha
 from ddrs_core.dashboard.memory.bank_certifier import BankCertifier
-from ddrs_core.dashboard.memory.bank_snapshot import read_content
 from ddrs_core.dashboard.memory.jobs import (
     SEARCH_CERTIFICATES,
     find_job,

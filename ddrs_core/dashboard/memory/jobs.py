@@ -8,6 +8,7 @@ from typing import NoReturn
 import streamlit as st
 from torch import Tensor
 
+from ddrs_core.dashboard.common.bank_content import BankContent
 from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.memory.attempts import Charged, charge
 from ddrs_core.dashboard.memory.bank_certifier import (
@@ -16,7 +17,6 @@ from ddrs_core.dashboard.memory.bank_certifier import (
     CertifyFrame,
     certificate_frames,
 )
-from ddrs_core.dashboard.memory.bank_snapshot import BankContent
 from ddrs_core.dashboard.shell.errors import show_error
 from ddrs_core.dashboard.shell.polling import redraw
 from ddrs_core.dashboard.shell.visitor import visitor

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import streamlit as st
 
+from ddrs_core.dashboard.common.bank_content import BankContent, read_content
 from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.components.board import PROGRESS_BOARD, Board
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.memory.bank_section import image_name
-from ddrs_core.dashboard.memory.bank_snapshot import BankContent, read_content
 from ddrs_core.dashboard.memory.jobs import find_job, orders_request, show_job_buttons, start_job
 from ddrs_core.dashboard.memory.settlement_board import settlement_figures, show_settlement
 from ddrs_core.dashboard.memory.texts import settlement_text

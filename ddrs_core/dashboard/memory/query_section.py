@@ -12,13 +12,13 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ddrs_core.dashboard.common.bank_content import BankContent, read_content
 from ddrs_core.dashboard.common.banks import BankContext
 from ddrs_core.dashboard.components.data_uri import picture_uri
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.components.render import render
 from ddrs_core.dashboard.memory.attempts import Charged, find_charged, next_alpha
 from ddrs_core.dashboard.memory.bank_certifier import open_certifier
-from ddrs_core.dashboard.memory.bank_snapshot import BankContent, read_content
 from ddrs_core.dashboard.memory.jobs import (
     certify_request,
     certify_what,

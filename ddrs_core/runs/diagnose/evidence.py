@@ -1,9 +1,10 @@
 """What a diagnosis needs beside the votes of a log: the class without noise, votes at other noise
-levels, and attacks. They need the model and the images."""
+levels, attacks, and the nearest training images. They need the model and the images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -17,6 +18,7 @@ from ddrs_core.models import NoisyForward, get_card, load_model, noise_generator
 from ddrs_core.quantities import counted
 from ddrs_core.runs.certify.config import ONE_SIGMA
 from ddrs_core.runs.diagnose.images import ImageDiagnosis, diagnose_results, with_review
+from ddrs_core.runs.diagnose.neighbours import nearest_images
 from ddrs_core.runs.results.results import ResultRow, ResultSet
 from ddrs_core.smoothing import (
     ABSTAIN,
@@ -83,6 +85,13 @@ class Material:
         )
         return SmoothedClassifier(forward, self.card.num_classes)
 
+    @cached_property
+    def training(self) -> Dataset | None:
+        """The images that the network was trained on; None where they are not available."""
+        with suppress(DDRSError):
+            return open_for_model(self.card.dataset, self.card, "train")
+        return None
+
     @property
     def levels(self) -> tuple[float, float]:
         """The smallest and the largest noise level that others are compared with."""
@@ -120,8 +129,10 @@ def gather_evidence(
     attack: AttackConfig | None = None,
     review: bool = True,
     segment: bool = False,
+    neighbours: bool = False,
 ) -> Iterator[EvidenceStep]:
-    """Complete diagnoses by fresh votes at other noise levels, and by attacks.
+    """Complete diagnoses by fresh votes at other noise levels, by attacks, and by the nearest
+    training images.
 
     Args:
         material: model and images.
@@ -129,6 +140,7 @@ def gather_evidence(
         attack: how hard to attack; None: not at all.
         review: whether other noise levels are tried.
         segment: whether votes are counted on the way to what an attack found.
+        neighbours: whether the nearest training images are found, where they are available.
 
     Yields:
         :class:`EvidenceStep`, several for each block of images; the last of a block holds them.
@@ -144,6 +156,7 @@ def gather_evidence(
         known = [i for i, image in enumerate(block) if image.index in position]
         work = _Block(material, read, rows)
         stages = [("noise levels", work.review)] if review else []
+        stages += [("training images", work.neighbours)] if neighbours else []
         stages += [("attack", partial(work.attack, config=attack))] if attack is not None else []
         stages += [("votes on the way there", work.segment)] if segment else []
         for number, (text, stage) in enumerate(stages if known else []):
@@ -246,6 +259,19 @@ class _Block:
                 found[i] = replace(image, segment=step)
                 yield (i + len(step.positions) / step.points) / len(images), found
         yield 1.0, found
+
+    def neighbours(
+        self, images: list[ImageDiagnosis]
+    ) -> Iterator[tuple[float, list[ImageDiagnosis]]]:
+        """The training images that are nearest to each; an image is not its own neighbour."""
+        results, training = self.material.results, self.material.training
+        if training is None:
+            return
+        same = (results.dataset, results.split or "test") == (training.info.name, training.split)
+        itself = [image.index if same else None for image in images]
+        for share, found in nearest_images(self._tensors(images), training, itself):
+            pairs = zip(images, found, strict=True)
+            yield share, [replace(image, neighbours=near) for image, near in pairs]
 
     def _wanted(self, image: ImageDiagnosis) -> int:
         if image.label is not None and image.label < self.material.card.num_classes:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ddrs_core.runs.diagnose.neighbours import Neighbours
 from ddrs_core.runs.results.results import ResultRow, ResultSet
 from ddrs_core.smoothing import ABSTAIN, round_down
 from ddrs_core.smoothing.attack import Attack
@@ -19,8 +20,9 @@ FIELDS = (
     *("index", "label", "prediction", "radius", "sigma", "target", "kind", "reason"),
     *("samples_needed", "best_sigma", "regret", "attack_distance", "marks", "clean", "suggested"),
     *("certified_but_wrong", "best_radius", "attack_prediction", "attack_tries", "other_radius"),
-    "margin",
+    *("margin", "nearest_of_label", "nearest_other", "nearest_other_label"),
 )
+_EVIDENCE = ("review", "sigma_mark", "attack", "segment", "neighbours")
 _AT_BOUND = 0.01  # relative distance of a noise level from one that it did not leave
 
 
@@ -51,6 +53,7 @@ class ImageDiagnosis:
     sigma_mark: str = ""  # "too small", "too large" or "stuck": what the review says
     attack: Attack | None = None
     segment: SegmentVotes | None = None  # from the image to what the attack found
+    neighbours: Neighbours | None = None  # among the training images
 
     @property
     def best_sigma(self) -> float | None:
@@ -66,6 +69,12 @@ class ImageDiagnosis:
     def attack_distance(self) -> float | None:
         """The distance of the nearest image with another class that is known."""
         return None if self.attack is None else self.attack.distance
+
+    def with_evidence(self, other: ImageDiagnosis | None) -> ImageDiagnosis:
+        """The same with evidence that another diagnosis of the image has and this one lacks."""
+        if other is None:
+            return self
+        return replace(self, **{n: getattr(self, n) or getattr(other, n) for n in _EVIDENCE})
 
     @property
     def marks(self) -> tuple[str, ...]:
@@ -84,6 +93,14 @@ class ImageDiagnosis:
             "best_radius": None if self.review is None else self.review.best_radius,
             "attack_prediction": None if self.attack is None else self.attack.prediction,
             "attack_tries": None if self.attack is None else self.attack.tries,
+        }
+        near = self.neighbours
+        of_label = None if near is None else near.of(self.label)
+        other = None if near is None else near.other_than(self.label)
+        measured |= {
+            "nearest_of_label": None if of_label is None else of_label.distance,
+            "nearest_other": None if other is None else other.distance,
+            "nearest_other_label": None if other is None else other.label,
         }
         plain = {**own, **measured, "kind": self.kind.value, "marks": list(self.marks)}
         return {name: _finite(plain[name]) for name in FIELDS}

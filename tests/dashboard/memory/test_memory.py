@@ -21,10 +21,10 @@ from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 
 from ddrs_core.dashboard.common import banks as memory_banks
+from ddrs_core.dashboard.common.bank_content import read_content
 from ddrs_core.dashboard.common.banks import DEMO, open_context
 from ddrs_core.dashboard.memory import jobs as memory_jobs
 from ddrs_core.dashboard.memory.bank_section import search_balls
-from ddrs_core.dashboard.memory.bank_snapshot import read_content
 from ddrs_core.dashboard.memory.order_section import replayed
 from ddrs_core.dashboard.memory.settlement_board import settlement_figures
 from ddrs_core.dashboard.memory.texts import place_text, settlement_text

@@ -16,7 +16,7 @@ from ddrs_core.runs.diagnose.evidence import (
     gather_evidence,
     with_clean,
 )
-from ddrs_core.runs.diagnose.images import ImageDiagnosis, count_kinds, only
+from ddrs_core.runs.diagnose.images import ImageDiagnosis, count_kinds, diagnose_results, only
 from ddrs_core.runs.results.references import reference_results
 from ddrs_core.runs.results.results import ResultSet
 from ddrs_core.smoothing.attack import AttackConfig
@@ -87,6 +87,17 @@ def test_attacks_lie_outside_the_certificates(
         close = image.attack_distance <= 0.5
         assert ("adversarial image within r" in image.marks) == close
     assert contradictions(results, complete) == []
+
+
+def test_an_image_of_the_training_split_is_not_its_own_neighbour(results: ResultSet) -> None:
+    train = replace(results, split="train")
+    images = diagnose_results(train, 0.5)[:5]
+    *_, last = gather_evidence(Material(train, "cpu"), images, review=False, neighbours=True)
+    for image in last.images:
+        assert image.neighbours is not None
+        assert image.index not in [near.index for near in image.neighbours.found]
+        assert image.neighbours.found[0].distance > 0.1
+        assert image.to_dict()["nearest_other_label"] != image.label
 
 
 def test_a_broken_certificate_is_named(results: ResultSet, complete: list[ImageDiagnosis]) -> None:
