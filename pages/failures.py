@@ -13,6 +13,7 @@ from ddrs_core.dashboard.failures.exports import show_failure_exports
 from ddrs_core.dashboard.failures.filters import (
     filter_text,
     filtered,
+    show_clear_button,
     show_filters,
     show_kinds,
 )
@@ -65,6 +66,7 @@ def show_failures() -> None:
     title = filter_text(findings, view, len(images))
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         show_html("note.html", text=title)
+        show_clear_button(view)
         show_filters_and_notes(findings)
     image = findings.image(view.image) or next(iter(images), None)
     jobs = find_jobs(findings, image)

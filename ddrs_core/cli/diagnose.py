@@ -172,12 +172,13 @@ def _line(image: ImageDiagnosis) -> str:
 
     label = "?" if image.label is None else image.label
     answer = "abstains" if image.prediction < 0 else f"class {image.prediction}"
-    said = f"{image.index}: label {label}, {answer}, radius {round_down(image.radius)}"
+    said = f"{image.index}: label {label}, {answer}, proved radius {round_down(image.radius)}"
     said += f" [{image.kind.value}] {image.reason}"
     if image.review is not None and image.sigma_mark:
         said += (
-            f" σ is {image.sigma_mark}: at {image.review.best_sigma:.3g} about "
-            f"{round_down(image.review.best_radius)} instead of {round_down(image.review.radius)}."
+            f" σ is {image.sigma_mark}: at {image.review.best_sigma:.3g} a radius of about "
+            f"{round_down(image.review.best_radius)} is expected "
+            f"instead of {round_down(image.review.radius)}."
         )
     if image.attack is not None:
         a = image.attack

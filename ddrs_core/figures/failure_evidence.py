@@ -31,7 +31,8 @@ from ddrs_core.smoothing.confidence import Floats
 from ddrs_core.smoothing.segment import SegmentVotes
 from ddrs_core.smoothing.sigma.regret import LevelReview
 
-_RADIUS = "ℓ₂ radius (pixels in [0, 1])"
+_EXPECTED = "expected ℓ₂ radius (pixels in [0, 1])"
+_PROVED = "proved ℓ₂ radius (pixels in [0, 1])"
 _MOST_CURVES = 4  # classes along a segment
 
 
@@ -49,7 +50,7 @@ def levels_figure(review: LevelReview, target: float) -> Figure:
                 name="expected radius",
                 mode="lines+markers",
                 marker={"size": 5},
-                hover="σ = %{x:.3g}: radius about %{y:.3f}",
+                hover="σ = %{x:.3g}: expected radius about %{y:.3f}",
             ),
             markers(
                 [review.sigma],
@@ -57,7 +58,7 @@ def levels_figure(review: LevelReview, target: float) -> Figure:
                 START_COLOUR,
                 12,
                 name=f"its own σ = {review.sigma:.3g}",
-                hover="its own σ = %{x:.3g}: radius about %{y:.3f}",
+                hover="its own σ = %{x:.3g}: expected radius about %{y:.3f}",
             ),
             markers(
                 [review.best_sigma],
@@ -66,14 +67,14 @@ def levels_figure(review: LevelReview, target: float) -> Figure:
                 13,
                 symbol="star",
                 name=f"best σ = {review.best_sigma:.3g}",
-                hover="best σ = %{x:.3g}: radius about %{y:.3f}",
+                hover="best σ = %{x:.3g}: expected radius about %{y:.3f}",
             ),
         ],
         "layout": layout(
             shapes=[horizontal(target, TEXT, "dot")],
             annotations=[_note(1, target, f"r = {target:g}", xref="paper", xanchor="right")],
             xaxis=axis("noise level σ (pixels in [0, 1])", type="log", nticks=8),
-            yaxis=axis(_RADIUS, range=[-0.03 * top, top]),
+            yaxis=axis(_EXPECTED, range=[-0.03 * top, top]),
         ),
     }
 
@@ -95,23 +96,23 @@ def samples_figure(samples: Floats, radii: Floats, n: int, radius: float, target
                 radii[finite],
                 RADIUS_COLOUR,
                 2,
-                name="same shares of votes",
-                hover="N = %{x:,.0f}: radius %{y:.3f}",
+                name="the same shares would prove",
+                hover="N = %{x:,.0f} would prove %{y:.3f}",
             ),
             markers(
                 [n],
                 [radius],
                 START_COLOUR,
                 12,
-                name=f"this certificate, {counted(n, 'vote')}",
-                hover="%{x:,} votes: certified radius %{y:.3f}",
+                name=f"proved with {counted(n, 'vote')}",
+                hover="%{x:,} votes: proved radius %{y:.3f}",
             ),
         ],
         "layout": layout(
             shapes=[horizontal(target, TEXT, "dot")],
             annotations=[_note(1, target, f"r = {target:g}", xref="paper", xanchor="right")],
             xaxis=axis("number of samples N", type="log", exponentformat="power", dtick=1),
-            yaxis=axis(_RADIUS, range=[-0.03 * top, top]),
+            yaxis=axis(_PROVED, range=[-0.03 * top, top]),
         ),
     }
 
@@ -131,7 +132,7 @@ def bounds_figure(
     end = 1.2 * max(target, certified, attack or 0.0, reach or 0.0)
     data: list[Figure] = []
     if certified > 0:
-        name = "certified" if proved else "certified, for a wrong class"
+        name = "proved" if proved else "proved, for a wrong class"
         data.append(
             line([0, certified], [0, 0], GREEN if proved else ORANGE, 14, name=name, hover="")
         )
@@ -157,7 +158,7 @@ def bounds_figure(
         "layout": layout(
             margin={"l": 16, "r": 16, "t": 34, "b": 46},
             shapes=[vertical(target, TEXT, "dot", 2)],
-            annotations=[_note(target, 0.95, f"r = {target:g}", yref="paper", xanchor="left")],
+            annotations=[_note(target, 0, f" r = {target:g}", yref="paper", xanchor="left")],
             xaxis=axis("ℓ₂ distance from the image (pixels in [0, 1])", range=[0, end]),
             yaxis={"visible": False, "range": [-1, 1], "fixedrange": True},
         ),

@@ -128,12 +128,12 @@ def confusion_figure(
                 "x": [names[b] for _, b, _ in held],
                 "y": [names[a] for a, _, _ in held],
                 "text": [f"{n:,}" for _, _, n in held],
-                "textfont": {"size": 11},
+                "textfont": {"size": 11, "color": [_on(share) for share in shares]},
                 "customdata": [a * (classes + 1) + b + 1 for a, b, _ in held],
                 "marker": {
                     "symbol": "square",
                     "size": size,
-                    "color": [see_through(hue, 0.15 + 0.55 * share) for share in shares],
+                    "color": [see_through(hue, 0.15 + 0.85 * share) for share in shares],
                 },
                 "name": "right" if right else "wrong or abstained",
                 "hovertemplate": "label %{y}, answer %{x}: %{text} images<extra></extra>",
@@ -207,3 +207,8 @@ def failure_rates_figure(
             yaxis=axis(title, type="category", autorange="reversed"),
         ),
     }
+
+
+def _on(share: float) -> str:
+    """A colour for text on a square of the confusion matrix, in light and dark."""
+    return "#ffffff" if share >= 0.5 else "#777777"

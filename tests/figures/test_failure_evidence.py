@@ -37,8 +37,8 @@ def test_they_are_valid(figure: Figure) -> None:
 
 def test_an_attack_ends_the_interval_and_without_one_it_is_open() -> None:
     closed = named(bounds_figure(0.2, 0.7, None, 0.5, proved=True))
-    assert closed["certified"]["x"] == [0, 0.2]
+    assert closed["proved"]["x"] == [0, 0.2]
     assert closed["not known"]["x"] == [0.2, 0.7]
     assert closed["an image of another class"]["x"] == [0.7]
     wrong = named(bounds_figure(0.1, None, 0.9, 0.5, proved=False))
-    assert set(wrong) == {"certified, for a wrong class", "not known; no attack succeeded"}
+    assert set(wrong) == {"proved, for a wrong class", "not known; no attack succeeded"}

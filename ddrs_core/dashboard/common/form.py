@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from dataclasses import fields
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -17,6 +18,7 @@ from ddrs_core.smoothing import list_presets
 
 _LARGEST = {int: 2**31 - 1, float: 1e9}
 _Changed = Callable[[], None]
+V = TypeVar("V")
 
 
 class Form:
@@ -60,6 +62,10 @@ class Form:
     def values(self, names: Iterable[str]) -> dict[str, Any]:
         """The values of those of the fields that are filled."""
         return {name: self[name] for name in names if name in self}
+
+    def view(self, kind: type[V]) -> V:
+        """The values as a dataclass whose fields are named like those of the form."""
+        return kind(**{field.name: self[field.name] for field in fields(kind)})  # type: ignore[arg-type]
 
     def read(self, config: Config) -> Config:
         """The configuration with the values of the fields that are named like its own."""

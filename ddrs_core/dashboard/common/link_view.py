@@ -1,4 +1,4 @@
-"""Views of a page from the parameters of a link, which may come from anywhere."""
+"""Views of a page, frozen dataclasses, on their way between links and widgets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+import streamlit as st
+
+from ddrs_core.dashboard.common.form import Form
+from ddrs_core.dashboard.shell.widget_state import fill_on_arrival
 from ddrs_core.errors import DDRSError
 
 V = TypeVar("V")
@@ -41,3 +45,28 @@ def read_view(
         except DDRSError as error:
             problems.append(f"The link's {name} could not be used: {error}")
     return view, problems
+
+
+def fill_from_link(
+    part: str,
+    form: Form,
+    problems: str,
+    parse: Callable[[Mapping[str, str]], tuple[Any, list[str]]],
+) -> None:
+    """Fill the widgets of a part of a page on a first visit, and from a link.
+
+    Args:
+        part: its name.
+        form: whose fields are named like those of the view.
+        problems: name in the session of the sentences about the link.
+        parse: reads the view from query parameters.
+    """
+
+    def fill() -> None:
+        query = st.query_params.to_dict()
+        if query or problems not in st.session_state:
+            view, found = parse(query)
+            form.fill(vars(view))
+            st.session_state[problems] = found  # last: the widgets are filled then
+
+    fill_on_arrival(part, fill)

@@ -81,14 +81,14 @@ def _levels(findings: Findings, image: ImageDiagnosis, jobs: ImageJobs) -> Figur
 def _levels_text(image: ImageDiagnosis) -> str:
     review = image.review
     if review is None:
-        return "Fresh votes at 17 levels say which radius each would probably certify."
+        return "Fresh votes at 17 levels say which radius to expect at each; they prove none."
     if review.best_radius <= 0:
         return "At none of 17 levels would fresh votes prove anything for the label."
     if not review.apart:
         return "Its own level is as good as any, within the noise of 1,000 fresh votes each."
     return (
         f"Regret: {review.regret:.0%} of the radius is lost at its own σ = {review.sigma:.3g}; "
-        f"σ = {review.best_sigma:.3g} would probably prove {round_down(review.best_radius)}."
+        f"at σ = {review.best_sigma:.3g} the expected radius is {round_down(review.best_radius)}."
     )
 
 
@@ -105,8 +105,8 @@ def _samples_text(image: ImageDiagnosis, c: Certificate | None) -> str:
     n = sum(c.counts)
     now, more = (float(r) for r in radii_with(c, [n, 10 * n]))
     text = (
-        f"Ten times more votes with the same shares, N = {10 * n:,}, would prove "
-        f"{round_down(more)} instead of {round_down(now)}"
+        f"With these shares and N fixed in advance, {counted(n, 'vote')} would prove "
+        f"{round_down(now)}, ten times as many {round_down(more)}"
     )
     if image.samples_needed is None:
         return f"{text}; no N reaches r."
@@ -154,7 +154,7 @@ def _pictures(findings: Findings, image: ImageDiagnosis) -> Markup:
     shown = (
         (x, f"the image: {findings.class_name(attack.held)}"),
         (attack.adversarial, f"the attack: {findings.class_name(attack.prediction)}"),
-        (0.5 + factor * change, f"the difference, {factor:g} times; grey: none"),
+        (0.5 + factor * change, f"the difference, times {factor:g}; grey: none"),
     )
     pictures = [
         {"src": picture_uri(pixels), "caption": caption, "shape": tuple(x.shape)}

@@ -11,8 +11,19 @@ import streamlit as st
 from ddrs_core.dashboard.components.chart import show_chart
 from ddrs_core.dashboard.components.render import show_html
 from ddrs_core.dashboard.failures.findings import Findings
-from ddrs_core.dashboard.failures.picker import keep_kind, show_all_failures, swap_sets
-from ddrs_core.dashboard.failures.view import ALL, ANY, FAILED, FORM, FailuresView, Sort
+from ddrs_core.dashboard.failures.picker import keep_kind, swap_sets
+from ddrs_core.dashboard.failures.view import (
+    ALL,
+    ANY,
+    FAILED,
+    FILTERS,
+    FORM,
+    LARGEST,
+    FailuresView,
+    Sort,
+    forget_image,
+    keep,
+)
 from ddrs_core.figures.failure_kinds import KIND_COLOURS, KINDS, kinds_figure
 from ddrs_core.quantities import counted
 from ddrs_core.runs.diagnose.images import ImageDiagnosis, count_kinds, only
@@ -22,7 +33,7 @@ from ddrs_core.smoothing.diagnosis import FAILURES, FailureKind
 _SORTS = {
     Sort.INDEX: "number",
     Sort.MARGIN: "lead of the label in the votes",
-    Sort.RADIUS: "certified radius",
+    Sort.RADIUS: "certified radius (proved)",
     Sort.REGRET: "regret of σ",
     Sort.ATTACK: "attack distance",
 }
@@ -67,34 +78,61 @@ def show_filters(findings: Findings, view: FailuresView) -> None:
     kinds[ALL] = f"all images ({total:,})"
     if view.kind not in kinds:  # of a link, or at another radius
         kinds[view.kind] = f"{FailureKind(view.kind).heading} (0)"
-    columns = st.columns([4, 3, 3, 3, 2.4], vertical_alignment="bottom")
+    widths = [4, 3, 3, 3, 2.4] + ([2] if findings.against is not None else [])
+    columns = st.columns(widths, vertical_alignment="bottom")
     FORM.show(
         columns[0].selectbox,
         "kind",
         "Kind of failure",
         kinds,
         help=rules_text(),
-        on_change=_forget_image,
+        on_change=forget_image,
     )
     for column, name, label in (
         (columns[1], "label", "Label"),
         (columns[2], "answer", "Answer"),
     ):
-        FORM.show(column.selectbox, name, label, _classes(findings, name), on_change=_forget_image)
+        FORM.show(column.selectbox, name, label, _classes(findings, name), on_change=forget_image)
     FORM.show(columns[3].selectbox, "sort", "Order", _SORTS)
-    if findings.against is not None:
-        FORM.show(
-            columns[4].toggle,
-            "lost",
-            "Lost only",
-            help=f"Only images that {findings.against.title} certifies at r and these results do "
-            "not.",
-            on_change=_forget_image,
-        )
-    else:
+    with columns[4].popover("Ranges", icon=":material/tune:", width="stretch"):
+        _show_range("sigma", "σ")
+        _show_range("radius", "Proved radius")
+    if findings.against is None:
         FORM["lost"] = False
-        columns[4].button(
-            "Clear filters", icon=":material/filter_alt_off:", on_click=show_all_failures
+        return
+    FORM.show(
+        columns[5].toggle,
+        "lost",
+        "Lost",
+        help=f"Only images that {findings.against.title} certifies at r and these results do not.",
+        on_change=forget_image,
+    )
+
+
+def show_clear_button(view: FailuresView) -> None:
+    """Take all filters away, where there are any."""
+    usual = FailuresView()
+    st.button(
+        "Clear filters",
+        icon=":material/filter_alt_off:",
+        disabled=all(getattr(view, name) == getattr(usual, name) for name in FILTERS),
+        on_click=keep,
+    )
+
+
+def _show_range(name: str, label: str) -> None:
+    """Two numbers, each of which may be left empty."""
+    for column, end in zip(st.columns(2), ("from", "to"), strict=True):
+        FORM.show(
+            column.number_input,
+            f"{name}_{end}",
+            f"{label}, {end}",
+            0.0,
+            LARGEST,
+            step=0.05,
+            format="%.4g",
+            placeholder="any",
+            on_change=forget_image,
         )
 
 
@@ -108,6 +146,8 @@ def filtered(findings: Findings, view: FailuresView) -> list[ImageDiagnosis]:
         if (view.label == ANY or image.label == view.label)
         and (view.answer == ANY or image.prediction == view.answer)
         and (not view.lost or image.against == "lost")
+        and _within(image.sigma, view.sigma_from, view.sigma_to)
+        and _within(image.radius, view.radius_from, view.radius_to)
     ]
     return sorted(kept, key=_ORDERS[view.sort])
 
@@ -123,9 +163,24 @@ def filter_text(findings: Findings, view: FailuresView, count: int) -> str:
         parts.append(f"label {findings.class_name(view.label)}")
     if view.answer != ANY:
         parts.append(f"answer {findings.class_name(view.answer)}")
+    parts += _range_text("σ", view.sigma_from, view.sigma_to)
+    parts += _range_text("certified radius", view.radius_from, view.radius_to)
     if view.lost and findings.against is not None:
         parts.append(f"certified in {described(findings.against)}")
     return ", ".join([*parts, f"r = {view.radius:.2f}", described(findings.results)])
+
+
+def _within(value: float | None, low: float | None, high: float | None) -> bool:
+    """Whether a number lies in a range; one that is not known does in none but the whole."""
+    if value is None:
+        return low is None and high is None
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def _range_text(name: str, low: float | None, high: float | None) -> list[str]:
+    ends = [f"from {low:.4g}"] if low is not None else []
+    ends += [f"to {high:.4g}"] if high is not None else []
+    return [" ".join([name, *ends])] if ends else []
 
 
 def described(results: ResultSet) -> str:
@@ -163,10 +218,6 @@ def _kind_keeps(image: ImageDiagnosis) -> bool:
     if kind == FAILED:
         return image.kind is not FailureKind.CERTIFIED
     return kind == ALL or image.kind.value == kind
-
-
-def _forget_image() -> None:
-    FORM["image"] = -1
 
 
 def _last(value: float | None, sign: float = 1.0) -> float:

@@ -16,7 +16,12 @@ from ddrs_core.data import Dataset
 from ddrs_core.errors import DDRSError, MismatchError
 from ddrs_core.jobs import Job
 from ddrs_core.runs.diagnose.evidence import Material
-from ddrs_core.runs.diagnose.images import ImageDiagnosis, diagnose_results, mark_against
+from ddrs_core.runs.diagnose.images import (
+    CleanAnswer,
+    ImageDiagnosis,
+    diagnose_results,
+    mark_against,
+)
 from ddrs_core.runs.results.results import ResultRow, ResultSet
 from ddrs_core.smoothing.diagnosis import class_name
 from ddrs_core.store import MemoryBank
@@ -113,24 +118,22 @@ def _open(name: str) -> ResultSet:
     return results
 
 
-def _clean(results: ResultSet, asking: list[Job]) -> dict[int, int]:
-    """The classes without noise that the rows do not record, by image number; while the network is
-    asked, the job is added to ``asking``, and nothing is known."""
+def _clean(results: ResultSet, asking: list[Job]) -> dict[int, CleanAnswer]:
+    """What the network says of the images without noise, by their number, as far as it is known;
+    while it is asked, the job is added to ``asking``."""
     try:
-        job = clean_job(_material(results), results)
+        material = _material(results)
+        job = clean_job(material, results)
     except DDRSError:
         return {}
     if job is not None and job.state.is_moving:
         asking.append(job)
-        return {}
-    found: dict[int, int] = {}
-    for part in job.history if job is not None else ():
-        found |= part
-    return found
+    known = material.known_answers()
+    return {i: known[i] for row in results.rows if (i := row.index) is not None and i in known}
 
 
 def _diagnosed(
-    results: ResultSet, radius: float, clean: dict[int, int], names: tuple[str, ...]
+    results: ResultSet, radius: float, clean: dict[int, CleanAnswer], names: tuple[str, ...]
 ) -> list[ImageDiagnosis]:
     key = (results.id, len(results.rows), radius, tuple(sorted(clean.items())), names)
     return _DIAGNOSED.get(key, lambda: diagnose_results(results, radius, clean, names))

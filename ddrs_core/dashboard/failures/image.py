@@ -173,9 +173,8 @@ def _other(findings: Findings, image: ImageDiagnosis) -> str:
     if findings.against is None or image.other_radius is None:
         return ""
     how = {"lost": ", which certifies it", "won": ", which does not certify it", "": ""}
-    return (
-        f"Radius {round_down(image.other_radius)} in {findings.against.title}{how[image.against]}."
-    )
+    there = f"{findings.against.title}{how[image.against]}"
+    return f"Proved radius {round_down(image.other_radius)} in {there}."
 
 
 def _show_suggestion(findings: Findings, image: ImageDiagnosis, suggestion: Suggestion) -> None:

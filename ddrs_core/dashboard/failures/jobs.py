@@ -17,13 +17,12 @@ from ddrs_core.models import resolve_device
 from ddrs_core.models.inference.cost import affordable
 from ddrs_core.quantities import counted
 from ddrs_core.runs.diagnose.evidence import (
-    BLOCK,
     REVIEW_LEVELS,
     EvidenceStep,
     Material,
     gather_evidence,
 )
-from ddrs_core.runs.diagnose.images import ImageDiagnosis
+from ddrs_core.runs.diagnose.images import CleanAnswer, ImageDiagnosis
 from ddrs_core.runs.results.results import ResultSet
 from ddrs_core.smoothing.attack import AttackConfig
 
@@ -31,29 +30,31 @@ CLEAN, LEVELS, ATTACK, NEAREST, RUN = (
     f"failures-{what}" for what in ("clean", "levels", "attack", "nearest", "run")
 )
 _EVIDENCE = (LEVELS, ATTACK, NEAREST, RUN)
+_ASKED = 256  # images at a time
 _FEW_PIXELS = 5_000_000  # of all training images: compared in well below a second
 _PATIENCE = 30.0  # seconds of work that a page begins without being asked
 _REVIEW_PASSES = 1_000 * (REVIEW_LEVELS + 1)
 
 
 def clean_job(material: Material, results: ResultSet) -> Job | None:
-    """The job that asks for the classes without noise that the rows do not record; None where
-    they all do."""
-    rows = [r for r in results.rows if r.certificate is None or r.certificate.clean is None]
+    """The job that asks the network about images without noise; None where all is known."""
+    known, held = material.known_answers(), len(material.dataset)
+    rows = [r for r in results.rows if not r.failure and r.index not in known]
+    rows = [r for r in rows if r.index is not None and r.index < held]
     if not rows:
         return None
 
-    def start() -> Iterator[dict[int, int]]:
-        for first in range(0, len(rows), 8 * BLOCK):
-            yield material.clean_classes(rows[first : first + 8 * BLOCK])
+    def start() -> Iterator[dict[int, CleanAnswer]]:
+        for first in range(0, len(rows), _ASKED):
+            yield material.clean_answers(rows[first : first + _ASKED])
 
     request = JobRequest(
         f"{CLEAN}|{results.id}|{len(results.rows)}",
-        f"classes without noise of {results.title}",
+        f"answers without noise for {results.title}",
         CLEAN,
         str(resolve_device("auto")),
         start,
-        -(-len(rows) // (8 * BLOCK)),
+        -(-len(rows) // _ASKED),
         "block",
         link=f"failures?results={results.id}",
     )

@@ -48,7 +48,7 @@ def caption(findings: Findings, image: ImageDiagnosis, sort: Sort) -> str:
         Sort.REGRET: ("regret", image.regret),
         Sort.ATTACK: ("attack", image.attack_distance),
     }
-    said, value = numbers.get(sort, ("R", image.radius))
+    said, value = numbers.get(sort, ("proved", image.radius))
     if value is None:
         number = f"{said} ?"
     elif sort in (Sort.MARGIN, Sort.REGRET):
@@ -70,12 +70,13 @@ def _show_table(findings: Findings, images: Sequence[ImageDiagnosis], seen: set[
             "image": image.index,
             "label": "" if image.label is None else findings.class_name(image.label),
             "answer": findings.class_name(image.prediction),
-            "radius": float(round_down(image.radius)),
+            "radius (proved)": float(round_down(image.radius)),
             "kind": image.kind.heading,
             "lead": image.margin,
             "σ": image.sigma,
             "N needed": image.samples_needed,
             "best σ": image.best_sigma,
+            "radius (expected at best σ)": image.best_radius,
             "regret": image.regret,
             "attack": image.attack_distance,
             "marks": ", ".join(image.marks),
@@ -92,8 +93,9 @@ def _show_table(findings: Findings, images: Sequence[ImageDiagnosis], seen: set[
         selection_mode="single-row",
         key=f"failures_table_{hash(tuple(i.index for i in images)) & 0xFFFFFF}",
         column_config={
-            "radius": number(format="%.3f"),
+            "radius (proved)": number(format="%.3f"),
             "lead": number(format="percent"),
+            "radius (expected at best σ)": number(format="%.3f"),
             "regret": number(format="percent"),
             "attack": number(format="%.4f"),
             "σ": number(format="%.3g"),

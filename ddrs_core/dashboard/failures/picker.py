@@ -5,12 +5,19 @@ from __future__ import annotations
 import streamlit as st
 
 from ddrs_core.dashboard.common.result_sources import offered_sets, title_of_set
-from ddrs_core.dashboard.failures.view import ALL, ANY, FAILED, FORM, NONE, FailuresView
+from ddrs_core.dashboard.failures.view import (
+    ALL,
+    FAILED,
+    FORM,
+    LARGEST,
+    NONE,
+    FailuresView,
+    forget_image,
+    keep,
+)
 from ddrs_core.dashboard.navigation import compare_page
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.errors import DDRSError
-
-_FILTERS = ("kind", "label", "answer", "lost", "image")
 
 
 def pick_results() -> None:
@@ -39,39 +46,27 @@ def pick_results() -> None:
         "radius",
         "Radius r",
         0.0,
-        100.0,
+        LARGEST,
         step=0.05,
         format="%.3g",
         help="An image fails where its class is not certified within this ℓ₂ radius (pixels in "
         "[0, 1]).",
-        on_change=_forget_image,
+        on_change=forget_image,
     )
     fourth.page_link(compare_page(), label="Import a log", icon=":material/upload_file:")
-
-
-def show_all_failures() -> None:
-    """Take the filters away."""
-    FORM.fill({"kind": FAILED, "label": ANY, "answer": ANY, "lost": False})
 
 
 def keep_kind(kind: str) -> None:
     """Show the images of one kind; the first of them opens."""
     FORM["kind"] = kind
-    _forget_image()
+    forget_image()
 
 
 def swap_sets() -> None:
     """Diagnose the second set against the first."""
     FORM["results"], FORM["against"] = FORM["against"], FORM["results"]
-    _forget_image()
+    forget_image()
 
 
 def _start_over() -> None:
-    if FORM["kind"] != ALL:
-        FORM["kind"] = FAILED
-    FORM.fill({"label": ANY, "answer": ANY})
-    _forget_image()
-
-
-def _forget_image() -> None:
-    FORM["image"] = -1
+    keep(kind=ALL if FORM["kind"] == ALL else FAILED)

@@ -8,22 +8,21 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-import streamlit as st
-
 from ddrs_core.dashboard.common.form import Form
-from ddrs_core.dashboard.common.link_view import read_view
+from ddrs_core.dashboard.common.link_view import fill_from_link, read_view
 from ddrs_core.dashboard.common.result_sources import STUDY, find_set
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.browser_history import set_query
-from ddrs_core.dashboard.shell.widget_state import fill_on_arrival
 from ddrs_core.smoothing.diagnosis import FailureKind
 
 FORM = Form(keys.FAILURES)  # its fields are named like those of the view
 ALL, FAILED = "all", "failed"  # values of ``kind`` beside the kinds themselves
 NONE = "none"  # no second set
 ANY = -2  # of the classes
+RANGES = ("sigma_from", "sigma_to", "radius_from", "radius_to")
+FILTERS = ("kind", "label", "answer", "lost", *RANGES)
 _LONGEST = 200  # characters of a value in a link
-_LARGEST_RADIUS = 100.0
+LARGEST = 100.0  # radius and noise level
 
 
 class Sort(StrEnum):
@@ -57,6 +56,10 @@ class FailuresView:
     sort: Sort = Sort.INDEX
     shape: Shape = Shape.PICTURES
     image: int = -1  # -1: the first
+    sigma_from: float | None = None  # None: any
+    sigma_to: float | None = None
+    radius_from: float | None = None  # of the certified radius
+    radius_to: float | None = None
 
     def to_query(self) -> dict[str, str]:
         """The view as query parameters: results, radius, and what differs from where it opens."""
@@ -80,21 +83,24 @@ def parse_query(query: Mapping[str, str]) -> tuple[FailuresView, list[str]]:
 
 def enter_failures() -> None:
     """Fill the widgets on a first visit, and from a link."""
-    fill_on_arrival("failures", _fill_widgets)
-
-
-def _fill_widgets() -> None:
-    state = st.session_state
-    query = st.query_params.to_dict()
-    if query or keys.FAILURES_PROBLEMS not in state:
-        view, problems = parse_query(query)
-        FORM.fill(vars(view))
-        state[keys.FAILURES_PROBLEMS] = problems  # last: the widgets are filled then
+    fill_from_link("failures", FORM, keys.FAILURES_PROBLEMS, parse_query)
 
 
 def current_view() -> FailuresView:
     """The choices as the widgets have them."""
-    return FailuresView(**{field.name: FORM[field.name] for field in fields(FailuresView)})
+    return FORM.view(FailuresView)
+
+
+def forget_image() -> None:
+    """Show the first image of what is kept now."""
+    FORM["image"] = -1
+
+
+def keep(**filters: Any) -> None:
+    """Set filters, and take all others away."""
+    usual = {name: getattr(FailuresView(), name) for name in FILTERS}
+    FORM.fill(usual | filters)
+    forget_image()
 
 
 def write_url() -> None:
@@ -105,7 +111,8 @@ def write_url() -> None:
 def _text(value: Any) -> str:
     if isinstance(value, bool):
         return str(int(value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return short if not isinstance(value, float) or float(short) == value else repr(value)
 
 
 def _set(text: str) -> str:
@@ -117,9 +124,9 @@ def _other_set(text: str) -> str:
     return NONE if text == NONE else _set(text)
 
 
-def _radius(text: str) -> float:
+def _amount(text: str) -> float:
     number = float(text)
-    if not (math.isfinite(number) and 0 <= number <= _LARGEST_RADIUS):
+    if not (math.isfinite(number) and 0 <= number <= LARGEST):
         raise ValueError
     return number
 
@@ -140,7 +147,7 @@ def _whole(text: str) -> int:
 _READERS: dict[str, Any] = {
     "results": _set,
     "against": _other_set,
-    "radius": _radius,
+    "radius": _amount,
     "kind": _kind,
     "label": _whole,
     "answer": _whole,
@@ -148,4 +155,5 @@ _READERS: dict[str, Any] = {
     "sort": Sort,
     "shape": Shape,
     "image": _whole,
+    **dict.fromkeys(RANGES, _amount),
 }

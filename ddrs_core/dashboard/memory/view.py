@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import streamlit as st
-
 from ddrs_core.dashboard.common.banks import DEMO, open_context
 from ddrs_core.dashboard.common.form import Form
-from ddrs_core.dashboard.common.link_view import read_view
+from ddrs_core.dashboard.common.link_view import fill_from_link, read_view
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.browser_history import set_query
-from ddrs_core.dashboard.shell.widget_state import fill_on_arrival
 from ddrs_core.smoothing import DEFAULT_PRESET, Bound, list_presets
 
 FORM = Form(keys.MEMORY)  # its fields are named like those of the view
@@ -104,21 +101,12 @@ def parse_query(query: Mapping[str, str]) -> tuple[MemoryView, list[str]]:
 
 def enter_memory() -> None:
     """Fill the widgets of all sections on a first visit, and from a link."""
-    fill_on_arrival("memory", _fill_widgets)
-
-
-def _fill_widgets() -> None:
-    state = st.session_state
-    query = st.query_params.to_dict()
-    if query or keys.MEMORY_PROBLEMS not in state:
-        view, problems = parse_query(query)
-        FORM.fill(vars(view))
-        state[keys.MEMORY_PROBLEMS] = problems  # last: the widgets are filled then
+    fill_from_link("memory", FORM, keys.MEMORY_PROBLEMS, parse_query)
 
 
 def current_view() -> MemoryView:
     """The choices as the widgets have them."""
-    return MemoryView(**{field.name: FORM[field.name] for field in fields(MemoryView)})
+    return FORM.view(MemoryView)
 
 
 def write_url() -> None:

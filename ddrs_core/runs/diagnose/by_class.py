@@ -1,4 +1,4 @@
-"""Answers by label, and how often images of each label or noise level fail."""
+"""Answers by label, and how often images of each label, noise level or confidence fail."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 from ddrs_core.runs.diagnose.images import ImageDiagnosis
 from ddrs_core.smoothing import ABSTAIN
 from ddrs_core.smoothing.diagnosis import FailureKind
+
+_CONFIDENCES = (0.5, 0.8, 0.9, 0.95, 0.99, 0.999, 0.9999)
 
 
 def confusion(images: Sequence[ImageDiagnosis]) -> dict[tuple[int, int], int]:
@@ -46,6 +48,21 @@ def failures_by_sigma(
         failed = sum(known[k].kind is not FailureKind.CERTIFIED for k in part)
         found.append((levels[part[0]], levels[part[-1]], failed, len(part)))
     return found
+
+
+def failures_by_confidence(
+    images: Sequence[ImageDiagnosis],
+) -> list[tuple[float, float, int, int]]:
+    """Images by the network's confidence without noise: from and below which confidence, images
+    that are not certified, and all; bins without an image are left out."""
+    known = [image for image in images if image.confidence is not None]
+    bins = np.digitize([image.confidence or 0.0 for image in known], _CONFIDENCES)
+    failed = np.array([image.kind is not FailureKind.CERTIFIED for image in known], bool)
+    edges = [0.0, *_CONFIDENCES, 1.0]
+    return [
+        (edges[k], edges[k + 1], int(failed[bins == k].sum()), int((bins == k).sum()))
+        for k in np.unique(bins).tolist()
+    ]
 
 
 def classes_to_show(images: Sequence[ImageDiagnosis], most: int) -> tuple[list[int], list[int]]:

@@ -12,12 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ddrs_core.cache import LRU
 from ddrs_core.data import Dataset, ReadImages
 from ddrs_core.errors import DDRSError, MismatchError
-from ddrs_core.models import NoisyForward, get_card, load_model, noise_generator, open_for_model
+from ddrs_core.models import NoisyForward, get_card, load_model, open_for_model
 from ddrs_core.quantities import counted
 from ddrs_core.runs.certify.config import ONE_SIGMA
-from ddrs_core.runs.diagnose.images import ImageDiagnosis, diagnose_results, with_review
+from ddrs_core.runs.diagnose.images import (
+    CleanAnswer,
+    ImageDiagnosis,
+    diagnose_results,
+    with_review,
+)
 from ddrs_core.runs.diagnose.neighbours import nearest_images
 from ddrs_core.runs.results.results import ResultRow, ResultSet
 from ddrs_core.smoothing import (
@@ -34,6 +40,7 @@ from ddrs_core.smoothing.certificate import Bound
 from ddrs_core.smoothing.segment import votes_on_segment
 from ddrs_core.smoothing.sigma.regret import review_levels
 
+_CLEAN_BATCH = 256
 BLOCK = 16  # images that share batches
 REVIEW_LEVELS = 17
 _FRESH = 1_000_003  # added to the seed of a certificate: its noise is not used again
@@ -47,6 +54,10 @@ class EvidenceStep:
     done: float  # images, in parts
     total: int
     images: tuple[ImageDiagnosis, ...] = ()
+
+
+_NETWORKS: LRU[SmoothedClassifier] = LRU(4)
+_ANSWERS: LRU[dict[int, CleanAnswer]] = LRU(64)  # of a network to images
 
 
 class Material:
@@ -77,12 +88,18 @@ class Material:
         self.results, self.device = results, device
         self.dataset: Dataset = open_for_model(results.dataset, self.card, results.split or "test")
 
-    @cached_property
+    @property
     def smoothed(self) -> SmoothedClassifier:
         """The smoothed classifier, in the precision of the results."""
-        forward = NoisyForward(
-            load_model(self.card.name, self.device), precision=self.results.precision or "auto"
-        )
+        return _NETWORKS.get(self._network, self._load)
+
+    @property
+    def _network(self) -> tuple[str, str, str]:
+        return self.card.digest, self.device, self.results.precision or "auto"
+
+    def _load(self) -> SmoothedClassifier:
+        f = load_model(self.card.name, self.device)
+        forward = NoisyForward(f, precision=self.results.precision or "auto")
         return SmoothedClassifier(forward, self.card.num_classes)
 
     @cached_property
@@ -103,23 +120,37 @@ class Material:
         numbers = [r.index for r in rows if r.index is not None and r.index < len(self.dataset)]
         return self.dataset.read(numbers)
 
-    def clean_classes(self, rows: Sequence[ResultRow]) -> dict[int, int]:
-        """The class of each image without noise, by its number."""
-        missing = [r for r in rows if r.certificate is None or r.certificate.clean is None]
-        read = self.read([row for row in missing if not row.failure])
-        if not read.indices:
-            return {}
+    def known_answers(self) -> dict[int, CleanAnswer]:
+        """What the network was found to say of images without noise, by their number."""
+        return self._answers().copy()
+
+    def clean_answers(self, rows: Sequence[ResultRow]) -> dict[int, CleanAnswer]:
+        """What the network says of the images of rows without noise, by their number; each image
+        is asked for once, also for other results."""
+        known = self._answers()
+        read = self.read([row for row in rows if not row.failure and row.index not in known])
         forward = self.smoothed.forward
-        noise = [noise_generator(0, i, "clean", forward.device) for i in read.indices]
-        votes = forward.votes(read.images, torch.zeros(len(read.indices)), 1, noise)
-        return dict(zip(read.indices, votes.argmax(axis=1).tolist(), strict=True))
+        for start in range(0, len(read.indices), _CLEAN_BATCH):
+            with torch.no_grad():
+                logits = forward.logits(
+                    read.images[start : start + _CLEAN_BATCH].to(forward.device)
+                )
+            best = logits.float().softmax(dim=1).max(dim=1)
+            answers = map(CleanAnswer, best.indices.tolist(), best.values.tolist())
+            known.update(zip(read.indices[start:], answers, strict=False))
+        numbers = [row.index for row in rows]
+        return {i: known[i] for i in numbers if i is not None and i in known}
+
+    def _answers(self) -> dict[int, CleanAnswer]:
+        images = (self.dataset.info.name, self.dataset.split, self.dataset.version)
+        return _ANSWERS.get((*self._network, *images), dict)
 
 
 def with_clean(results: ResultSet, radius: float, material: Material) -> list[ImageDiagnosis]:
-    """As :func:`~ddrs_core.runs.diagnose.images.diagnose_results`, with the classes without noise
-    that the log does not record."""
+    """As :func:`~ddrs_core.runs.diagnose.images.diagnose_results`, with what the network says
+    without noise."""
     names = material.dataset.info.class_names
-    return diagnose_results(results, radius, material.clean_classes(results.rows), names)
+    return diagnose_results(results, radius, material.clean_answers(results.rows), names)
 
 
 def gather_evidence(

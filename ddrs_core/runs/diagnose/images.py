@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ddrs_core.runs.diagnose.neighbours import Neighbours
 from ddrs_core.runs.results.results import ResultRow, ResultSet
@@ -21,9 +21,17 @@ FIELDS = (
     *("samples_needed", "best_sigma", "regret", "attack_distance", "marks", "clean", "suggested"),
     *("certified_but_wrong", "best_radius", "attack_prediction", "attack_tries", "other_radius"),
     *("margin", "nearest_of_label", "nearest_other", "nearest_other_label"),
+    "confidence",
 )
 _EVIDENCE = ("review", "sigma_mark", "attack", "segment", "neighbours")
 _AT_BOUND = 0.01  # relative distance of a noise level from one that it did not leave
+
+
+class CleanAnswer(NamedTuple):
+    """What a network says of an image without noise."""
+
+    prediction: int
+    confidence: float  # the largest softmax output
 
 
 @dataclass(frozen=True)
@@ -54,11 +62,17 @@ class ImageDiagnosis:
     attack: Attack | None = None
     segment: SegmentVotes | None = None  # from the image to what the attack found
     neighbours: Neighbours | None = None  # among the training images
+    confidence: float | None = None  # of the network without noise: its largest softmax output
 
     @property
     def best_sigma(self) -> float | None:
         """The noise level with the largest expected radius among those reviewed."""
         return None if self.review is None else self.review.best_sigma
+
+    @property
+    def best_radius(self) -> float | None:
+        """The radius that is expected there; nothing proves it."""
+        return None if self.review is None else self.review.best_radius
 
     @property
     def regret(self) -> float | None:
@@ -89,18 +103,15 @@ class ImageDiagnosis:
     def to_dict(self) -> dict[str, Any]:
         """Every field as plain data, for JSON and tables; infinite radii become None."""
         own = {name: getattr(self, name) for name in FIELDS if hasattr(self, name)}
-        measured = {
-            "best_radius": None if self.review is None else self.review.best_radius,
-            "attack_prediction": None if self.attack is None else self.attack.prediction,
-            "attack_tries": None if self.attack is None else self.attack.tries,
-        }
-        near = self.neighbours
+        attack, near = self.attack, self.neighbours
         of_label = None if near is None else near.of(self.label)
         other = None if near is None else near.other_than(self.label)
-        measured |= {
-            "nearest_of_label": None if of_label is None else of_label.distance,
-            "nearest_other": None if other is None else other.distance,
-            "nearest_other_label": None if other is None else other.label,
+        measured = {
+            "attack_prediction": getattr(attack, "prediction", None),
+            "attack_tries": getattr(attack, "tries", None),
+            "nearest_of_label": getattr(of_label, "distance", None),
+            "nearest_other": getattr(other, "distance", None),
+            "nearest_other_label": getattr(other, "label", None),
         }
         plain = {**own, **measured, "kind": self.kind.value, "marks": list(self.marks)}
         return {name: _finite(plain[name]) for name in FIELDS}
@@ -113,7 +124,7 @@ def _finite(value: Any) -> Any:
 def diagnose_results(
     results: ResultSet,
     radius: float,
-    clean: Mapping[int, int] | None = None,
+    clean: Mapping[int, CleanAnswer] | None = None,
     names: Sequence[str] = (),
 ) -> list[ImageDiagnosis]:
     """All images of a set, in its order; those that are certified as well.
@@ -121,7 +132,8 @@ def diagnose_results(
     Args:
         results: of a run or log.
         radius: r at which an image should be certified, l2 in units of pixels in [0, 1].
-        clean: classes without noise by image number, where the rows do not record them.
+        clean: what the network says without noise, by image number; a class that a row records
+            goes before.
         names: of the classes.
 
     Raises:
@@ -143,10 +155,12 @@ def mark_against(images: Sequence[ImageDiagnosis], other: ResultSet | None) -> l
 
 
 def diagnose_row(
-    row: ResultRow, radius: float, clean: int | None = None, names: Sequence[str] = ()
+    row: ResultRow, radius: float, answer: CleanAnswer | None = None, names: Sequence[str] = ()
 ) -> ImageDiagnosis:
-    """One image, with its class without noise where the certificate does not record it."""
+    """One image, with what the network says of it without noise."""
     c = row.certificate
+    clean = None if answer is None else answer.prediction
+    clean = clean if c is None or c.clean is None else c.clean
     if c is None:
         found = _without_votes(row, radius, clean, names)
     else:
@@ -163,8 +177,9 @@ def diagnose_row(
         found.certified_but_wrong,
         found.suggested,
         found.samples_needed,
-        clean if c is None or c.clean is None else c.clean,
+        clean,
         None if c is None or not sum(c.counts) else vote_margin(c),
+        confidence=None if answer is None else answer.confidence,
     )
 
 

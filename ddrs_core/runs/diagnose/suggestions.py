@@ -80,7 +80,7 @@ def _sigma(image: ImageDiagnosis, results: ResultSet) -> list[Suggestion]:
         return []
     reaches = review.best_radius >= image.target
     effect = (
-        f"a radius of about {round_down(review.best_radius)} is expected instead of "
+        f"the expected radius is about {round_down(review.best_radius)} instead of "
         f"{round_down(review.radius)}, {'which reaches' if reaches else 'still below'} "
         f"r = {image.target:g}"
     )

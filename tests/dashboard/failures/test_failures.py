@@ -106,6 +106,7 @@ def test_each_part_of_a_bar_names_its_kind_and_that_keeps_its_images(app: AppTes
 
 def test_filters_combine_and_the_link_restores_them(app: AppTest) -> None:
     link = {"kind": "too-close", "label": "1", "lost": "1", "against": DS, "sort": "margin"}
+    link |= {"radius_from": "0.2"}
     open_failures(app, **link)
     fixed, own = reference_results(FIXED), reference_results(DS)
     images = diagnose_results(fixed, 0.5)
@@ -113,10 +114,14 @@ def test_filters_combine_and_the_link_restores_them(app: AppTest) -> None:
     kept = [
         image
         for image in images
-        if image.kind is FailureKind.TOO_CLOSE and image.label == 1 and image.index in there
+        if image.kind is FailureKind.TOO_CLOSE
+        and image.label == 1
+        and image.index in there
+        and image.radius >= 0.2
     ]
     assert kept
-    assert f"{len(kept)} of 500 images, right but too close, label class 1" in html_of(app)
+    assert f"{len(kept)} of 500 images, right but too close, label class 1, " in html_of(app)
+    assert "certified radius from 0.2, certified in" in html_of(app)
     for name, value in link.items():
         assert query(app, name) == value
     first = max(kept, key=lambda image: image.margin or 0.0)
@@ -171,6 +176,7 @@ def test_results_on_other_images_are_not_set_against(app: AppTest) -> None:
         {"results": "certificate.gone"},
         {"kind": "<script>", "radius": "nan", "image": "x"},
         {"against": "run.x.0", "label": "-99", "sort": "up", "shape": "cube", "radius": "-1"},
+        {"sigma_from": "-0.1", "radius_to": "inf"},
     ],
 )
 def test_what_a_link_says_wrongly_gets_a_sentence_each(link: dict[str, str]) -> None:
@@ -180,7 +186,10 @@ def test_what_a_link_says_wrongly_gets_a_sentence_each(link: dict[str, str]) -> 
 
 
 def test_links_and_views_are_each_others_inverse() -> None:
-    view = FailuresView(DS, FIXED, 0.25, "capped", 3, -1, True, Sort.REGRET, Shape.TABLE, image=17)
+    ranges = {"sigma_from": 1 / 3, "radius_to": 0.25}
+    view = FailuresView(
+        DS, FIXED, 0.25, "capped", 3, -1, True, Sort.REGRET, Shape.TABLE, 17, **ranges
+    )
     assert parse_query(view.to_query()) == (view, [])
     assert parse_query(FailuresView().to_query()) == (FailuresView(), [])
 

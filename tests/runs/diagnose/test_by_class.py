@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from ddrs_core.runs.diagnose.by_class import (
     classes_to_show,
     confusion,
     failures_by_class,
+    failures_by_confidence,
     failures_by_sigma,
 )
 from ddrs_core.runs.diagnose.images import diagnose_results
@@ -40,6 +43,17 @@ def test_groups_by_noise_level_hold_every_image_once_in_order() -> None:
     edges = [level for low, high, _, _ in groups for level in (low, high)]
     assert edges == sorted(edges)
     assert max(total for *_, total in groups) - min(total for *_, total in groups) <= 1
+
+
+def test_each_image_is_in_the_bin_of_its_confidence() -> None:
+    bins = failures_by_confidence(
+        [replace(i, confidence=0.99 if i.index == 0 else k / 500) for k, i in enumerate(IMAGES)]
+    )
+    assert failures_by_confidence(IMAGES) == []  # not known
+    assert sum(total for *_, total in bins) == 500
+    assert sum(failed for *_, failed, _ in bins) == sum(r.kind.value != "certified" for r in IMAGES)
+    assert [total for low, high, _, total in bins if high <= 0.9] == [249, 150, 50]
+    assert (0.99, 0.999) in [bin_[:2] for bin_ in bins]
 
 
 def test_of_many_classes_those_that_fail_most_are_shown() -> None:

@@ -54,6 +54,8 @@ def test_the_class_without_noise_is_that_of_the_network(
     read = material.read(results.rows)
     wanted = material.smoothed.forward.logits(read.images).argmax(1).tolist()
     assert [image.clean for image in images] == wanted
+    sure = material.smoothed.forward.logits(read.images).softmax(1).amax(1)
+    assert [image.confidence for image in images] == pytest.approx(sure.tolist())
     wrong = [i.index for i in images if i.clean != i.label and i.kind is not FailureKind.CERTIFIED]
     assert [i.index for i in images if i.kind is FailureKind.WRONG_CLEAN] == wrong
 

@@ -14,6 +14,7 @@ from ddrs_core.errors import InvalidParameterError
 from ddrs_core.runs.diagnose.export import as_file
 from ddrs_core.runs.diagnose.images import (
     FIELDS,
+    CleanAnswer,
     count_kinds,
     diagnose_results,
     mark_against,
@@ -55,7 +56,7 @@ def test_a_class_without_noise_decides_between_the_kinds_of_wrong_answers() -> N
         (wrong.prediction, FailureKind.WRONG_CLEAN),
         (wrong.label, FailureKind.WRONG_NOISY),
     ):
-        images = diagnose_results(results, 0.5, {wrong.index: int(clean or 0)})
+        images = diagnose_results(results, 0.5, {wrong.index: CleanAnswer(int(clean or 0), 0.9)})
         (found,) = [image for image in images if image.index == wrong.index]
         assert (found.kind, found.clean) == (kind, clean)
 
@@ -80,7 +81,7 @@ def test_a_log_without_votes_tells_what_it_can() -> None:
         FailureKind.WRONG_NOISY,
         FailureKind.UNDECIDED,
     ]
-    found = diagnose_results(results, 0.5, {2: 5})[2]
+    found = diagnose_results(results, 0.5, {2: CleanAnswer(5, 0.9)})[2]
     assert (found.kind, found.certified_but_wrong) == (FailureKind.WRONG_CLEAN, True)
 
 
