@@ -23,7 +23,7 @@ def main() -> None:
             show_contents(view)
     show_problems(st.session_state.get(keys.LEARN_PROBLEMS, []))
     if view.opened is None:
-        show_overview()
+        show_overview(view)
     else:
         show_screen(view.opened, view)
         show_bar(view.opened, view)

@@ -1,11 +1,12 @@
 const TAKES_KEYS = 'input, textarea, select, [role=slider], [role=combobox], [contenteditable]';
 const press = (name) => document.querySelector(`.st-key-${name} button`)?.click();
 const keys = { ArrowRight: 'learn_next', PageDown: 'learn_next', ArrowLeft: 'learn_back', PageUp: 'learn_back' };
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const part = (name) => parentElement.querySelector(`[data-part=${name}]`);
   const note = part('note'), timer = part('timer'), dots = parentElement.querySelector('.ddrs-dots');
   note.textContent = data.note;
   if (!data.present) note.hidden = true;
+  part('keys').hidden = !data.present;
   dots.setAttribute('aria-label', `Screen ${data.step} of ${data.length}`);
   dots.replaceChildren(...Array.from({ length: data.length }, (_, i) => {
     const dot = document.createElement('i');
@@ -27,12 +28,15 @@ export default function ({ data, parentElement }) {
     if (event.target.closest(TAKES_KEYS)) return;
     if (keys[event.key]) press(keys[event.key]);
     else if (event.key === 'n' && data.present) note.hidden = !note.hidden;
+    else if (event.key === 'Escape' && data.present) setTriggerValue('leave', true);
     else return;
     event.preventDefault();
   };
-  document.addEventListener('keydown', down);
+  document.removeEventListener('keydown', parentElement.__down);
+  document.addEventListener('keydown', parentElement.__down = down);
   return () => {
-    document.removeEventListener('keydown', down);
-    clearInterval(parentElement.__ticks); parentElement.__ticks = null;
+    if (parentElement.isConnected) return;  // another step, not another page
+    document.removeEventListener('keydown', parentElement.__down);
+    clearInterval(parentElement.__ticks);
   };
 }

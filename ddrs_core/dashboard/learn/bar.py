@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import streamlit as st
 
 from ddrs_core.dashboard.components.render import component
@@ -29,6 +31,7 @@ def show_bar(lesson: Lesson, view: LearnView) -> None:
                 "note": lesson.note(view.step),
                 "present": view.present,
             },
+            on_leave_change=lambda: go_to(replace(view, present=False)),
         )
         if following is None:
             _button("learn_next", "All lessons", ":material/school:", LearnView(hide=view.hide))

@@ -8,6 +8,7 @@ from ddrs_core.dashboard.components.chips import Chip, show_chips
 from ddrs_core.dashboard.components.render import show_lead
 from ddrs_core.dashboard.learn.course import LESSONS
 from ddrs_core.dashboard.learn.hidden import is_hidden
+from ddrs_core.dashboard.learn.teacher import show_teacher
 from ddrs_core.dashboard.learn.view import LearnView, open_lesson
 
 
@@ -19,9 +20,12 @@ def show_contents(view: LearnView) -> None:
         chips = [Chip("", "All lessons", "", "learn")]
         chips += [_chip(i, lesson.idea, lesson.title) for i, lesson in enumerate(LESSONS)]
         show_chips("Lessons", chips, view.lesson, key="learn_list", on_pick=open_lesson)
+    if not view.hide:  # a link for a class
+        with st.container(horizontal=True, key="learn_teacher_aside"):
+            show_teacher(view)
 
 
-def show_overview() -> None:
+def show_overview(view: LearnView) -> None:
     """What the course is, and its lessons with what each is about."""
     st.title("Learn randomized smoothing", anchor=False)
     show_lead(
@@ -32,6 +36,10 @@ def show_overview() -> None:
     with st.container(key="learn_course"):
         chips = [_chip(i, "", f"{lesson.title}\n{lesson.idea}") for i, lesson in enumerate(LESSONS)]
         show_chips("The course", chips, "", key="learn_overview", on_pick=open_lesson)
+    if not view.hide:
+        st.subheader("For the teacher", divider="gray", anchor=False)
+        with st.container(horizontal=True, key="learn_teacher"):
+            show_teacher(view)
 
 
 def _chip(place: int, tip: str, text: str) -> Chip:

@@ -56,9 +56,12 @@ export class Picture {
     }
   }
 
+  // p_A is written with a subscript.
   text(name, text) {
     const part = this.part(name);
-    if (part.textContent !== text) part.textContent = text;
+    if (part.__text === text) return;
+    part.__text = part.textContent = text;
+    if (text.includes('p_A')) part.innerHTML = part.innerHTML.replaceAll('p_A', '<i>p</i><sub>A</sub>');
   }
 }
 

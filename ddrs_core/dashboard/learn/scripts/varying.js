@@ -76,8 +76,8 @@ class Varying extends Picture {
     dimensions.forEach((n, i) => {
       if (!names[n]) return;
       chart.dot(chart.sx(n), chart.sy(mine[i]), .28 * chart.rem, 'ddrs-share');
-      const late = n > 1e5;
-      chart.write(chart.sx(n) + (late ? 0 : .5) * chart.rem, chart.sy(mine[i]) - (late ? 1.6 : .8) * chart.rem, names[n], 'ddrs-tick', late ? 'end' : 'start');
+      const late = n > 1e5, { rem } = chart;
+      chart.write(chart.sx(n) + (late ? 0 : .5 * rem), chart.sy(mine[i]) - (late ? 2.6 : .8) * rem, names[n], 'ddrs-tick', late ? 'end' : 'start');
     });
     const at = mine[this.place], x = chart.sx(d), y = chart.sy(at);
     chart.line(x, chart.y0, x, y, 'ddrs-limit'); chart.line(chart.x0, y, x, y, 'ddrs-limit');

@@ -1,0 +1,47 @@
+"""For the teacher: the presenter's screen, and links for a class."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import urlencode
+
+import streamlit as st
+
+from ddrs_core.dashboard.components.render import show_html
+from ddrs_core.dashboard.learn.course import LESSONS, number_of
+from ddrs_core.dashboard.learn.hidden import HIDEABLE
+from ddrs_core.dashboard.learn.server_address import class_address
+from ddrs_core.dashboard.learn.view import LearnView, go_to
+
+_HIDE = "learn_hide"
+
+
+def show_teacher(view: LearnView) -> None:
+    """Draw the buttons; in a lesson they mean the place that is shown."""
+    st.button(
+        "Present",
+        key="learn_present",
+        icon=":material/slideshow:",
+        help="Large type, one thing on the screen. Arrow keys go on and back, n shows a note for "
+        "you, Esc ends it.",
+        on_click=go_to,
+        args=(replace(view, present=True, lesson=view.lesson or LESSONS[0].name),),
+    )
+    with st.popover("Link for my class", icon=":material/share:"):
+        _show_link(view)
+
+
+def _show_link(view: LearnView) -> None:
+    hidden = st.multiselect(
+        "Hide from the class", list(HIDEABLE), format_func=HIDEABLE.__getitem__, key=_HIDE
+    )
+    shared = replace(view, hide=",".join(hidden), present=False)
+    query = urlencode(shared.to_query(), safe=",")
+    st.code(f"{class_address()}{'?' if query else ''}{query}", language=None, wrap_lines=True)
+    place = (
+        f"lesson {number_of(view.lesson)}, this screen" if view.lesson else "the list of lessons"
+    )
+    show_html(
+        "note.html",
+        text=f"It opens {place}. Everybody who opens it has a copy of their own to play with.",
+    )
