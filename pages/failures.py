@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from ddrs_core.dashboard.components.compact_head import compact_head
@@ -29,11 +31,13 @@ from ddrs_core.dashboard.failures.measure_all import show_measure_all
 from ddrs_core.dashboard.failures.neighbours import show_neighbours
 from ddrs_core.dashboard.failures.notes import show_filters_and_notes, show_marks
 from ddrs_core.dashboard.failures.picker import pick_results
+from ddrs_core.dashboard.failures.runs import follow_runs, hold_image
 from ddrs_core.dashboard.failures.view import current_view, enter_failures, write_url
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import show_error, show_problems
 from ddrs_core.dashboard.shell.polling import Watch, redraw
 from ddrs_core.errors import DDRSError
+from ddrs_core.store import RunRecord
 
 
 def main() -> None:
@@ -44,14 +48,17 @@ def main() -> None:
     show_problems(st.session_state.get(keys.FAILURES_PROBLEMS, []))
     pick_results()
     try:
-        show_failures()
+        show_failures(follow_runs(current_view()))
     except DDRSError as error:
         show_error(error)
     write_url()
 
 
-def show_failures() -> None:
+def show_failures(runs: Sequence[RunRecord]) -> None:
     """The kinds, the images, and one of them."""
+    if any(run.state.is_moving and not run.stored for run in runs):
+        st.info("Waiting for the first certificate.")
+        return
     view = current_view()
     findings = find_findings(view)
     asking = Watch(*findings.asking)
@@ -69,6 +76,7 @@ def show_failures() -> None:
         show_clear_button(view)
         show_filters_and_notes(findings)
     image = findings.image(view.image) or next(iter(images), None)
+    hold_image(image, runs)
     jobs = find_jobs(findings, image)
     watch = Watch(*jobs)
     image = None if image is None else refreshed(findings, image)

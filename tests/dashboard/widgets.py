@@ -1,7 +1,8 @@
-"""Opening a page, finding a widget by the name of its value, and playing a browser that is late."""
+"""Opening a page, finding widgets and boards, and playing a browser that is late."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +38,14 @@ def send(app: AppTest, *sent: tuple[Any, Any]) -> AppTest:
         kind = "double_value" if isinstance(value, int | float) else "string_value"
         setattr(one, kind, value)
     return app._tree._runner._run(states)
+
+
+def board(app: AppTest, key: str) -> dict[str, Any]:
+    """The figures and texts of a board."""
+    found = [e for e in app.get("bidi_component") if key in e.proto.id]
+    assert found, f"no board {key}"
+    data = json.loads(found[0].proto.json)
+    return {
+        "texts": data["texts"],
+        "figures": {k: json.loads(v) for k, v in data["figures"].items()},
+    }

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from markupsafe import Markup
 
 from ddrs_core.dashboard.common.result_sources import find_sets
+from ddrs_core.dashboard.common.run_progress import has_grown, runs_of
 from ddrs_core.dashboard.compare.names import short_names
 from ddrs_core.dashboard.compare.pair import chosen_pair, compared
-from ddrs_core.dashboard.compare.runs import compared_runs
 from ddrs_core.dashboard.compare.texts import (
     cached_table,
     headline_html,
@@ -35,7 +35,6 @@ from ddrs_core.runs.results.published import CAVEAT, PublishedResult, list_publi
 from ddrs_core.runs.results.results import ResultSet
 from ddrs_core.store import RunState
 
-_GROWTH = 1.25  # of the certificates, after which the parts that do not tick are drawn again
 _BOARD = Board("compare/board.html")
 
 
@@ -63,7 +62,7 @@ def load_compared(names: Sequence[str]) -> Compared:
     """The sets as they stand now."""
     whole, problems = find_sets(names)
     sets = [replace(s, title=t) for s, t in zip(whole, short_names(whole), strict=True)]
-    if all(run.state is RunState.FINISHED for run in compared_runs(names)):
+    if all(run.state is RunState.FINISHED for run in runs_of(names).values()):
         return Compared(sets, whole, problems, "")
     shared = on_common_images(sets)
     count = len(shared[0].rows) if shared else 0
@@ -81,9 +80,9 @@ def show_live_comparison(names: Sequence[str], before: Compared) -> None:
     def draw() -> bool:
         now = load_compared(names)
         _show(now)
-        return now.certificates >= max(before.certificates + 1, _GROWTH * before.certificates)
+        return has_grown(now.certificates, before.certificates)
 
-    states = [run.state for run in compared_runs(names)]
+    states = [run.state for run in runs_of(names).values()]
     draw_each_second(
         draw,
         moving=any(state.is_moving for state in states),

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import streamlit as st
-from markupsafe import Markup
 
-from ddrs_core.dashboard.common.result_sources import RUN, find_setting, run_title, run_titles
+from ddrs_core.dashboard.common.result_sources import run_titles
+from ddrs_core.dashboard.common.run_progress import run_progress_html, runs_of
 from ddrs_core.dashboard.compare.exports import show_commands
 from ddrs_core.dashboard.compare.shown import MOST_SETS
 from ddrs_core.dashboard.compare.view import VIEW, show_sets
 from ddrs_core.dashboard.components.board import PROGRESS_BOARD
 from ddrs_core.dashboard.components.exports import Download, show_download_buttons
-from ddrs_core.dashboard.components.progress import progress_bar
 from ddrs_core.dashboard.navigation import memory_page
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import literal, show_error
@@ -24,8 +22,7 @@ from ddrs_core.dashboard.shell.polling import draw_each_second
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.errors import DDRSError
 from ddrs_core.jobs.runs import cancel_run, delete_run, pause_run, resume_run
-from ddrs_core.quantities import counted, duration
-from ddrs_core.runs.certify.config import Method, setting_title
+from ddrs_core.runs.certify.config import setting_title
 from ddrs_core.runs.from_database import recorded_log
 from ddrs_core.runs.worker import recorded_configs
 from ddrs_core.store import CERTIFY, MemoryBank, RunRecord, RunState, Wanted, open_store
@@ -57,74 +54,14 @@ def show_runs() -> None:
 def _all_runs() -> tuple[list[RunRecord], list[RunRecord]]:
     """Runs that are not finished or are compared; and the visitor's others."""
     mine = open_store().runs(visitor(), kind=CERTIFY)
-    compared = _compared(VIEW["shown"])
+    compared = runs_of(VIEW["shown"])
     shown = [run for run in mine if run.id in compared or _is_unfinished(run)]
     shown += [run for name, run in compared.items() if name not in {r.id for r in mine}]
     return shown, [run for run in mine if run not in shown]
 
 
-def compared_runs(names: Sequence[str]) -> list[RunRecord]:
-    """The runs whose settings are among the sets, as they stand now."""
-    return list(_compared(names).values())
-
-
-def progress_html(run: RunRecord) -> Markup:
-    """Where a run stands."""
-    return progress_bar(
-        _state_of(run),
-        run.stored / run.total,
-        label=f"Progress of {run_title(run)}",
-        title=run_title(run),
-        failed=run.state in (RunState.FAILED, RunState.INTERRUPTED),
-    )
-
-
-def _state_of(run: RunRecord) -> list[str]:
-    """Where a run stands, in the parts of a line."""
-    settings = ", ".join(_setting(s) for s in run.settings)
-    parts = [settings, f"{run.stored:,} of {counted(run.total, 'certificate')}"]
-    progress = run.progress
-    if run.state is RunState.RUNNING:
-        said = progress.stage if progress else "certify"
-        stage = {"certify": "certifying", "sigma": "choosing sigma"}.get(said, said)
-        stage = run.standing if run.gives_way else stage
-        asked = {Wanted.PAUSE: "pausing", Wanted.CANCEL: "cancelling", None: stage}
-        parts.insert(0, asked[run.wanted])
-        if progress is not None and progress.rate > 0:
-            parts.append(f"{progress.rate:,.2g} a second")
-        if progress is not None and progress.seconds_left is not None:
-            parts.append(f"{duration(progress.seconds_left)} left")
-    elif run.state is RunState.WAITING:
-        parts.insert(0, f"waiting for its turn on {run.device}" if progress else "starting")
-    elif run.state is RunState.INTERRUPTED:
-        ended = "its process ended unexpectedly; Resume continues where it was"
-        parts = ["interrupted", *parts, ended]
-    elif run.state is RunState.FAILED:
-        parts = ["failed", *parts, run.error]
-    else:
-        parts.insert(0, run.state.value)
-    return parts
-
-
-def _setting(setting: Mapping[str, Any]) -> str:
-    start = " from" if setting["method"] == Method.TUNED else ""
-    return f"{setting['method']}{start} {setting['sigma']:g}"
-
-
 def _is_unfinished(run: RunRecord) -> bool:
     return run.state not in (RunState.FINISHED, RunState.CANCELLED)
-
-
-def _compared(names: Sequence[str]) -> dict[str, RunRecord]:
-    found: dict[str, RunRecord] = {}
-    for name in names:
-        if name.startswith(RUN):
-            try:
-                run, _ = find_setting(name)
-            except DDRSError:
-                continue  # the comparison says so
-            found[run.id] = run
-    return found
 
 
 def _show_run(run: RunRecord, *, is_mine: bool) -> None:
@@ -155,9 +92,8 @@ def _watch(run: RunRecord) -> None:
             now = open_store().run(run.id)
         except DDRSError:  # deleted, in another tab
             return True
-        PROGRESS_BOARD.show(
-            key=f"certify_progress_{run.id}", name=run.id, texts={"progress": progress_html(now)}
-        )
+        texts = {"progress": run_progress_html(now)}
+        PROGRESS_BOARD.show(key=f"certify_progress_{run.id}", name=run.id, texts=texts)
         return (now.state, now.wanted) != (run.state, run.wanted)  # buttons depend on it
 
     draw_each_second(draw, moving=run.state.is_moving, may_move=run.state.can_resume)

@@ -29,13 +29,16 @@ from ddrs_core.dashboard.failures.view import FORM, FailuresView, Shape, Sort, p
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.figures.failure_kinds import KINDS
 from ddrs_core.jobs import get_manager
+from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.runs.diagnose.export import as_file
 from ddrs_core.runs.diagnose.images import count_kinds, diagnose_results, diagnose_row
 from ddrs_core.runs.results.references import reference_results
+from ddrs_core.runs.worker import record_run, work_on
+from ddrs_core.smoothing import CertificationBudget
 from ddrs_core.smoothing.attack import Attack
 from ddrs_core.smoothing.diagnosis import FailureKind
 from ddrs_core.store import AnnotationKind, open_store
-from tests.dashboard.widgets import open_page, widget_of
+from tests.dashboard.widgets import board, open_page, widget_of
 
 STUDY = "reference.study.digits-gaussian-0.50"
 FIXED, DS = f"{STUDY}-fixed-0.5", f"{STUDY}-ds-0.5"
@@ -157,6 +160,34 @@ def test_a_log_without_model_says_what_is_missing(app: AppTest) -> None:
     assert "5 of 10 images" in html_of(app)
     assert "reason not recorded" in html_of(app)
     assert any("does not name its model" in info.value.replace("\\", "") for info in app.info)
+
+
+def test_a_run_that_goes_on_is_followed_and_keeps_its_image(app: AppTest) -> None:
+    store = open_store()
+    budget = CertificationBudget(n=200)
+    config = CertifyConfig("digits", "digits-gaussian-0.50", Method.FIXED, 0.5, budget=budget)
+    run = record_run(store, [replace(config, limit=20, device="cpu")], owner=visitor())
+    open_failures(app, results=f"run.{run.id}.0", sort="margin")
+    assert "Waiting for the first certificate" in app.info[0].value
+    rows = reference_results(FIXED).rows[:18]
+    ready = [(0, k, c) for k, row in enumerate(rows) if (c := row.certificate) is not None]
+    shown = []
+    for some in (ready[:8], ready[8:]):
+        store.add_certificates(run.id, some)
+        app.run()
+        assert not app.exception
+        shown.append(query(app, "image"))
+        assert (
+            f"{some[-1][1] + 1} of 20 certificates"
+            in board(app, "failures_runs")["texts"]["progress"]
+        )
+    assert shown[0] == shown[1]
+    assert "of 18 images, not certified" in html_of(app)
+    for _ in work_on(store, run.id):
+        pass
+    app.run()
+    assert "finished" in board(app, "failures_runs")["texts"]["progress"]
+    assert "of 20 images, not certified" in html_of(app)
 
 
 def test_results_on_other_images_are_not_set_against(app: AppTest) -> None:

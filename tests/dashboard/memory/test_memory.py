@@ -42,7 +42,7 @@ from ddrs_core.store import AlphaBudget, BudgetKind, MemoryBank, UnknownEntryErr
 from ddrs_core.store.bank.rows import open_banks
 from ddrs_core.store.schema import balls
 from tests.dashboard.conftest import Browsers
-from tests.dashboard.widgets import open_page, widget_of
+from tests.dashboard.widgets import board, open_page, widget_of
 
 ROOT = Path(__file__).resolve().parents[3]
 NAMES = tuple(f"class {i}" for i in range(10))
@@ -82,17 +82,6 @@ def query(app: AppTest) -> dict[str, str]:
 
 def button(app: AppTest, label: str) -> Any:
     return next(b for b in app.button if b.label == label)
-
-
-def board(app: AppTest, key: str) -> dict[str, Any]:
-    """The figures and texts of a board."""
-    found = [e for e in app.get("bidi_component") if key in e.proto.id]
-    assert found, f"no board {key}"
-    data = json.loads(found[0].proto.json)
-    return {
-        "texts": data["texts"],
-        "figures": {k: json.loads(v) for k, v in data["figures"].items()},
-    }
 
 
 def finish(kind: str) -> Any:
