@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ddrs_core.dashboard.learn.lesson import Lesson
-from ddrs_core.dashboard.learn.lessons import fragile, samples, varying
+from ddrs_core.dashboard.learn.lessons import fragile, memory, samples, varying
 
 LESSONS: tuple[Lesson, ...] = (
     fragile.LESSON,
     samples.LESSON,
+    memory.LESSON,
     varying.LESSON,
 )
 

@@ -27,7 +27,7 @@ def show_teacher(view: LearnView) -> None:
         on_click=go_to,
         args=(replace(view, present=True, lesson=view.lesson or LESSONS[0].name),),
     )
-    with st.popover("Link for my class", icon=":material/share:"):
+    with st.popover("Class link", icon=":material/share:"):
         _show_link(view)
 
 
