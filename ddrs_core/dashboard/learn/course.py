@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from ddrs_core.dashboard.learn.lesson import Lesson
-from ddrs_core.dashboard.learn.lessons import fragile, memory, samples, varying
+from ddrs_core.dashboard.learn.lessons import fragile, memory, samples, varying, voting
 
 LESSONS: tuple[Lesson, ...] = (
     fragile.LESSON,
+    voting.LESSON,
     samples.LESSON,
     memory.LESSON,
     varying.LESSON,

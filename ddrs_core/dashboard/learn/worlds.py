@@ -38,14 +38,23 @@ _CODE = Path(plane.__file__).parent.glob("*.py")
 _VERSION = sha256(b"".join(path.read_bytes() for path in sorted(_CODE))).hexdigest()[:12]
 _ROUTE = f"/ddrs/learn/{_VERSION}/world"
 _PATIENCE = 30.0  # seconds that a browser waits for others' worlds
-_WORLDS: LRU[PlaneWorld] = LRU(16)
+_WORLDS: LRU[PlaneWorld] = LRU(8)
 _SENT: LRU[bytes] = LRU(16)
 _BUILDING = Lock()  # one at a time, or a class would share the processor with itself
 
 
 def get_world(problem: PlaneProblem) -> PlaneWorld:
     """The world of a problem, from memory if somebody asked for it before."""
-    return _WORLDS.get(problem, lambda: build_world(problem))
+    return _WORLDS.get(problem, lambda: _build(problem))
+
+
+def _build(problem: PlaneProblem) -> PlaneWorld:
+    if not _BUILDING.acquire(timeout=_PATIENCE):
+        raise TimeoutError
+    try:
+        return build_world(problem)
+    finally:
+        _BUILDING.release()
 
 
 def world_url(problem: PlaneProblem) -> str:
@@ -149,12 +158,10 @@ def _send(request: Request) -> Response:
         problem = parse_problem(request.query_params)
     except DDRSError as error:
         return Response(str(error), 400)
-    if not _BUILDING.acquire(timeout=_PATIENCE):
-        return Response("Many networks are being trained here; reload in a minute.", 503)
     try:
         body = _SENT.get(problem, lambda: encode_world(get_world(problem)))
-    finally:
-        _BUILDING.release()
+    except TimeoutError:
+        return Response("Many networks are being trained here; reload in a minute.", 503)
     headers = {
         "Cache-Control": "public, max-age=31536000, immutable",
         "Content-Encoding": "gzip",

@@ -35,20 +35,25 @@ class CellClassifier:
     def on_grid(self, xs: Floats, ys: Floats, sigma: float) -> Floats:
         """The exact class probabilities under noise, [K, len(ys), len(xs)]."""
         across, along = self._weights(xs, sigma), self._weights(ys, sigma)
-        return np.stack([along @ part @ across.T for part in self._indicators])
+        return self._with_the_last([along @ part @ across.T for part in self._indicators])
 
     def at_points(self, points: Floats, sigmas: Floats) -> Floats:
         """The exact class probabilities at points [P, 2], [P, len(sigmas), K]."""
-        found = np.empty((len(points), len(sigmas), self.num_classes))
-        for s, sigma in enumerate(sigmas.tolist()):
+        parts, found = self._indicators, []
+        for sigma in sigmas.tolist():
             across, along = self._weights(points[:, 0], sigma), self._weights(points[:, 1], sigma)
-            for k, part in enumerate(self._indicators):
-                found[:, s, k] = ((along @ part) * across).sum(axis=1)
-        return found
+            shares = [((along @ part) * across).sum(axis=1) for part in parts]
+            found.append(self._with_the_last(shares))
+        return np.stack(found).transpose(2, 0, 1)
 
     @property
     def _indicators(self) -> list[Floats]:
-        return [(self.classes == k).astype(np.float64) for k in range(self.num_classes)]
+        """Of all classes but the last, which gets the rest."""
+        return [(self.classes == k).astype(np.float64) for k in range(self.num_classes - 1)]
+
+    @staticmethod
+    def _with_the_last(found: list[Floats]) -> Floats:
+        return np.stack([*found, (1 - sum(found)).clip(0.0)])
 
     def _weights(self, centres: Floats, sigma: float) -> Floats:
         """The share of one-dimensional noise around each centre that falls into each cell."""

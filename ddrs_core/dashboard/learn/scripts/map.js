@@ -101,15 +101,17 @@ export class PlaneMap {
     this.lines(borders(this.world.fields(sigma), this.world.grid), this.text, 2.4);
   }
 
-  dot(x, y, k, radius, edge = this.back, opacity = 1) {
+  dot(x, y, k, radius, edge = this.back) {
     const { to } = this;
     to.beginPath(); to.arc(this.px(x), this.py(y), radius, 0, 7);
-    to.fillStyle = css(k, opacity); to.fill();
+    to.fillStyle = css(k); to.fill();
     to.lineWidth = 1.2; to.strokeStyle = edge; to.stroke();
   }
 
-  points(list, radius = .22 * this.rem) {
+  points(list, radius = .2 * this.rem, opacity = 1) {
+    this.to.globalAlpha = opacity;
     for (const [x, y, k] of list) this.dot(x, y, k, radius);
+    this.to.globalAlpha = 1;
   }
 
   ball(x, y, radius, colour = this.text, { dash = [], fill = 0, width = 2.4 } = {}) {
@@ -129,8 +131,9 @@ export class PlaneMap {
       this.follow(handle, name);
     }
     Object.assign(handle.style, { left: `${this.canvas.offsetLeft + this.px(x)}px`,
-      top: `${this.canvas.offsetTop + this.py(y)}px`, background: hue === null ? '' : css(hue) });
-    handle.at = [x, y]; handle.textContent = text;
+      top: `${this.canvas.offsetTop + this.py(y)}px` });
+    handle.style.setProperty('--hue', hue === null ? '' : css(hue));
+    handle.at = [x, y]; handle.dataset.text = text;
     handle.setAttribute('aria-label', `${label} at ${x.toFixed(2)}, ${y.toFixed(2)}; arrow keys move it`);
   }
 
