@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ddrs_core.dashboard.learn.lesson import Lesson
-from ddrs_core.dashboard.learn.lessons import fragile, memory, samples, varying, voting
+from ddrs_core.dashboard.learn.lessons import fragile, memory, proof, samples, varying, voting
 
 LESSONS: tuple[Lesson, ...] = (
     fragile.LESSON,
     voting.LESSON,
+    proof.LESSON,
     samples.LESSON,
     memory.LESSON,
     varying.LESSON,
