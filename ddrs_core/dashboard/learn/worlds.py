@@ -146,7 +146,8 @@ def encode_world(world: PlaneWorld) -> bytes:
 
 
 def _rows(points: PlanePoints) -> list[list[float]]:
-    return [[*x, k] for x, k in zip(points.x.round(4).tolist(), points.labels.tolist(), strict=True)]
+    places = points.x.round(4).tolist()
+    return [[*x, k] for x, k in zip(places, points.labels.tolist(), strict=True)]
 
 
 def _base64(values: np.ndarray) -> str:

@@ -5,6 +5,17 @@ images takes points as well. What needs votes in many dimensions is a convolutio
 """
 
 from ddrs_core.smoothing.plane.cells import CellClassifier
+from ddrs_core.smoothing.plane.comparison import (
+    ASCENT,
+    BOUNDS,
+    BUDGET,
+    LEVELS,
+    SURFACE,
+    SigmaRow,
+    compare_strategies,
+    provable_probit,
+    radius_table,
+)
 from ddrs_core.smoothing.plane.halfspace import (
     boundary_of_half_space,
     least_mass_in_cells,

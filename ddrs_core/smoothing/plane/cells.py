@@ -38,13 +38,16 @@ class CellClassifier:
         return self._with_the_last([along @ part @ across.T for part in self._indicators])
 
     def at_points(self, points: Floats, sigmas: Floats) -> Floats:
-        """The exact class probabilities at points [P, 2], [P, len(sigmas), K]."""
-        parts, found = self._indicators, []
-        for sigma in sigmas.tolist():
-            across, along = self._weights(points[:, 0], sigma), self._weights(points[:, 1], sigma)
-            shares = [((along @ part) * across).sum(axis=1) for part in parts]
-            found.append(self._with_the_last(shares))
-        return np.stack(found).transpose(2, 0, 1)
+        """The exact class probabilities at points [P, 2], each under every sigma [S]: [P, S, K]."""
+        found = [self.at_pairs(points, np.full(len(points), sigma)) for sigma in sigmas]
+        return np.stack(found, axis=1)
+
+    def at_pairs(self, points: Floats, sigmas: Floats) -> Floats:
+        """The exact class probabilities at points [P, 2], each under its own sigma [P]: [P, K]."""
+        across = self._weights(points[:, 0], sigmas[:, None])
+        along = self._weights(points[:, 1], sigmas[:, None])
+        shares = [((along @ part) * across).sum(axis=1) for part in self._indicators]
+        return self._with_the_last(shares).T
 
     @property
     def _indicators(self) -> list[Floats]:
@@ -53,9 +56,9 @@ class CellClassifier:
 
     @staticmethod
     def _with_the_last(found: list[Floats]) -> Floats:
-        return np.stack([*found, (1 - sum(found)).clip(0.0)])
+        return np.stack([*found, 1 - sum(found)]).clip(0.0, 1.0)
 
-    def _weights(self, centres: Floats, sigma: float) -> Floats:
+    def _weights(self, centres: Floats, sigma: float | Floats) -> Floats:
         """The share of one-dimensional noise around each centre that falls into each cell."""
         inner = np.linspace(self.low, self.high, len(self.classes) + 1)[1:-1]
         below = ndtr((inner - centres[:, None]) / sigma)  # [C, n - 1]

@@ -16,8 +16,8 @@ LESSON = Lesson(
     steps=(
         Step(
             "Blue has $p_A = 80\\,\\%$ of the votes at the image $x$. Then the image moves by $δ$. "
-            "**You are the attacker**: make cells orange, but at most 20 % of the noise around $x$. "
-            "How far can you bring blue down at $x + δ$?",
+            "**You are the attacker**: make cells orange, but at most 20 % of the noise around "
+            "$x$. How far can you bring blue down at $x + δ$?",
             "Give them two minutes. Cells around x are expensive and bring little; cells to the "
             "right of x + delta are cheap and bring much. Whoever says why is close to the lemma: "
             "take what costs least at x for what it brings at x + delta.",
