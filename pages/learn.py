@@ -9,12 +9,14 @@ from ddrs_core.dashboard.learn.hidden import hide_controls
 from ddrs_core.dashboard.learn.overview import show_contents, show_overview
 from ddrs_core.dashboard.learn.screen import show_screen
 from ddrs_core.dashboard.learn.view import current_view, enter_learn, write_url
+from ddrs_core.dashboard.learn.worlds import prepare_worlds
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import show_problems
 
 
 def main() -> None:
     """Draw the list of lessons, or one screen of one of them."""
+    prepare_worlds()
     enter_learn()
     view = current_view()
     hide_controls(view)

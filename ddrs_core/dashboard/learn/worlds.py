@@ -6,9 +6,10 @@ import base64
 import gzip
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 from urllib.parse import urlencode
 
@@ -32,6 +33,8 @@ from ddrs_core.smoothing.plane import (
     build_world,
 )
 
+ISLANDS = PlaneProblem("moons", seed=2, network=PlaneConfig(seed=2))  # of the lessons
+BANDS = PlaneProblem("bands", seed=1, network=PlaneConfig(noise=0.02))
 MAX_OWN = 120  # points
 _SCALE = 1024  # steps of the probit for one unit, as it is sent
 _CODE = Path(plane.__file__).parent.glob("*.py")
@@ -41,6 +44,17 @@ _PATIENCE = 30.0  # seconds that a browser waits for others' worlds
 _WORLDS: LRU[PlaneWorld] = LRU(8)
 _SENT: LRU[bytes] = LRU(16)
 _BUILDING = Lock()  # one at a time, or a class would share the processor with itself
+
+
+@lru_cache(maxsize=1)
+def prepare_worlds() -> None:
+    """Work out the lessons' worlds in the background, once, so that nobody waits for them."""
+
+    def work() -> None:
+        for problem in (ISLANDS, BANDS):
+            _body(problem)
+
+    Thread(target=work, name="worlds", daemon=True).start()
 
 
 def get_world(problem: PlaneProblem) -> PlaneWorld:
@@ -145,6 +159,10 @@ def encode_world(world: PlaneWorld) -> bytes:
     return gzip.compress(json.dumps(facts).encode(), 6)
 
 
+def _body(problem: PlaneProblem) -> bytes:
+    return _SENT.get(problem, lambda: encode_world(get_world(problem)))
+
+
 def _rows(points: PlanePoints) -> list[list[float]]:
     places = points.x.round(4).tolist()
     return [[*x, k] for x, k in zip(places, points.labels.tolist(), strict=True)]
@@ -160,7 +178,7 @@ def _send(request: Request) -> Response:
     except DDRSError as error:
         return Response(str(error), 400)
     try:
-        body = _SENT.get(problem, lambda: encode_world(get_world(problem)))
+        body = _body(problem)
     except TimeoutError:
         return Response("Many networks are being trained here; reload in a minute.", 503)
     headers = {

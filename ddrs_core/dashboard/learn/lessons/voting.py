@@ -7,16 +7,14 @@ from typing import Any
 
 from ddrs_core.dashboard.learn.lesson import Answer, Lesson, Question, RealImages, Step
 from ddrs_core.dashboard.learn.picture import Picture
-from ddrs_core.dashboard.learn.worlds import world_url
-from ddrs_core.smoothing.plane import PlaneConfig, PlaneProblem
+from ddrs_core.dashboard.learn.worlds import ISLANDS, world_url
 
-PROBLEM = PlaneProblem("moons", seed=2, network=PlaneConfig(seed=2))
 _ISLAND = (0.491, 0.306)  # small, and blue
 _PICTURE = Picture("voting")
 
 
 def _draw(scene: Mapping[str, Any]) -> None:
-    _PICTURE.show(scene, world=world_url(PROBLEM))
+    _PICTURE.show(scene, world=world_url(ISLANDS))
 
 
 LESSON = Lesson(
