@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qsl, urlparse
 
@@ -176,6 +177,9 @@ def open_browser(*more: str) -> Iterator[Browser]:
         made = playwright.chromium.launch(
             executable_path=found, headless=True, args=[*_ARGUMENTS, *more]
         )
+        # Without motion it does not paint 60 times a second while something is under way.
+        made.new_context = partial(made.new_context, reduced_motion="reduce")
+        made.new_page = partial(made.new_page, reduced_motion="reduce")
         yield made
         made.close()
 
@@ -237,8 +241,7 @@ def note_refusals(tab: Page, refused: list[str]) -> None:
 def page(browser: Browser) -> Iterator[Page]:
     """A tab of its own visitor; a test fails if the page's own scripts do, or if the page needs
     what the server's security policy forbids."""
-    # Without motion the browser does not paint 60 times a second while something is under way.
-    context = browser.new_context(viewport={"width": 1440, "height": 1800}, reduced_motion="reduce")
+    context = browser.new_context(viewport={"width": 1440, "height": 1800})
     tab = context.new_page()
     errors: list[str] = []
     tab.on("pageerror", lambda error: errors.append(str(error)))

@@ -7,8 +7,11 @@ buttons, and reads what it shows. Thirty of these cost less than one browser.
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import time
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from http.cookiejar import CookieJar
 from typing import Any
@@ -16,6 +19,7 @@ from urllib.parse import parse_qsl
 
 from streamlit.proto.Alert_pb2 import Alert
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.Common_pb2 import FileURLs
 from streamlit.proto.Element_pb2 import Element
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
@@ -59,6 +63,8 @@ class Tab:
         self._widgets: dict[str, WidgetState] = {}
         self._new_timers: dict[str, float] = {}
         self._messages: dict[str, ForwardMsg] = {}  # that the server need not send again
+        self._session = ""  # its id
+        self._targets: asyncio.Queue[FileURLs] = asyncio.Queue()  # where to put files
 
     async def open(self) -> float:
         """Connect, and wait until the page has been drawn; the seconds that it took."""
@@ -133,6 +139,49 @@ class Tab:
         self._widgets[fields[0].id] = WidgetState(id=fields[0].id, double_value=number)
         return await self.rerun()
 
+    async def upload(self, name: str, data: bytes) -> float:
+        """Put a file into the page's first uploader, in place of the one before; the seconds until
+        the answer."""
+        uploader = self.shown("file_uploader")[0].file_uploader
+        message = BackMsg()
+        wanted = message.file_urls_request
+        wanted.request_id, wanted.session_id = str(uuid.uuid4()), self._session
+        wanted.file_names.append(name)
+        await self._connection.send(message.SerializeToString())
+        target = await asyncio.wait_for(self._targets.get(), _TRIES_SECONDS)
+        await asyncio.to_thread(self._put, target.upload_url, name, data)
+        state = WidgetState(id=uploader.id)
+        state.file_uploader_state_value.uploaded_file_info.add(
+            name=name, size=len(data), file_id=target.file_id, file_urls=target
+        )
+        self._widgets[uploader.id] = state
+        return await self.rerun()
+
+    def _put(self, address: str, name: str, data: bytes) -> None:
+        boundary = uuid.uuid4().hex
+        head = (
+            f"--{boundary}\r\nContent-Disposition: form-data; "
+            f"name={json.dumps(name)}; filename={json.dumps(name)}\r\n"
+            "Content-Type: application/octet-stream\r\n\r\n"
+        )
+        body = head.encode() + data + f"\r\n--{boundary}--\r\n".encode()
+        kind = f"multipart/form-data; boundary={boundary}"
+        forgery = receive_cookies(self.server, "_stcore/health")  # proves that no other site asks
+        token = forgery.partition("_streamlit_xsrf=")[2].partition(";")[0]
+        cookies = "; ".join(filter(None, (self.cookies, forgery)))
+        headers = {"Content-Type": kind, "Cookie": cookies, "X-Xsrftoken": token}
+        request = urllib.request.Request(self.server + address, body, headers, method="PUT")
+        urllib.request.urlopen(request, timeout=_TRIES_SECONDS).close()
+
+    def says(self, pattern: str) -> bool:
+        """Whether a regular expression is found in anything that the page shows."""
+        return any(re.search(pattern, str(element)) for _, element in self._shown.values())
+
+    def alerts(self, words: str = "") -> list[str]:
+        """The messages in boxes, those that contain these words; without Markdown's escapes."""
+        bodies = [re.sub(r"\\(.)", r"\1", element.alert.body) for element in self.shown("alert")]
+        return [body for body in bodies if words in body]
+
     def shown(self, kind: str) -> list[Element]:
         """Elements of a kind that the page shows."""
         return [e for _, e in self._shown.values() if e.WhichOneof("type") == kind]
@@ -173,7 +222,11 @@ class Tab:
         kind = message.WhichOneof("type")
         if kind == "delta":
             self._draw(message)
+        elif kind == "file_urls_response":
+            for target in message.file_urls_response.file_urls:
+                self._targets.put_nowait(target)
         elif kind == "new_session":
+            self._session = message.new_session.initialize.session_id
             self._new_timers, self._run = {}, self._run + 1
             self.kept_runs = message.new_session.config.max_cached_message_age
         elif kind == "auto_rerun":
