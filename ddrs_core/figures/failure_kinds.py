@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from ddrs_core.figures.palette import (
     BLUE,
     GREEN,
     MORE_HUES,
+    MUTED,
     ORANGE,
     PINK,
     SKY,
@@ -39,6 +41,7 @@ KIND_COLOURS = {
     FailureKind.UNRECORDED: "#777777",
 }
 KINDS = tuple(FailureKind)  # a part of a bar names its kind by the place here
+_DARK = 0.5  # share from which a square of the confusion matrix has white text
 _FADED = 0.35  # what is not chosen
 
 
@@ -118,8 +121,11 @@ def confusion_figure(
     totals = {a: sum(n for (label, _), n in counts.items() if label == a) for a in labels}
     size = max(12, min(30, 280 // max(1, len(labels))))
     data = []
-    for right, hue in ((True, GREEN), (False, ORANGE)):
-        held = [cell for cell in cells if (cell[0] == cell[1]) == right]
+    for right, dark in product((True, False), repeat=2):
+        hue = GREEN if right else ORANGE
+        held = [
+            (a, b, n) for a, b, n in cells if (a == b) == right and (n / totals[a] >= _DARK) == dark
+        ]
         shares = [n / totals[a] for a, _, n in held]
         data.append(
             {
@@ -128,7 +134,7 @@ def confusion_figure(
                 "x": [names[b] for _, b, _ in held],
                 "y": [names[a] for a, _, _ in held],
                 "text": [f"{n:,}" for _, _, n in held],
-                "textfont": {"size": 11, "color": [_on(share) for share in shares]},
+                "textfont": {"size": 11, "color": "#ffffff" if dark else TEXT},
                 "customdata": [a * (classes + 1) + b + 1 for a, b, _ in held],
                 "marker": {
                     "symbol": "square",
@@ -194,8 +200,8 @@ def failure_rates_figure(
                     "symmetric": False,
                     "array": high - share,
                     "arrayminus": share - low,
-                    "color": TEXT,
-                    "thickness": 1.5,
+                    "color": MUTED,
+                    "thickness": 2,
                     "width": 3,
                 },
                 "hovertemplate": "%{y}, %{x:.1%}<extra></extra>",
@@ -207,8 +213,3 @@ def failure_rates_figure(
             yaxis=axis(title, type="category", autorange="reversed"),
         ),
     }
-
-
-def _on(share: float) -> str:
-    """A colour for text on a square of the confusion matrix, in light and dark."""
-    return "#ffffff" if share >= 0.5 else "#777777"

@@ -94,7 +94,7 @@ def show_filters(findings: Findings, view: FailuresView) -> None:
     ):
         FORM.show(column.selectbox, name, label, _classes(findings, name), on_change=forget_image)
     FORM.show(columns[3].selectbox, "sort", "Order", _SORTS)
-    with columns[4].popover("Ranges", icon=":material/tune:", width="stretch"):
+    with columns[4].popover("Ranges", width="stretch"):
         _show_range("sigma", "σ")
         _show_range("radius", "Proved radius")
     if findings.against is None:
@@ -112,12 +112,8 @@ def show_filters(findings: Findings, view: FailuresView) -> None:
 def show_clear_button(view: FailuresView) -> None:
     """Take all filters away, where there are any."""
     usual = FailuresView()
-    st.button(
-        "Clear filters",
-        icon=":material/filter_alt_off:",
-        disabled=all(getattr(view, name) == getattr(usual, name) for name in FILTERS),
-        on_click=keep,
-    )
+    if any(getattr(view, name) != getattr(usual, name) for name in FILTERS):
+        st.button("Clear filters", icon=":material/filter_alt_off:", on_click=keep)
 
 
 def _show_range(name: str, label: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from ddrs_core.dashboard.common.bank_content import MOST_SHOWN, read_content
+from ddrs_core.dashboard.common.banks import DEMO_TITLE
 from ddrs_core.dashboard.components.data_uri import picture_uri
 from ddrs_core.dashboard.components.render import show_html
 from ddrs_core.dashboard.components.thumbnail_routes import thumbnail_url
@@ -83,12 +84,13 @@ def _ball_section(findings: Findings, image: ImageDiagnosis) -> list[dict[str, A
         }
         for label, part in list(nearest.items())[:_MOST_CLASSES]
     ]
+    name = DEMO_TITLE if record.name.startswith(DEMO_TITLE) else record.name
     among = f"the first {MOST_SHOWN:,} of " if record.stored > MOST_SHOWN else ""
     return [
         {
             "title": "The nearest stored balls",
             "text": f"Surfaces of {among}{counted(record.stored, 'ball')} in the memory bank "
-            f"{record.name}: the nearest of each class, its "
+            f"{name}: the nearest of each class, its "
             "label framed. A ball of another class bounds what the "
             "memory can leave this image; one of its label that contains it proves a radius.",
             "pictures": pictures,

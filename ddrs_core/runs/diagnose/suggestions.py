@@ -78,10 +78,10 @@ def _sigma(image: ImageDiagnosis, results: ResultSet) -> list[Suggestion]:
     review = image.review
     if review is None or not (review.apart and review.regret >= NOTABLE_REGRET):
         return []
-    reaches = review.best_radius >= image.target
+    reaches = "which reaches" if review.best_radius >= image.target else "still below"
     effect = (
         f"the expected radius is about {round_down(review.best_radius)} instead of "
-        f"{round_down(review.radius)}, {'which reaches' if reaches else 'still below'} "
+        f"{round_down(review.radius)} at σ = {review.sigma:.3g}, {reaches} "
         f"r = {image.target:g}"
     )
     found = [
