@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from ddrs_core.dashboard.learn.lesson import Lesson
-from ddrs_core.dashboard.learn.lessons import fragile, memory, proof, samples, varying, voting
+from ddrs_core.dashboard.learn.lessons import (
+    fragile,
+    limits,
+    memory,
+    proof,
+    samples,
+    varying,
+    voting,
+)
 
 LESSONS: tuple[Lesson, ...] = (
     fragile.LESSON,
@@ -12,6 +20,7 @@ LESSONS: tuple[Lesson, ...] = (
     samples.LESSON,
     memory.LESSON,
     varying.LESSON,
+    limits.LESSON,
 )
 
 
