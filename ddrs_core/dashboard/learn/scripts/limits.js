@@ -133,7 +133,7 @@ class Limits extends Picture {
       chart.box(x - half, chart.sy(0), x + half, chart.sy(all), r < .75 ? 'ddrs-other' : 'ddrs-label');
       if (false_) chart.box(x - half, chart.sy(0), x + half, chart.sy(false_), 'ddrs-false');
       chart.write(x, chart.sy(all) - .5 * rem, String(all), 'ddrs-value', 'middle');
-      if (false_) chart.write(x - half - .5 * rem, chart.sy(false_ / 2), `${false_} below 0.75`, 'ddrs-b-name', 'end', 'central');
+      if (false_) chart.write(x, chart.sy(false_) - .5 * rem, `${false_} below`, 'ddrs-on-bar', 'middle');
     }
     chart.end();
   }
