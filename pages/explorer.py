@@ -54,7 +54,7 @@ def main() -> None:
         pick_image()
         robustness = st.container()
         link_to_library()
-        FORM.pick_device()
+        FORM.pick_device(f"{describe_device(FORM['device'])}.")
     with compact_head("Explorer"):
         chips = st.container(width="content")
     show_problems(st.session_state.get(keys.PROBLEMS, []))
@@ -105,7 +105,7 @@ def show_explorer(view: ExplorerView, job: Job | None, curve: Job, bar: DeltaGen
     chosen = moment.chosen
     is_stored = job is not None and bool(job.request.stored)
     note = f"{example.shows} " if example else ""
-    note += "A stored run: press Run to repeat it live." if is_stored else ""
+    note += "A stored run." if is_stored else ""
     certify_jobs = find_certify_jobs(view, chosen, find_stored(view) if is_stored else None)
     certify_linked(view, certify_jobs)
     other = find_other(view, job)
@@ -144,7 +144,8 @@ def show_explorer(view: ExplorerView, job: Job | None, curve: Job, bar: DeltaGen
     show_why(certify_jobs)
     show_explorer_exports(view, job.history if job is not None else [], list(made.values()))
     memory = get_forward(view.model, view.device).memory_note
-    st.caption(" ".join([f"Device: {describe_device(view.device)}.", memory]))
+    if memory:
+        st.caption(memory)
 
 
 main()

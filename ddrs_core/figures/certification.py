@@ -20,10 +20,7 @@ from ddrs_core.figures.palette import (
 from ddrs_core.smoothing import Bound, VoteProgress
 
 _COLOURS = (START_COLOUR, CHOSEN_COLOUR, SIGMA_COLOUR)
-_HALF = {  # what it means to stay below one half
-    Bound.ONE_SIDED: "below one half: abstain",
-    Bound.TWO_SIDED: "one half: below it, p_A must exceed the bound on the runner-up",
-}
+_HALF = {Bound.ONE_SIDED: "½: below, abstain", Bound.TWO_SIDED: "½"}
 
 
 def interval_figure(
@@ -81,7 +78,7 @@ def interval_figure(
                     "x": 1,
                     "xanchor": "right",
                     "y": 0.5,
-                    "yanchor": "top",
+                    "yanchor": "bottom",
                     "text": _HALF[bound],
                     "showarrow": False,
                     "font": {"size": 11},

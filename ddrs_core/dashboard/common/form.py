@@ -130,8 +130,8 @@ class Form:
         titles = {preset.name: preset.title for preset in list_presets(strategy)}
         self.show(place.selectbox, "preset", "Preset", titles, on_change=changed)
 
-    def pick_device(self) -> None:
-        """Choose where it runs."""
+    def pick_device(self, about: str | None = None) -> None:
+        """Choose where it runs; ``about``: what that is, behind a help sign."""
         titles = {"auto": f"automatic ({resolve_device('auto')})"}
         titles |= {device.name: f"{device.name}: {device.title}" for device in list_devices()}
-        self.show(st.selectbox, "device", "Device", titles)
+        self.show(st.selectbox, "device", "Device", titles, help=about)

@@ -146,10 +146,11 @@ class Board {
     this.part('said').textContent = !found ? 'Votes are being counted.'
       : proved ? proved.said : none ? (two ? 'No class leads clearly: nothing can be proved here.'
         : `p_A is not above ½ (${found.pa?.toFixed(3)}): nothing can be proved here.`)
-        : `Class ${found.name}: about what ${n.toLocaleString('en')} fresh votes would prove.`;
+        : `Class ${found.name}: about what ${n.toLocaleString('en')} votes would prove.`;
     const certify = this.part('certify'), text = `Certify σ = ${s}`;
     if (certify.lastChild.textContent !== text) certify.lastChild.textContent = text;
     certify.disabled = Boolean(proved) || !this.live.idle;
+    certify.style.visibility = proved ? 'hidden' : '';
     this.part('back').style.visibility = this.hand === null ? 'hidden' : '';
   }
 

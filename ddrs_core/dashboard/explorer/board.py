@@ -146,7 +146,7 @@ def show_board(
     early = len(steps) < view.config.steps
     title = "your picture" if view.is_picture else f"image {view.index}"
     texts = {
-        "progress": progress_html(job, "Press Run to watch the noise level being optimised."),
+        "progress": progress_html(job, "Press Run."),
         "note": note,
         "outcome": outcome_html(view.sigma_0, steps[-1], curve, early=early) if steps else "",
         "trajectory-note": _TRAJECTORY[rounds],

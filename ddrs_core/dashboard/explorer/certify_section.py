@@ -153,7 +153,7 @@ def show_certification(view: ExplorerView, jobs: Jobs, beside: Mapping[str, str]
                 "explorer/awaited.html", title=level.title, progress=progress
             )
     if not texts:
-        texts["compare"] = "None yet: the buttons above count fresh votes."
+        texts["compare"] = "None yet."
     by_name = {level.name: made for level, made in certificates.items()}
     if {"σ₀", "σ*"} <= set(by_name):
         texts["compare"] = comparison_text(by_name["σ₀"], by_name["σ*"])
@@ -175,7 +175,7 @@ def show_why(jobs: Jobs) -> None:
                 continue
             radius = _STEP * (1 + made.radius // _STEP)
             link_to_failures(
-                f"Why not r = {radius:g} at {'your σ' if level.name == 'yours' else level.name}?",
+                f"Why not {radius:g} at {'your σ' if level.name == 'yours' else level.name}?",
                 results=CERTIFICATE + job.id,
                 radius=f"{radius:g}",
             )
@@ -183,9 +183,9 @@ def show_why(jobs: Jobs) -> None:
 
 def levels_of(view: ExplorerView, chosen: float | None) -> list[Target]:
     """Where to certify: at the start, at the answer once there is one, and where told."""
-    found = [Target("σ₀", "At the start, σ₀", view.sigma_0, Grade.UNCONDITIONAL)]
+    found = [Target("σ₀", "At σ₀", view.sigma_0, Grade.UNCONDITIONAL)]
     if chosen is not None:
-        found.append(Target("σ*", "At the answer, σ*", chosen, Grade.CONDITIONAL))
+        found.append(Target("σ*", "At σ*", chosen, Grade.CONDITIONAL))
     return found if view.hand is None else [*found, _own(view.hand)]
 
 

@@ -114,8 +114,7 @@ def proof_text(certificate: Certificate, names: tuple[str, ...]) -> str:
     if certificate.abstained:
         return f"{counted(certificate.n, 'fresh vote')} prove no class: an abstention."
     return (
-        f"Proved: class {names[certificate.prediction]} up to an ℓ₂ distance of "
-        f"{round_down(certificate.radius)}, by {counted(certificate.n, 'fresh vote')}."
+        f"Class {names[certificate.prediction]}, proved by {counted(certificate.n, 'fresh vote')}."
         f"{_wrong(certificate, names)}"
     )
 
@@ -207,7 +206,4 @@ def _gain_text(start: Certificate, chosen: Certificate) -> str:
         return "σ₀ certifies this image and σ* does not: the strategy loses it."
     factor = chosen.radius / start.radius
     same = "" if chosen.prediction == start.prediction else " They certify different classes."
-    return (
-        f"The radius at σ* is {round_down(factor, 2)} times that at σ₀ "
-        f"({round_down(chosen.radius)} against {round_down(start.radius)}).{same}"
-    )
+    return f"σ* proves {round_down(factor, 2)} times the radius of σ₀.{same}"
