@@ -165,7 +165,12 @@ def _draw(job: Job | None, length: float, names: Sequence[str]) -> None:
         key="memory_walk_board",
         name="walk",
         figures={"walk": walk_figure(points, length, names)},
-        texts={"progress": progress, "said": said, "points": _points_html(points, names)},
+        texts={
+            "progress": progress,
+            "said": said,
+            "fates": _fates_text(points),
+            "points": _points_html(points, names),
+        },
     )
 
 
@@ -184,6 +189,12 @@ def walk_text(points: Sequence[WalkPoint], names: Sequence[str]) -> str:
         f"{still}, {changed}: with the memory, the way belongs to {answers}, without overlap. "
         "Earlier balls win, whether they are right or not."
     )
+
+
+def _fates_text(points: Sequence[WalkPoint]) -> str:
+    """What each outcome means that changed a ball on the way."""
+    met = {point.settlement.outcome for point in points} - {Outcome.UNTOUCHED}
+    return " ".join(f"{o.value.capitalize()}: {o.meaning}." for o in Outcome if o in met)
 
 
 def _answer(prediction: int, radius: float, names: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import NoReturn
+from urllib.parse import urlencode
 
 import streamlit as st
 from torch import Tensor
@@ -17,6 +18,7 @@ from ddrs_core.dashboard.memory.bank_certifier import (
     CertifyFrame,
     certificate_frames,
 )
+from ddrs_core.dashboard.memory.view import current_view
 from ddrs_core.dashboard.shell.errors import show_error
 from ddrs_core.dashboard.shell.polling import redraw
 from ddrs_core.dashboard.shell.visitor import visitor
@@ -69,7 +71,7 @@ def certify_request(
         n,
         "vote",
         amount=lambda frame: float(frame.done),
-        link="memory",
+        link=_link(),
     )
 
 
@@ -94,7 +96,7 @@ def walk_request(
         points,
         "point",
         amount=lambda progress: float(progress.done),
-        link="memory",
+        link=_link(),
     )
 
 
@@ -131,7 +133,7 @@ def search_request(certifier: BankCertifier, index: int, charged: Charged) -> Jo
         SEARCH.steps,
         "attack step",
         amount=lambda p: float(p.done if p.stage in _CLIMBING else SEARCH.steps),
-        link="memory",
+        link=_link(),
     )
 
 
@@ -151,7 +153,7 @@ def orders_request(content: BankContent, fingerprint: str, shuffles: int) -> Job
         start,
         shuffles + 1,
         "order",
-        link="memory",
+        link=_link(),
     )
 
 
@@ -171,7 +173,7 @@ def check_request(bank: MemoryBank, record: BankRecord) -> JobRequest:
         start,
         1.0,
         "check",
-        link="memory",
+        link=_link(),
         rerun=True,
     )
 
@@ -243,3 +245,7 @@ def _targets(dataset: Dataset, prediction: int) -> Tensor:
     others = (dataset.labels != prediction).nonzero()[0]
     step = max(1, len(others) // _MOST_TARGETS)
     return dataset.read([int(i) for i in others[::step][:_MOST_TARGETS]]).images
+
+
+def _link() -> str:
+    return "memory?" + urlencode(current_view().to_query())

@@ -138,7 +138,7 @@ def record_html(record: BankRecord, classes: int, model: str) -> Markup:
         record=record,
         classes=classes,
         changed=changed / record.settled if record.settled else 0.0,
-        outcomes=[outcome.value for outcome in Outcome],
+        outcomes=Outcome,
         model=model,
     )
 

@@ -27,9 +27,23 @@ class Outcome(NamedEnum, kind="outcome"):
     RESCUED = "rescued"  # it abstained, and lies in a ball
 
     @property
+    def meaning(self) -> str:
+        """What that is, in a line."""
+        return _MEANINGS[self]
+
+    @property
     def enters_index(self) -> bool:
         """Whether its ball may change later settlements; others lie inside a stored ball."""
         return self in (Outcome.UNTOUCHED, Outcome.TRIMMED)
+
+
+_MEANINGS = {
+    Outcome.UNTOUCHED: "no ball stood in its way: it holds as claimed",
+    Outcome.TRIMMED: "its ball ends where one of another class begins",
+    Outcome.ADOPTED: "it lies in a ball of another class and takes that class",
+    Outcome.ENLARGED: "it lies in a ball of its own class that proves more",
+    Outcome.RESCUED: "its votes proved nothing, but it lies in a ball and takes that class",
+}
 
 
 @dataclass(frozen=True)
