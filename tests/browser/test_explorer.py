@@ -96,6 +96,7 @@ def test_a_finished_example_comes_first_and_can_be_touched(page: Page, url: str)
     expect(sees).to_contain_text(re.compile(r"^σ = 0\.[34]"))
     assert said(page, "radius").startswith("R ≈ ")
     assert said(page, "badge") == "ESTIMATE"
+    wait_until(page, "() => /[?&]drag=0\\.[34]/.test(location.href)")
     expect(page.locator(".ddrs-copies figcaption").last).to_contain_text("%")
     handle = page.get_by_role("slider", name="Noise level σ")
     dragged = float(handle.get_attribute("aria-valuenow") or 0)
@@ -113,19 +114,52 @@ def test_a_finished_example_comes_first_and_can_be_touched(page: Page, url: str)
     assert places(page) == before
     stop = page.locator(".ddrs-gallery button[tabindex='0']")  # one for the whole gallery
     expect(stop).to_have_attribute("aria-label", re.compile("image 193, class 1, certified within"))
+    moves_an_image_out_of_its_ball(page)
+    button(page, "Pin as A").click()
+    expect(page.locator("[data-part=other]")).to_have_text("A is this run")
     page.get_by_role("link", name="abstains").click()
     expect(page.locator(".ddrs-card").first).to_contain_text("Abstains")
+    expect(page.locator(".ddrs-card").first).to_contain_text("A: R = 0.412 at σ = 0.500")
     assert query_of(page)["image"] == "6"
+    assert "image=193" in query_of(page)["pin"]
     assert places(page) == before
+    button(page, "Clear A").click()
+    expect(page.locator("[data-part=other]")).to_be_empty()
 
 
-def test_the_link_of_an_example_opens_it(page: Page, url: str) -> None:
+def moves_an_image_out_of_its_ball(page: Page) -> None:
+    """The votes stay with the class up to R, and nothing is promised beyond."""
+    page.locator(".st-key-explorer_cover").get_by_text("σ*", exact=True).click()
+    far, said = page.locator("[data-part=far]"), page.locator(".ddrs-cover [data-part=said]")
+    expect(said).to_contain_text("Still class 1, as the certificate promises")
+    expect(far).to_have_text("moved by 0.642 = 1 R")
+    page.get_by_role("slider", name="Distance from the image").press("End")
+    expect(far).to_contain_text("= 1.5 R")
+    expect(said).to_contain_text("Beyond R no promise. Here class 7")
+    button(page, "at random").click()
+    expect(said).to_contain_text("Here still class 1")
+    page.locator(".st-key-explorer_cover").get_by_text("hide", exact=True).click()
+    expect(far).to_have_count(0)
+
+
+def test_the_link_of_an_example_opens_it(page: Page, browser: Browser, url: str) -> None:
     open_explorer(page, url)
     link = page.get_by_role("link", name="contradiction")
     expect(link).to_have_attribute("href", "explorer?example=contradiction")
-    open_explorer(page, url, "?example=contradiction")
-    expect(page.locator("[data-text=compare]")).to_contain_text("They certify different classes")
-    expect(page.locator(".ddrs-chips a[aria-current]")).to_have_text("contradiction")
+    stranger = browser.new_context(reduced_motion="reduce").new_page()
+    pinned = "pin=image%3D193%26model%3Ddigits-gaussian-0.50%26preset%3Dsurface%26certified%3D1"
+    open_explorer(stranger, url, f"?example=contradiction&drag=0.4&{pinned}")
+    expect(stranger.locator("[data-text=compare]")).to_contain_text(
+        "They certify different classes"
+    )
+    expect(stranger.locator(".ddrs-chips a[aria-current]")).to_have_text("contradiction")
+    handle = stranger.get_by_role("slider", name="Noise level σ")
+    expect(handle).to_have_attribute("aria-valuenow", "0.4000")  # held, and not certified
+    expect(stranger.locator(".ddrs-card")).to_have_count(2)
+    expect(stranger.locator("[data-part=other]")).to_contain_text("A: image 193")
+    expect(stranger.locator(".ddrs-beside").last).to_contain_text("A: R = 0.642 at σ = 0.237")
+    wait_until(stranger, "() => new URL(location.href).searchParams.get('drag') === '0.4000'")
+    stranger.context.close()
 
 
 def test_from_the_home_page_to_a_certified_digit(page: Page, url: str) -> None:

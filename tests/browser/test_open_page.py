@@ -60,6 +60,7 @@ def test_the_explorer(page: Page, url: str) -> None:
     page.wait_for_timeout(_LONG)
     page.locator(".ddrs-gallery button[data-index='31']").click()
     expect(page.locator(".ddrs-original")).to_contain_text("image 31")
+    expect(page.locator("[data-part=other]")).to_contain_text("last run: image 30")
     page.get_by_role("button", name="Run", exact=True).click()
     expect(done).to_be_visible()
     held, problems = parse_query(query_of(page))
