@@ -54,6 +54,13 @@ def components() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_worlds_in_advance() -> Iterator[None]:
+    """A server trains the networks of lessons before anybody asks for them."""
+    with patch("ddrs_core.dashboard.learn.worlds.prepare_worlds"):
+        yield
+
+
 @pytest.fixture
 def app() -> AppTest:
     assert patch_streamlit(), "this Streamlit's source differs: adapt streamlit_patches.py"

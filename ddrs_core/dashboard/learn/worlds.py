@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock, Thread, main_thread
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,6 +22,7 @@ from starlette.routing import Route
 from ddrs_core.cache import LRU
 from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.smoothing import plane
+from ddrs_core.smoothing.confidence import Floats
 from ddrs_core.smoothing.plane import (
     CELLS,
     GRID,
@@ -30,7 +31,10 @@ from ddrs_core.smoothing.plane import (
     PlanePoints,
     PlaneProblem,
     PlaneWorld,
+    SigmaRow,
     build_world,
+    compare_strategies,
+    radius_table,
 )
 
 ISLANDS = PlaneProblem("moons", seed=2, network=PlaneConfig(seed=2))  # of the lessons
@@ -43,6 +47,8 @@ _ROUTE = f"/ddrs/learn/{_VERSION}/world"
 _PATIENCE = 30.0  # seconds that a browser waits for others' worlds
 _WORLDS: LRU[PlaneWorld] = LRU(8)
 _SENT: LRU[bytes] = LRU(16)
+_RADII: LRU[Floats] = LRU(4)
+_ROWS: LRU[list[SigmaRow]] = LRU(4)
 _BUILDING = Lock()  # one at a time, or a class would share the processor with itself
 
 
@@ -51,15 +57,34 @@ def prepare_worlds() -> None:
     """Work out the lessons' worlds in the background, once, so that nobody waits for them."""
 
     def work() -> None:
-        for problem in (ISLANDS, BANDS):
-            _body(problem)
+        parts: tuple[tuple[Callable[[PlaneProblem], object], PlaneProblem], ...] = (
+            (_body, ISLANDS),
+            (_body, BANDS),
+            (get_radii, BANDS),
+            (get_rows, BANDS),
+        )
+        for part, problem in parts:
+            if main_thread().is_alive():  # the server has not ended meanwhile
+                part(problem)
 
-    Thread(target=work, name="worlds", daemon=True).start()
+    Thread(target=work, name="worlds").start()  # no daemon: torch must not be cut off
 
 
 def get_world(problem: PlaneProblem) -> PlaneWorld:
     """The world of a problem, from memory if somebody asked for it before."""
     return _WORLDS.get(problem, lambda: _build(problem))
+
+
+def get_radii(problem: PlaneProblem) -> Floats:
+    """:func:`~ddrs_core.smoothing.plane.radius_table` of the training points."""
+    world = get_world(problem)
+    return _RADII.get(problem, lambda: radius_table(world, world.points))
+
+
+def get_rows(problem: PlaneProblem) -> list[SigmaRow]:
+    """:func:`~ddrs_core.smoothing.plane.compare_strategies`."""
+    world = get_world(problem)
+    return _ROWS.get(problem, lambda: list(compare_strategies(world)))
 
 
 def _build(problem: PlaneProblem) -> PlaneWorld:

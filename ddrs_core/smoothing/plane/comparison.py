@@ -21,7 +21,7 @@ BUDGET = CertificationBudget(n=10_000, bound=Bound.ONE_SIDED)
 BOUNDS = (0.015, 0.2)  # beyond, one class wins the whole window and its radius grows for ever
 ASCENT = AscentConfig(lr=0.002, steps=100, samples=8, bounds=BOUNDS)
 SURFACE = SurfaceConfig(votes=500, bounds=BOUNDS)
-LEVELS = np.geomspace(*BOUNDS, 60)
+LEVELS = np.geomspace(*BOUNDS, 31)
 _LOST = 0.02  # of the right answers, for a larger mean radius
 
 

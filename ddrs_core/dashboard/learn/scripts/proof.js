@@ -112,7 +112,7 @@ class Proof extends Picture {
       return [x, bell(x)];
     }), 'ddrs-bell');
     chart.line(chart.sx(centre), chart.y0, chart.sx(centre), chart.sy(bell(centre)), 'ddrs-limit');
-    chart.write(chart.sx(centre) + .3 * chart.rem, chart.y0 - .5 * chart.rem, axis ? 'x + δ' : 'x', 'ddrs-on-hue');
+    chart.write(chart.sx(centre) - .3 * chart.rem, chart.y0 - .5 * chart.rem, axis ? 'x + δ' : 'x', 'ddrs-on-hue', 'end');
     if (this.mode === 'half') chart.line(chart.sx(this.radius), chart.y0, chart.sx(this.radius), chart.y1, 'ddrs-cut');
     if (this.mode === 'half' && !axis)
       chart.write(chart.sx(this.radius) + .5 * chart.rem, chart.y1 + .6 * chart.rem, `R = ${down(this.radius)}`, 'ddrs-panel-title');
@@ -138,7 +138,7 @@ class Proof extends Picture {
   say(half, kept, spent) {
     const { p, sigma, delta, radius, worst } = this;
     this.text('p', percent(p)); this.text('sigma', sigma.toFixed(2)); this.text('delta', delta.toFixed(2));
-    this.text('kept', `blue keeps ${half ? 'at least ' : ''}${percent(kept)}`);
+    this.text('kept', `blue keeps ${half ? '≥ ' : ''}${percent(kept)}`);
     const won = kept > .5;
     this.part('kept').className = won ? 'ddrs-good' : 'ddrs-bad';
     this.text('verdict', won ? 'and so the majority.' : 'and has lost the majority.');
