@@ -15,6 +15,8 @@ from scipy.special import ndtr, ndtri
 
 from ddrs_core.smoothing.confidence import Floats
 
+_REACH = 9.0  # sigmas: 1e-19 of the noise goes further
+
 
 @dataclass(frozen=True, eq=False)
 class CellClassifier:
@@ -34,8 +36,9 @@ class CellClassifier:
 
     def on_grid(self, xs: Floats, ys: Floats, sigma: float) -> Floats:
         """The exact class probabilities under noise, [K, len(ys), len(xs)]."""
-        across, along = self._weights(xs, sigma), self._weights(ys, sigma)
-        return self._with_the_last([along @ part @ across.T for part in self._indicators])
+        near = self._near(np.concatenate([xs, ys]), sigma)
+        across, along = near._weights(xs, sigma), near._weights(ys, sigma)
+        return self._with_the_last([along @ part @ across.T for part in near._indicators])
 
     def at_points(self, points: Floats, sigmas: Floats) -> Floats:
         """The exact class probabilities at points [P, 2], each under every sigma [S]: [P, S, K]."""
@@ -44,10 +47,22 @@ class CellClassifier:
 
     def at_pairs(self, points: Floats, sigmas: Floats) -> Floats:
         """The exact class probabilities at points [P, 2], each under its own sigma [P]: [P, K]."""
-        across = self._weights(points[:, 0], sigmas[:, None])
-        along = self._weights(points[:, 1], sigmas[:, None])
-        shares = [((along @ part) * across).sum(axis=1) for part in self._indicators]
+        near = self._near(points, float(sigmas.max()))
+        across = near._weights(points[:, 0], sigmas[:, None])
+        along = near._weights(points[:, 1], sigmas[:, None])
+        shares = [((along @ part) * across).sum(axis=1) for part in near._indicators]
         return self._with_the_last(shares).T
+
+    def _near(self, places: Floats, sigma: float) -> CellClassifier:
+        """The cells that noise around the places reaches at all."""
+        n, reach = len(self.classes), _REACH * sigma
+        size = (self.high - self.low) / n
+        first = max(0, int((places.min() - reach - self.low) / size))
+        last = min(n, int((places.max() + reach - self.low) / size) + 1)
+        kept = self.classes[first:last, first:last]
+        return CellClassifier(
+            kept, self.low + first * size, self.low + last * size, self.num_classes
+        )
 
     @property
     def _indicators(self) -> list[Floats]:
