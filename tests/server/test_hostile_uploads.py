@@ -7,7 +7,6 @@ and models that want to run something, to fill the memory, and to be used;
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from tests.browser.hostile_files import (
     odd_pictures,
 )
 from tests.coroutines import run_in_thread
-from tests.load.client import Tab, receive_cookies
+from tests.server.client import Tab, open_tab
 
 _GROWTH = 200 * 2**20  # bytes that the server may have gained by reading all of them
 MODELS = ("payload.pth", "bomb.pth", "nan.pth")
@@ -61,15 +60,8 @@ def memory_of(server: Server) -> int:
     return sum(p.memory_info().rss for p in (main, *main.children(recursive=True)))
 
 
-async def open_tab(server: Server, page: str, query: str = "") -> Tab:
-    tab = Tab(server.url, page, query, await asyncio.to_thread(receive_cookies, server.url))
-    await tab.open()
-    assert tab.errors == []
-    return tab
-
-
 async def open_pictures(server: Server) -> Tab:
-    return await open_tab(server, "explorer", "dataset=pictures&model=digits-gaussian-0.50")
+    return await open_tab(server.url, "explorer", "dataset=pictures&model=digits-gaussian-0.50")
 
 
 def problem(tab: Tab, name: str, words: str) -> str:
@@ -89,11 +81,7 @@ async def use_good_picture(tab: Tab, name: str) -> None:
     await tab.upload(name, good_picture())
     assert tab.says("A picture of 96 x 64 pixels")
     await tab.press("Run")
-    deadline = time.monotonic() + 120
-    while tab.is_moving:
-        assert time.monotonic() < deadline, "the job did not end"
-        await tab.tick()
-        await asyncio.sleep(0.1)
+    await tab.watch()
     assert tab.says(r"done \S+ \d+ of \d+ rounds")
 
 
@@ -110,7 +98,7 @@ def at_first(server: Server) -> int:
     """The server's memory after one good picture and one good model."""
 
     async def use_both() -> None:
-        pictures, library = await open_pictures(server), await open_tab(server, "library")
+        pictures, library = await open_pictures(server), await open_tab(server.url, "library")
         await use_good_picture(pictures, "first.png")
         await use_good_model(library, "first.pth")
         await pictures.close()
@@ -145,7 +133,7 @@ def test_pictures(server: Server, at_first: int) -> None:
 
 def test_models(server: Server, at_first: int) -> None:
     async def hand_in_all() -> None:
-        tab = await open_tab(server, "library")
+        tab = await open_tab(server.url, "library")
         before = kept(server, "models")
         problems = []
         files = hostile_models(marker_of(server))

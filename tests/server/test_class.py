@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
@@ -12,8 +11,8 @@ import pytest
 from ddrs_core.paths import HOME_VARIABLE
 from tests.browser.conftest import start_server
 from tests.coroutines import run_in_thread
-from tests.load.class_on_a_server import Measured, make_visits, shared_link
-from tests.load.client import Tab, receive_cookies
+from tests.server.class_on_a_server import Measured, make_visits, shared_link
+from tests.server.client import Tab, receive_cookies
 
 _SESSIONS = 30
 _RUNS = 12  # of the page in each session; 30 x 12 copies were too many for the server
@@ -31,14 +30,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield address
     process.terminate()
     process.wait(20)
-
-
-async def watch_to_the_end(tab: Tab, seconds: float = 120.0) -> None:
-    deadline = time.monotonic() + seconds
-    while tab.is_moving:
-        assert time.monotonic() < deadline, "the job did not end"
-        await tab.tick()
-        await asyncio.sleep(0.05)
 
 
 @pytest.mark.slow
@@ -64,7 +55,7 @@ def test_a_stale_link_that_a_class_opens_fills_nothing(server: str) -> None:
         await teacher.press("Run")
         assert teacher.errors == []
         assert all(tab.address.get("job") != job for tab in tabs)
-        await watch_to_the_end(teacher)
+        await teacher.watch()
         await teacher.enter("Image", 6)
         assert "job" not in teacher.address  # the link that they copy now is not stale
         await teacher.enter("Image", 3)
@@ -90,9 +81,9 @@ def test_visits_that_leave_make_room_for_whoever_comes(server: str) -> None:
             receive_cookies(server),
         )
         await tab.open()
-        await watch_to_the_end(tab)
+        await tab.watch()
         await tab.press("Certify σ₀ and σ*")
-        await watch_to_the_end(tab)
+        await tab.watch()
         assert tab.errors == []
         assert len(tab.address["certify"].split(",")) == 2
         (heartbeat,) = tab.timers  # at rest the page still says that somebody looks at it

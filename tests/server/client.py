@@ -130,14 +130,48 @@ class Tab:
             raise LookupError(f"The page shows no button {label!r}, but {self.errors}.")
         return await self.rerun(WidgetState(id=buttons[0].id, trigger_value=True))
 
-    async def enter(self, label: str, number: float) -> float:
-        """Enter a number into the field whose label begins so; the seconds until the answer."""
-        shown = [e.number_input for e in self.shown("number_input")]
+    async def enter(self, label: str, value: float | str) -> float:
+        """Enter a number or a text into the field whose label begins so, or choose one of its
+        options; the seconds until the answer."""
+        kinds = ("number_input",) if not isinstance(value, str) else ("text_input", "selectbox")
+        shown = [getattr(e, kind) for kind in kinds for e in self.shown(kind)]
         fields = [field for field in shown if field.label.startswith(label)]
         if not fields:
             raise LookupError(f"The page shows no field {label!r}, but {self.errors}.")
-        self._widgets[fields[0].id] = WidgetState(id=fields[0].id, double_value=number)
+        state = WidgetState(id=fields[0].id)
+        setattr(state, "string_value" if isinstance(value, str) else "double_value", value)
+        self._widgets[fields[0].id] = state
         return await self.rerun()
+
+    async def watch(self, seconds: float = 120.0) -> None:
+        """Follow what the page follows to its end.
+
+        Raises:
+            TimeoutError: if it does not end.
+        """
+        deadline = time.monotonic() + seconds
+        while self.is_moving:
+            if time.monotonic() > deadline:
+                raise TimeoutError("The job did not end.")
+            await self.tick()
+            await asyncio.sleep(0.05)
+
+    def value(self, label: str) -> Any:
+        """What the field shows whose label begins so."""
+        for kind in _WIDGETS:
+            for element in self.shown(kind):
+                widget = getattr(element, kind)
+                if widget.label.startswith(label) and widget.id in self._widgets:
+                    state = self._widgets[widget.id]
+                    return getattr(state, str(state.WhichOneof("value")))
+        raise LookupError(f"The page shows no field {label!r}, but {self.errors}.")
+
+    def options(self, label: str) -> list[str]:
+        """What the list offers whose label begins so."""
+        (found,) = (
+            e.selectbox for e in self.shown("selectbox") if e.selectbox.label.startswith(label)
+        )
+        return list(found.options)
 
     async def upload(self, name: str, data: bytes) -> float:
         """Put a file into the page's first uploader, in place of the one before; the seconds until
@@ -289,3 +323,11 @@ def _value(kind: str, widget: Any) -> Iterator[tuple[str, Any]]:
         yield "string_array_value", list(widget.raw_values)
     elif kind == "multiselect":
         yield "string_array_value", [widget.options[i] for i in widget.default]
+
+
+async def open_tab(server: str, page: str, query: str = "") -> Tab:
+    """A page in a tab of somebody who has not been there before; it must show no error."""
+    tab = Tab(server, page, query, await asyncio.to_thread(receive_cookies, server))
+    await tab.open()
+    assert tab.errors == []
+    return tab

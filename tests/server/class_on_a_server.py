@@ -1,4 +1,4 @@
-"""Measures a class on a server of its own: python -m tests.load.class_on_a_server MODE N SECONDS.
+"""Measures a class on a server of its own: python -m tests.server.class_on_a_server MODE N SECONDS.
 
 Modes: ``own``, N visitors who each open their own image, watch, and now and then run another one
 for SECONDS; ``link``, the same with one shared link that everybody only watches and runs; ``soak``,
@@ -21,7 +21,7 @@ import psutil
 
 from ddrs_core.paths import HOME_VARIABLE
 from tests.browser.conftest import start_server
-from tests.load.client import Tab, receive_cookies
+from tests.server.client import Tab, receive_cookies
 
 _VIEW = "dataset=digits&model=digits-gaussian-0.50"
 _IMAGES = 500
