@@ -55,16 +55,23 @@ expect.set_options(timeout=60_000)
 
 
 def start_server(
-    folder: Path, environment: Mapping[str, str] | None = None, root: Path = ROOT
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    root: Path = ROOT,
+    *,
+    before: str = "",
 ) -> tuple[subprocess.Popen[bytes], str]:
-    """A fresh server of a checkout on a free port, which logs to ``server.log`` in ``folder``."""
+    """A fresh server of a checkout on a free port, which logs to ``server.log`` in ``folder``.
+
+    ``before`` is run in its process before it starts.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [
         sys.executable,
-        "-m",
-        "streamlit",
+        "-c",
+        f"{before}\nfrom streamlit.web.cli import main\nmain()",
         "run",
         "app.py",
         "--server.headless",

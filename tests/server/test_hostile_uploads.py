@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.browser.conftest import Server, own_server
+from tests.browser.conftest import Server
 from tests.browser.hostile_files import (
     cohen_checkpoint,
     good_picture,
@@ -30,12 +29,6 @@ _GROWTH = 200 * 2**20  # bytes that the server may have gained by reading all of
 MODELS = ("payload.pth", "bomb.pth", "nan.pth")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with own_server(tmp_path_factory.mktemp("hostile")) as opened:
-        yield opened
 
 
 def marker_of(server: Server) -> Path:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from ddrs_core.data import load_dataset
 from ddrs_core.data.images.thumbnails import thumbnail
-from tests.browser.conftest import Server, own_server
+from tests.browser.conftest import Server
 from tests.browser.hostile_files import cohen_checkpoint
 from tests.coroutines import run_in_thread
 from tests.server.client import open_tab
@@ -17,16 +16,9 @@ from tests.server.client import open_tab
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with a folder beside the open one, ``closed``, which visitors may not read."""
-    with own_server(tmp_path_factory.mktemp("library")) as opened:
-        (opened.folder / "closed").mkdir()
-        yield opened
-
-
 def test_only_open_folders_can_be_read(server: Server) -> None:
-    closed = server.folder / "closed"
+    closed = server.folder / "closed"  # beside the open one
+    closed.mkdir(exist_ok=True)
     for folder in (server.opened, closed):
         (folder / "noise_0.25").mkdir()
         (folder / "noise_0.25/checkpoint.pth.tar").write_bytes(cohen_checkpoint())
@@ -68,6 +60,7 @@ def test_a_folder_of_pictures_becomes_a_data_set(server: Server) -> None:
         into = folder / digits.info.class_names[digits.label(index) or 0]
         into.mkdir(parents=True, exist_ok=True)
         (into / f"{index}.png").write_bytes(thumbnail(digits, index))
+    (server.folder / "closed").mkdir(exist_ok=True)
     (server.opened / "escape").symlink_to(server.folder / "closed")
 
     async def add_folders() -> None:
