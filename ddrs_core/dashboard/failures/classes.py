@@ -26,7 +26,7 @@ _ROW, _AXES = 34, 110  # pixels
 
 def show_classes(findings: Findings, view: FailuresView) -> None:
     """The confusion matrix and the failure rate of each class."""
-    st.subheader("How often which images fail", divider="gray", anchor=False)
+    st.subheader("How often images fail", divider="gray", anchor=False)
     labels, answers = classes_to_show(findings.images, _MOST)
     if not labels:
         st.caption("These results have no labels.")

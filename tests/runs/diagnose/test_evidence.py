@@ -6,9 +6,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ddrs_core.errors import MismatchError
+from ddrs_core.runs.diagnose.by_class import failures_by_confidence
 from ddrs_core.runs.diagnose.evidence import (
     Material,
     attacked_class,
@@ -149,3 +151,9 @@ def test_the_published_shares_of_kinds_are_those_of_the_logs(name: str) -> None:
     clean = sum(image.clean != image.label for image in images)
     shares = [float(cell) for cell in line.split(" | ")[1:]]
     assert shares == pytest.approx([count / 500 for count in (*found, clean)])
+    if "fixed" in name:  # "all 99 images below .95 fail and none of the 89 above .999"
+        rates = failures_by_confidence(images)
+        below = [(failed, total) for _, high, failed, total in rates if high <= 0.95]
+        above = [(failed, total) for low, _, failed, total in rates if low >= 0.999]
+        assert np.sum(below, axis=0).tolist() == [99, 99]
+        assert np.sum(above, axis=0).tolist() == [0, 89]
