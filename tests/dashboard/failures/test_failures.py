@@ -27,17 +27,19 @@ from ddrs_core.dashboard.failures.filters import filtered
 from ddrs_core.dashboard.failures.findings import Findings, find_findings
 from ddrs_core.dashboard.failures.view import FORM, FailuresView, Shape, Sort, parse_query
 from ddrs_core.dashboard.shell.visitor import visitor
+from ddrs_core.data import load_dataset
 from ddrs_core.figures.failure_kinds import KINDS
 from ddrs_core.jobs import get_manager
+from ddrs_core.models import get_card
 from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.runs.diagnose.export import as_file
 from ddrs_core.runs.diagnose.images import count_kinds, diagnose_results, diagnose_row
 from ddrs_core.runs.results.references import reference_results
 from ddrs_core.runs.worker import record_run, work_on
-from ddrs_core.smoothing import CertificationBudget
+from ddrs_core.smoothing import CertificationBudget, round_down
 from ddrs_core.smoothing.attack import Attack
 from ddrs_core.smoothing.diagnosis import FailureKind
-from ddrs_core.store import AnnotationKind, open_store
+from ddrs_core.store import AnnotationKind, MemoryBank, open_store
 from tests.dashboard.widgets import board, open_page, widget_of
 
 STUDY = "reference.study.digits-gaussian-0.50"
@@ -141,8 +143,23 @@ def test_filters_combine_and_the_link_restores_them(app: AppTest) -> None:
 
 
 def test_an_image_leads_to_what_helps_it(app: AppTest) -> None:
-    """Image 37 has too few samples: the link certifies it with as many as it needs."""
+    """Image 37 has too few samples: the link certifies it with as many as it needs. The training
+    images and the stored balls that are nearest to it stand below."""
+    images, card = load_dataset("digits"), get_card("digits-gaussian-0.50")
+    kind = {"model": card.digest, "num_classes": 10, "shape": card.shape, "owner": visitor()}
+    stored = [c for row in reference_results(FIXED).rows[:4] if (c := row.certificate) is not None]
+    bank = MemoryBank.open(None, "mine", **kind)
+    bank.settle_many([images[c.index or 0][0] for c in stored], stored)
     open_failures(app, image="37")
+    near = html_of(app).partition("The nearest training images")[2]
+    assert "Of the 10 nearest:" in near
+    for label in {c.prediction for c in stored}:
+        apart = min(
+            float((images[c.index or 0][0] - images[37][0]).double().norm()) - c.radius
+            for c in stored
+            if c.prediction == label
+        )
+        assert f"<b>class {label}</b><br>{round_down(apart)} away" in near
     assert "too few samples" in html_of(app)
     (link,) = [part for part in app.get("page_link") if "Certify with N" in part.proto.label]
     found = parse_qs(link.proto.query_string)
