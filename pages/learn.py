@@ -7,15 +7,16 @@ import streamlit as st
 from ddrs_core.dashboard.learn.bar import show_bar
 from ddrs_core.dashboard.learn.hidden import hide_controls
 from ddrs_core.dashboard.learn.overview import show_contents, show_overview
+from ddrs_core.dashboard.learn.playground import show_playground
 from ddrs_core.dashboard.learn.screen import show_screen
-from ddrs_core.dashboard.learn.view import current_view, enter_learn, write_url
+from ddrs_core.dashboard.learn.view import PLAYGROUND, current_view, enter_learn, write_url
 from ddrs_core.dashboard.learn.worlds import prepare_worlds
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import show_problems
 
 
 def main() -> None:
-    """Draw the list of lessons, or one screen of one of them."""
+    """Draw the list of lessons, or one screen of one of them, or the playground."""
     prepare_worlds()
     enter_learn()
     view = current_view()
@@ -24,7 +25,9 @@ def main() -> None:
         with st.sidebar:
             show_contents(view)
     show_problems(st.session_state.get(keys.LEARN_PROBLEMS, []))
-    if view.opened is None:
+    if view.lesson == PLAYGROUND:
+        show_playground(view)
+    elif view.opened is None:
         show_overview(view)
     else:
         show_screen(view.opened, view)

@@ -42,10 +42,11 @@ class Board:
             filled.
         script: address of a module that makes the board one to touch; it gets what the browser
             gives to the board, and ``live`` as JSON.
+        **values: what the template needs.
     """
 
-    def __init__(self, template: str, script: str = "") -> None:
-        self._mount = component("board", template)
+    def __init__(self, template: str, script: str = "", **values: Any) -> None:
+        self._mount = component("board", template, **values)
         self._script = script
 
     def show(

@@ -56,12 +56,13 @@ def show_lead(text: str) -> None:
     show_html("lead.html", text=text)
 
 
-def component(script: str, template: str = "") -> Any:
+def component(script: str, template: str = "", **values: Any) -> Any:
     """Register a component whose parts are files; called once, at import.
 
     Args:
         script: ``components/script.js``, beside it its style ``script.css``, where it has one.
         template: of its markup; default: ``script.html``. The component is named after it.
+        **values: what the template needs.
 
     Returns:
         What draws the component on a page.
@@ -70,7 +71,7 @@ def component(script: str, template: str = "") -> Any:
     code, style = (_FOLDER / f"{script}{ending}" for ending in (".js", ".css"))
     return st.components.v2.component(
         f"ddrs_{template.removesuffix('.html').replace('/', '_')}",
-        html=render(template),
+        html=render(template, **values),
         css=style.read_text("utf-8") if style.exists() else None,
         js=code.read_text("utf-8"),
         isolate_styles=False,

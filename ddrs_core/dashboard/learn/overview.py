@@ -9,18 +9,21 @@ from ddrs_core.dashboard.components.render import show_lead
 from ddrs_core.dashboard.learn.course import LESSONS
 from ddrs_core.dashboard.learn.hidden import is_hidden
 from ddrs_core.dashboard.learn.teacher import show_teacher
-from ddrs_core.dashboard.learn.view import LearnView, open_lesson
+from ddrs_core.dashboard.learn.view import PLAYGROUND, LearnView, open_lesson
+
+_OPEN = "Points of your own, networks, noise levels and a memory in the plane, all open."
 
 
 def show_contents(view: LearnView) -> None:
     """All lessons, in the sidebar."""
-    if view.opened is None or is_hidden(view, "lessons"):
+    if not view.lesson or is_hidden(view, "lessons"):
         return
     with st.container(key="learn_contents"):
         chips = [Chip("", "All lessons", "", "learn")]
         chips += [_chip(i, lesson.idea, lesson.title) for i, lesson in enumerate(LESSONS)]
+        chips += [Chip(PLAYGROUND, "Playground", _OPEN, f"learn?lesson={PLAYGROUND}")]
         show_chips("Lessons", chips, view.lesson, key="learn_list", on_pick=open_lesson)
-    if not view.hide:  # a link for a class
+    if view.opened is not None and not view.hide:  # a link for a class hides something
         with st.container(horizontal=True, key="learn_teacher_aside"):
             show_teacher(view)
 
@@ -35,6 +38,7 @@ def show_overview(view: LearnView) -> None:
     )
     with st.container(key="learn_course"):
         chips = [_chip(i, "", f"{lesson.title}\n{lesson.idea}") for i, lesson in enumerate(LESSONS)]
+        chips += [Chip(PLAYGROUND, f"Playground\n{_OPEN}", "", f"learn?lesson={PLAYGROUND}")]
         show_chips("The course", chips, "", key="learn_overview", on_pick=open_lesson)
     if not view.hide:
         st.subheader("For the teacher", divider="gray", anchor=False)

@@ -26,19 +26,30 @@ _KEEP = {"Cache-Control": "public, max-age=31536000, immutable"}
 class Picture:
     """The picture of one lesson; made once, at import."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, **values: Any) -> None:
         self._name = name
-        self._board = Board(f"learn/{name}.html", f"{_ROOT}/{name}.js")
+        self._board = Board(f"learn/{name}.html", f"{_ROOT}/{name}.js", **values)
 
-    def show(self, scene: Mapping[str, Any], **facts: Any) -> None:
+    def show(self, scene: Mapping[str, Any], on: tuple[str, ...] = (), **facts: Any) -> Any:
         """Draw it, or update the one that stands.
 
         Args:
             scene: what it shows at first; applied again when it changes.
+            on: names of what the script reports.
             **facts: what the script knows, as JSON.
+
+        Returns:
+            What the script has reported.
         """
         live = {"scene": dict(scene), **facts}
-        self._board.show(key=f"learn_{self._name}", name=f"lesson-{self._name}", live=live)
+        reports = dict.fromkeys(on, _redraw)
+        return self._board.show(
+            key=f"learn_{self._name}", name=f"lesson-{self._name}", live=live, on=reports
+        )
+
+
+def _redraw() -> None:
+    """Streamlit tells only those that ask; the page is drawn again in any case."""
 
 
 def _script(request: Request) -> Response:

@@ -6,17 +6,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
+from urllib.parse import parse_qsl
 
 import streamlit as st
 
 from ddrs_core.dashboard.common.link_view import read_view
 from ddrs_core.dashboard.learn.course import LESSONS, number_of
 from ddrs_core.dashboard.learn.lesson import Lesson
+from ddrs_core.dashboard.learn.worlds import parse_problem
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.browser_history import set_query
 from ddrs_core.dashboard.shell.widget_state import fill_on_arrival
 
-_LONGEST = 200  # characters of a value in a link
+PLAYGROUND = "playground"  # in the place of a lesson's name
+_LONGEST = 2_000  # characters of a value in a link
+_ARRIVALS = re.compile(r"([0-9a-f]{4}){0,120}")  # places, two digits for x and two for y
 _NAMES = re.compile(r"[a-z]+(-[a-z]+)*(,[a-z]+(-[a-z]+)*)*")
 
 
@@ -28,11 +32,13 @@ class LearnView:
     step: int = 1
     present: bool = False
     hide: str = ""  # names of controls, with commas
+    play: str = ""  # state of the playground, as query parameters
 
     @property
     def opened(self) -> Lesson | None:
-        """The lesson, None for the list."""
-        return LESSONS[number_of(self.lesson) - 1] if self.lesson else None
+        """The lesson, None for the list and for the playground."""
+        number = number_of(self.lesson)
+        return LESSONS[number - 1] if number else None
 
     def next(self) -> LearnView | None:
         """The place after this one; None at the end of the course."""
@@ -113,7 +119,7 @@ def _text(value: Any) -> str:
 
 
 def _lesson(text: str) -> str:
-    if not number_of(text):
+    if not number_of(text) and text != PLAYGROUND:
         raise ValueError
     return text
 
@@ -131,9 +137,21 @@ def _hidden(text: str) -> str:
     return text
 
 
+def _play(text: str) -> str:
+    query = dict(parse_qsl(text))
+    parse_problem(query)
+    for name in ("sigma", "x", "y"):
+        if not 0.0 <= float(query.get(name, 0.0)) <= 1.0:
+            raise ValueError
+    if not _ARRIVALS.fullmatch(query.get("bank", "")):
+        raise ValueError
+    return text
+
+
 _READERS: dict[str, Any] = {
     "lesson": _lesson,
     "step": _step,
     "present": lambda text: text == "1",
     "hide": _hidden,
+    "play": _play,
 }

@@ -98,9 +98,13 @@ def _build(problem: PlaneProblem) -> PlaneWorld:
 
 def world_url(problem: PlaneProblem) -> str:
     """Where a browser finds the world of a problem."""
+    return f"{world_route()}?{urlencode(to_query(problem))}"
+
+
+def world_route() -> str:
+    """Where a browser finds worlds; the problem stands after it."""
     base = (st.get_option("server.baseUrlPath") or "").strip("/")
-    address = f"{_ROUTE}?{urlencode(to_query(problem))}"
-    return f"/{base}{address}" if base else address
+    return f"/{base}{_ROUTE}" if base else _ROUTE
 
 
 def to_query(problem: PlaneProblem) -> dict[str, str]:

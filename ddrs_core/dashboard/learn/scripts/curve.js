@@ -46,18 +46,19 @@ export const dragSigma = (svg, chart, [low, high], moved) => {
 };
 
 /** Draw curves of points by name: {A: {points, best}}, a line at sigma, and the cap of the votes. */
-export const drawCurves = (chart, curves, { sigma, bounds, cap, high }) => {
+export const drawCurves = (chart, curves, { sigma, bounds, cap, high,
+  ticks = [0, .05, .1, .15, .2, .25] }) => {
   chart.begin({ left: 3, right: 1, top: 2, bottom: 3.2,
     x: { range: bounds, log: true, ticks: TICKS, title: 'noise level σ' },
-    y: { range: [0, high], ticks: [0, .05, .1, .15, .2, .25].filter((v) => v <= high), title: 'certified radius R' } });
+    y: { range: [0, high], ticks: ticks.filter((v) => v <= high), title: 'certified radius R' } });
   const [low] = bounds, most = Math.min(bounds[1], high / cap);
   chart.path(Array.from({ length: 20 }, (_, i) => low * (most / low) ** (i / 19)).map((s) => [s, cap * s]), 'ddrs-cap');
-  for (const [name, { points, best }] of Object.entries(curves)) {
+  for (const [name, { points, best, text }] of Object.entries(curves)) {
     const hue = `" style="--hue:${HUES[name]}`;
     chart.path(points, `ddrs-own-curve${hue}`);
     if (best[1] > 0) {
       chart.dot(chart.sx(best[0]), chart.sy(best[1]), .3 * chart.rem, `ddrs-own-dot${hue}`);
-      chart.write(chart.sx(best[0]), chart.sy(best[1]) - .6 * chart.rem, name, 'ddrs-sigma-name', 'middle');
+      chart.write(chart.sx(best[0]), chart.sy(best[1]) - .6 * chart.rem, text ?? name, 'ddrs-sigma-name', 'middle');
     }
   }
   if (sigma) sigmaLine(chart, sigma);

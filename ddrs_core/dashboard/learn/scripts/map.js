@@ -121,6 +121,14 @@ export class PlaneMap {
     to.strokeStyle = colour; to.lineWidth = width; to.setLineDash(dash); to.stroke(); to.setLineDash([]);
   }
 
+  // A small cross.
+  mark(x, y) {
+    const { to } = this, [a, b, r] = [this.px(x), this.py(y), .12 * this.rem];
+    to.beginPath();
+    to.moveTo(a - r, b - r); to.lineTo(a + r, b + r); to.moveTo(a - r, b + r); to.lineTo(a + r, b - r);
+    to.strokeStyle = this.text; to.lineWidth = 1.4; to.stroke();
+  }
+
   // The handle of a point that can be moved; its text names it.
   handle(name, [x, y], { text = '', label = name, hue = null } = {}) {
     let handle = this.handles.get(name);
