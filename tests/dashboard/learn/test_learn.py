@@ -12,7 +12,7 @@ from ddrs_core.dashboard.explorer.link import parse_query as explorer_query
 from ddrs_core.dashboard.failures.view import parse_query as failures_query
 from ddrs_core.dashboard.learn.course import LESSONS
 from ddrs_core.dashboard.learn.lesson import Lesson
-from ddrs_core.dashboard.learn.view import LearnView, parse_query
+from ddrs_core.dashboard.learn.view import PLAYGROUND, LearnView, parse_query
 from ddrs_core.dashboard.memory.view import parse_query as memory_query
 from tests.dashboard.widgets import open_page
 
@@ -65,6 +65,16 @@ def test_a_link_is_not_trusted() -> None:
     assert len(problems) == 3
     view, _ = parse_query({"lesson": NAMES[0], "step": "99"})
     assert view.step == LESSONS[0].length  # the last there is
+
+
+def test_a_state_of_the_playground_is_not_trusted_either() -> None:
+    state = "data=bands&noise=0.02&sigma=0.1&bank=00ff8080"
+    view = LearnView(lesson=PLAYGROUND, play=state)
+    assert parse_query(view.to_query()) == (view, [])
+    for bad in ("data=lions", "own=1", "sigma=nan", "x=2", "y=a", "bank=00f", "bank=00FF"):
+        view, problems = parse_query({"lesson": PLAYGROUND, "play": bad})
+        assert view == LearnView(lesson=PLAYGROUND)
+        assert len(problems) == 1
 
 
 def test_an_answer_is_checked_and_explained(app: AppTest) -> None:

@@ -21,6 +21,7 @@ class Playground extends PlanePicture {
     this.chart = new Chart(this.part('curve'));
     this.bindNoise();
     this.told = new Set();
+    this.part('curve').addEventListener('pointerup', () => this.report());
     root.addEventListener('change', (event) => this.changed(event.target));
     for (const [name, act] of Object.entries({
       other: () => { this.start = (this.start + 1) % 10000; this.problem(); },
@@ -43,7 +44,6 @@ class Playground extends PlanePicture {
     this.facts = facts;
     this.problem(false);
     dragSigma(this.part('curve'), this.chart, facts.bounds, (s) => { this.sigma = s; this.later(); });
-    this.part('curve').addEventListener('pointerup', () => this.report());
   }
 
   // Ask for the world of the points and the network that are chosen.
