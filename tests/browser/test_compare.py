@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from pathlib import Path
 
 import psutil
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -15,7 +14,7 @@ from ddrs_core.data import load_dataset
 from ddrs_core.models import NoisyForward, load_model
 from ddrs_core.runs.cost import vote_rate
 from ddrs_core.store import open_store
-from tests.browser.conftest import Server, at_rest, button, own_server, progress, wait_until
+from tests.browser.conftest import Server, at_rest, button, progress, wait_until
 
 MODEL = "digits-gaussian-0.50"
 IMAGES, SECONDS = 16, 3.0  # of the run, about
@@ -191,25 +190,24 @@ def test_a_run_from_its_start_to_one_image_in_the_explorer(
     expect(progress(page)).to_contain_text("done")
 
 
-def test_a_shared_link_opens_the_same_view_on_a_fresh_server(
-    browser: Browser, tmp_path: Path
+def test_a_shared_link_opens_the_same_view_in_a_fresh_browser(
+    browser: Browser, server: Server
 ) -> None:
-    with own_server(tmp_path) as server:
-        page = browser.new_page(viewport={"width": 1400, "height": 2600})
-        open_page(page, server, f"?show={DS},{FIXED}&pair=2-1&image=10&envelope=1")
-        table = page.locator(".ddrs-table").first
-        expect(table).to_contain_text("Gaussian .5 · data-dependent CONDITIONAL")
-        first = page.get_by_role("combobox", name="A", exact=True)
-        expect(first).to_have_value("Gaussian .5 · fixed")
-        expect(page.get_by_role("spinbutton", name="Image", exact=True)).to_have_value("10")
-        expect(page.locator(".ddrs-image img")).to_have_attribute("alt", re.compile("image 10,"))
-        expect(page.get_by_text("envelope (not a classifier)").first).to_be_visible()
-        size = page.locator(".ddrs-image img").evaluate("i => i.complete && i.naturalWidth")
-        assert size == 8
-        page.set_viewport_size({"width": 1280, "height": 720})
-        page.wait_for_timeout(500)
-        figure = page.locator("[data-figure='accuracy']").bounding_box()
-        assert figure is not None
-        assert figure["y"] + figure["height"] < 720
-        assert page.get_by_test_id("stMain").evaluate("main => main.scrollHeight") < 1800
-        page.close()
+    page = browser.new_page(viewport={"width": 1400, "height": 2600})
+    open_page(page, server, f"?show={DS},{FIXED}&pair=2-1&image=10&envelope=1")
+    table = page.locator(".ddrs-table").first
+    expect(table).to_contain_text("Gaussian .5 · data-dependent CONDITIONAL")
+    first = page.get_by_role("combobox", name="A", exact=True)
+    expect(first).to_have_value("Gaussian .5 · fixed")
+    expect(page.get_by_role("spinbutton", name="Image", exact=True)).to_have_value("10")
+    expect(page.locator(".ddrs-image img")).to_have_attribute("alt", re.compile("image 10,"))
+    expect(page.get_by_text("envelope (not a classifier)").first).to_be_visible()
+    size = page.locator(".ddrs-image img").evaluate("i => i.complete && i.naturalWidth")
+    assert size == 8
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.wait_for_timeout(500)
+    figure = page.locator("[data-figure='accuracy']").bounding_box()
+    assert figure is not None
+    assert figure["y"] + figure["height"] < 720
+    assert page.get_by_test_id("stMain").evaluate("main => main.scrollHeight") < 1800
+    page.close()

@@ -4,11 +4,10 @@ breaks an unprotected radius, and the history of a bank."""
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import at_rest, button, own_server
+from tests.browser.conftest import Server, at_rest, button
 
 _CIRCLES = """host => host._fullData.filter(t => t.mode === 'lines' && t._length > 100).map(t => {
   const x = [...t.x], y = [...t.y], mid = v => (Math.max(...v) + Math.min(...v)) / 2;
@@ -81,14 +80,13 @@ def test_query_collision_and_replay(page: Page, url: str) -> None:
     expect(said(page).first).to_contain_text("Arrival 482 of 482")
 
 
-def test_a_shared_link_opens_the_same_view_on_a_fresh_server(
-    browser: Browser, tmp_path: Path
+def test_a_shared_link_opens_the_same_view_in_a_fresh_browser(
+    browser: Browser, server: Server
 ) -> None:
-    with own_server(tmp_path) as server:
-        page = browser.new_page(viewport={"width": 480, "height": 1600})
-        page.goto(f"{server.url}/memory?bank=demo&section=order&arrival=50")
-        expect(said(page).first).to_contain_text("Arrival 50 of 481: image 53. ")
-        expect(page.locator("[data-figure='ruler'] .main-svg").first).to_be_visible()
-        wide = "() => document.documentElement.scrollWidth <= window.innerWidth"
-        assert page.evaluate(wide)  # nothing sticks out of a narrow page
-        page.close()
+    page = browser.new_page(viewport={"width": 480, "height": 1600})
+    page.goto(f"{server.url}/memory?bank=demo&section=order&arrival=50")
+    expect(said(page).first).to_contain_text("Arrival 50 of 481: image 53. ")
+    expect(page.locator("[data-figure='ruler'] .main-svg").first).to_be_visible()
+    wide = "() => document.documentElement.scrollWidth <= window.innerWidth"
+    assert page.evaluate(wide)  # nothing sticks out of a narrow page
+    page.close()

@@ -28,26 +28,11 @@ PAGES = {
 _STREAMLITS_OWN = {"list", "listitem", "presentation-role-conflict"}
 
 
-# Those of the comparison and the memory have tests of their own on a fresh server.
-@pytest.mark.parametrize("first", ["explorer"])
-def test_a_deep_link_works_on_a_fresh_server(first: str, browser: Browser, tmp_path: Path) -> None:
-    with own_server(tmp_path) as server:
-        page = browser.new_page()
-        page.goto(f"{server.url}/{first}")
-        expect(page.get_by_role("heading", name=PAGES[first], level=1)).to_be_visible()
-        for name in ("Home", "Explorer", "Training", "Library"):
-            link = page.get_by_test_id("stSidebarNav").get_by_role("link", name=name)
-            expect(link).to_be_visible()
-        page.close()
-
-
-@pytest.mark.parametrize("path", list(PAGES))
-def test_pages_are_accessible_and_load_nothing_from_elsewhere(
-    path: str, browser: Browser, url: str
-) -> None:
+def test_pages_are_accessible_and_load_nothing_from_elsewhere(browser: Browser, url: str) -> None:
     page = browser.new_page(color_scheme="light")
     foreign: list[str] = []
     refused: list[str] = []
+    found: dict[str, dict[str, str]] = {}
     note_refusals(page, refused)
     page.on(
         "request",
@@ -55,24 +40,26 @@ def test_pages_are_accessible_and_load_nothing_from_elsewhere(
             foreign.append(r.url) if not r.url.startswith((url, "data:", "blob:", "ws")) else None
         ),
     )
-    page.goto(f"{url}/{path}")
-    expect(page.get_by_role("heading", name=PAGES[path], level=1)).to_be_visible()
-    if path == "explorer":
-        expect(page.locator("[data-figure] .main-svg").first).to_be_visible()
-        expect(page.locator(".ddrs-gallery img[src]").first).to_be_visible()
-    if path == "failures":
-        expect(page.get_by_text("What to try", exact=True)).to_be_visible()
-    if path == "memory":
-        expect(page.locator("[data-figure] .main-svg").first).to_be_visible()
-    if path == "training":
-        expect(page.get_by_role("button", name="Train", exact=True)).to_be_enabled()
-    if path == "library":
-        expect(page.get_by_role("heading", name="Add a model")).to_be_visible()
-    at_rest(page)
-    assert violations(page) == {}
-    page.emulate_media(color_scheme="dark")
-    page.wait_for_timeout(500)
-    assert violations(page) == {}
+    page.goto(url)
+    for path, title in PAGES.items():
+        page.locator(f"[data-testid=stSidebarNav] a[href$='/{path}']").click()
+        expect(page.get_by_role("heading", name=title, level=1)).to_be_visible()
+        if path == "explorer":
+            expect(page.locator(".ddrs-gallery img[src]").first).to_be_visible()
+        if path in ("explorer", "memory"):
+            expect(page.locator("[data-figure] .main-svg").first).to_be_visible()
+        if path == "failures":
+            expect(page.get_by_text("What to try", exact=True)).to_be_visible()
+        if path == "training":
+            expect(page.get_by_role("button", name="Train", exact=True)).to_be_enabled()
+        if path == "library":
+            expect(page.get_by_role("heading", name="Add a model")).to_be_visible()
+        at_rest(page)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_timeout(500)
+            found[f"{path}, {scheme}"] = violations(page)
+    assert not any(found.values()), found
     page.wait_for_load_state("networkidle")
     assert foreign == []
     assert refused == []
@@ -136,7 +123,9 @@ def test_a_visitor_finds_what_is_theirs_after_a_restart_of_browser_and_server(
         context.set_default_timeout(90_000)
         context.add_cookies(kept)  # type: ignore[arg-type]
         page = context.new_page()
-        page.goto(f"{server.url}/compare")
+        page.goto(f"{server.url}/explorer")
+        expect(page.get_by_role("heading", name="Explorer", level=1)).to_be_visible()
+        page.get_by_test_id("stSidebarNav").get_by_role("link", name="Certify & compare").click()
         page.get_by_role("radio", name="Import & export").click()
         expect(page.get_by_text("Your imported logs.")).to_be_visible()
         expect(page.get_by_role("button", name="Remove", exact=True)).to_be_visible()
