@@ -176,7 +176,7 @@ def test_pick_run_pause_step_cancel_reset(page: Page, url: str) -> None:
     expect(page.get_by_text("image 5")).to_be_visible()
     before = places(page)
     expect(button(page, "Run")).to_be_enabled()
-    set_pace(page, "3 steps a second")
+    set_pace(page, "3 steps/s")
     button(page, "Run").click()
     expect(progress(page)).to_contain_text("running")
     wait_until(page, f"() => {_POINTS} >= 5")
@@ -239,7 +239,7 @@ def test_a_reload_finds_everything_again(page: Page, url: str) -> None:
     page.reload()
     expect(progress(page)).to_contain_text(f"paused · {stood} of 300")
     assert query_of(page)["job"] == job
-    set_pace(page, "as fast as it goes")
+    set_pace(page, "full speed")
     button(page, "Resume").click()
     expect(progress(page)).to_contain_text(DONE)
     button(page, "Certify σ₀ and σ*").click()
@@ -257,7 +257,7 @@ def test_the_pace_survives_a_reload_and_no_press_of_step_is_lost(page: Page, url
     began, stood = time.monotonic(), steps_shown(page)
     page.reload()
     expect(progress(page)).to_contain_text("running")
-    expect(page.get_by_label("Pace")).to_have_value("1 step a second")
+    expect(page.get_by_label("Pace")).to_have_value("1 step/s")
     page.wait_for_timeout(2000)
     # What is shown may lag by seconds on a busy machine; a lost pace would have ended the run.
     assert stood <= steps_shown(page) <= stood + time.monotonic() - began + 10

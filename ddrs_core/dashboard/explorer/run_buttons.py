@@ -45,7 +45,7 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
     wanted = replace(
         view,
         pace=FORM.show(
-            st.selectbox, "pace", "Pace", titles, label_visibility="collapsed", width=152
+            st.selectbox, "pace", "Pace", titles, label_visibility="collapsed", width=108
         ),
     ).speed
     if job is not None and job.speed != wanted:
@@ -97,10 +97,10 @@ def _cancel_or_reset(view: ExplorerView, job: Job | None, state: JobState | None
 
 def _pace_title(pace: str) -> str:
     if pace == AUTO_PACE:
-        return "automatic pace"
+        return "auto pace"
     if math.isinf(PACES[pace]):
-        return "as fast as it goes"
-    return f"{counted(int(pace), 'step')} a second"
+        return "full speed"
+    return f"{counted(int(pace), 'step')}/s"
 
 
 def start_run(view: ExplorerView, *, paused: bool = False) -> Job | None:
