@@ -239,7 +239,7 @@ def test_a_reload_finds_everything_again(page: Page, url: str) -> None:
     page.reload()
     expect(progress(page)).to_contain_text(f"paused · {stood} of 300")
     assert query_of(page)["job"] == job
-    set_pace(page, "full speed")
+    set_pace(page, "fastest")
     button(page, "Resume").click()
     expect(progress(page)).to_contain_text(DONE)
     button(page, "Certify σ₀ and σ*").click()

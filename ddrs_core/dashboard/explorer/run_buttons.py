@@ -45,7 +45,7 @@ def show_run_buttons(view: ExplorerView, job: Job | None) -> None:
     wanted = replace(
         view,
         pace=FORM.show(
-            st.selectbox, "pace", "Pace", titles, label_visibility="collapsed", width=108
+            st.selectbox, "pace", "Pace", titles, label_visibility="collapsed", width=118
         ),
     ).speed
     if job is not None and job.speed != wanted:
@@ -99,7 +99,7 @@ def _pace_title(pace: str) -> str:
     if pace == AUTO_PACE:
         return "auto pace"
     if math.isinf(PACES[pace]):
-        return "full speed"
+        return "fastest"
     return f"{counted(int(pace), 'step')}/s"
 
 
