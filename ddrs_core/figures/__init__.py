@@ -4,14 +4,6 @@ They are dictionaries and not ``plotly.graph_objects`` because a live page makes
 ten times a second for every visitor, and validation would cost more than the computation.
 """
 
-from ddrs_core.figures.bank import (
-    bank_gaps_figure,
-    bank_growth_figure,
-    bank_radii_figure,
-    bank_sigmas_figure,
-    changing_images_figure,
-    order_study_figure,
-)
 from ddrs_core.figures.certification import interval_figure
 from ddrs_core.figures.comparison import (
     certified_accuracy_figure,
@@ -19,8 +11,16 @@ from ddrs_core.figures.comparison import (
     radius_against_radius_figure,
 )
 from ddrs_core.figures.curve import curve_figure
-from ddrs_core.figures.meeting import collision_figure, walk_figure
-from ddrs_core.figures.memory import plane_figure, ruler_figure
+from ddrs_core.figures.memory.bank import (
+    bank_gaps_figure,
+    bank_growth_figure,
+    bank_radii_figure,
+    bank_sigmas_figure,
+    changing_images_figure,
+    order_study_figure,
+)
+from ddrs_core.figures.memory.meeting import collision_figure, walk_figure
+from ddrs_core.figures.memory.settlement import plane_figure, ruler_figure
 from ddrs_core.figures.moved import moved_figure
 from ddrs_core.figures.palette import Figure, encode_figure
 from ddrs_core.figures.sigma_choices import (

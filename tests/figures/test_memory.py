@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ddrs_core.figures.balls import class_hue, class_symbol
-from ddrs_core.figures.bank import (
+from ddrs_core.figures.memory.balls import class_hue, class_symbol
+from ddrs_core.figures.memory.bank import (
     bank_gaps_figure,
     bank_growth_figure,
     bank_radii_figure,
@@ -15,8 +15,8 @@ from ddrs_core.figures.bank import (
     changing_images_figure,
     order_study_figure,
 )
-from ddrs_core.figures.meeting import DrawnBall, collision_figure, walk_figure
-from ddrs_core.figures.memory import plane_figure, ruler_figure
+from ddrs_core.figures.memory.meeting import DrawnBall, collision_figure, walk_figure
+from ddrs_core.figures.memory.settlement import plane_figure, ruler_figure
 from ddrs_core.figures.palette import Figure
 from ddrs_core.smoothing.certificate import Bound, Certificate
 from ddrs_core.smoothing.grade import Grade

@@ -29,7 +29,7 @@ from ddrs_core.figures import (
     collision_figure,
 )
 from ddrs_core.figures.class_axis import class_title
-from ddrs_core.figures.meeting import DrawnBall
+from ddrs_core.figures.memory.meeting import DrawnBall
 from ddrs_core.jobs import Job
 from ddrs_core.quantities import counted
 from ddrs_core.smoothing import Certificate, round_down

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ddrs_core.figures.balls import (
+from ddrs_core.figures.class_axis import class_title
+from ddrs_core.figures.memory.balls import (
     FILL,
     UNIT,
     centre_mark,
@@ -17,7 +18,6 @@ from ddrs_core.figures.balls import (
     quiet,
     true_to_scale,
 )
-from ddrs_core.figures.class_axis import class_title
 from ddrs_core.figures.palette import TEXT, Figure, axis, layout, line, see_through, vertical
 from ddrs_core.smoothing.certificate import round_down
 from ddrs_core.smoothing.memory.geometry import Plane, Section

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ddrs_core.figures.balls import OUTCOME_HUES, class_hue
 from ddrs_core.figures.class_axis import class_title
+from ddrs_core.figures.memory.balls import OUTCOME_HUES, class_hue
 from ddrs_core.figures.palette import (
     BLUE,
     CHOSEN_COLOUR,

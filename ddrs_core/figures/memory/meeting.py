@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ddrs_core.figures.balls import centre_mark, circle, filled, quiet, true_to_scale
 from ddrs_core.figures.class_axis import class_title
+from ddrs_core.figures.memory.balls import centre_mark, circle, filled, quiet, true_to_scale
 from ddrs_core.figures.palette import Figure
 from ddrs_core.smoothing.certificate import round_down
 from ddrs_core.smoothing.memory.collisions import WalkPoint

@@ -1,0 +1,1 @@
+"""The memory: balls that meet, one settlement, and a whole bank."""
