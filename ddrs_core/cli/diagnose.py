@@ -14,8 +14,8 @@ from ddrs_core.file_access import writing
 from ddrs_core.quantities import counted
 
 if TYPE_CHECKING:
-    from ddrs_core.runs.diagnose.evidence import Material
     from ddrs_core.runs.diagnose.images import ImageDiagnosis
+    from ddrs_core.runs.diagnose.material import Material
     from ddrs_core.runs.results.results import ResultSet
 
 _SHOWN = 40  # images that a terminal lists
@@ -85,7 +85,7 @@ def _run(options: argparse.Namespace) -> None:
     if material is None:
         images = diagnose_results(results, options.radius)
     else:
-        from ddrs_core.runs.diagnose.evidence import with_clean
+        from ddrs_core.runs.diagnose.material import with_clean
 
         images = with_clean(results, options.radius, material)
     images = mark_against(images, against)
@@ -156,7 +156,7 @@ def _find(source: str) -> ResultSet:
 
 def _material(results: ResultSet, options: argparse.Namespace) -> Material | None:
     """Model and images; without them a sentence on the standard error says what is missing."""
-    from ddrs_core.runs.diagnose.evidence import Material
+    from ddrs_core.runs.diagnose.material import Material
 
     try:
         return Material(results, options.device)

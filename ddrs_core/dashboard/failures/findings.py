@@ -15,13 +15,13 @@ from ddrs_core.dashboard.failures.view import NONE, FailuresView
 from ddrs_core.data import Dataset
 from ddrs_core.errors import DDRSError, MismatchError
 from ddrs_core.jobs import Job
-from ddrs_core.runs.diagnose.evidence import Material
 from ddrs_core.runs.diagnose.images import (
     CleanAnswer,
     ImageDiagnosis,
     diagnose_results,
     mark_against,
 )
+from ddrs_core.runs.diagnose.material import Material
 from ddrs_core.runs.results.results import ResultRow, ResultSet
 from ddrs_core.smoothing.diagnosis import class_name
 from ddrs_core.store import MemoryBank

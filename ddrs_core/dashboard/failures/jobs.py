@@ -19,10 +19,10 @@ from ddrs_core.quantities import counted
 from ddrs_core.runs.diagnose.evidence import (
     REVIEW_LEVELS,
     EvidenceStep,
-    Material,
     gather_evidence,
 )
 from ddrs_core.runs.diagnose.images import CleanAnswer, ImageDiagnosis
+from ddrs_core.runs.diagnose.material import Material
 from ddrs_core.runs.results.results import ResultSet
 from ddrs_core.smoothing.attack import AttackConfig
 

@@ -1,37 +1,28 @@
-"""What a diagnosis needs beside the votes of a log: the class without noise, votes at other noise
-levels, attacks, and the nearest training images. They need the model and the images."""
+"""Evidence that needs the model and the images: votes at other noise levels, attacks, and the
+nearest training images."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from ddrs_core.cache import LRU
-from ddrs_core.data import Dataset, ReadImages
-from ddrs_core.errors import DDRSError, MismatchError
-from ddrs_core.models import NoisyForward, get_card, load_model, open_for_model
+from ddrs_core.data import ReadImages
 from ddrs_core.quantities import counted
 from ddrs_core.runs.certify.config import ONE_SIGMA
 from ddrs_core.runs.diagnose.images import (
-    CleanAnswer,
     ImageDiagnosis,
-    diagnose_results,
     with_review,
 )
+from ddrs_core.runs.diagnose.material import Material
 from ddrs_core.runs.diagnose.neighbours import nearest_images
 from ddrs_core.runs.results.results import ResultRow, ResultSet
 from ddrs_core.smoothing import (
     ABSTAIN,
-    DEFAULT_PRESET,
     CertificationBudget,
-    SmoothedClassifier,
-    get_preset,
     sigma_grid,
 )
 from ddrs_core.smoothing.attack import AttackConfig
@@ -40,7 +31,6 @@ from ddrs_core.smoothing.certificate import Bound
 from ddrs_core.smoothing.segment import votes_on_segment
 from ddrs_core.smoothing.sigma.regret import review_levels
 
-_CLEAN_BATCH = 256
 BLOCK = 16  # images that share batches
 REVIEW_LEVELS = 17
 _FRESH = 1_000_003  # added to the seed of a certificate: its noise is not used again
@@ -54,103 +44,6 @@ class EvidenceStep:
     done: float  # images, in parts
     total: int
     images: tuple[ImageDiagnosis, ...] = ()
-
-
-_NETWORKS: LRU[SmoothedClassifier] = LRU(4)
-_ANSWERS: LRU[dict[int, CleanAnswer]] = LRU(64)  # of a network to images
-
-
-class Material:
-    """Model and images of a set of results.
-
-    Args:
-        results: what is to be diagnosed.
-        device: where the network runs.
-
-    Raises:
-        MismatchError: if the set does not say its model or data set, or they are not available.
-        DDRSError: if they cannot be opened.
-    """
-
-    def __init__(self, results: ResultSet, device: str = "auto") -> None:
-        if results.model is None or results.dataset is None:
-            missing = "model" if results.model is None else "data set"
-            raise MismatchError(
-                f"{results.title} does not name its {missing}: only what its votes say is known."
-            )
-        try:
-            self.card = get_card(results.model)
-        except DDRSError:
-            raise MismatchError(
-                f"The model of {results.title} ({results.model}) is not available here: only what "
-                "its votes say is known."
-            ) from None
-        self.results, self.device = results, device
-        self.dataset: Dataset = open_for_model(results.dataset, self.card, results.split or "test")
-
-    @property
-    def smoothed(self) -> SmoothedClassifier:
-        """The smoothed classifier, in the precision of the results."""
-        return _NETWORKS.get(self._network, self._load)
-
-    @property
-    def _network(self) -> tuple[str, str, str]:
-        return self.card.digest, self.device, self.results.precision or "auto"
-
-    def _load(self) -> SmoothedClassifier:
-        f = load_model(self.card.name, self.device)
-        forward = NoisyForward(f, precision=self.results.precision or "auto")
-        return SmoothedClassifier(forward, self.card.num_classes)
-
-    @cached_property
-    def training(self) -> Dataset | None:
-        """The images that the network was trained on; None where they are not available."""
-        with suppress(DDRSError):
-            return open_for_model(self.card.dataset, self.card, "train")
-        return None
-
-    @property
-    def levels(self) -> tuple[float, float]:
-        """The smallest and the largest noise level that others are compared with."""
-        sigma = self.results.sigma or self.card.sigma or float(np.nanmean(self.results.sigmas))
-        return get_preset(DEFAULT_PRESET).at(sigma).bounds
-
-    def read(self, rows: Sequence[ResultRow | ImageDiagnosis]) -> ReadImages:
-        """The images of rows; those that the data set does not have are left out."""
-        numbers = [r.index for r in rows if r.index is not None and r.index < len(self.dataset)]
-        return self.dataset.read(numbers)
-
-    def known_answers(self) -> dict[int, CleanAnswer]:
-        """What the network was found to say of images without noise, by their number."""
-        return self._answers().copy()
-
-    def clean_answers(self, rows: Sequence[ResultRow]) -> dict[int, CleanAnswer]:
-        """What the network says of the images of rows without noise, by their number; each image
-        is asked for once, also for other results."""
-        known = self._answers()
-        read = self.read([row for row in rows if not row.failure and row.index not in known])
-        forward = self.smoothed.forward
-        for start in range(0, len(read.indices), _CLEAN_BATCH):
-            with torch.no_grad():
-                logits = forward.logits(
-                    read.images[start : start + _CLEAN_BATCH].to(forward.device)
-                )
-            best = logits.float().softmax(dim=1).max(dim=1)
-            answers = map(CleanAnswer, best.indices.tolist(), best.values.tolist())
-            known.update(zip(read.indices[start:], answers, strict=False))
-        numbers = [row.index for row in rows]
-        return {i: known[i] for i in numbers if i is not None and i in known}
-
-    def _answers(self) -> dict[int, CleanAnswer]:
-        images = (self.dataset.info.name, self.dataset.split, self.dataset.version)
-        return _ANSWERS.get((*self._network, *images), dict)
-
-
-def with_clean(results: ResultSet, radius: float, material: Material) -> list[ImageDiagnosis]:
-    """As :func:`~ddrs_core.runs.diagnose.images.diagnose_results`, with what the network says
-    without noise."""
-    names = material.dataset.info.class_names
-    return diagnose_results(results, radius, material.clean_answers(results.rows), names)
 
 
 def gather_evidence(
