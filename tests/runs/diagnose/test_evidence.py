@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from ddrs_core.runs.diagnose.evidence import (
@@ -17,6 +20,8 @@ from ddrs_core.runs.results.references import reference_results
 from ddrs_core.runs.results.results import ResultSet
 from ddrs_core.smoothing.attack import AttackConfig
 
+RESULTS = Path(__file__).resolve().parents[3] / "assets" / "results"
+_RATIOS = r"^\| \S+ \| \d+ \| \d\.\d{3} \| \d\.\d{3} \|$"
 QUICK = AttackConfig(steps=6, samples=8, votes=200, radii=8)
 
 
@@ -94,3 +99,16 @@ def test_a_broken_certificate_is_named(results: ResultSet, complete: list[ImageD
     assert named is image
     for part in (f"Image {image.index}:", "within 2.0", repr(image.attack_distance), "seed 0"):
         assert part in sentence
+
+
+def test_the_published_ratios_are_those_of_the_attacks_and_none_reaches_one() -> None:
+    lines = (RESULTS / "README.md").read_text("utf-8").splitlines()
+    published = [line.strip("| ").split(" | ") for line in lines if re.match(_RATIOS, line)]
+    assert len(published) == len(list((RESULTS / "attack").iterdir()))
+    for name, count, middle, largest in published:
+        frame = pd.read_csv(RESULTS / "attack" / f"{name}.csv.gz")
+        frame = frame[frame["attack_distance"].notna()]
+        ratios = frame["radius"] / frame["attack_distance"]
+        assert ratios.max() < 1
+        found = [len(ratios), round(ratios.median(), 3), round(ratios.max(), 3)]
+        assert found == [int(count), float(middle), float(largest)]
