@@ -8,8 +8,8 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from ddrs_core.dashboard.components.render import show_lead
-from ddrs_core.dashboard.home_jobs import show_jobs
-from ddrs_core.dashboard.home_miniature import show_miniature
+from ddrs_core.dashboard.home.jobs import show_jobs
+from ddrs_core.dashboard.home.miniature import show_miniature
 from ddrs_core.dashboard.library.models import model_table
 from ddrs_core.dashboard.navigation import (
     compare_page,

@@ -10,9 +10,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from ddrs_core.dashboard import home_jobs
 from ddrs_core.dashboard.explorer.examples import stored_run
-from ddrs_core.dashboard.home_miniature import miniature_html
+from ddrs_core.dashboard.home import jobs as home_jobs
+from ddrs_core.dashboard.home.miniature import miniature_html
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.jobs import JobManager, JobRequest
 from ddrs_core.runs.training.recorded import record_training
@@ -56,7 +56,7 @@ def _said() -> str:
 
 
 def _draw() -> None:
-    from ddrs_core.dashboard.home_jobs import show_jobs
+    from ddrs_core.dashboard.home.jobs import show_jobs
 
     show_jobs()
 
