@@ -14,6 +14,7 @@ from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
@@ -389,6 +390,7 @@ def test_a_walk_meets_in_the_middle(app: AppTest) -> None:
     assert not app.exception
     points = [p.point for p in job.history if p.point is not None]
     assert [p.t for p in points] == [0, 1, 0.25, 0.75, 0.5]
+    assert parse_query(dict(parse_qsl(job.request.link.partition("?")[2])))[0].points == 5
     texts = board(app, "memory_walk_board")["texts"]
     assert "of 5 points stand as claimed" in texts["said"]
     for point in points:
