@@ -82,7 +82,7 @@ def moved_figure(
                 fixedrange=True,
             ),
             yaxis=axis(
-                f"votes for class {name}", range=[0, 1.04], tickformat=".0%", fixedrange=True
+                f"votes for class {name}", range=[0, 1.08], tickformat=".0%", fixedrange=True
             ),
         ),
     }

@@ -27,10 +27,10 @@ class Board {
     const { votes, noise: name } = this.live ?? {}, noise = window.__ddrsNoise?.[name];
     for (const button of this.buttons)
       button.setAttribute('aria-pressed', String(Number(button.dataset.way) === this.way));
-    if (!votes || !noise) return;
-    const far = votes.distances[this.at], share = (this.at / this.live.inside).toFixed(3);
-    const x = (noise.x_ ??= bytes(noise.x)), d = new Int8Array(bytes(votes.ways[this.way]).buffer);
-    const scale = 255 * votes.scales[this.way][this.at], [c, h, w] = noise.shape, plane = h * w;
+    if (!noise) return;
+    const x = (noise.x_ ??= bytes(noise.x)), [c, h, w] = noise.shape, plane = h * w;
+    const d = votes && new Int8Array(bytes(votes.ways[this.way]).buffer);
+    const scale = votes ? 255 * votes.scales[this.way][this.at] : 0;
     this.root.querySelectorAll('canvas').forEach((canvas, moved) => {
       if (canvas.width !== w) canvas.width = w;
       if (canvas.height !== h) canvas.height = h;
@@ -38,13 +38,15 @@ class Board {
       for (let p = 0; p < plane; p++) {
         for (let j = 0; j < 3; j++) {
           const at = (c === 1 ? 0 : j * plane) + p;
-          image.data[4 * p + j] = x[at] + (moved ? scale * d[at] : 0);
+          image.data[4 * p + j] = x[at] + (moved && d ? scale * d[at] : 0);
         }
         image.data[4 * p + 3] = 255;
       }
       to.putImageData(image, 0, 0);
       canvas.classList.toggle('ddrs-pixelated', Math.max(h, w) <= 64);
     });
+    if (!votes) return;
+    const far = votes.distances[this.at], share = (this.at / this.live.inside).toFixed(3);
     this.part('far').textContent = `moved by ${far.toFixed(3)} = ${Number(share)} R`;
     const [style, said] = votes.said[this.way][this.at];
     this.part('said').textContent = said;
