@@ -13,6 +13,7 @@ from torch import Tensor, nn
 _STEPS = 50
 _OVERSHOOT = 0.02
 _BISECTIONS = 30
+_TINY = 1e-12
 _ROWS = 2048  # points that are judged at once
 
 
@@ -43,18 +44,16 @@ def nearest_change(network: nn.Module, image: Tensor) -> Tensor | None:
 
 def _step(network: nn.Module, point: Tensor, held: int) -> Tensor:
     """The shortest way from a point to a border of the linear approximation there."""
-    leaf = point.detach().clone().requires_grad_(True)
-    with torch.enable_grad():
-        logits = network(leaf[None])[0]
-        gradients = [torch.autograd.grad(logit, leaf, retain_graph=True)[0] for logit in logits]
-    values, ways = logits.detach(), []
-    for k, gradient in enumerate(gradients):
-        if k == held:
-            continue
-        normal, gap = gradient - gradients[held], float(values[held] - values[k])
-        length = float(normal.norm()) + 1e-12
-        ways.append((abs(gap) / length, normal * (abs(gap) / length**2)))
-    return min(ways, key=lambda way: way[0])[1]
+    with torch.no_grad():
+        values = network(point[None])[0]
+    copies = point.detach().expand(len(values), *point.shape).clone().requires_grad_(True)
+    with torch.enable_grad():  # a copy for the gradient of each logit, all in one pass
+        (gradients,) = torch.autograd.grad(network(copies).diagonal().sum(), copies)
+    normals = (gradients - gradients[held]).flatten(1)  # [K, C * H * W]
+    lengths, gaps = normals.norm(dim=1).clamp_min(_TINY), (values[held] - values).abs()
+    far = (gaps / lengths).index_fill(0, torch.tensor([held]), torch.inf)
+    nearest = int(far.argmin())
+    return (normals[nearest] * gaps[nearest] / lengths[nearest] ** 2).view_as(point)
 
 
 def _shortened(network: nn.Module, image: Tensor, change: Tensor, held: int) -> Tensor:

@@ -133,6 +133,12 @@ def new_bank_name(card: ModelCard) -> str:
     return next(name for name in names if name not in taken)
 
 
+def shipped_bank() -> MemoryBank:
+    """The demo bank as it comes with the project, which nobody changes."""
+    with _LOCK:
+        return _demo_template()
+
+
 def start_over() -> None:
     """Give up the visitor's copy of the demo bank."""
     with suppress(UnknownEntryError):
@@ -194,8 +200,7 @@ def _demo() -> MemoryBank:
     """The visitor's copy of the demo bank, as long as there is none the bank itself."""
     with suppress(UnknownEntryError):
         return MemoryBank.find(None, DEMO_TITLE, owner=visitor())
-    with _LOCK:
-        return _demo_template()
+    return shipped_bank()
 
 
 def _own_demo() -> MemoryBank:

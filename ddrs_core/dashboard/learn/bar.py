@@ -8,33 +8,34 @@ import streamlit as st
 
 from ddrs_core.dashboard.components.render import component
 from ddrs_core.dashboard.learn.course import number_of
-from ddrs_core.dashboard.learn.lesson import Lesson
 from ddrs_core.dashboard.learn.view import LearnView, go_to
 
 _mount = component("lesson_bar")
 
 
-def show_bar(lesson: Lesson, view: LearnView) -> None:
-    """Draw the bar."""
-    following = view.next()
+def show_bar(view: LearnView) -> None:
+    """Draw the bar of a lesson's screen, or of the one on which a class joins."""
+    lesson, following = view.opened, view.next()
     label = "Next"
     if following is not None and following.opened is not None and following.lesson != view.lesson:
         label = f"Lesson {number_of(following.lesson)}: {following.opened.title}"
     with st.container(key="learn_bar", horizontal=True, vertical_alignment="center"):
-        _button("learn_back", "Back", ":material/arrow_back:", view.previous())
+        if lesson is not None:
+            _button("learn_back", "Back", ":material/arrow_back:", view.previous())
         _mount(
             key="learn_keys",
             data={
                 "step": view.step,
-                "length": lesson.length,
-                "question": len(lesson.steps) + 1,
-                "note": lesson.note(view.step),
+                "length": lesson.length if lesson else 0,
+                "question": len(lesson.steps) + 1 if lesson else 0,
+                "note": lesson.note(view.step) if lesson else "",
                 "present": view.present,
             },
             on_leave_change=lambda: go_to(replace(view, present=False)),
         )
         if following is None:
-            _button("learn_next", "All lessons", ":material/school:", LearnView(hide=view.hide))
+            begin = replace(view, lesson="", step=1, present=view.present and bool(view.code))
+            _button("learn_next", "All lessons", ":material/school:", begin)
         else:
             _button("learn_next", label, ":material/arrow_forward:", following)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from threading import Thread
+
 from ddrs_core.dashboard.learn.lesson import Lesson
 from ddrs_core.dashboard.learn.lessons import (
     fragile,
@@ -32,3 +35,15 @@ def number_of(name: str) -> int:
     """Place of a lesson in the course, from 1; 0 for one that does not exist."""
     names = [lesson.name for lesson in LESSONS]
     return names.index(name) + 1 if name in names else 0
+
+
+@lru_cache(maxsize=1)
+def prepare_lessons() -> None:
+    """Compute in the background what pictures need, so that nobody waits for it."""
+
+    def work() -> None:
+        for lesson in LESSONS:
+            if lesson.prepare is not None:
+                lesson.prepare()
+
+    Thread(target=work, name="lessons", daemon=True).start()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import streamlit as st
 from numpy.typing import NDArray
 
-from ddrs_core.dashboard.common.banks import DEMO, open_context
+from ddrs_core.dashboard.common.banks import shipped_bank
+from ddrs_core.dashboard.learn.picture import computed_once
 from ddrs_core.smoothing.memory.arrival_order import Distances
 from ddrs_core.store import StoredBall
 
@@ -21,10 +21,10 @@ class DemoBank(NamedTuple):
     between: Distances
 
 
-@st.cache_resource(show_spinner=False)
+@computed_once
 def demo_bank() -> DemoBank:
     """All balls of the bank that comes with the project."""
-    bank = open_context(DEMO).bank
+    bank = shipped_bank()
     balls = tuple(bank.balls(limit=bank.record().stored))
     images = np.array([bank.image(ball.serial) for ball in balls], dtype=np.float32)
     return DemoBank(balls, images, Distances.between(images))

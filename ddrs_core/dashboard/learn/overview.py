@@ -6,9 +6,10 @@ import streamlit as st
 
 from ddrs_core.dashboard.components.chips import Chip, show_chips
 from ddrs_core.dashboard.components.render import show_lead
+from ddrs_core.dashboard.learn.attendance import is_presenter
 from ddrs_core.dashboard.learn.course import LESSONS
 from ddrs_core.dashboard.learn.hidden import is_hidden
-from ddrs_core.dashboard.learn.teacher import show_teacher
+from ddrs_core.dashboard.learn.teacher import show_join_form, show_teacher
 from ddrs_core.dashboard.learn.view import PLAYGROUND, LearnView, open_lesson
 
 _OPEN = "Points of your own, networks, noise levels and a memory in the plane, all open."
@@ -23,7 +24,8 @@ def show_contents(view: LearnView) -> None:
         chips += [_chip(i, lesson.idea, lesson.title) for i, lesson in enumerate(LESSONS)]
         chips += [Chip(PLAYGROUND, "Playground", _OPEN, f"learn?lesson={PLAYGROUND}")]
         show_chips("Lessons", chips, view.lesson, key="learn_list", on_pick=open_lesson)
-    if view.opened is not None and not view.hide:  # a link for a class hides something
+    student = view.code and not is_presenter(view)
+    if view.opened is not None and not view.hide and not student:  # a link for a class hides some
         with st.container(horizontal=True, key="learn_teacher_aside"):
             show_teacher(view)
 
@@ -40,7 +42,8 @@ def show_overview(view: LearnView) -> None:
         chips = [_chip(i, "", f"{lesson.title}\n{lesson.idea}") for i, lesson in enumerate(LESSONS)]
         chips += [Chip(PLAYGROUND, f"Playground\n{_OPEN}", "", f"learn?lesson={PLAYGROUND}")]
         show_chips("The course", chips, "", key="learn_overview", on_pick=open_lesson)
-    if not view.hide:
+    show_join_form(view)
+    if not view.hide and not view.code:
         st.subheader("For the teacher", divider="gray", anchor=False)
         with st.container(horizontal=True, key="learn_teacher"):
             show_teacher(view)

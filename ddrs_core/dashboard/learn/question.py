@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from ddrs_core.dashboard.learn.attendance import count_answer, show_answers
 from ddrs_core.dashboard.learn.hidden import is_hidden
 from ddrs_core.dashboard.learn.lesson import Lesson
 from ddrs_core.dashboard.learn.view import LearnView
@@ -33,7 +34,7 @@ def show_question(lesson: Lesson, view: LearnView) -> None:
             key="learn_check",
             disabled=chosen is None,
             on_click=_check,
-            args=(lesson.name, chosen),
+            args=(lesson.name, chosen, view),
         )
         if checked is not None and chosen == checked:
             answer = question.answers[checked]
@@ -41,6 +42,7 @@ def show_question(lesson: Lesson, view: LearnView) -> None:
                 st.success(f"**Right.** {answer.explanation}", icon=":material/check_circle:")
             else:
                 st.warning(f"**Not quite.** {answer.explanation}", icon=":material/lightbulb:")
+        show_answers(view, lesson)
 
 
 def _checked() -> dict[str, int]:
@@ -48,5 +50,6 @@ def _checked() -> dict[str, int]:
     return answers
 
 
-def _check(lesson: str, chosen: Any) -> None:
+def _check(lesson: str, chosen: Any, view: LearnView) -> None:
     _checked()[lesson] = chosen
+    count_answer(view, lesson, chosen)

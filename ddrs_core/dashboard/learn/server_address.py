@@ -27,6 +27,11 @@ def class_address() -> str:
     return urlunsplit((used.scheme or "http", netloc, path.rstrip("/"), "", ""))
 
 
+def answers_to_others() -> bool:
+    """Whether this server listens on more than its own machine."""
+    return not _is_own_machine(str(st.get_option("server.address") or "0.0.0.0"))
+
+
 def lan_host() -> str | None:
     """This machine's address in the local network; None without a network."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

@@ -8,6 +8,8 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from ddrs_core.dashboard.components.render import show_html
+from ddrs_core.dashboard.learn.attendance import start_class
+from ddrs_core.dashboard.learn.classroom import CLASSROOMS
 from ddrs_core.dashboard.learn.course import LESSONS, number_of
 from ddrs_core.dashboard.learn.hidden import HIDEABLE
 from ddrs_core.dashboard.learn.server_address import class_address
@@ -29,6 +31,30 @@ def show_teacher(view: LearnView) -> None:
     )
     with st.popover("Class link", icon=":material/share:"):
         _show_link(view)
+    if not view.code and view.opened is None:
+        st.button(
+            "Start a class",
+            key="learn_class",
+            icon=":material/groups:",
+            help="Students join with a code or a QR code. Their answers are counted without names "
+            "and shown to you live, until you end the class.",
+            on_click=start_class,
+        )
+
+
+def show_join_form(view: LearnView) -> None:
+    """Where a student enters the code of a class."""
+    if view.code:
+        return
+    form, row = st.form("learn_join", border=False), st.container
+    with form, row(horizontal=True, vertical_alignment="bottom"):
+        code = st.text_input("Code of your class", max_chars=4, width=200)
+        joined = st.form_submit_button("Join", icon=":material/login:")
+    if joined and CLASSROOMS.is_open(code.strip().upper()):
+        go_to(replace(view, code=code.strip().upper()))
+        st.rerun()
+    elif joined:
+        st.warning("There is no class with this code now.")
 
 
 def _show_link(view: LearnView) -> None:

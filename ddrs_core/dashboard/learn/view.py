@@ -21,6 +21,7 @@ from ddrs_core.dashboard.shell.widget_state import fill_on_arrival
 PLAYGROUND = "playground"  # in the place of a lesson's name
 _LONGEST = 2_000  # characters of a value in a link
 _ARRIVALS = re.compile(r"([0-9a-f]{4}){0,120}")  # places, two digits for x and two for y
+_CODE = re.compile(r"[A-Za-z]{4}")
 _NAMES = re.compile(r"[a-z]+(-[a-z]+)*(,[a-z]+(-[a-z]+)*)*")
 
 
@@ -33,6 +34,7 @@ class LearnView:
     present: bool = False
     hide: str = ""  # names of controls, with commas
     play: str = ""  # state of the playground, as query parameters
+    code: str = ""  # of a class
 
     @property
     def opened(self) -> Lesson | None:
@@ -75,6 +77,8 @@ def parse_query(query: Mapping[str, str]) -> tuple[LearnView, list[str]]:
         A view of what there is, and a sentence for everything that could not be used.
     """
     view, problems = read_view(LearnView(), query, _READERS, _LONGEST)
+    if view.present and not view.lesson and not view.code:
+        view = replace(view, lesson=LESSONS[0].name)
     last = view.opened.length if view.opened else 1
     return replace(view, step=min(view.step, last)), problems
 
@@ -148,10 +152,17 @@ def _play(text: str) -> str:
     return text
 
 
+def _code(text: str) -> str:
+    if not _CODE.fullmatch(text):
+        raise ValueError
+    return text.upper()
+
+
 _READERS: dict[str, Any] = {
     "lesson": _lesson,
     "step": _step,
     "present": lambda text: text == "1",
     "hide": _hidden,
     "play": _play,
+    "code": _code,
 }

@@ -75,6 +75,8 @@ FAILURES_PROBLEMS = "failures_link_problems"
 LEARN_VIEW = "learn_view"
 LEARN_PROBLEMS = "learn_problems"
 LEARN_ANSWERS = "learn_answers"  # number of the answer that was checked, by lesson
+LEARN_FOLLOW = "learn_follow"  # whether the teacher is followed
+LEARN_FOLLOWED = "learn_followed"  # where to, at last
 
 # widgets of the library
 MODEL_ARCHITECTURE = "model_architecture"

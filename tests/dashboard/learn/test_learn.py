@@ -61,7 +61,7 @@ def test_next_walks_through_the_course_and_back_returns() -> None:
 
 def test_a_link_is_not_trusted() -> None:
     view, problems = parse_query({"lesson": "../x", "step": "1e9", "hide": "a{}b", "present": "1"})
-    assert view == LearnView(present=True)
+    assert view == LearnView(lesson=NAMES[0], present=True)
     assert len(problems) == 3
     view, _ = parse_query({"lesson": NAMES[0], "step": "99"})
     assert view.step == LESSONS[0].length  # the last there is

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import streamlit as st
 import torch
 from torch import Tensor
 
 from ddrs_core.dashboard.learn.lesson import Answer, Lesson, Question, RealImages, Step
-from ddrs_core.dashboard.learn.picture import Picture
+from ddrs_core.dashboard.learn.picture import Picture, computed_once
 from ddrs_core.data import load_dataset
 from ddrs_core.models import load_model
 from ddrs_core.smoothing.deepfool import confidences_along, nearest_change
@@ -27,7 +26,7 @@ _SEED = 0
 _PICTURE = Picture("fragile")
 
 
-@st.cache_data(show_spinner="A hundred digits are being attacked: once for everybody.")
+@computed_once
 def facts() -> dict[str, Any]:
     """All numbers that the picture may show: attacks on a shipped network."""
     network, data = load_model(MODEL, "cpu"), load_dataset("digits", "test")
@@ -170,4 +169,5 @@ LESSON = Lesson(
         ),
     ),
     draw=_draw,
+    prepare=facts,
 )

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import streamlit as st
 import torch
 from numpy.typing import NDArray
 from scipy.ndimage import rotate, shift
 
 from ddrs_core.dashboard.common.model_cache import get_forward
 from ddrs_core.dashboard.learn.lesson import Answer, Lesson, Question, RealImages, Step
-from ddrs_core.dashboard.learn.picture import Picture
+from ddrs_core.dashboard.learn.picture import Picture, computed_once
 from ddrs_core.data import load_dataset
 from ddrs_core.runs.logs.reading import read_log
 from ddrs_core.runs.results.comparison import certified_accuracy
@@ -39,7 +38,7 @@ _LOGS = {
 _PICTURE = Picture("limits")
 
 
-@st.cache_data(show_spinner=False)
+@computed_once
 def facts() -> dict[str, Any]:
     """All numbers that the picture may show: real certificates, and shipped logs."""
     logs = {name: reference_results(f"reference.study.{log}") for name, log in _LOGS.items()}
@@ -284,4 +283,5 @@ LESSON = Lesson(
         ),
     ),
     draw=_draw,
+    prepare=facts,
 )

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import streamlit as st
 
 from ddrs_core.dashboard.common.model_cache import get_forward
 from ddrs_core.dashboard.learn.demo_bank import demo_bank
 from ddrs_core.dashboard.learn.lesson import Answer, Lesson, Question, RealImages, Step
-from ddrs_core.dashboard.learn.picture import Picture
+from ddrs_core.dashboard.learn.picture import Picture, computed_once
 from ddrs_core.data import load_dataset
 from ddrs_core.smoothing import Bound, CertificationBudget, SmoothedClassifier, get_preset
 from ddrs_core.smoothing.memory.arrival_order import Distances, replay
@@ -25,7 +24,7 @@ _SIGMA_0, _VOTES, _SEED = 0.5, 1_000, 0
 _PICTURE = Picture("memory")
 
 
-@st.cache_data(show_spinner="Thirteen images are being certified: once for everybody.")
+@computed_once
 def facts() -> dict[str, Any]:
     """All numbers that the picture may show: real certificates, settled in several orders."""
     points = walked()
@@ -80,7 +79,7 @@ def stored_pair() -> dict[str, Any]:
     }
 
 
-@st.cache_resource(show_spinner=False)
+@computed_once
 def walked() -> list[WalkPoint]:
     """Certificates of images on the way from one to the other, each with its own sigma."""
     data, forward = load_dataset("digits", "test"), get_forward(MODEL, "cpu")
@@ -199,4 +198,5 @@ LESSON = Lesson(
         ),
     ),
     draw=_draw,
+    prepare=facts,
 )

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import streamlit as st
 from scipy.special import chdtri, ndtri
 
 from ddrs_core.dashboard.learn.demo_bank import demo_bank
 from ddrs_core.dashboard.learn.lesson import Answer, Lesson, Question, RealImages, Step
-from ddrs_core.dashboard.learn.picture import Picture
+from ddrs_core.dashboard.learn.picture import Picture, computed_once
 from ddrs_core.smoothing.varying_sigma import sigma_room, worst_case_probability
 
 P_A = 0.99
@@ -32,7 +31,7 @@ _POINTS = 48  # of a band
 _PICTURE = Picture("varying")
 
 
-@st.cache_data(show_spinner=False)
+@computed_once
 def facts() -> dict[str, Any]:
     """All numbers that the picture may show."""
     reach = float(ndtri(P_A))
@@ -185,4 +184,5 @@ LESSON = Lesson(
         ),
     ),
     draw=_draw,
+    prepare=facts,
 )
