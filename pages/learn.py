@@ -17,14 +17,12 @@ from ddrs_core.dashboard.learn.overview import show_contents, show_overview
 from ddrs_core.dashboard.learn.playground import show_playground
 from ddrs_core.dashboard.learn.screen import show_screen
 from ddrs_core.dashboard.learn.view import PLAYGROUND, current_view, enter_learn, write_url
-from ddrs_core.dashboard.learn.worlds import prepare_worlds
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import show_problems
 
 
 def main() -> None:
     """Draw the list of lessons, or one screen of one of them, or the playground."""
-    prepare_worlds()
     prepare_lessons()
     enter_learn()
     view = enter_class(current_view())

@@ -55,9 +55,9 @@ def components() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def no_worlds_in_advance() -> Iterator[None]:
-    """A server trains the networks of lessons before anybody asks for them."""
-    with patch("ddrs_core.dashboard.learn.worlds.prepare_worlds"):
+def no_lessons_in_advance() -> Iterator[None]:
+    """A server computes what lessons show before anybody asks for it."""
+    with patch("ddrs_core.dashboard.learn.course.prepare_lessons"):
         yield
 
 

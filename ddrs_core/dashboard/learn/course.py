@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
-from threading import Thread
+from itertools import chain
+from threading import Thread, main_thread
 
 from ddrs_core.dashboard.learn.lesson import Lesson
 from ddrs_core.dashboard.learn.lessons import (
@@ -17,6 +19,7 @@ from ddrs_core.dashboard.learn.lessons import (
     varying,
     voting,
 )
+from ddrs_core.dashboard.learn.worlds import prepare_worlds
 
 LESSONS: tuple[Lesson, ...] = (
     fragile.LESSON,
@@ -39,11 +42,18 @@ def number_of(name: str) -> int:
 
 @lru_cache(maxsize=1)
 def prepare_lessons() -> None:
-    """Compute in the background what pictures need, so that nobody waits for it."""
+    """Compute in the background what pictures need, once, so that nobody waits for it."""
 
     def work() -> None:
-        for lesson in LESSONS:
-            if lesson.prepare is not None:
-                lesson.prepare()
+        for _ in chain(prepare_worlds(), _facts()):
+            if not main_thread().is_alive():  # the server has ended meanwhile
+                return
 
-    Thread(target=work, name="lessons", daemon=True).start()
+    Thread(target=work, name="lessons").start()  # no daemon: torch must not be cut off
+
+
+def _facts() -> Iterator[None]:
+    for lesson in LESSONS:
+        if lesson.prepare is not None:
+            lesson.prepare()
+            yield

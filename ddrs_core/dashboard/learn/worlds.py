@@ -5,11 +5,10 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Callable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock, Thread, main_thread
+from threading import Lock
 from typing import Any
 from urllib.parse import urlencode
 
@@ -52,22 +51,17 @@ _ROWS: LRU[list[SigmaRow]] = LRU(4)
 _BUILDING = Lock()  # one at a time, or a class would share the processor with itself
 
 
-@lru_cache(maxsize=1)
-def prepare_worlds() -> None:
-    """Work out the lessons' worlds in the background, once, so that nobody waits for them."""
-
-    def work() -> None:
-        parts: tuple[tuple[Callable[[PlaneProblem], object], PlaneProblem], ...] = (
-            (_body, ISLANDS),
-            (_body, BANDS),
-            (get_radii, BANDS),
-            (get_rows, BANDS),
-        )
-        for part, problem in parts:
-            if main_thread().is_alive():  # the server has not ended meanwhile
-                part(problem)
-
-    Thread(target=work, name="worlds").start()  # no daemon: torch must not be cut off
+def prepare_worlds() -> Iterator[None]:
+    """Work out the lessons' worlds, one part at a time."""
+    parts: tuple[tuple[Callable[[PlaneProblem], object], PlaneProblem], ...] = (
+        (_body, ISLANDS),
+        (_body, BANDS),
+        (get_radii, BANDS),
+        (get_rows, BANDS),
+    )
+    for part, problem in parts:
+        part(problem)
+        yield
 
 
 def get_world(problem: PlaneProblem) -> PlaneWorld:
