@@ -15,9 +15,9 @@ from ddrs_core.dashboard.failures.exports import show_failure_exports
 from ddrs_core.dashboard.failures.filters import (
     filter_text,
     filtered,
-    show_clear_button,
     show_filters,
     show_kinds,
+    show_switches,
 )
 from ddrs_core.dashboard.failures.findings import find_findings, refreshed
 from ddrs_core.dashboard.failures.image import (
@@ -71,9 +71,9 @@ def show_failures(runs: Sequence[RunRecord]) -> None:
     view = current_view()
     images = filtered(findings, view)
     title = filter_text(findings, view, len(images))
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+    with st.container(horizontal=True, vertical_alignment="center", key="failures_note"):
         show_html("note.html", text=title)
-        show_clear_button(view)
+        show_switches(findings, view)
         show_filters_and_notes(findings)
     image = findings.image(view.image) or next(iter(images), None)
     hold_image(image, runs)

@@ -78,8 +78,9 @@ def show_filters(findings: Findings, view: FailuresView) -> None:
     kinds[ALL] = f"all images ({total:,})"
     if view.kind not in kinds:  # of a link, or at another radius
         kinds[view.kind] = f"{FailureKind(view.kind).heading} (0)"
-    widths = [4, 3, 3, 3, 2.4] + ([2] if findings.against is not None else [])
-    columns = st.columns(widths, vertical_alignment="bottom")
+    if findings.against is None:
+        FORM["lost"] = False
+    columns = st.columns([4, 3, 3, 3, 2.4], vertical_alignment="bottom")
     FORM.show(
         columns[0].selectbox,
         "kind",
@@ -97,20 +98,20 @@ def show_filters(findings: Findings, view: FailuresView) -> None:
     with columns[4].popover("Ranges", width="stretch"):
         _show_range("sigma", "σ")
         _show_range("radius", "Proved radius")
-    if findings.against is None:
-        FORM["lost"] = False
-        return
-    FORM.show(
-        columns[5].toggle,
-        "lost",
-        "Lost",
-        help=f"Only images that {findings.against.title} certifies at r and these results do not.",
-        on_change=forget_image,
-    )
 
 
-def show_clear_button(view: FailuresView) -> None:
-    """Take all filters away, where there are any."""
+def show_switches(findings: Findings, view: FailuresView) -> None:
+    """Only what is lost against other results, where there are such; and no filter, where there
+    are any."""
+    if findings.against is not None:
+        FORM.show(
+            st.toggle,
+            "lost",
+            "Lost only",
+            help=f"Only images that {findings.against.title} certifies at r and these results do "
+            "not.",
+            on_change=forget_image,
+        )
     usual = FailuresView()
     if any(getattr(view, name) != getattr(usual, name) for name in FILTERS):
         st.button("Clear filters", icon=":material/filter_alt_off:", on_click=keep)
