@@ -7,19 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from ddrs_core.runs.diagnose.images import ImageDiagnosis, diagnose_results, with_review
+from ddrs_core.runs.diagnose.images import ImageDiagnosis, with_review
 from ddrs_core.runs.diagnose.suggestions import MOST, Remedy, suggest
-from ddrs_core.runs.results.references import reference_results
 from ddrs_core.smoothing.certificate import prove_radii
 from ddrs_core.smoothing.diagnosis import FailureKind
 from ddrs_core.smoothing.sigma.regret import LevelReview
-
-RESULTS = reference_results("reference.study.digits-gaussian-0.50-fixed-0.5")
-IMAGES = diagnose_results(RESULTS, 0.5)
+from tests.runs.diagnose.study import images, results
 
 
 def first(kind: FailureKind) -> ImageDiagnosis:
-    return next(image for image in IMAGES if image.kind is kind)
+    return next(image for image in images() if image.kind is kind)
 
 
 def reviewed(image: ImageDiagnosis, best: float, apart: bool = True) -> ImageDiagnosis:
@@ -29,10 +26,10 @@ def reviewed(image: ImageDiagnosis, best: float, apart: bool = True) -> ImageDia
 
 def test_the_n_that_is_suggested_proves_r() -> None:
     image = first(FailureKind.TOO_FEW_SAMPLES)
-    (found,) = suggest(image, RESULTS)
+    (found,) = suggest(image, results())
     assert found.remedy is Remedy.SAMPLES
     assert found.n is not None
-    c = next(row.certificate for row in RESULTS.rows if row.index == image.index)
+    c = next(row.certificate for row in results().rows if row.index == image.index)
     assert c is not None
     share = c.counts[c.candidate] / sum(c.counts) * found.n
     _, radius = prove_radii(share, 0, found.n, c.sigma, c.alpha, c.bound)
@@ -48,7 +45,7 @@ def test_the_n_that_is_suggested_proves_r() -> None:
     ],
 )
 def test_another_level_is_suggested_where_it_gains(best: float, remedies: list[Remedy]) -> None:
-    found = suggest(reviewed(first(FailureKind.TOO_CLOSE), best), RESULTS)
+    found = suggest(reviewed(first(FailureKind.TOO_CLOSE), best), results())
     assert [s.remedy for s in found] == remedies
     level = next(s for s in found if s.remedy is Remedy.SIGMA)
     assert level.sigma == 0.25
@@ -58,11 +55,11 @@ def test_another_level_is_suggested_where_it_gains(best: float, remedies: list[R
 
 def test_what_gains_nothing_is_not_suggested() -> None:
     close = first(FailureKind.TOO_CLOSE)
-    assert suggest(close, RESULTS) == []  # nothing is known yet
-    assert suggest(first(FailureKind.CERTIFIED), RESULTS) == []
-    (only,) = suggest(reviewed(close, 0.4, apart=False), RESULTS)
+    assert suggest(close, results()) == []  # nothing is known yet
+    assert suggest(first(FailureKind.CERTIFIED), results()) == []
+    (only,) = suggest(reviewed(close, 0.4, apart=False), results())
     assert only.remedy is Remedy.NETWORK
-    own = replace(RESULTS, method="ds")
+    own = replace(results(), method="ds")
     remedies = [s.remedy for s in suggest(reviewed(close, 0.6), own)]
     assert remedies == [Remedy.SIGMA]
-    assert all(len(suggest(reviewed(image, 0.4), RESULTS)) <= MOST for image in IMAGES)
+    assert all(len(suggest(reviewed(image, 0.4), results())) <= MOST for image in images())
