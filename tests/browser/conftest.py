@@ -207,7 +207,7 @@ def wait_until(page: Page, script: str, arg: object = None, *, timeout: float = 
     deadline = time.monotonic() + timeout / 1000
     while not page.evaluate(script, arg):
         assert time.monotonic() < deadline, f"never true: {script}"
-        page.wait_for_timeout(50)
+        page.wait_for_timeout(100)
 
 
 def at_rest(page: Page) -> None:
