@@ -50,7 +50,7 @@ _GRADE_HUES = {  # the first of each is that of the grade's badge
     None: (GREEN, MORE_HUES[1], "#888888"),  # not recorded
 }
 _DASHES = ("solid", "dash", "longdashdot")  # where more sets have a grade than it has hues
-_RADIUS = "certified radius r (l2, pixels in [0, 1])"
+_RADIUS = "certified radius r (ℓ₂, pixels in [0, 1])"
 
 
 @dataclass(frozen=True)
@@ -164,8 +164,8 @@ def radius_against_radius_figure(pairs: Pairs, a: ResultSet, b: ResultSet) -> Fi
             for name, held, colour, symbol in groups
         ],
         "layout": layout(
-            xaxis=axis(f"radius in {titled_b} (l2)", range=[-0.02 * end, end]),
-            yaxis=axis(f"radius in {titled_a} (l2)", range=[-0.02 * end, end]),
+            xaxis=axis(f"radius in {titled_b} (ℓ₂)", range=[-0.02 * end, end]),
+            yaxis=axis(f"radius in {titled_a} (ℓ₂)", range=[-0.02 * end, end]),
             shapes=[
                 _rule(0, 0, end, end, "dot"),
                 *([] if caps[0] is None else [_rule(caps[0], 0, caps[0], end, "dash")]),

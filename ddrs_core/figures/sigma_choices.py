@@ -91,7 +91,7 @@ def radius_against_sigma_figure(results: ResultSet) -> Figure:
         "data": data,
         "layout": layout(
             xaxis=axis(_SIGMA, range=[0, top]),
-            yaxis=axis("certified radius (l2, pixels in [0, 1])", range=[-0.02 * high, high]),
+            yaxis=axis("certified radius (ℓ₂, pixels in [0, 1])", range=[-0.02 * high, high]),
         ),
     }
 

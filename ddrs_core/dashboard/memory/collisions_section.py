@@ -140,7 +140,7 @@ def _show_walk(certifier: BankCertifier, names: Sequence[str]) -> None:
         pictures_html(
             [
                 (ends[0], titled(certifier.dataset, view.first)),
-                ((ends[0] + ends[1]) / 2, f"half-way; {length:.3f} from end to end (l2)"),
+                ((ends[0] + ends[1]) / 2, f"half-way; {length:.3f} from end to end (ℓ₂)"),
                 (ends[1], titled(certifier.dataset, view.second)),
             ]
         )

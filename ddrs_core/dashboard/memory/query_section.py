@@ -93,7 +93,7 @@ def _show_picture(query: Query, dataset: Dataset, view: MemoryView) -> None:
         pictures.insert(0, (dataset[view.image][0], titled(dataset, view.image)))
         if view.way is Way.IMAGE:
             pictures.append((dataset[view.target][0], titled(dataset, view.target)))
-    moved = f"{query.moved:.3f} from image {view.image}, in l2" if query.moved else "not moved"
+    moved = f"{query.moved:.3f} from image {view.image}, in ℓ₂" if query.moved else "not moved"
     st.html(pictures_html(pictures) + render("note.html", text=moved))
 
 

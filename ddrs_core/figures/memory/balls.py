@@ -26,7 +26,7 @@ from ddrs_core.smoothing.memory.rules import Outcome
 
 _HUES = (BLUE, ORANGE, GREEN, PINK, AMBER, SKY, *MORE_HUES)
 _SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "triangle-down", "star")
-UNIT = "l2 distance (pixels in [0, 1])"
+UNIT = "ℓ₂ distance (pixels in [0, 1])"
 FILL = 0.15  # opacity
 _TURN = np.linspace(0, 2 * np.pi, 181)
 

@@ -27,7 +27,7 @@ from ddrs_core.figures.palette import (
 from ddrs_core.smoothing.memory.arrival_order import OrderStudy
 from ddrs_core.smoothing.memory.rules import Outcome
 
-_RADIUS = "radius (l2, pixels in [0, 1])"
+_RADIUS = "radius (ℓ₂, pixels in [0, 1])"
 _BINS = 40
 
 
