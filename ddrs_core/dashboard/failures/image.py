@@ -65,7 +65,7 @@ def find_jobs(findings: Findings, image: ImageDiagnosis | None) -> ImageJobs:
     if levels is None and image.review is None and is_quick(material):
         levels = follow(levels_request(material, image))
     nearest = manager.find(nearest_request(material, image).key, me)
-    if nearest is None and image.neighbours is None and is_small(material):
+    if (levels or nearest or image.neighbours) is None and is_small(material):
         nearest = follow(nearest_request(material, image))
     return ImageJobs(levels, manager.find(attack_request(material, image).key, me), nearest)
 

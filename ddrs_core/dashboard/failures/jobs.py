@@ -62,7 +62,8 @@ def clean_job(material: Material, results: ResultSet) -> Job | None:
 
 
 def levels_request(material: Material, image: ImageDiagnosis) -> JobRequest:
-    """Fresh votes for one image at other noise levels."""
+    """Fresh votes for one image at other noise levels; the nearest of few training images come
+    with them."""
     title = f"noise levels for image {image.index} of {material.results.title}"
     return _request(LEVELS, title, material, [image])
 
@@ -164,7 +165,7 @@ def _request(
             attack=AttackConfig() if kind in (ATTACK, RUN) else None,
             review=kind in (LEVELS, RUN),
             segment=kind == ATTACK,
-            neighbours=kind in (NEAREST, RUN),
+            neighbours=kind in (NEAREST, RUN) or (kind == LEVELS and is_small(material)),
         )
 
     results = material.results

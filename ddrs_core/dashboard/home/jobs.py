@@ -24,6 +24,7 @@ _UNASKED = (
     "robustness",
     "failures-clean",
     "failures-levels",
+    "failures-nearest",
 )  # kinds that a page starts by itself
 _MOST_RESTING = 6  # that have ended or stand still; what moves is shown whatever it is
 _OTHERS_SECONDS = 5.0  # how long the number of others' runs is remembered, for all visitors
