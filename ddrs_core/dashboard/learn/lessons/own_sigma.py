@@ -66,7 +66,6 @@ def _round(step: SigmaStep) -> dict[str, Any]:
         **{name: values.round(5).tolist() for name, values in parts.items()},
         **{name: getattr(fit, name).tolist() for name in ("n", "held", "planned")},
         "chosen": step.chosen,
-        "reason": step.reason,
     }
 
 

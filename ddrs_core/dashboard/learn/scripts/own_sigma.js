@@ -153,7 +153,6 @@ class OwnSigma extends PlanePicture {
     chart.end();
     const votes = fit.n.reduce((a, b) => a + b, 0);
     this.text('votes', fit.chosen ? `chosen, after at most ${this.facts.votes} votes` : `round ${round + 1}: ${votes} votes`);
-    this.text('reason', fit.chosen ? fit.reason : 'Grey bars: how many votes each level gets next.');
     this.part('next').disabled = round === rounds.length - 1;
     this.text('expects', `R = ${down(radius)} there, ${down(this.curves().best[1])} at the best level.`);
   }

@@ -8,6 +8,12 @@ export const notchOf = (sigma) =>
   (sigma ? Math.round(1 + 99 * Math.log(sigma / LOW) / Math.log(HIGH / LOW)) : 0);
 
 export class PlanePicture extends Picture {
+  constructor(root) {
+    super(root);
+    const resized = new ResizeObserver(() => this.later());  // texts above a chart change its height
+    for (const chart of root.querySelectorAll('svg')) resized.observe(chart);
+  }
+
   set(facts) {
     super.set(facts);
     if (this.url === facts.world) return;

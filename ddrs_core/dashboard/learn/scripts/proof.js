@@ -84,7 +84,7 @@ class Proof extends Picture {
     this.radius = sigma * quantile(p);
     this.worst = cdf(quantile(p) - delta / sigma);
     const kept = half ? this.worst : 1 - this.orange(delta), spent = half ? 1 - p : this.orange(0);
-    this.panel(this.here, 0, `noise around the image x: blue has ${percent(1 - spent)}`);
+    this.panel(this.here, 0, `noise around the image x: blue has ${percent(1 - spent)}${half ? '' : `, may fall to ${percent(p)}`}`);
     this.panel(this.there, delta, `noise around the moved image: blue has ${percent(kept)}`, true);
     this.cells(half);
     this.part('worst').hidden = half || !this.game; this.part('play').hidden = !half || !this.game;
