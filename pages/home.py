@@ -15,6 +15,7 @@ from ddrs_core.dashboard.navigation import (
     compare_page,
     explorer_page,
     failures_page,
+    learn_page,
     library_page,
     memory_page,
     training_page,
@@ -26,6 +27,7 @@ from ddrs_core.models import list_devices, list_models
 
 _COLUMNS = ["model", "data set", "training", "sigma", "clean", "own noise"]
 _USES: tuple[tuple[str, Callable[[], StreamlitPage], str], ...] = (
+    ("Learn", learn_page, "What a certificate is, in nine lessons; alone or with a class."),
     ("Watch one image", explorer_page, "How far can its certified ball grow if σ is its own?"),
     ("Certify and compare", compare_page, "What does a σ per image gain on a whole data set?"),
     ("Why did it fail?", failures_page, "What keeps images from being certified, what would help."),

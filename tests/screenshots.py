@@ -41,6 +41,10 @@ _TO_THE_TOP = """() => {
   document.activeElement?.blur();
   document.querySelector('[data-testid=stMain]')?.scrollTo(0, 0);
 }"""
+_SAME_DRAWS = """() => {  // a lesson draws votes in the browser
+  let state = 7;
+  Math.random = () => (state = (state * 48271) % 2147483647) / 2147483647;
+}"""
 _IMAGES_LOADED = "() => [...document.images].every((image) => image.complete)"
 
 
@@ -101,6 +105,13 @@ def finish_training(page: Page) -> None:
     finish_figures(page)
 
 
+def finish_learn(page: Page) -> None:
+    expect(page.locator(".ddrs-lesson svg text").first).to_be_visible()
+    page.evaluate(_SAME_DRAWS)
+    press(page, "Certify 100 times")
+    expect(page.get_by_text("of 100 false")).to_be_visible()
+
+
 def finish_library(page: Page) -> None:
     expect(page.get_by_role("heading", name="Add a model")).to_be_visible()
     expect(page.get_by_test_id("stDataFrame").last).to_be_visible()
@@ -124,6 +135,7 @@ VIEWS = {
         "Walk from one image to another",
     ),
     "memory-order": View("memory?section=order", "Memory", finish_figures, 1000),
+    "learn": View("learn?lesson=samples", "4. We only have samples", finish_learn, 720),
     "training": View("training", "Training", finish_training, 1000),
     "library": View("library", "Library", finish_library, 1000),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from ddrs_core.dashboard.learn.view import PLAYGROUND, LearnView, parse_query
 from ddrs_core.dashboard.memory.view import parse_query as memory_query
 from tests.dashboard.widgets import open_page
 
+ROOT = Path(__file__).resolve().parents[3]
 READERS: dict[str, Any] = {
     "explorer": explorer_query,
     "compare": compare_query,
@@ -95,3 +97,11 @@ def test_an_answer_is_checked_and_explained(app: AppTest) -> None:
     app.button(key="learn_back").click().run()
     assert question.answers[question.right].explanation in app.success[0].value  # it is kept
     assert not app.exception
+
+
+def test_the_teachers_sheet_has_every_lesson_with_its_answer() -> None:
+    sheet = (ROOT / "docs" / "teaching.md").read_text()
+    for number, lesson in enumerate(LESSONS, 1):
+        right = lesson.question.answers[lesson.question.right].text
+        assert f"| {number} | {right} |" in sheet
+        assert f"{number} {lesson.title}" in sheet
