@@ -39,9 +39,9 @@ _CURVE = {
     "prove. Thin: the estimate from the votes alone. Dashed: the most that N votes can prove. "
     "Squares: certificates.",
     True: "Drag to move σ, or use the arrow keys. Blue: the strategy's votes (hollow: unanimous) "
-    "and its fit. Green: where the best level lies. Amber, from many more votes that it does not "
-    "know: what a certification is expected to prove (thick) and the estimate (thin). Dashed: the "
-    "most that N votes can prove. Squares: certificates.",
+    "and its fit. Green: where the search expects its best level, σ*. Amber, from many more votes "
+    "that it does not know: what a certification is expected to prove (thick) and the estimate "
+    "(thin). Dashed: the most that N votes can prove. Squares: certificates.",
 }
 
 
