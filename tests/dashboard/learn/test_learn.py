@@ -105,3 +105,14 @@ def test_the_teachers_sheet_has_every_lesson_with_its_answer() -> None:
         right = lesson.question.answers[lesson.question.right].text
         assert f"| {number} | {right} |" in sheet
         assert f"{number} {lesson.title}" in sheet
+
+
+def test_a_link_hides_what_it_names(app: AppTest) -> None:
+    lesson = LESSONS[0]
+    hidden = {"hide": "question,lessons", "lesson": lesson.name}
+    open_page(app, "learn", step=str(len(lesson.steps) + 1), **hidden)
+    assert not app.radio
+    assert not any(button.key == "learn_present" for button in app.button)  # it is for students
+    assert app.query_params["hide"] in ("question,lessons", ["question,lessons"])
+    styles = " ".join(part.proto.body for part in app.get("html"))
+    assert '[data-control~="question"]' in styles
