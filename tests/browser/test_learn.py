@@ -125,7 +125,7 @@ def test_the_pictures_of_the_plane_show_what_the_core_computes(page: Page, url: 
 
     page.goto(f"{url}/learn?lesson=one-sigma&step=3")
     button(page, "This is my choice").click()
-    expect(page.locator("[data-part=verdict]")).to_contain_text("You chose σ = 0.030")
+    expect(page.locator("[data-part=verdict]")).to_contain_text("Your choice: 0.030")
 
     page.goto(f"{url}/learn?lesson=own-sigma&step=1")
     expect(page.locator("[data-part=worth]")).to_contain_text("R = ")

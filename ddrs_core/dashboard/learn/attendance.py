@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import urlencode
 
@@ -17,6 +18,7 @@ from ddrs_core.dashboard.shell.polling import draw_every, redraw
 from ddrs_core.dashboard.shell.visitor import visitor
 
 _TICK_SECONDS = 1.5
+_LEVEL = "level"  # a topic of choice, beside the questions
 _ENDED = "This class has ended. Go on at your own pace."
 
 
@@ -106,6 +108,23 @@ def count_answer(view: LearnView, lesson: str, choice: int) -> None:
     """Count an answer in the class, if the visitor takes part in one as a student."""
     if view.code and not is_presenter(view):
         CLASSROOMS.choose(view.code, visitor(), f"question:{lesson}", choice)
+
+
+def count_level(view: LearnView, level: int) -> None:
+    """Count the noise level that a student would choose for all, by its number."""
+    if view.code and not is_presenter(view):
+        CLASSROOMS.choose(view.code, visitor(), _LEVEL, level)
+
+
+def draw_with_levels(
+    view: LearnView, levels: int, draw: Callable[[list[int] | None], None]
+) -> None:
+    """Draw with the counts of each noise level so far, live, for the presenter of a class;
+    with None for everybody else."""
+    if is_presenter(view):
+        draw_every(_TICK_SECONDS, lambda: draw(CLASSROOMS.counts(view.code, _LEVEL, levels)))
+    else:
+        draw(None)
 
 
 def show_answers(view: LearnView, lesson: Lesson) -> None:

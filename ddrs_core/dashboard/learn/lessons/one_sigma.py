@@ -35,7 +35,20 @@ def facts() -> dict[str, Any]:
 
 
 def _draw(scene: Mapping[str, Any]) -> None:
-    _PICTURE.show(scene, world=world_url(BANDS), **facts())
+    # Not above: the view of the page knows the lessons.
+    from ddrs_core.dashboard.learn.attendance import count_level, draw_with_levels
+    from ddrs_core.dashboard.learn.view import current_view
+
+    view, known = current_view(), facts()
+
+    def show(counts: list[int] | None) -> None:
+        url = world_url(BANDS)
+        said = _PICTURE.show(scene, on=("level",), world=url, counts=counts, **known)
+        level = said.get("level")
+        if isinstance(level, int) and 0 <= level < len(LEVELS):
+            count_level(view, level)
+
+    draw_with_levels(view, len(LEVELS), show)
 
 
 LESSON = Lesson(
@@ -67,10 +80,10 @@ LESSON = Lesson(
             "Usually one $σ$ is chosen for the whole data set. **Choose it**: every training "
             "point gets its ball, and dark rings are points that are lost. When you have decided, "
             "see what every other choice would have given.",
-            "Let the class vote before the button is pressed. The mean radius has its maximum "
-            "where a third of the points are lost: the wide bands pay for the narrow ones. So "
-            "never show a mean radius without the share of right answers. Lesson 9 comes back "
-            "to this.",
+            "In a class, every student's choice is counted and shown here. The mean radius has "
+            "its maximum where a third of the points are lost: the wide bands pay for the narrow "
+            "ones. So never show a mean radius without the share of right answers. Lesson 9 comes "
+            "back to this.",
             {"view": "set", "points": {}, "sigma": 0.03},
         ),
     ),

@@ -58,7 +58,8 @@ export const drawCurves = (chart, curves, { sigma, bounds, cap, high,
     chart.path(points, `ddrs-own-curve${hue}`);
     if (best[1] > 0) {
       chart.dot(chart.sx(best[0]), chart.sy(best[1]), .3 * chart.rem, `ddrs-own-dot${hue}`);
-      chart.write(chart.sx(best[0]), chart.sy(best[1]) - .6 * chart.rem, text ?? name, 'ddrs-sigma-name', 'middle');
+      chart.write(chart.sx(best[0]), chart.sy(best[1]) - .6 * chart.rem, text ?? name, 'ddrs-sigma-name',
+        chart.sx(best[0]) < chart.x0 + 2 * chart.rem ? 'start' : 'middle');
     }
   }
   if (sigma) sigmaLine(chart, sigma);

@@ -20,11 +20,18 @@ class OneSigma extends PlanePicture {
       const [low, high] = this.bounds;
       this.sigma = low * (high / low) ** (this.input.value / NOTCHES); this.later();
     };
-    this.part('decide').onclick = () => { this.decided = this.sigma; this.later(); };
+    this.part('decide').onclick = () => {
+      const { levels } = this.facts, away = levels.map((level) => Math.abs(Math.log(level / this.sigma)));
+      this.decided = this.sigma; this.later();
+      this.tell('level', away.indexOf(Math.min(...away)));
+    };
   }
 
   set(facts) {
+    const scene = JSON.stringify(facts.scene), same = this.drawn === scene;
+    this.drawn = scene;
     super.set(facts);
+    if (same) return;  // only the choices of the class are new
     const { points, sigma, view } = facts.scene;
     Object.assign(this, { points: structuredClone(points), sigma, view, curves: {}, decided: null,
       bounds: facts.bounds, proved: new Proved(facts.proved) });
@@ -80,18 +87,31 @@ class OneSigma extends PlanePicture {
     const top = Math.max(...mean), best = levels[mean.indexOf(top)];
     this.text('now', `mean radius ${down(sum / n)}`);
     this.text('share', `${percent(good / n, 0)} of ${n} training points proved right`);
+    this.tellClass();
     this.part('reveal').hidden = decided === null; this.part('decide').hidden = decided !== null;
     if (decided === null) { this.text('verdict', ''); return; }
-    this.mean.begin({ left: 3, right: 1, top: 1.8, bottom: 1.6, x: axis,
-      y: { range: [0, .08], ticks: [0, .02, .04, .06, .08], title: 'mean radius, wrong ones count as 0' } });
+    this.mean.begin({ left: 3, right: 1, top: 1.8, bottom: .4, x: { ...axis, ticks: [] },
+      y: { range: [0, .08], ticks: [0, .04, .08], title: 'mean radius, wrong ones count as 0' } });
+    const { counts } = this.facts, most = Math.max(1, ...counts ?? []);
+    (counts ?? []).forEach((n, i) => n && this.mean.box(this.mean.sx(levels[i]) - 4, this.mean.y0,
+      this.mean.sx(levels[i]) + 4, this.mean.y0 - .6 * n / most * (this.mean.y0 - this.mean.y1), 'ddrs-planned'));
     this.mean.path(levels.map((s, i) => [s, mean[i]]), 'ddrs-curve');
     sigmaLine(this.mean, sigma); this.mean.end();
     this.right.begin({ left: 3, right: 1, top: 1.8, bottom: 3, x: { ...axis, title: 'noise level σ, the same for every point' },
-      y: { range: [.5, 1], ticks: [.5, .75, 1], format: (v) => percent(v, 0), title: 'proved right' } });
+      y: { range: [.5, 1], ticks: [.5, 1], format: (v) => percent(v, 0), title: 'proved right' } });
     this.right.path(levels.map((s, i) => [s, right[i]]), 'ddrs-running');
     sigmaLine(this.right, sigma, ''); this.right.end();
-    this.text('verdict', `You chose σ = ${decided.toFixed(3)}. The mean radius alone would choose ${best.toFixed(3)}, where ${
-      percent(1 - right[mean.indexOf(top)], 0)} of the points are lost.`);
+    this.text('verdict', `Your choice: ${decided.toFixed(3)}. The mean radius alone would choose ${best.toFixed(3)}; ${
+      percent(1 - right[mean.indexOf(top)], 0)} of the points are lost there.`);
+  }
+
+  // What the students of a class have chosen so far; the presenter sees it.
+  tellClass() {
+    const { counts, levels } = this.facts;
+    if (!counts) return;
+    const chosen = counts.flatMap((n, i) => new Array(n).fill(levels[i].toFixed(3)));
+    this.text('class', !chosen.length ? 'Nobody has chosen yet.' : `${chosen.length} chosen, from ${chosen[0]} to ${
+      chosen.at(-1)}; the middle one is ${chosen[Math.floor(chosen.length / 2)]}.`);
   }
 }
 
