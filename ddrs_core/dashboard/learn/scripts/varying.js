@@ -39,7 +39,7 @@ class Varying extends Picture {
     const chart = this.chart, edge = this.facts.radius[this.place];
     const least = this.facts.least[this.place][Math.round(100 * this.excess)], proved = least > .5;
     const last = 2.2;
-    chart.begin({ left: 1, right: 1, top: 3.6, bottom: 3.2,
+    chart.begin({ left: 1, right: 5.5, top: 3.6, bottom: 3.2,
       x: { range: [0, last], ticks: [0, .5, 1, 1.5, 2], title: 'length of the noise, in units of σ₀√d' },
       y: { range: [0, 1.06], ticks: [] } });
     const own = density(d, 1), other = density(d, 1 + this.excess);
