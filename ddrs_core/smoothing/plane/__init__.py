@@ -17,7 +17,6 @@ from ddrs_core.smoothing.plane.comparison import (
     radius_table,
 )
 from ddrs_core.smoothing.plane.halfspace import (
-    boundary_of_half_space,
     least_mass_in_cells,
     worst_case_mass,
 )

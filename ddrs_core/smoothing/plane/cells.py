@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
 from ddrs_core.smoothing.confidence import Floats
 
@@ -78,9 +78,3 @@ class CellClassifier:
         inner = np.linspace(self.low, self.high, len(self.classes) + 1)[1:-1]
         below = ndtr((inner - centres[:, None]) / sigma)  # [C, n - 1]
         return np.diff(below, axis=1, prepend=0.0, append=1.0)
-
-
-def exact_radii(probabilities: Floats, sigmas: Floats) -> Floats:
-    """R = sigma Phi^-1(p_A) of the most probable class; negative where p_A is below 1/2, since
-    nothing is proved there. ``sigmas`` broadcasts against [..., K] without its last axis."""
-    return sigmas * ndtri(probabilities.max(axis=-1).clip(0.0, 1 - 1e-15))

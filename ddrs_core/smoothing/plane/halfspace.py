@@ -21,11 +21,6 @@ def worst_case_mass(p_a: float, distance: float, sigma: float) -> float:
     return float(ndtr(ndtri(p_a) - distance / sigma))
 
 
-def boundary_of_half_space(p_a: float, sigma: float) -> float:
-    """How far from x, towards the moved input, the worst classifier's class ends."""
-    return float(sigma * ndtri(p_a))
-
-
 def least_mass_in_cells(edges: Floats, p_a: float, distance: float, sigma: float) -> float:
     """The same minimum on a line that is cut into cells, a share of each belonging to the class.
 

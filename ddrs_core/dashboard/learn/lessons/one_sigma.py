@@ -135,4 +135,5 @@ LESSON = Lesson(
         ),
     ),
     draw=_draw,
+    prepare=facts,
 )

@@ -175,4 +175,5 @@ LESSON = Lesson(
         ),
     ),
     draw=_draw,
+    prepare=surface_rounds,
 )
