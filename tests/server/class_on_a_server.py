@@ -2,8 +2,10 @@
 
 Modes: ``own``, N visitors who each open their own image, watch, and now and then run another one
 for SECONDS; ``link``, the same with one shared link that everybody only watches and runs; ``soak``,
-N visits that leave as soon as the page is drawn, and SECONDS of rest. Prints the times of opening,
-of ticks and of presses (median, 95 % quantile, largest), errors, and what the server holds.
+N visits that leave as soon as the page is drawn, and SECONDS of rest; ``course``, N students who
+walk through all lessons and answer every question, in three rounds of SECONDS each, while one more
+visitor runs jobs in the explorer. Prints the times of opening, of ticks and of presses (median,
+95 % quantile, largest), errors, and what the server holds; of a course also after each round.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from pathlib import Path
 
 import psutil
 
+from ddrs_core.dashboard.learn.course import LESSONS
 from ddrs_core.paths import HOME_VARIABLE
 from tests.browser.conftest import start_server
 from tests.server.client import Tab, receive_cookies
@@ -100,6 +103,53 @@ async def shared_link(server: str) -> str:
     return tab.query
 
 
+async def take_course(server: str, seconds: float, to: Measured) -> None:
+    """One student: presses Next through all lessons, and answers what is asked."""
+    rng = random.Random(len(to.opens))
+    cookies = await asyncio.to_thread(receive_cookies, server, "learn")
+    tab = Tab(server, "learn", f"lesson={LESSONS[0].name}&step=1", cookies)
+    screens = sum(lesson.length for lesson in LESSONS) + 2 * len(LESSONS)
+    try:
+        to.opens.append(await tab.open())
+        for lesson in LESSONS:
+            for _ in range(lesson.length):
+                if tab.shown("radio"):
+                    answer = rng.choice(lesson.question.answers).text
+                    to.presses.append(await tab.enter("Answers", answer))
+                    to.presses.append(await tab.press("Check"))
+                    assert tab.says(r"Right\.|Not quite\."), f"no verdict on {lesson.name}"
+                await asyncio.sleep(rng.uniform(0.5, 1.5) * seconds / screens)
+                (following,) = (
+                    e.button.label
+                    for e in tab.shown("button")
+                    if e.button.id.endswith("learn_next")
+                )
+                to.presses.append(await tab.press(following))
+                to.errors += tab.errors
+        assert "lesson" not in tab.address, f"the course ends at {tab.query}"
+        await tab.close()
+    except Exception as error:
+        to.errors.append(repr(error))
+
+
+async def measure_course(
+    server: str, students: int, seconds: float, held: psutil.Process
+) -> Measured:
+    """Three rounds; what is left of a round when everybody has gone is said after it."""
+    measured, other = Measured(), Measured()
+    for number in range(1, 4):
+        until = time.monotonic() + seconds
+        job = asyncio.create_task(
+            follow_lesson(server, f"{_VIEW}&seed={number}", True, until, other)
+        )
+        await asyncio.gather(*(take_course(server, seconds, measured) for _ in range(students)))
+        await job
+        print(f"after round {number}: {_held(held)}")
+    measured.errors += other.errors
+    measured.ticks += other.ticks
+    return measured
+
+
 async def measure(mode: str, sessions: int, seconds: float, server: str) -> Measured:
     """Play one of the modes."""
     measured = Measured()
@@ -138,7 +188,7 @@ def _held(server: psutil.Process) -> str:
 def main() -> None:
     """Read the command line, start a server, measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("mode", choices=["own", "link", "soak"])
+    parser.add_argument("mode", choices=["own", "link", "soak", "course"])
     parser.add_argument("sessions", type=int, nargs="?", default=30)
     parser.add_argument("seconds", type=float, nargs="?", default=60.0)
     chosen = parser.parse_args()
@@ -148,7 +198,12 @@ def main() -> None:
             asyncio.run(measure("own", 1, 10.0, url))  # the models are loaded, as in a lesson
             server = psutil.Process(process.pid)
             before = _held(server)
-            measured = asyncio.run(measure(chosen.mode, chosen.sessions, chosen.seconds, url))
+            playing = (
+                measure_course(url, chosen.sessions, chosen.seconds, server)
+                if chosen.mode == "course"
+                else measure(chosen.mode, chosen.sessions, chosen.seconds, url)
+            )
+            measured = asyncio.run(playing)
             print(f"{chosen.mode}, {chosen.sessions} sessions, load {os.getloadavg()[0]:.1f}")
             print(_times("opens", measured.opens))
             print(_times("ticks", measured.ticks))

@@ -133,7 +133,11 @@ class Tab:
     async def enter(self, label: str, value: float | str) -> float:
         """Enter a number or a text into the field whose label begins so, or choose one of its
         options; the seconds until the answer."""
-        kinds = ("number_input",) if not isinstance(value, str) else ("text_input", "selectbox")
+        kinds = (
+            ("number_input",)
+            if not isinstance(value, str)
+            else ("text_input", "selectbox", "radio")
+        )
         shown = [getattr(e, kind) for kind in kinds for e in self.shown(kind)]
         fields = [field for field in shown if field.label.startswith(label)]
         if not fields:
