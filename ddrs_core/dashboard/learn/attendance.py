@@ -137,8 +137,10 @@ def show_answers(view: LearnView, lesson: Lesson) -> None:
         counts = CLASSROOMS.counts(view.code, f"question:{lesson.name}", len(texts))
         show_html(
             "learn/answers.html",
-            rows=list(zip(texts, counts, strict=True)),
-            most=max(1, *counts),
+            rows=[
+                {"text": text, "count": count, "width": f"{count / max(1, *counts):.1%}"}
+                for text, count in zip(texts, counts, strict=True)
+            ],
             total=sum(counts),
             here=CLASSROOMS.here(view.code),
         )
