@@ -36,7 +36,7 @@ def worst_case_probability(
         Probabilities; above one half, the neighbour provably has the same class.
 
     >>> worst_case_probability(0.99, [1.0, 1.02, 1.04], 0.0, dimension=3072).round(3)
-    array([0.99 , 0.774, 0.215])
+    array([0.99 , 0.775, 0.221])
     """
     require_number("p_A (probability of the class)", p_a, above=0.0, below=1.0)
     require_count("dimension", dimension, at_most=10**7)

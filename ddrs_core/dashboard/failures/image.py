@@ -33,6 +33,7 @@ from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.figures.failure_kinds import KIND_COLOURS
 from ddrs_core.jobs import Job, JobState, get_manager
+from ddrs_core.quantities import counted
 from ddrs_core.runs.diagnose.images import ImageDiagnosis
 from ddrs_core.runs.diagnose.suggestions import Remedy, Suggestion, suggest
 from ddrs_core.smoothing import DEFAULT_PRESET, round_down
@@ -151,7 +152,7 @@ def show_buttons(findings: Findings, image: ImageDiagnosis) -> None:
             "Find the nearest training images",
             nearest_request(material, image),
             "failures_nearest",
-            f"Compares it with all {len(material.training):,} training images.",
+            f"Compares it with {counted(len(material.training), 'training image')}.",
         )
     show_job_buttons(
         "Attack the image",
