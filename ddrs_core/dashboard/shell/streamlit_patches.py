@@ -1,7 +1,7 @@
 """Patches of Streamlit: runs of a session never overlap, and callbacks are never interrupted.
 
 Streamlit draws a page in a thread whose messages the event loop passes on to the browser. As of
-version 1.67 six things go wrong there on a busy server, which is corrected here:
+version 1.67 seven things go wrong there on a busy server, which is corrected here:
 
 - A timer's request (``st.fragment(run_every=...)``) that arrives when that thread has just ended,
   but before its last messages were passed on, makes Streamlit start the next thread at once, and
@@ -16,6 +16,9 @@ version 1.67 six things go wrong there on a busy server, which is corrected here
 - A timer's request that arrives while the visitor's way to another page still waits takes its
   place, and the visitor stays where they were: the click, or Back or Forward, is lost. Here timers
   of a page that has been left are not heard.
+- A browser whose timer belongs to a part that the last run of the page did not draw asks in vain,
+  since Streamlit drops such a request, and shows an old state for good. Here the page is drawn
+  again when a timer has asked so several times.
 - A run refers to large messages that the browser said it had when it asked. The browser throws away
   at the end of each run of the page what that many runs, timers included, have not used. When a
   run cuts another one off after a long job, that is what the second refers to; the browser then
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.02
+_VAIN_TICKS = 5  # of one timer; when a part has just gone, some are still on their way
 
 
 # What is relied on: parts of Streamlit's source that are private and may change with any version.
@@ -56,6 +60,7 @@ _BUILT = {
         "self._state",
         "def handle_backmsg_exception",
         "client_state.page_script_hash",
+        "if fragment_id and not self.has_fragment(fragment_id)",
         "client_state.is_auto_rerun",
         "def _enqueue_forward_msg",
         "frozenset(client_state.cached_message_hashes)",
@@ -99,6 +104,7 @@ def patch_streamlit() -> bool:
         return False
     _let_runs_wait()
     _let_callbacks_end()
+    _answer_timers_of_lost_parts()
     _ignore_timers_of_left_pages()
     _refer_to_recent_messages()
     SafeSessionState.filtered_state = property(_State)  # type: ignore[method-assign, assignment]
@@ -155,6 +161,26 @@ def _let_callbacks_end() -> None:
             object.__setattr__(state, "_yield_callback", interrupt)
 
     SafeSessionState.on_script_will_rerun = apply_whole  # type: ignore[method-assign, assignment]
+
+
+def _answer_timers_of_lost_parts() -> None:
+    request = AppSession.request_rerun
+    vain: WeakKeyDictionary[AppSession, dict[str, int]] = WeakKeyDictionary()  # ticks by timer
+
+    def request_rerun(session: AppSession, client_state: Any) -> None:
+        if client_state is not None:
+            ticks = vain.setdefault(session, {})
+            part = client_state.fragment_id
+            if not part:
+                ticks.clear()
+            elif client_state.is_auto_rerun and not session.has_fragment(part):
+                ticks[part] = ticks.get(part, 0) + 1
+                if ticks[part] >= _VAIN_TICKS:
+                    ticks.clear()
+                    client_state.fragment_id, client_state.is_auto_rerun = "", False
+        request(session, client_state)
+
+    AppSession.request_rerun = request_rerun  # type: ignore[method-assign, assignment]
 
 
 def _ignore_timers_of_left_pages() -> None:

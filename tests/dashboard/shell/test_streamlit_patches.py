@@ -24,7 +24,7 @@ from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
 from streamlit.runtime.state import SafeSessionState, SessionState
 
 from ddrs_core.dashboard.shell import streamlit_patches
-from ddrs_core.dashboard.shell.streamlit_patches import patch_streamlit
+from ddrs_core.dashboard.shell.streamlit_patches import _VAIN_TICKS, patch_streamlit
 from tests.coroutines import run_in_thread
 
 
@@ -204,6 +204,31 @@ def test_a_timer_of_a_page_that_was_left_does_not_lead_back(play: Any) -> None:
             ("explorer", True),
             ("compare", False),
         ]
+
+    play(scene)
+
+
+def test_a_timer_whose_part_is_gone_gets_the_whole_page(play: Any) -> None:
+    """Streamlit drops its requests, and the browser would show an old state for good."""
+
+    def tick(session: AppSession, part: str) -> None:
+        timer = ClientState(page_script_hash="explorer", fragment_id=part, is_auto_rerun=True)
+        session.request_rerun(timer)
+
+    async def scene(session: AppSession) -> None:
+        session.has_fragment = lambda part: part == "there"  # type: ignore[method-assign]
+        session.request_rerun(ClientState(page_script_hash="explorer"))
+        (runner,) = Runner.made
+        for _ in range(_VAIN_TICKS - 1):  # late ones, as a part has just gone
+            tick(session, "gone")
+        assert len(runner.requests) == 1
+        tick(session, "there")
+        tick(session, "gone")
+        asked = [(r.fragment_id, r.is_auto_rerun) for r in runner.requests]
+        assert asked == [(None, False), ("there", True), (None, False)]
+        for _ in range(_VAIN_TICKS - 1):  # and not at every further one
+            tick(session, "gone")
+        assert len(runner.requests) == 3
 
     play(scene)
 
