@@ -105,6 +105,7 @@ def test_a_late_tick_overwrites_nothing(page: Page, tmp_path: Path) -> None:
                 expect(page.get_by_text("moving")).to_be_visible()
                 expect(page.get_by_text("at rest")).to_be_visible()
                 page.wait_for_timeout(600)  # the late tick
+                at_rest(page)
                 expect(page.get_by_role("heading", name="What follows")).to_be_visible(timeout=1)
                 expect(page.get_by_text("The end.")).to_be_visible(timeout=1)
             page.goto("about:blank")

@@ -50,7 +50,12 @@ FIXED, DS = f"{STUDY}-fixed-0.5", f"{STUDY}-ds-0.5"
 def own_home(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("DDRS_HOME", str(tmp_path))
     monkeypatch.setattr(one_image, "is_quick", lambda _: False)  # no votes unless asked for
+    end_jobs()  # what other tests of this process have left
     yield
+    end_jobs()
+
+
+def end_jobs() -> None:
     for job in get_manager().jobs():
         job.cancel()
 
