@@ -59,8 +59,8 @@ def test_a_student_takes_every_lesson(page: Page, browser: Browser, url: str) ->
 
 def test_a_class_answers_together(browser: Browser, server: Server) -> None:
     """One leads on a projector, another follows and answers; nothing is left at the end."""
-    wide = browser.new_context(viewport={"width": 1920, "height": 1080}, reduced_motion="reduce")
-    other = browser.new_context(reduced_motion="reduce")
+    wide = browser.new_context(viewport={"width": 1920, "height": 1080})
+    other = browser.new_context()
     teacher, student = wide.new_page(), other.new_page()
     teacher.goto(f"{server.url}/learn")
     button(teacher, "Start a class").click()

@@ -1,4 +1,4 @@
-"""Image tensors as pictures for the page."""
+"""Image tensors as pictures for the page, and arrays as text for its scripts."""
 
 from __future__ import annotations
 
@@ -27,3 +27,8 @@ def picture_uri(image: Tensor) -> str:
     picture.thumbnail((_LARGEST, _LARGEST), Image.Resampling.NEAREST, reducing_gap=None)
     picture.save(buffer, format="JPEG", quality=88)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def encode_array(values: np.ndarray) -> str:
+    """The bytes of an array, in C order, as base64; a script knows shape and type."""
+    return base64.b64encode(values.tobytes()).decode()

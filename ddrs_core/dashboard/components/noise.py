@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Sequence
 
-import numpy as np
 import streamlit as st
 from torch import Tensor
 
+from ddrs_core.dashboard.components.data_uri import encode_array
 from ddrs_core.dashboard.components.render import component
 
 _LARGEST = 64  # pixels of a side; of a larger picture every k-th pixel is shown
@@ -25,13 +25,15 @@ def send_noise(name: str, x: Tensor, noise: Tensor, *, key: str) -> None:
         name: under which the script of a board finds them.
         key: identity of the (hidden) place on the page.
     """
-    step = -(-max(x.shape[1:]) // _LARGEST)
+    step = thinning(x.shape)
     pixels = (x[:, ::step, ::step].clamp(0, 1) * 255).round().byte().numpy()
     scaled = (noise[:, :, ::step, ::step] / _SCALE).round().clamp(-127, 127).char().numpy()
-    data = {"id": name, "shape": pixels.shape, "x": _encoded(pixels), "eps": _encoded(scaled)}
+    sent = {"x": encode_array(pixels), "eps": encode_array(scaled)}
+    data = {"id": name, "shape": pixels.shape, **sent, "scale": _SCALE}
     with st.container(key="ddrs_hidden_noise"):  # by assets/style.css
-        _mount(key=key, data={**data, "scale": _SCALE})
+        _mount(key=key, data=data)
 
 
-def _encoded(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
+def thinning(shape: Sequence[int]) -> int:
+    """Every how many-th pixel of images [..., H, W] is sent."""
+    return -(-max(shape[-2:]) // _LARGEST)

@@ -7,7 +7,6 @@ unknown), ``/ddrs/gallery/<data set>/<index>.png`` one small picture of the test
 
 from __future__ import annotations
 
-import base64
 from urllib.parse import quote
 
 import numpy as np
@@ -16,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ddrs_core.dashboard.components.data_uri import encode_array
 from ddrs_core.data import Dataset, load_dataset, thumbnail
 from ddrs_core.errors import DDRSError
 
@@ -42,7 +42,7 @@ def _index(request: Request) -> Response:
         dataset = load_dataset(request.path_params["name"][:200])
     except DDRSError as error:
         return JSONResponse({"error": str(error)}, 404)
-    labels = base64.b64encode(dataset.labels.astype(np.int32).tobytes()).decode()
+    labels = encode_array(dataset.labels.astype(np.int32))
     names = list(dataset.info.class_names)
     return JSONResponse({"names": names, "labels": labels}, headers=_KEEP)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from ddrs_core.dashboard.components.board import MOVED_ROUTE, Board
+from ddrs_core.dashboard.components.data_uri import encode_array
+from ddrs_core.dashboard.components.noise import thinning
 from ddrs_core.dashboard.components.progress import progress_html
 from ddrs_core.dashboard.explorer.certify_section import Jobs, Target, certify_missing
 from ddrs_core.dashboard.explorer.jobs import moved_request
@@ -80,12 +81,12 @@ def _show_board(view: ExplorerView, level: Target, made: Certificate, job: Job) 
 
 
 def _live(votes: MovedVotes, made: Certificate, names: tuple[str, ...]) -> dict[str, Any]:
-    step = -(-max(votes.directions.shape[2:]) // 64)  # as the image is sent
+    step = thinning(votes.directions.shape)  # as the image is sent
     ways = votes.directions[:, :, ::step, ::step].numpy()
     largest = np.abs(ways).max(axis=(1, 2, 3)).clip(1e-12)
     sent = np.rint(ways / largest[:, None, None, None] * 127).astype(np.int8)
     return {
-        "ways": [base64.b64encode(np.ascontiguousarray(way).tobytes()).decode() for way in sent],
+        "ways": [encode_array(way) for way in sent],
         "scales": (votes.scales * largest[:, None] / 127).tolist(),
         "distances": np.round(votes.distances, 6).tolist(),
         "shares": np.round(votes.counts[:, :, made.prediction] / votes.n, 4).tolist(),

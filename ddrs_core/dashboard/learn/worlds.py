@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ddrs_core.cache import LRU
+from ddrs_core.dashboard.components.data_uri import encode_array
 from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.smoothing import plane
 from ddrs_core.smoothing.confidence import Floats
@@ -169,13 +169,13 @@ def encode_world(world: PlaneWorld) -> bytes:
         "cells": CELLS,
         "sigmas": SIGMAS.tolist(),
         "scale": _SCALE,
-        "z": _base64(np.diff(steps, axis=-1, prepend=np.int16(0))),
-        "window": _base64(world.window),
+        "z": encode_array(np.diff(steps, axis=-1, prepend=np.int16(0))),
+        "window": encode_array(world.window),
         "points": _rows(world.points),
         "fresh": _rows(world.fresh),
-        "freshZ": _base64(world.fresh_z.astype("<f4")),
+        "freshZ": encode_array(world.fresh_z.astype("<f4")),
         "layers": [
-            {"weight": _base64(weight.numpy()), "bias": _base64(bias.numpy())}
+            {"weight": encode_array(weight.numpy()), "bias": encode_array(bias.numpy())}
             for weight, bias in world.weights()
         ],
     }
@@ -189,10 +189,6 @@ def _body(problem: PlaneProblem) -> bytes:
 def _rows(points: PlanePoints) -> list[list[float]]:
     places = points.x.round(4).tolist()
     return [[*x, k] for x, k in zip(places, points.labels.tolist(), strict=True)]
-
-
-def _base64(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode()
 
 
 def _send(request: Request) -> Response:
