@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from ddrs_core.data import Dataset, load_dataset
-from ddrs_core.models import Classifier, load_model
+from ddrs_core.data.user import datasets
+from ddrs_core.models import Classifier, load_model, registry
 
 pytest_plugins = ["tests.databases", "tests.scheduling"]
 
@@ -59,6 +60,13 @@ def pytest_collection_finish() -> None:
     """Libraries and tests stay: the garbage collector need not look through them each time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_attached(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test attaches to the process, no other test of the process lists."""
+    monkeypatch.setattr(registry, "_ATTACHED", dict(registry._ATTACHED))
+    monkeypatch.setattr(datasets, "_attached", dict(datasets._attached))
 
 
 class Line(nn.Module):

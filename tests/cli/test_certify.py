@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 
 from ddrs_core.data import load_dataset
-from ddrs_core.data.user import datasets as added
 from ddrs_core.models import load_model
 from ddrs_core.models.architectures import get_architecture
 from ddrs_core.runs.certify import tuned
@@ -194,10 +193,7 @@ def test_a_damaged_row_is_named_by_its_line(command, tmp_path):
         assert out.read_text() == whole.replace(old, new)
 
 
-def test_a_damaged_image_is_a_row_that_resume_passes_over_and_report_names(
-    command, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(added, "_attached", {})
+def test_a_damaged_image_is_a_row_that_resume_passes_over_and_report_names(command, tmp_path):
     root = digit_folders(tmp_path / "mine", 1, ["3/0.png"])
     out = tmp_path / "a.tsv"
     base = ("certify", "--dataset", root, *FIXED[3:])
@@ -398,7 +394,6 @@ def test_a_bank_without_memory_is_refused(command):
 
 
 def test_what_the_database_could_not_find_again_is_not_recorded(command, tmp_path, monkeypatch):
-    monkeypatch.setattr(added, "_attached", {})
     monkeypatch.setenv(DATABASE_VARIABLE, f"sqlite:///{tmp_path}/runs.sqlite3")
     picture = tmp_path / "picture.png"
     Image.new("L", (8, 8), 99).save(picture)
@@ -445,8 +440,7 @@ def test_a_tuned_log_names_its_sigma_and_goes_on_with_it(
     assert "was changed after it was written" in outcome.err
 
 
-def test_a_tuned_run_needs_labelled_training_images(command, tuned_command, tmp_path, monkeypatch):
-    monkeypatch.setattr(added, "_attached", {})
+def test_a_tuned_run_needs_labelled_training_images(command, tuned_command, tmp_path):
     root, out = digit_folders(tmp_path / "mine", 1), tmp_path / "a.tsv"
     out.write_text("mine")
     outcome = command("certify", "--dataset", root, *tuned_command[3:], "--out", out, "--overwrite")
@@ -503,10 +497,7 @@ def test_a_dry_run_tells_the_cost_of_the_run_and_starts_nothing(command, monkeyp
     assert not (tmp_path / "home").exists()
 
 
-def test_a_thousand_classes_from_folder_and_checkpoint_to_log_and_report(
-    command, monkeypatch, tmp_path
-):
-    monkeypatch.setattr(added, "_attached", {})
+def test_a_thousand_classes_from_folder_and_checkpoint_to_log_and_report(command, tmp_path):
     for c in range(1000):
         folder = tmp_path / "pictures" / f"class {c:04d}"
         folder.mkdir(parents=True)

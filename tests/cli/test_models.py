@@ -14,7 +14,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from ddrs_core.data.user import datasets as added
 from ddrs_core.models import (
     Classifier,
     Robustness,
@@ -46,8 +45,6 @@ CERTIFY = (
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DDRS_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(registry, "_ATTACHED", {})
-    monkeypatch.setattr(added, "_attached", {})
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from ddrs_core.data.user import datasets as added
 from ddrs_core.data.user import records
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -22,8 +21,7 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty data folder of the user, no shared data, and nothing attached."""
-    monkeypatch.setattr(added, "_attached", {})
+    """An empty data folder of the user, and no shared data."""
     monkeypatch.setattr(records, "_warned", set())
     folder = tmp_path / "home"
     monkeypatch.setenv("DDRS_HOME", str(folder))

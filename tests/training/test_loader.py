@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from ddrs_core.data import DamagedDataError, Dataset, attach_dataset, load_dataset
-from ddrs_core.data.user import datasets as added
 from ddrs_core.training import SigmaTraining, TrainConfig, loop, train_steps
 from ddrs_core.training.loader import ImageFeed
 from tests.data.conftest import encoded, random_pixels, write_parquet
@@ -23,8 +22,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
-def _nothing_attached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(added, "_attached", {})
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DDRS_HOME", str(tmp_path / "home"))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -50,14 +49,10 @@ from ddrs_core.models.robustness import robustness_on_card
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty data folder; nothing attached."""
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty data folder."""
     monkeypatch.setenv("DDRS_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(registry, "_ATTACHED", {})
-    before = dict(added._attached)
-    yield tmp_path / "home"
-    added._attached.clear()
-    added._attached.update(before)
+    return tmp_path / "home"
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from ddrs_core.data import attach_dataset, load_dataset
-from ddrs_core.data.user import datasets as added
 from ddrs_core.errors import MismatchError
 from ddrs_core.models import get_card
 from ddrs_core.runs.argv import to_argv
@@ -208,7 +207,6 @@ def test_scores_of_an_earlier_version_are_used(votes: list[float], tmp_path: Pat
 def test_without_labelled_training_images_it_is_said(
     tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(added, "_attached", {})
     name = attach_dataset(str(digit_folders(tmp_path / "mine", 1))).name
     with pytest.raises(MismatchError, match="no training images, so no sigma can be tuned"):
         record_run(store, [replace(CONFIG, dataset=name)])
