@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ddrs_core.bench.sigma_log import BenchLog
+from ddrs_core.bench.sigma_report import SigmaBench, mean_regrets, summarize_bench
 from ddrs_core.runs.logs.reading import read_log
 from ddrs_core.runs.results.other_bound import under_bound
 from ddrs_core.runs.results.summary import summarize_results
@@ -116,3 +118,75 @@ def test_the_tuned_sigma_has_the_figures_of_its_log() -> None:
     assert promised(log) == {(row["guarantee"], "one-sided")}
     for name, radius in (("certified at 0", 0.0), ("0.25", 0.25), ("0.5", 0.5), ("1", 1.0)):
         assert float(row[name]) == pytest.approx(certified(log, radius))
+
+
+@pytest.fixture(scope="module")
+def sigma_benches() -> dict[str, SigmaBench]:
+    """By network, without the name of the data set."""
+    logs = sorted((RESULTS / "sigma").glob("*.gz"))
+    found = [summarize_bench(BenchLog.read(log)) for log in logs]
+    return {bench.model.removeprefix(f"{bench.dataset}-"): bench for bench in found}
+
+
+COLUMNS = {
+    "fixed": "fixed",
+    "tuned": "tuned",
+    "guarded ascent": "guarded",
+    "QCRS": "qcrs",
+    "surface fit": "surface",
+}
+
+
+def test_the_table_of_strategies_is_what_the_logs_say(
+    sigma_benches: dict[str, SigmaBench],
+) -> None:
+    *found, means = rows(ROOT / "docs/results.md", "oracle")
+    assert [row["network"] for row in found] == [
+        name for name in sorted(sigma_benches) if sigma_benches[name].dataset == "digits"
+    ]
+    for row in found:
+        bench = sigma_benches[row["network"]]
+        methods = {method.name: method for method in bench.methods}
+        for title, name in COLUMNS.items():
+            method = methods[name]
+            tuned = f"{bench.tuned:.3f}: " if name == "tuned" else ""
+            assert row[title] == f"{tuned}{method.mean_radius:.3f} ({_percent(method.regret)})"
+        assert row["oracle"] == f"{methods['oracle'].mean_radius:.3f}"
+        (gain,) = (d for d in methods["surface"].against if d.baseline == "tuned")
+        words = f"{gain.difference:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
+        assert row["surface fit minus tuned (95 %)"] == words
+    regrets = mean_regrets([sigma_benches[row["network"]] for row in found])
+    assert {title: means[title] for title in COLUMNS} == {
+        title: _percent(regrets[name]) for title, name in COLUMNS.items()
+    }
+
+
+def test_the_default_strategy_loses_to_no_other_beyond_chance(
+    sigma_benches: dict[str, SigmaBench],
+) -> None:
+    for bench in sigma_benches.values():
+        surface = next(method for method in bench.methods if method.name == "surface")
+        for against in surface.against:
+            if against.baseline != "oracle":
+                assert against.verdict != "below", (bench.model, against.baseline)
+            if against.baseline in ("fixed", "tuned"):
+                assert all(test.verdict != "below" for test in against.radii), bench.model
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["README.md", "ddrs_core/dashboard/components/templates/home/miniature.html"],
+    ids=["readme", "home"],
+)
+def test_the_honest_number_is_that_of_the_log(
+    sigma_benches: dict[str, SigmaBench], path: str
+) -> None:
+    methods = {method.name: method for method in sigma_benches["gaussian-0.50"].methods}
+    text = (ROOT / path).read_text(encoding="utf-8")
+    for name in ("surface", "tuned"):
+        assert f"{methods[name].mean_radius:.3f}" in text
+
+
+def _percent(share: float | None) -> str:
+    assert share is not None
+    return f"{100 * share:.1f} %"

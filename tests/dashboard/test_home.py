@@ -133,4 +133,5 @@ def test_the_moving_picture_shows_the_numbers_of_its_certificates() -> None:
         assert certificate is not None
         assert certificate.recompute_radius() == pytest.approx(certificate.radius)
         assert f"<b>{round_down(certificate.radius)}</b>" in html
+        assert f"{certificate.bound} bound, N = {certificate.n:,}" in html
     assert html.count("<path") == 4

@@ -48,6 +48,7 @@ def miniature_html() -> Markup:
         radii=[round_down(c.radius) for c in (start, answer)],
         grades=[c.grade for c in (start, answer)],
         sigmas=[f"{c.sigma:.2f}" for c in (start, answer)],
+        terms=f"{answer.bound} bound, N = {answer.n:,}",
         share=start.radius / answer.radius,
         curve="M " + " L ".join(point(float(s)) for s in curve.sigmas),
         way="M " + " L ".join(point(float(s)) for s in way),
