@@ -154,7 +154,6 @@ def radius_against_radius_figure(pairs: Pairs, a: ResultSet, b: ResultSet) -> Fi
                 pairs.radii_a[held],
                 colour,
                 7,
-                type="scattergl",
                 name=name,
                 customdata=pairs.indices[held],
                 symbol=symbol + hollow,

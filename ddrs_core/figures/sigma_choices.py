@@ -19,8 +19,10 @@ from ddrs_core.figures.palette import (
     horizontal,
     layout,
     line,
+    literal_text,
     markers,
 )
+from ddrs_core.quantities import counted
 from ddrs_core.runs.results.comparison import cap_over_sigma
 from ddrs_core.runs.results.results import ResultSet
 
@@ -40,13 +42,14 @@ def sigma_by_class_figure(results: ResultSet, class_names: Sequence[str] = ()) -
         shown = np.sort(found[np.argsort(-counts, kind="stable")[: _FEW - 1]])
     names = axis_names(shown.tolist(), class_names, _LONGEST)
     boxes = [
-        _box(results, known & (classes == c), name, SIGMA_COLOUR)
+        trace
         for c, name in zip(shown, names, strict=True)
+        for trace in _box(results, known & (classes == c), name, SIGMA_COLOUR)
     ]
     if len(found) > len(shown):
         rest = known & ~np.isin(classes, shown)
         name = f"{len(found) - len(shown):,} others"
-        boxes.append(_box(results, rest, name, START_COLOUR))
+        boxes += _box(results, rest, name, START_COLOUR)
     return _boxes(results, boxes, "true class" if results.has_labels else "certified class")
 
 
@@ -54,9 +57,10 @@ def sigma_by_correctness_figure(results: ResultSet) -> Figure:
     """A box of sigma* for the images that were right, wrong, and abstained."""
     known = ~np.isnan(results.sigmas)
     boxes = [
-        _box(results, known & held, name, colour)
+        trace
         for name, held, colour, _ in _outcomes(results)
         if (known & held).any()
+        for trace in _box(results, known & held, name, colour)
     ]
     return _boxes(results, boxes, "answer")
 
@@ -74,7 +78,6 @@ def radius_against_sigma_figure(results: ResultSet) -> Figure:
             results.radii[known & held],
             colour,
             7,
-            type="scattergl",
             name=name,
             customdata=results.indices[known & held],
             symbol=symbol + hollow,
@@ -107,18 +110,29 @@ def _outcomes(results: ResultSet) -> tuple[tuple[str, np.ndarray, str, str], ...
     )
 
 
-def _box(results: ResultSet, held: np.ndarray, name: str, colour: str) -> Figure:
-    return {
-        "type": "box",
-        "name": name,
-        "y": results.sigmas[held],
-        "boxpoints": "outliers",
-        "customdata": results.indices[held],
-        "line": {"color": colour, "width": 1.5},
-        "marker": {"color": colour, "size": 4},
-        "showlegend": False,
-        "hovertemplate": "image %{customdata}: sigma %{y:.3f}<extra></extra>",
-    }
+def _box(results: ResultSet, held: np.ndarray, name: str, colour: str) -> list[Figure]:
+    """Median, middle half, and the range of nine in ten."""
+    lowest, low, middle, high, highest = np.quantile(
+        results.sigmas[held], (0.05, 0.25, 0.5, 0.75, 0.95)
+    )
+    count = int(held.sum())
+    common: Figure = {"name": name, "showlegend": False}
+    return [
+        line([name] * 2, [lowest, highest], colour, 1.5, **common),
+        line([name] * 2, [low, high], colour, 14, opacity=0.4, **common),
+        markers(
+            [name],
+            [middle],
+            colour,
+            18,
+            symbol="line-ew",
+            edge=(colour, 3),
+            customdata=[count],
+            hover=f"{literal_text(name)}, {counted(count, 'image')}: median %{{y:.3f}}<br>"
+            f"half of them between {low:.3f} and {high:.3f}",
+            **common,
+        ),
+    ]
 
 
 def _boxes(results: ResultSet, boxes: list[Figure], title: str) -> Figure:

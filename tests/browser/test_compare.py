@@ -101,7 +101,7 @@ def cohens_log() -> bytes:
 
 def click_a_point(page: Page) -> None:
     """Click on the point that is furthest up in the chart of radii against radii."""
-    chart = page.locator("[data-testid='stPlotlyChart'] .js-plotly-plot").first
+    chart = page.locator(".st-key-compare_points [data-figure]")
     stand_still(page, chart)
     place = """gd => {
       const points = gd._fullData.flatMap(t => [...(t.y || [])].map((y, i) => [y, t.x[i]]));

@@ -16,7 +16,7 @@ FIXED, DS = (f"{STUDY}-{end}-0.5" for end in ("fixed", "ds"))
 
 def click_part(page: Page, kind: str) -> None:
     """Click the part of the first bar that stands for a kind."""
-    chart = page.locator("[data-testid='stPlotlyChart'] .js-plotly-plot").first
+    chart = page.locator(".st-key-failures_kinds [data-figure]")
     expect(chart.locator(".main-svg").first).to_be_visible()
     at_rest(page)
     place = """(gd, kind) => {

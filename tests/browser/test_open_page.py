@@ -144,7 +144,7 @@ def test_compare(page: Page, url: str) -> None:
     assert sidebar.get_by_test_id("stCode").all_inner_texts() == before
     page.keyboard.press("Escape")
     page.get_by_role("radio", name="Images", exact=True).click()
-    expect(page.get_by_test_id("stPlotlyChart").locator(".main-svg").first).to_be_visible()
+    expect(page.locator(".st-key-compare_points .main-svg").first).to_be_visible()
     follows_theme(page, 20)
 
 

@@ -40,6 +40,11 @@ def send(app: AppTest, *sent: tuple[Any, Any]) -> AppTest:
     return app._tree._runner._run(states)
 
 
+def drawn(app: AppTest, *keys: str) -> list[str]:
+    """Which of these boards the page has."""
+    return [key for key in keys if any(key in e.proto.id for e in app.get("bidi_component"))]
+
+
 def board(app: AppTest, key: str) -> dict[str, Any]:
     """The figures and texts of a board."""
     found = [e for e in app.get("bidi_component") if key in e.proto.id]

@@ -136,16 +136,25 @@ def test_titles_are_text_and_no_markup() -> None:
         assert "&lt;b&gt;0&lt;/b&gt; &amp; more" in encode_figure(figure)
 
 
+def medians(figure: Figure) -> list[Figure]:
+    """The part of every box that stands for its images."""
+    return [trace for trace in figure["data"] if trace["mode"] == "markers"]
+
+
 def test_noise_levels_by_class_and_by_answer() -> None:
     results = results_of(300)
     by_class = sigma_by_class_figure(results, [f"name {c}" for c in range(10)])
     validate_with_axes(by_class)
-    assert [box["name"] for box in by_class["data"]] == [f"name {c}" for c in range(10)]
+    assert [box["name"] for box in medians(by_class)] == [f"name {c}" for c in range(10)]
     by_answer = sigma_by_correctness_figure(results)
     validate_with_axes(by_answer)
-    assert [box["name"] for box in by_answer["data"]] == ["right", "wrong", "abstained"]
+    assert [box["name"] for box in medians(by_answer)] == ["right", "wrong", "abstained"]
     for figure in (by_class, by_answer):
-        assert sum(len(box["y"]) for box in figure["data"]) == 300
+        assert sum(box["customdata"][0] for box in medians(figure)) == 300
+    whiskers, half, median = by_class["data"][:3]
+    sigmas = results.sigmas[results.labels == 0]
+    drawn = [whiskers["y"][0], half["y"][0], median["y"][0], half["y"][1], whiskers["y"][1]]
+    assert drawn == pytest.approx(np.quantile(sigmas, [0.05, 0.25, 0.5, 0.75, 0.95]))
 
 
 def test_radius_against_sigma() -> None:
@@ -208,11 +217,11 @@ def test_many_classes_and_unknown_ones_have_boxes_that_can_be_read() -> None:
     rows = [replace(r, label=i % 200, correct=False) for i, r in enumerate(results.rows)]
     rows += [replace(rows[0], index=10_000 + i, label=3) for i in range(5)]
     many = sigma_by_class_figure(replace(results, rows=tuple(rows)))
-    boxes = many["data"]
+    boxes = medians(many)
     assert len(boxes) == 16
     assert boxes[-1]["name"] == "185 others"
     assert "class 3" in [box["name"] for box in boxes]
-    assert sum(len(box["y"]) for box in boxes) == 405
+    assert sum(box["customdata"][0] for box in boxes) == 405
     blind = [replace(r, label=None, correct=None) for r in results.rows]
     figure = sigma_by_class_figure(replace(results, rows=tuple(blind)))
     assert figure["layout"]["xaxis"]["title"]["text"] == "certified class"

@@ -11,7 +11,7 @@ const mix = (host, text, back) => {
   return found.replace(/color\(srgb (\S+) (\S+) (\S+).*\)/,
     (_, ...c) => `rgb(${c.slice(0, 3).map((v) => Math.round(v * 255))})`);
 };
-const draw = async (host, json, { url, name, hidden }, part) => {
+const draw = async (host, json, { url, name, hidden, chart }, part) => {
   const Plotly = await load(url);
   if (!host.isConnected) return;
   const css = getComputedStyle(host);
@@ -27,6 +27,7 @@ const draw = async (host, json, { url, name, hidden }, part) => {
     modeBarButtonsToRemove: hidden,
     toImageButtonOptions: { format: 'svg', filename: `${name}-${part}` },
   });
+  if (chart.picks && !host.__reports) { host.__reports = true; report(host); }
   host.dataset.updates = Number(host.dataset.updates || 0) + 1;
   host.dispatchEvent(new Event('drawn'));
 };
@@ -35,6 +36,12 @@ const pump = async (host) => {
     while (host.__next) { const args = host.__next; host.__next = null; await draw(host, ...args); }
   } catch (e) { host.textContent = 'The figure could not be drawn: ' + e.message; }
   host.__busy = false;
+};
+const report = (host) => {  // clicks on points
+  const drag = () => host.querySelector('.nsewdrag');
+  host.on('plotly_hover', () => { drag().style.cursor = 'pointer'; });
+  host.on('plotly_unhover', () => { drag().style.cursor = ''; });
+  host.on('plotly_click', ({ points }) => host.__tell('picked', points.at(-1).customdata));
 };
 const ask = (host, args) => {
   host.__next = host.__args = args;
@@ -70,6 +77,9 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   }
   for (const host of parentElement.querySelectorAll('[data-figure]')) {
     if (!host.__follows) followWidth(host);
+    if (data.chart.height) host.style.height = `${data.chart.height}px`;
+    if (data.chart.alt) host.setAttribute('aria-label', data.chart.alt);
+    host.__tell = setTriggerValue;
     const name = host.dataset.figure, value = data.figures[name];
     if (!value || host.__value === value) continue;
     host.__value = value; ask(host, [value, data, name]);

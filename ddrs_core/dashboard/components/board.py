@@ -1,8 +1,9 @@
 """A board: figures and texts that are updated in place, several times a second, as one element.
 
-``st.plotly_chart`` rebuilds its chart on every change, and every element of a ticking fragment
-is drawn again by the browser. A board is a single component: it calls ``Plotly.react`` on the
-figures that it has, so zoom and hover survive, and touches only the texts that changed.
+``st.plotly_chart`` loads the whole of plotly.js, rebuilds its chart on every change, and every
+element of a ticking fragment is drawn again by the browser. A board is a single component: it
+calls ``Plotly.react`` on the figures that it has, so zoom and hover survive, and touches only the
+texts that changed.
 plotly.js is served from ``assets/vendor``; nothing is loaded from elsewhere.
 """
 
@@ -31,7 +32,7 @@ _SCRIPTS = {
     for path in map(Path(__file__).with_name, ("explorer_board.js", "moved_board.js"))
 }
 EXPLORER_ROUTE, MOVED_ROUTE = _SCRIPTS
-HIDDEN_BUTTONS = ("select2d", "lasso2d", "sendChartToCloud")  # of every figure
+_HIDDEN_BUTTONS = ("select2d", "lasso2d", "sendChartToCloud")  # of every figure
 
 
 class Board:
@@ -57,6 +58,7 @@ class Board:
         texts: Mapping[str, str] = MappingProxyType({}),
         figures: Mapping[str, Figure] = MappingProxyType({}),
         live: Mapping[str, Any] = MappingProxyType({}),
+        chart: Mapping[str, Any] = MappingProxyType({}),
         on: Mapping[str, Callable[[], None]] = MappingProxyType({}),
     ) -> Any:
         """Draw the board, or update the one that stands under the same key.
@@ -67,6 +69,8 @@ class Board:
             figures: from ``ddrs_core.figures``, by ``data-figure``.
             texts: by ``data-text``; ``Markup`` is inserted as it is, anything else as plain text.
             live: what the script needs to know.
+            chart: ``height`` and ``alt`` of the only figure, and whether it ``picks``, that is,
+                reports the ``customdata`` of a clicked point as ``picked``.
             on: what is called when the script reports something, by its name.
 
         Returns:
@@ -77,7 +81,8 @@ class Board:
             "texts": {part: str(escape(text)) for part, text in texts.items()},
             "url": _address(PLOTLY_ROUTE),
             "name": name,
-            "hidden": HIDDEN_BUTTONS,
+            "hidden": _HIDDEN_BUTTONS,
+            "chart": dict(chart),
         }
         if self._script:
             data |= {"script": _address(self._script), "live": json.dumps(live, allow_nan=False)}

@@ -34,7 +34,6 @@ def show_classes(findings: Findings, view: FailuresView) -> None:
     names = {k: findings.class_name(k) for k in (*labels, *answers)}
     classes = 1 + max(*labels, *answers)
     height = _ROW * len(labels) + _AXES
-    key = f"{view.results}_{view.label}_{view.answer}_{view.kind}"  # new with a choice
 
     def pick_cell(cell: int) -> None:
         label, answer = divmod(cell, classes + 1)
@@ -45,7 +44,7 @@ def show_classes(findings: Findings, view: FailuresView) -> None:
         st.markdown("**Answers for each label.** Click a square to see its images.")
         show_chart(
             confusion_figure(confusion(findings.images), labels, answers, names, classes),
-            key=f"failures_confusion_{key}",
+            key="failures_confusion",
             name="confusion",
             alt="Images by label and answer of the smoothed classifier",
             height=height,
@@ -56,7 +55,7 @@ def show_classes(findings: Findings, view: FailuresView) -> None:
         rates = failures_by_class(findings.images)
         show_chart(
             failure_rates_figure({k: rates[k] for k in labels}, names, view.radius),
-            key=f"failures_rates_{key}",
+            key="failures_rates",
             name="failure-rates",
             alt="Share of images that are not certified, by label",
             height=height,
@@ -100,7 +99,7 @@ def _show_rates(
     rates = {k: (failed, total) for k, (_, _, failed, total) in enumerate(groups)}
     show_chart(
         failure_rates_figure(rates, dict(enumerate(names)), view.radius, title),
-        key=f"failures_by_{title.split()[0]}_{view.results}_{view.sigma_from}_{view.sigma_to}",
+        key=f"failures_by_{title.split()[0]}",
         name=f"failure-rates-by-{title.split()[0]}",
         alt=f"Share of images that are not certified, by {title}",
         height=_ROW * len(groups) + _AXES,

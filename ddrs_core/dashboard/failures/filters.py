@@ -54,7 +54,7 @@ def show_kinds(findings: Findings, view: FailuresView) -> None:
 
     show_chart(
         kinds_figure(bars, kind),
-        key=f"failures_kinds_{view.results}_{view.against}_{view.kind}",  # new with a choice
+        key="failures_kinds",
         name="failures",
         alt="Images by kind of failure; the numbers stand below",
         height=_BAR * len(bars),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shlex
 import time
@@ -30,7 +29,6 @@ from ddrs_core.dashboard.compare.texts import (
     warnings_html,
 )
 from ddrs_core.dashboard.compare.view import VIEW, CompareView, parse_query
-from ddrs_core.dashboard.components.chart import picked_image
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.visitor import visitor
 from ddrs_core.errors import InvalidParameterError
@@ -43,7 +41,7 @@ from ddrs_core.runs.results.references import reference_files, reference_results
 from ddrs_core.runs.results.tables import Table
 from ddrs_core.runs.worker import record_run, recorded_configs, work_on
 from ddrs_core.store import MAX_LOG_BYTES, MemoryBank, RunRecord, open_store
-from tests.dashboard.widgets import open_page, widget_of
+from tests.dashboard.widgets import board, drawn, open_page, widget_of
 
 ROOT = Path(__file__).resolve().parents[3]
 STUDY = "reference.study.digits-gaussian-0.50"
@@ -142,7 +140,7 @@ def test_it_opens_on_one_pair_of_the_study(app: AppTest) -> None:
     assert widget_of(app.selectbox, VIEW.key("b")).value == fixed.id
     assert query(app, "show") == f"{own.id},{fixed.id}"
     assert query(app, "pair") == "1-2"
-    assert not app.get("plotly_chart")  # what is behind other tabs is not computed
+    assert not drawn(app, "compare_points", "compare_sigma_points")  # other tabs wait
     assert not button(app, "Certify").disabled  # type: ignore[attr-defined]
 
 
@@ -469,24 +467,18 @@ def test_a_chosen_image_leads_to_the_explorer(app: AppTest) -> None:
     assert "image=10" in text
 
 
-def test_a_click_on_a_point_chooses_its_image() -> None:
-    for data in (7, [7], {"0": 7}):
-        assert picked_image({"selection": {"points": [{"customdata": data}]}}) == 7
-    assert picked_image({"selection": {"points": []}}) is None
-
-
 def test_points_carry_the_numbers_of_their_images(app: AppTest) -> None:
     open_compare(app, show=f"{FIXED},{DS}", tab="images")
-    traces = [json.loads(c.proto.spec)["data"] for c in app.get("plotly_chart")]
-    scatter = next(t for t in traces if t[0].get("name") == "both right")
+    scatter = board(app, "compare_points")["figures"]["chart"]["data"]
+    assert scatter[0]["name"] == "both right"
     assert all("customdata" in trace for trace in scatter)
     open_tab(app, "sigmas")
-    traces = [json.loads(c.proto.spec)["data"] for c in app.get("plotly_chart")]
-    tuning = next(t for t in traces if t[0]["name"].startswith("ACR"))  # on training images
+    tuning = board(app, "compare_tuning")["figures"]["chart"]["data"]
+    assert tuning[0]["name"].startswith("ACR")  # on training images
     assert tuning[-1]["name"] == "σ* of images"
     widget_of(app.multiselect, VIEW.key("shown")).set_value([FIXED]).run()
-    shown = [json.loads(c.proto.spec)["data"] for c in app.get("plotly_chart")]
-    assert [traces[0]["name"][:3] for traces in shown] == ["ACR"]
+    assert board(app, "compare_tuning")
+    assert not drawn(app, "compare_points", "compare_sigma_points")
 
 
 def test_the_radii_of_the_table_reach_the_largest_that_is_proved() -> None:

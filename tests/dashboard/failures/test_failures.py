@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import shlex
 import time
 from collections.abc import Iterator
@@ -82,7 +81,7 @@ def query(app: AppTest, name: str) -> str:
 
 
 def bars(app: AppTest) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(app.get("plotly_chart")[0].proto.spec)["data"]
+    found: list[dict[str, Any]] = board(app, "failures_kinds")["figures"]["chart"]["data"]
     return found
 
 
