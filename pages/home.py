@@ -7,7 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from ddrs_core.dashboard.components.render import show_lead
+from ddrs_core.dashboard.components.render import show_html, show_lead
 from ddrs_core.dashboard.home.jobs import show_jobs
 from ddrs_core.dashboard.home.miniature import show_miniature
 from ddrs_core.dashboard.library.models import model_table
@@ -26,6 +26,7 @@ from ddrs_core.data import list_datasets, list_downloads
 from ddrs_core.models import list_devices, list_models
 
 _COLUMNS = ["model", "data set", "training", "sigma", "clean", "own noise"]
+_TABLE = 360  # pixels
 _USES: tuple[tuple[str, Callable[[], StreamlitPage], str], ...] = (
     ("Learn", learn_page, "What a certificate is, in nine lessons; alone or with a class."),
     ("Watch one image", explorer_page, "How far can its certified ball grow if σ is its own?"),
@@ -60,7 +61,15 @@ def main() -> None:
     left, right = st.columns([3, 2])
     with left:
         st.subheader("Models", divider="gray", anchor=False)
-        st.dataframe(model_table(list_models())[_COLUMNS], hide_index=True, width="stretch")
+        models = model_table(list_models())[_COLUMNS]
+        with st.container(height=_TABLE):
+            show_html(
+                "table.html",
+                label="Models",
+                head=_COLUMNS,
+                rows=models.astype(str).to_numpy().tolist(),
+                bold=(),
+            )
     with right:
         st.subheader("This machine", divider="gray", anchor=False)
         for device in list_devices():

@@ -20,6 +20,7 @@ except ImportError:  # the tests also run without it, in one process
 _MOST_CORES = 4  # a worker needs about a gigabyte
 _BROWSER_WORKERS = 2
 _BROWSER_FOLDER = "tests/browser/"
+_ON_SERVER = (_BROWSER_FOLDER, "tests/server/")  # one dashboard per worker serves them
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -35,7 +36,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 class Scheduler(LoadGroupScheduling):
-    """Places files as a whole, and browser tests one by one, first of all on the first workers."""
+    """Places files as a whole, and browser tests one by one; these, and all others that need a
+    running dashboard, first of all on the first workers."""
 
     def _split_scope(self, nodeid: str) -> str:
         group: str = super()._split_scope(nodeid)  # the test itself if it belongs to no group
@@ -45,7 +47,7 @@ class Scheduler(LoadGroupScheduling):
     def _assign_work_unit(self, node: Any) -> None:
         browser = int(node.gateway.id.removeprefix("gw")) < _BROWSER_WORKERS
         for scope, tests in self.workqueue.items():
-            if next(iter(tests)).startswith(_BROWSER_FOLDER) == browser:
+            if next(iter(tests)).startswith(_ON_SERVER) == browser:
                 self.workqueue.move_to_end(scope, last=False)
                 break
         super()._assign_work_unit(node)

@@ -10,7 +10,7 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import DONE, button, progress, query_of, wait_until
+from tests.browser.conftest import DONE, button, expand, progress, query_of, wait_until
 
 _CURVE = "document.querySelector('[data-figure=curve]')"
 _NAMED = f"(names) => names.every((n) => {_CURVE}._fullData.some((t) => t.name === n))"
@@ -283,7 +283,7 @@ def test_exports_are_complete(page: Page, url: str) -> None:
     expect(progress(page)).to_contain_text(DONE)
     button(page, "Certify σ₀ and σ*").click()
     expect(page.locator(".ddrs-card")).to_have_count(2)
-    page.get_by_text("Export", exact=True).click()
+    expand(page, "Export")
     with page.expect_download() as download:
         button(page, "Trajectory (CSV)").click()
     rows = list(csv.DictReader(download.value.path().open()))

@@ -40,6 +40,13 @@ def send(app: AppTest, *sent: tuple[Any, Any]) -> AppTest:
     return app._tree._runner._run(states)
 
 
+def code_in(app: AppTest, section: str) -> list[str]:
+    """The code in a section of the page, which is there once that is open."""
+    app.session_state[section] = True
+    app.run()
+    return [code.value for code in app.code]
+
+
 def drawn(app: AppTest, *keys: str) -> list[str]:
     """Which of these boards the page has."""
     return [key for key in keys if any(key in e.proto.id for e in app.get("bidi_component"))]

@@ -51,5 +51,9 @@ def show_start_panel(label: str, icon: str, plan: Callable[[], PlannedRun]) -> N
         else:
             run.show(started)
             redraw()
-    with st.expander("Command line", icon=":material/terminal:"):
-        run.show_commands()
+    section = st.expander(
+        "Command line", icon=":material/terminal:", key=f"commands_{label}", on_change="rerun"
+    )
+    if section.open:
+        with section:
+            run.show_commands()

@@ -45,7 +45,12 @@ def show_exports(
         note: what to know about them.
         code: commands that give the same results, by language; empty ones are left out.
     """
-    with st.expander("Export", icon=":material/download:", key="exports"):
+    section = st.expander(
+        "Export", icon=":material/download:", key="exports", on_change="rerun"
+    )  # what shows code is 1.5 MB that a browser need not load before
+    if not section.open:
+        return
+    with section:
         for title, row in files.items():
             if title:
                 st.markdown(f"**{title}**")

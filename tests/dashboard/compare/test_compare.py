@@ -41,7 +41,7 @@ from ddrs_core.runs.results.references import reference_files, reference_results
 from ddrs_core.runs.results.tables import Table
 from ddrs_core.runs.worker import record_run, recorded_configs, work_on
 from ddrs_core.store import MAX_LOG_BYTES, MemoryBank, RunRecord, open_store
-from tests.dashboard.widgets import board, drawn, open_page, widget_of
+from tests.dashboard.widgets import board, code_in, drawn, open_page, widget_of
 
 ROOT = Path(__file__).resolve().parents[3]
 STUDY = "reference.study.digits-gaussian-0.50"
@@ -313,9 +313,9 @@ def test_a_memory_is_the_third_setting_of_a_run_and_its_effect_is_told(app: AppT
     bank = MemoryBank.find(None, memory.bank, owner=visitor())
     assert bank.record().settled == 4
     widget_of(app.selectbox, FORM + "bank").select(memory.bank).run()
-    assert memory.bank in app.sidebar.code[0].value  # the next run would go on with it
+    assert memory.bank in code_in(app, "commands_Certify")[0]  # the next run would go on with it
     widget_of(app.selectbox, FORM + "bank").select("").run()
-    assert "digits-gaussian-0.50, run 2" in app.sidebar.code[0].value
+    assert "digits-gaussian-0.50, run 2" in code_in(app, "commands_Certify")[0]
 
 
 def test_a_tuned_sigma_is_a_setting_of_a_run_and_its_cost_is_told(app: AppTest) -> None:
@@ -327,7 +327,7 @@ def test_a_tuned_sigma_is_a_setting_of_a_run_and_its_cost_is_told(app: AppTest) 
     said = next(c.value for c in app.caption if "forward passes" in c.value)
     assert "3 settings" in said
     assert "tune sigma on training images" in said
-    assert "--method fixed tuned ds" in app.sidebar.code[0].value
+    assert "--method fixed tuned ds" in code_in(app, "commands_Certify")[0]
 
 
 def test_boxes_that_are_ticked_again_have_their_fields_as_they_were(app: AppTest) -> None:

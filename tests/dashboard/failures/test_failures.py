@@ -39,7 +39,7 @@ from ddrs_core.smoothing import CertificationBudget, round_down
 from ddrs_core.smoothing.attack import Attack
 from ddrs_core.smoothing.diagnosis import FailureKind
 from ddrs_core.store import AnnotationKind, MemoryBank, open_store
-from tests.dashboard.widgets import board, open_page, widget_of
+from tests.dashboard.widgets import board, code_in, open_page, widget_of
 
 STUDY = "reference.study.digits-gaussian-0.50"
 FIXED, DS = f"{STUDY}-fixed-0.5", f"{STUDY}-ds-0.5"
@@ -135,7 +135,7 @@ def test_filters_combine_and_the_link_restores_them(app: AppTest) -> None:
         assert query(app, name) == value
     first = max(kept, key=lambda image: image.margin or 0.0)
     assert f"image {first.index}, class 1" in html_of(app)
-    (line,) = [code.value for code in app.code if "diagnose" in code.value]
+    (line,) = [code for code in code_in(app, "exports") if "diagnose" in code]
     words = shlex.split(line)
     assert words[:4] == ["python", "-m", "ddrs_core", "diagnose"]
     parser = argparse.ArgumentParser()

@@ -17,7 +17,7 @@ from ddrs_core.jobs.runs import list_runs
 from ddrs_core.models import registry
 from ddrs_core.runs.training.run import train_and_save
 from ddrs_core.training import recipe
-from tests.dashboard.widgets import open_page, widget_of
+from tests.dashboard.widgets import code_in, open_page, widget_of
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_the_recipe_follows_method_and_toggle(app: AppTest) -> None:
     widget_of(app.toggle, keys.TRAINING + "data_dependent").set_value(False).run()
     assert not app.exception
     assert not [n for n in app.number_input if n.label.startswith("Sigma copies")]
-    assert "--data-dependent" not in app.sidebar.code[0].value
+    assert "--data-dependent" not in code_in(app, "commands_Train")[0]
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_the_command_line_says_all_choices(app: AppTest) -> None:
     open_page(app, "training")
     widget_of(app.number_input, keys.TRAINING + "setting_epochs").set_value(7)
     widget_of(app.number_input, keys.TRAINING + "sigma").set_value(0.3).run()
-    command = app.sidebar.code[0].value
+    command = code_in(app, "commands_Train")[0]
     for words in ("--dataset digits", "--epochs 7", "--sigma 0.3", "--data-dependent"):
         assert words in command
 
