@@ -118,7 +118,7 @@ def _show(shown: Compared) -> None:
             "legend": legend_html(sets, titles, [s.id for s in pair or ()], figure),
             "table": sets_table_html(table, sets, titles),
             "columns": render(
-                "compare/hinted.html",
+                "hinted.html",
                 text="What the columns mean",
                 hint_text=table_note(table, sets),
             ),

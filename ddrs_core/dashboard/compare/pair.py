@@ -51,7 +51,7 @@ def show_differences(sets: Sequence[ResultSet]) -> None:
     if found.shared:
         st.html(table_html(_short(paired_table([(a, found)], b)), "Paired differences"))
         show_html(
-            "compare/hinted.html",
+            "hinted.html",
             text=f"A minus B on {counted(found.shared, 'shared image')}",
             hint_text=_EXPLAINED,
         )
@@ -120,7 +120,7 @@ def _short(table: Table) -> Table:
 def _show_points(pairs: Pairs, a: ResultSet, b: ResultSet) -> None:
     floors = a.acr_is_floor or b.acr_is_floor
     show_html(
-        "compare/hinted.html",
+        "hinted.html",
         text="Every image: its radius in A against its radius in B"
         + (" (at least). " if floors else ". ")
         + "Click a point to see it.",

@@ -71,7 +71,7 @@ def show_sigmas(sets: Sequence[ResultSet]) -> None:
 def _show_points(results: ResultSet) -> None:
     at_least = " (at least)" if results.acr_is_floor else ""
     show_html(
-        "compare/hinted.html",
+        "hinted.html",
         text=f"The radius{at_least} against sigma*. Click a point to see its image.",
         hint_text="Images near the dashed cap would need more votes to prove more. Hollow: the "
         "radius is a lower bound, since adaptive sampling stopped.",
@@ -98,7 +98,7 @@ def show_tuning(results: ResultSet) -> None:
     said = _tuning_said(tuning)
     sigmas = results.sigmas if has_own_sigmas(results) else None
     show_html(
-        "compare/hinted.html",
+        "hinted.html",
         text="One σ for all images: what each level certifies on training images.",
         hint_text=said if sigmas is None else said + _images_said(results),
     )

@@ -15,7 +15,7 @@ from ddrs_core.dashboard.memory.query_section import pictures_html
 from ddrs_core.dashboard.memory.texts import (
     check_text,
     collision_text,
-    confidence_text,
+    confidence_html,
     record_html,
 )
 from ddrs_core.dashboard.memory.view import FORM
@@ -60,7 +60,7 @@ def show_bank(context: BankContext) -> None:
         },
         texts={
             "record": record_html(context.record, len({b.prediction for b in balls}), model),
-            "confidence": confidence_text(context.record.confidence),
+            "confidence": confidence_html(context.record.confidence),
         },
     )
     if context.record.stored > MOST_SHOWN:

@@ -102,21 +102,24 @@ def claim_text(certificate: Certificate, names: Sequence[str]) -> str:
     return f"{answer} within {radius} {at} ({votes}, {bounds})"
 
 
-def confidence_text(known: BankConfidence) -> str:
+def confidence_html(known: BankConfidence) -> Markup:
     """The joint guarantee of all certificates of a bank."""
     tried = f", {known.tried:,} more were tried and not stored" if known.tried else ""
     said = (
-        f"{counted(known.settled, 'settled certificate')}{tried}: each may be wrong with its own "
-        "small probability alpha. All of them hold, and so do those selected for storing, except "
-        f"with a probability of at most {known.failure:.3g} (the sum of the alphas); the expected "
-        f"number of wrong balls is at most {known.expected_wrong:.3g}. Attempts outside this bank "
-        "are not counted."
+        f"All {counted(known.settled, 'settled certificate')} hold, except with a probability of "
+        f"at most {known.failure:.3g}."
     )
     if known.next_alpha == 0:
-        return said + " The bank's budget is used up: it accepts no further certificate."
-    if known.next_alpha is not None:
-        return said + f" The next certificate may spend {known.next_alpha:.3g}."
-    return said
+        said += " The bank's budget is used up: it accepts no further certificate."
+    elif known.next_alpha is not None:
+        said += f" The next certificate may spend {known.next_alpha:.3g}."
+    return render(
+        "hinted.html",
+        text=said,
+        hint_text=f"Each may be wrong with its own small probability alpha{tried}; their sum "
+        "covers those selected for storing too. The expected number of wrong balls is at most "
+        f"{known.expected_wrong:.3g}. Attempts outside this bank are not counted.",
+    )
 
 
 def charge_text(known: BankConfidence, alpha: float, count: int = 1) -> str:
