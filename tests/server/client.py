@@ -211,9 +211,14 @@ class Tab:
         request = urllib.request.Request(self.server + address, body, headers, method="PUT")
         urllib.request.urlopen(request, timeout=_TRIES_SECONDS).close()
 
+    def find(self, pattern: str) -> re.Match[str] | None:
+        """Where a regular expression is found first in anything that the page shows."""
+        found = (re.search(pattern, str(element)) for _, element in self._shown.values())
+        return next(filter(None, found), None)
+
     def says(self, pattern: str) -> bool:
         """Whether a regular expression is found in anything that the page shows."""
-        return any(re.search(pattern, str(element)) for _, element in self._shown.values())
+        return self.find(pattern) is not None
 
     def alerts(self, words: str = "") -> list[str]:
         """The messages in boxes, those that contain these words; without Markdown's escapes."""

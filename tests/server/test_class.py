@@ -1,11 +1,14 @@
-"""A class on one server: a stale shared link, and visits that leave, fill nothing up."""
+"""A class on one server: a stale shared link, and visits that leave, fill nothing up; a job that
+nobody looks at holds nobody up."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
+import psutil
 import pytest
 
 from ddrs_core.paths import HOME_VARIABLE
@@ -19,17 +22,26 @@ _SESSIONS = 12
 _RUNS = 6  # of the page in each session; 12 x 6 copies would be too many for the server
 _VISITS = 75
 _AT_ONCE = 6
-_SMALL = f"from ddrs_core.jobs import get_manager; get_manager().max_jobs = {_JOBS}"
+_LEASE = 4.0  # seconds for which a job goes on that nobody looks at; by itself 90
+_SMALL = f"""
+from ddrs_core.jobs import get_manager
+get_manager().max_jobs, get_manager().lease = {_JOBS}, {_LEASE}
+"""
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a fresh server with room for few jobs."""
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[psutil.Process, str]]:
+    """A fresh server with room for few jobs, and its address."""
     folder = tmp_path_factory.mktemp("class")
     process, address = start_server(folder, {HOME_VARIABLE: str(folder)}, before=_SMALL)
-    yield address
+    yield psutil.Process(process.pid), address
     process.terminate()
     process.wait(20)
+
+
+@pytest.fixture
+def server(started: tuple[psutil.Process, str]) -> str:
+    return started[1]
 
 
 @pytest.mark.slow
@@ -92,3 +104,51 @@ def test_visits_that_leave_make_room_for_whoever_comes(server: str) -> None:
         await tab.close()
 
     run_in_thread(newcomer())
+
+
+def steps_of(tab: Tab) -> int:
+    found = tab.find(r"(\d+) of \d+ steps")
+    assert found is not None
+    return int(found[1])
+
+
+@pytest.mark.slow
+def test_a_job_that_is_left_yields_ends_and_goes_on_when_its_visitor_is_back(
+    started: tuple[psutil.Process, str],
+) -> None:
+    process, server = started
+    cookies = receive_cookies(server)
+
+    async def used(seconds: float) -> float:
+        """Processor seconds of the server meanwhile."""
+        before = sum(process.cpu_times()[:2])
+        await asyncio.sleep(seconds)
+        return sum(process.cpu_times()[:2]) - before
+
+    async def leave_and_come_back() -> None:
+        left = Tab(server, "explorer", "image=14&preset=authors-package", cookies)
+        await left.open()
+        assert left.is_moving  # for about a minute
+        await left.close()
+        other = Tab(server, "explorer", "image=15&n=1000", receive_cookies(server))
+        began = time.monotonic()
+        await other.open()
+        await other.watch()
+        assert other.says("done")
+        assert time.monotonic() - began < 30
+        await other.close()
+        await asyncio.sleep(_LEASE + 1)
+        assert await used(3) < 0.5
+        back = Tab(server, "explorer", left.query, cookies)
+        await back.open()
+        assert back.address["job"] == left.address["job"]
+        assert back.is_moving
+        stood = steps_of(back)
+        for _ in range(40):
+            await back.tick()
+            await asyncio.sleep(0.1)
+        assert steps_of(back) > stood > 0
+        await back.press("Cancel")
+        await back.close()
+
+    run_in_thread(leave_and_come_back())
