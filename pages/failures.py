@@ -31,7 +31,7 @@ from ddrs_core.dashboard.failures.measure_all import show_measure_all
 from ddrs_core.dashboard.failures.neighbours import show_neighbours
 from ddrs_core.dashboard.failures.notes import show_filters_and_notes, show_marks
 from ddrs_core.dashboard.failures.picker import pick_results
-from ddrs_core.dashboard.failures.runs import follow_runs, hold_image
+from ddrs_core.dashboard.failures.runs import follow_runs, hold_image, link_to_resume
 from ddrs_core.dashboard.failures.view import current_view, enter_failures, write_url
 from ddrs_core.dashboard.shell import state_keys as keys
 from ddrs_core.dashboard.shell.errors import show_error, show_problems
@@ -56,8 +56,11 @@ def main() -> None:
 
 def show_failures(runs: Sequence[RunRecord]) -> None:
     """The kinds, the images, and one of them."""
-    if any(run.state.is_moving and not run.stored for run in runs):
-        st.info("Waiting for the first certificate.")
+    link_to_resume(runs)
+    empty = [run for run in runs if not run.stored]
+    if empty:
+        waits = all(run.state.is_moving for run in empty)
+        st.info("Waiting for the first certificate." if waits else "No certificate was made yet.")
         return
     view = current_view()
     findings = find_findings(view)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import streamlit as st
 from markupsafe import Markup
 
+from ddrs_core.dashboard.common.result_sources import RUN
 from ddrs_core.dashboard.common.run_progress import has_grown, run_progress_html, runs_of
 from ddrs_core.dashboard.components.board import PROGRESS_BOARD
 from ddrs_core.dashboard.failures.view import FORM, FailuresView
+from ddrs_core.dashboard.navigation import compare_page
 from ddrs_core.dashboard.shell.polling import draw_each_second
 from ddrs_core.runs.diagnose.images import ImageDiagnosis
 from ddrs_core.store import RunRecord
@@ -40,6 +43,18 @@ def follow_runs(view: FailuresView) -> list[RunRecord]:
             may_move=any(state.can_resume for state in states),
         )
     return list(before.values())
+
+
+def link_to_resume(runs: Sequence[RunRecord]) -> None:
+    """The way to where runs go on that have stopped before their end."""
+    for run in runs:
+        if run.state.can_resume:
+            st.page_link(
+                compare_page(),
+                label="Resume it on Certify & compare",
+                icon=":material/play_circle:",
+                query_params={"show": f"{RUN}{run.id}.0"},
+            )
 
 
 def hold_image(image: ImageDiagnosis | None, runs: Sequence[RunRecord]) -> None:

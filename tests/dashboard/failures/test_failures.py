@@ -38,7 +38,7 @@ from ddrs_core.runs.worker import record_run, work_on
 from ddrs_core.smoothing import CertificationBudget, round_down
 from ddrs_core.smoothing.attack import Attack
 from ddrs_core.smoothing.diagnosis import FailureKind
-from ddrs_core.store import AnnotationKind, MemoryBank, open_store
+from ddrs_core.store import AnnotationKind, MemoryBank, RunState, open_store
 from tests.dashboard.widgets import board, code_in, open_page, widget_of
 
 STUDY = "reference.study.digits-gaussian-0.50"
@@ -190,6 +190,7 @@ def test_a_run_that_goes_on_is_followed_and_keeps_its_image(app: AppTest) -> Non
     run = record_run(store, [replace(config, limit=20, device="cpu")], owner=visitor())
     open_failures(app, results=f"run.{run.id}.0", sort="margin")
     assert "Waiting for the first certificate" in app.info[0].value
+    assert not resume_links(app)
     rows = reference_results(FIXED).rows[:18]
     ready = [(0, k, c) for k, row in enumerate(rows) if (c := row.certificate) is not None]
     shown = []
@@ -209,6 +210,33 @@ def test_a_run_that_goes_on_is_followed_and_keeps_its_image(app: AppTest) -> Non
     app.run()
     assert "finished" in board(app, "failures_runs")["texts"]["progress"]
     assert "of 20 images, not certified" in html_of(app)
+
+
+def resume_links(app: AppTest) -> list[str]:
+    links = [link.proto for link in app.get("page_link") if link.proto.label.startswith("Resume")]
+    return [link.query_string for link in links]
+
+
+@pytest.mark.parametrize("made", [0, 8])
+def test_a_run_that_was_stopped_says_so_and_where_it_goes_on(app: AppTest, made: int) -> None:
+    store = open_store()
+    config = CertifyConfig("digits", "digits-gaussian-0.50", Method.FIXED, 0.5)
+    run = record_run(store, [replace(config, limit=20, device="cpu")], owner=visitor())
+    rows = reference_results(FIXED).rows[:made]
+    store.add_certificates(
+        run.id, [(0, k, c) for k, row in enumerate(rows) if (c := row.certificate) is not None]
+    )
+    store.claim(run.id)
+    store.release(run.id, RunState.FAILED, "The disk is full.")
+    open_failures(app, results=f"run.{run.id}.0")
+    assert not app.exception
+    assert not app.error
+    assert "The disk is full." in board(app, "failures_runs")["texts"]["progress"]
+    assert resume_links(app) == [f"show=run.{run.id}.0"]
+    if made:
+        assert f"of {made} images, not certified" in html_of(app)
+    else:
+        assert "No certificate was made yet" in app.info[0].value
 
 
 def test_results_on_other_images_are_not_set_against(app: AppTest) -> None:
