@@ -9,6 +9,7 @@ import pytest
 
 from ddrs_core.bench.sigma_log import BenchLog
 from ddrs_core.bench.sigma_report import SigmaBench, mean_regrets, summarize_bench
+from ddrs_core.dashboard.learn.lessons import own_sigma
 from ddrs_core.runs.logs.reading import read_log
 from ddrs_core.runs.results.other_bound import under_bound
 from ddrs_core.runs.results.summary import summarize_results
@@ -114,7 +115,7 @@ def test_the_methods_in_the_docs_have_the_figures_of_their_logs() -> None:
 
 def test_the_tuned_sigma_has_the_figures_of_its_log() -> None:
     (row,) = [r for r in rows(ROOT / "docs" / "results.md", "sigma") if "tuned" in r["sigma"]]
-    log = RESULTS / "digits-gaussian-0.50-tuned-0.3.tsv"
+    log = RESULTS / "tuned/digits-gaussian-0.50-tuned-0.3.tsv"
     assert promised(log) == {(row["guarantee"], "one-sided")}
     for name, radius in (("certified at 0", 0.0), ("0.25", 0.25), ("0.5", 0.5), ("1", 1.0)):
         assert float(row[name]) == pytest.approx(certified(log, radius))
@@ -175,8 +176,13 @@ def test_the_default_strategy_loses_to_no_other_beyond_chance(
 
 @pytest.mark.parametrize(
     "path",
-    ["README.md", "ddrs_core/dashboard/components/templates/home/miniature.html"],
-    ids=["readme", "home"],
+    [
+        "README.md",
+        "ddrs_core/dashboard/components/templates/home/miniature.html",
+        "ddrs_core/dashboard/learn/lessons/own_sigma.py",
+        "ddrs_core/dashboard/learn/lessons/limits.py",
+    ],
+    ids=["readme", "home", "lesson-6", "lesson-9"],
 )
 def test_the_honest_number_is_that_of_the_log(
     sigma_benches: dict[str, SigmaBench], path: str
@@ -185,6 +191,14 @@ def test_the_honest_number_is_that_of_the_log(
     text = (ROOT / path).read_text(encoding="utf-8")
     for name in ("surface", "tuned"):
         assert f"{methods[name].mean_radius:.3f}" in text
+
+
+def test_the_lesson_says_by_how_much_a_sigma_for_every_digit_is_better(
+    sigma_benches: dict[str, SigmaBench],
+) -> None:
+    means = {m.name: m.mean_radius for m in sigma_benches["gaussian-0.50"].methods}
+    gain = f"{means['surface'] / means['tuned'] - 1:.0%}".replace("%", " %")
+    assert f"by {gain} on the digits" in own_sigma.LESSON.take_home
 
 
 def _percent(share: float | None) -> str:

@@ -48,6 +48,15 @@ def test_a_student_takes_every_lesson(page: Page, browser: Browser, url: str) ->
         expect(title).to_be_visible()
         at_rest(page)  # until then the lesson before is there too
         wait_until(page, _DRAWN)
+        if lesson is first:  # nothing is told before it has been found
+            said, size = page.locator("[data-part=said]"), page.locator("[name=size]")
+            expect(said).to_have_text("at this length of the attack.")
+            size.fill("0.5")
+            expect(said).to_contain_text("flips the answer at a length of 0.23")
+            page.get_by_role("radio", name="random").check()
+            size.fill("0.6")  # one of those that were judged
+            expect(said).to_contain_text("length 0.60 change")
+            expect(page.locator("[data-part=size]")).to_have_text("0.60")
     page.keyboard.press("ArrowRight")
     wait_until(page, "() => location.search.includes('step=2')")
     fresh = browser.new_page()

@@ -13,6 +13,7 @@ TERMS = {
     "of the training; and the level that the search chose.",
     "N₀, N": "the votes that choose the class, and the fresh ones that bound its probability.",
     "α": "the probability, at most, that a certificate is wrong.",
+    "Φ⁻¹(p)": "how many standard deviations a normal variable stays below with probability p.",
     "abstain": "no class has a provable majority of the votes, so nothing is certified.",
     "bound": "one-sided: a lower bound on the probability of the class; two-sided: also an upper "
     "bound on that of the runner-up, with half of α each.",

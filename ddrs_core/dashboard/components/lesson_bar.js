@@ -4,7 +4,7 @@ const keys = { ArrowRight: 'learn_next', PageDown: 'learn_next', ArrowLeft: 'lea
 export default function ({ data, parentElement, setTriggerValue }) {
   const part = (name) => parentElement.querySelector(`[data-part=${name}]`);
   const note = part('note'), timer = part('timer'), dots = parentElement.querySelector('.ddrs-dots');
-  note.textContent = data.note;
+  note.innerHTML = data.note;
   if (!data.present) note.hidden = true;
   part('keys').hidden = !data.present;
   dots.setAttribute('aria-label', `Screen ${data.step} of ${data.length}`);

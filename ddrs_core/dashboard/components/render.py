@@ -11,10 +11,20 @@ from typing import Any
 
 import streamlit as st
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ddrs_core.quantities import counted, duration, noun
 from ddrs_core.smoothing import round_down
+
+
+def with_symbols(text: str) -> Markup:
+    """Text in which p_A is set as a symbol.
+
+    >>> str(with_symbols("p_A < 1"))
+    '<i>p</i><sub>A</sub> &lt; 1'
+    """
+    return escape(text).replace("p_A", Markup("<i>p</i><sub>A</sub>"))
+
 
 _FOLDER = Path(__file__).parent
 ENVIRONMENT = Environment(
@@ -30,6 +40,7 @@ ENVIRONMENT.filters.update(
     noun=noun,
     duration=duration,
     round_down=round_down,
+    with_symbols=with_symbols,
 )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from ddrs_core.dashboard.components.render import component
+from ddrs_core.dashboard.components.render import component, with_symbols
 from ddrs_core.dashboard.learn.course import number_of
 from ddrs_core.dashboard.learn.view import LearnView, go_to
 
@@ -28,7 +28,7 @@ def show_bar(view: LearnView) -> None:
                 "step": view.step,
                 "length": lesson.length if lesson else 0,
                 "question": len(lesson.steps) + 1 if lesson else 0,
-                "note": lesson.note(view.step) if lesson else "",
+                "note": str(with_symbols(lesson.note(view.step))) if lesson else "",
                 "present": view.present,
             },
             on_leave_change=lambda: go_to(replace(view, present=False)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,36 @@ def test_a_lesson_is_complete(lesson: Lesson) -> None:
     assert all(lesson.note(step) for step in range(1, lesson.length + 1))
     assert lesson.take_home.count(".") == 1  # one sentence
     assert lesson.real
+
+
+PRESSED = re.compile(r"[Pp]ress \*((?:\\\*|[^*])+)\*")
+DASHBOARD = ROOT / "ddrs_core" / "dashboard"
+
+
+def offers(folder: Path, name: str) -> bool:
+    """Whether the sources of a page name a button so."""
+    quoted = re.compile(rf"[\">]{re.escape(name)}[\"<]")
+    files = [path for end in ("py", "html", "js") for path in folder.rglob(f"*.{end}")]
+    return any(quoted.search(path.read_text()) for path in files)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=NAMES)
+def test_the_buttons_that_a_lesson_names_are_there(lesson: Lesson) -> None:
+    templates = DASHBOARD / "components" / "templates"
+    said = [(templates / "learn", step.text) for step in lesson.steps]
+    said += [(DASHBOARD / real.page, real.text) for real in lesson.real]
+    for folder, text in said:
+        named = PRESSED.findall(text)
+        assert len(named) == text.lower().count("press ")  # each is set as a name
+        for name in named:
+            assert offers(folder, name.replace("\\", "")), (folder, name)
+
+
+def test_the_buttons_that_the_guides_name_are_there() -> None:
+    for guide in ("learn.md", "teaching.md"):
+        text = (ROOT / "docs" / guide).read_text()
+        for name in set(re.findall(r"(?<!\*)\*([A-Z][A-Za-z ]+)\*(?!\*)", text)) - {"Answer"}:
+            assert offers(DASHBOARD, name), (guide, name)
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=NAMES)

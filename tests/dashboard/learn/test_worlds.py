@@ -27,13 +27,18 @@ from ddrs_core.dashboard.learn.worlds import (
 )
 from ddrs_core.errors import DDRSError
 from ddrs_core.smoothing.plane import (
+    ASCENT,
+    BUDGET,
     GRID,
     SIGMAS,
     PlaneConfig,
+    PlanePoints,
     PlaneProblem,
+    as_images,
     build_world,
 )
 from ddrs_core.smoothing.plane.comparison import expected_radii
+from ddrs_core.smoothing.sigma.base import choose_sigmas
 
 OWN = PlaneProblem(
     own=((0.2, 0.4, 0), (0.8, 0.6, 1), (0.0, 1.0, 2)), network=PlaneConfig(width=6, steps=60)
@@ -99,6 +104,31 @@ def test_the_route_sends_it_for_ever() -> None:
     assert "immutable" in answer.headers["cache-control"]
 
 
+def expected_at(sigma: float) -> dict[str, float]:
+    """The radius that each point of the lessons is expected to get."""
+    world, places = get_world(BANDS), np.array(list(one_sigma.POINTS.values()))
+    of_network = world.network(as_images(places)).argmax(1).numpy()
+    points = PlanePoints(places, of_network)
+    radii = expected_radii(world, points, np.full(len(places), sigma))
+    return dict(zip(one_sigma.POINTS, radii.tolist(), strict=True))
+
+
+def test_algorithm_1_gains_half_at_a_and_goes_too_far_at_b() -> None:
+    start, network = expected_at(own_sigma.START), get_world(BANDS).network
+    for name, low, high in (("A", 1.4, 1.6), ("B", 0.7, 1.0)):
+        x = as_images(np.array([one_sigma.POINTS[name]])).expand(20, -1, -1, -1)
+        *_, last = choose_sigmas(network, x, [own_sigma.START] * 20, ASCENT, budget=BUDGET)
+        gains = [expected_at(sigma)[name] / start[name] for sigma in last.chosen]
+        assert low < np.mean(gains) < high
+        assert np.mean([low < gain < high for gain in gains]) >= 0.9
+
+
+def test_a_sigma_for_every_point_gains_a_third_of_the_mean_radius() -> None:
+    means = {row["name"]: row["mean"] for row in own_sigma.table_rows()}
+    single = max(means["largest"], means["careful"])
+    assert means["surface"] / single == pytest.approx(4 / 3, abs=0.02)
+
+
 def test_the_lessons_show_what_is_expected_to_be_proved() -> None:
     world, facts = get_world(BANDS), one_sigma.facts()
     i = 12
@@ -109,7 +139,10 @@ def test_the_lessons_show_what_is_expected_to_be_proved() -> None:
     z = world.cells.at_points(np.array([[0.56, 0.42]]), np.array([0.05]))
     shown = 0.05 * np.interp(ndtri(z.max()), table["z"], table["proved"])
     assert shown == pytest.approx(0.111, abs=2e-3)
-    for rounds in own_sigma.surface_rounds().values():
+    start = expected_at(own_sigma.START)
+    for name, rounds in own_sigma.surface_rounds().items():
+        gain = expected_at(rounds[-1]["chosen"])[name] / start[name]
+        assert gain > 1.4 if name == "A" else 0.98 < gain < 1 if name == "B" else gain > 1
         votes = [sum(one["n"]) for one in rounds]
         assert votes == sorted(votes)
         assert rounds[-1]["chosen"]

@@ -158,7 +158,7 @@ LESSON = Lesson(
             "Attack a smoothed network",
             "failures",
             {"kind": "too-close"},
-            "Choose an image and press *Search an attack*: how near a change of the answer lies, "
+            "Choose an image and press *Attack the image*: how near a change of the answer lies, "
             "beside the radius that is proved.",
         ),
         RealImages(

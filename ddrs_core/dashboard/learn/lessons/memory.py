@@ -14,7 +14,7 @@ from ddrs_core.dashboard.learn.picture import Picture, computed_once
 from ddrs_core.data import load_dataset
 from ddrs_core.smoothing import Bound, CertificationBudget, SmoothedClassifier, get_preset
 from ddrs_core.smoothing.memory.arrival_order import Distances, replay
-from ddrs_core.smoothing.memory.collisions import WalkConfig, WalkPoint, from_left_to_right, walk
+from ddrs_core.smoothing.memory.collisions import WalkConfig, WalkPoint, from_both_ends, walk
 
 MODEL = "digits-smoothadv-ds2-0.50"
 FIRST, SECOND = 45, 364  # test images whose stored balls overlap most
@@ -81,7 +81,8 @@ def stored_pair() -> dict[str, Any]:
 
 @computed_once
 def walked() -> list[WalkPoint]:
-    """Certificates of images on the way from one to the other, each with its own sigma."""
+    """Certificates of images on the way from one to the other, each with its own sigma: those of
+    the walk on the memory page, since the order of certification selects the noise."""
     data, forward = load_dataset("digits", "test"), get_forward(MODEL, "cpu")
     config = WalkConfig(
         _SIGMA_0,
@@ -92,10 +93,11 @@ def walked() -> list[WalkPoint]:
         SmoothedClassifier(forward, data.info.num_classes),
         data[FIRST][0],
         data[SECOND][0],
-        from_left_to_right(POINTS),
+        from_both_ends(POINTS),
         config,
     )
-    return [step.point for step in steps if step.point is not None]
+    found = [step.point for step in steps if step.point is not None]
+    return sorted(found, key=lambda point: point.t)
 
 
 def _draw(scene: Mapping[str, Any]) -> None:
@@ -123,7 +125,8 @@ LESSON = Lesson(
             "The way out (Alfarra et al., Algorithm 2): a **memory** keeps certified balls and "
             "answers from them. Whoever comes later gives way: its ball is **trimmed** to where "
             "the stored one begins, $R = d - R_{\\text{stored}}$. Choose who comes first. From "
-            "then on no stored balls of different class overlap, so the answers agree.",
+            "then on no stored balls of different class overlap, so the answers agree. (In the "
+            "bank, the 9 was trimmed itself before, so that its 3 keeps 0.364.)",
             "The promise is weaker in one way: it holds for queries after the image was stored. "
             "And it is by construction: one could store any ball. What the certificate adds is "
             "that the smoothed classifier says the same there.",
@@ -131,11 +134,13 @@ LESSON = Lesson(
         ),
         Step(
             "Thirteen images **on the way** from the 9 to the 3, each certified with its own "
-            "$\\sigma$. Let them **arrive one after the other**. An image whose centre lies inside "
+            "$\\sigma$ (afresh, by another strategy and 1,000 votes, so both ends differ from the "
+            "bank). Let them **arrive one after the other**. An image whose centre lies inside "
             "a stored ball of another class **adopts** that ball's answer, whatever its own votes "
             "say. Then let the 3 come first.",
-            "All thirteen certificates are real: 1,000 votes each. The nines choose a large sigma "
-            "and get large balls, so whoever is first decides nearly everything. Compare the two "
+            "All thirteen certificates are real: the response surface, then 1,000 votes each; the "
+            "bank's came from the guarded ascent and 10,000 votes. The nines choose a large sigma "
+            "and get large balls, so whoever is first decides most answers. Compare the two "
             "orders at the last arrival.",
             {"view": "walk", "order": 0, "arrivals": 1},
         ),
@@ -194,7 +199,7 @@ LESSON = Lesson(
             "Shuffle the whole bank",
             "memory",
             {"section": "order"},
-            "Press *Shuffle*: 481 stored balls in random orders.",
+            "Scroll down and press *Shuffle*: 481 stored balls in random orders.",
         ),
     ),
     draw=_draw,

@@ -78,7 +78,7 @@ LESSON = Lesson(
         ),
         Step(
             "Usually one $σ$ is chosen for the whole data set. **Choose it**: every training "
-            "point gets its ball, and dark rings are points that are lost. When you have decided, "
+            "point gets its ball, and a cross marks a point that is lost. When you have decided, "
             "see what every other choice would have given.",
             "In a class, every student's choice is counted and shown here. The mean radius has "
             "its maximum where a third of the points are lost: the wide bands pay for the narrow "

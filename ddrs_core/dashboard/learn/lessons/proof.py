@@ -26,7 +26,9 @@ LESSON = Lesson(
         Step(
             "The worst case is a **half-line**: blue up to a border, orange beyond. Every network "
             "with $p_A = 80\\,\\%$ keeps at least as much blue. Drag $δ$: when does even the worst "
-            "one lose the majority? **That distance is the certified radius** $R$.",
+            "one lose the majority? **That distance is the certified radius** "
+            "$R = σ\\,Φ^{-1}(p_A)$, where $Φ^{-1}(p)$ is how many standard deviations a normal "
+            "variable stays below with probability $p$.",
             "Neyman and Pearson, 1933: order the cells by the ratio of the two densities, which "
             "grows along the line. So the cells furthest to the right go first. At delta = R the "
             "moved curve stands with its middle on the border: half and half.",
@@ -49,18 +51,18 @@ LESSON = Lesson(
         (
             Answer(
                 "The straight border: it is simpler.",
-                "The certificate knows only σ and p_A. A straight border is exactly the worst "
+                "The certificate knows only σ and $p_A$. A straight border is exactly the worst "
                 "case, so for it the radius cannot be improved.",
             ),
             Answer(
                 "The maze: it is further from the worst case.",
                 "The maze may really be more robust, but the certificate cannot know: it uses "
-                "nothing but σ and p_A.",
+                "nothing but σ and $p_A$.",
             ),
             Answer(
                 "Both get the same radius.",
-                "R = σ Φ⁻¹(p_A) uses nothing else. For the straight border it is exact; the maze "
-                "may in truth be more robust than its certificate says.",
+                "$R = σ\\,Φ^{-1}(p_A)$ uses nothing else. For the straight border it is exact; the "
+                "maze may in truth be more robust than its certificate says.",
                 right=True,
             ),
             Answer(
@@ -86,8 +88,8 @@ LESSON = Lesson(
                 "image": "58",
                 "bound": "one-sided",
             },
-            "Drag along the curve: the formula stands below it with its numbers. Certify, and "
-            "p_A becomes a lower bound from votes.",
+            "Drag along the curve: the formula stands below it with its numbers. Press "
+            "*Certify σ₀ and σ\\** at the top, and $p_A$ becomes a lower bound from votes.",
         ),
     ),
     draw=_PICTURE.show,

@@ -55,13 +55,13 @@ LESSON = Lesson(
     name="samples",
     title="We only have samples",
     idea="The share of noisy copies that a network gets right is unknown. Votes bound it from "
-    "below, and such a bound is false now and then: exactly as often as we allow.",
+    "below, and such a bound is false now and then: at most as often as we allow.",
     steps=(
         Step(
             "The network is right on a share $p$ of all noisy copies of this image. Nobody knows "
             "$p$; only this lesson does. A certification draws $N = 100$ votes and computes a "
-            "**lower bound** $p_A$ that lies below $p$ with probability $1 - \\alpha$, here 90 %. "
-            "Certify the image **a hundred times**: each column is one try, and it is "
+            "**lower bound** $p_A$ that lies below $p$ with probability at least $1 - \\alpha$, "
+            "here 90 %. Certify the image **a hundred times**: each column is one try, and it is "
             "**orange where the bound is false**.",
             "Let the class guess first: of a hundred certifications at alpha = 0.1, how many are "
             "false? Then press the button several times and watch the share settle below 10 %. It "
@@ -130,8 +130,8 @@ LESSON = Lesson(
         "Most choose the second answer. Go back to the first picture with N = 1,000: the bounds "
         "crowd below p, and about one in eleven is still orange.",
     ),
-    take_home="A certificate is true with probability 1 − α over the votes that were drawn; "
-    "α says how often it may be false, and N how much it can say.",
+    take_home="A certificate is true with probability at least 1 − α over the votes that were "
+    "drawn; α says how often it may be false, and N how much it can say.",
     take_home_note="Two different knobs: alpha for trust, N for reach. A student who can say what "
     "an abstention is has understood the lesson.",
     real=(
@@ -145,8 +145,8 @@ LESSON = Lesson(
                 "n": "100",
                 "bound": "one-sided",
             },
-            "Press *Certify*, then raise N: the radius comes closer to what the votes' share "
-            "allows, and never exceeds the cap.",
+            "Press *Certify σ₀ and σ\\** at the top, then raise N: the radius comes closer to "
+            "what the votes' share allows, and never exceeds the cap.",
         ),
         RealImages(
             "Images for which 10,000 votes were too few",

@@ -173,8 +173,8 @@ LESSON = Lesson(
             "Search for two images that contradict each other",
             "memory",
             {"section": "collisions"},
-            "Press *Search*: inside one's certified ball, the other image chooses another σ and "
-            "gets another class.",
+            "Scroll down to *Search for a counterexample* and press *Search*: inside one's "
+            "certified ball, the other image chooses another σ and gets another class.",
         ),
         RealImages(
             "How a network's σ differ from image to image",

@@ -58,15 +58,16 @@ export const drawCurves = (chart, curves, { sigma, bounds, cap, high,
     chart.path(points, `ddrs-own-curve${hue}`);
     if (best[1] > 0) {
       chart.dot(chart.sx(best[0]), chart.sy(best[1]), .3 * chart.rem, `ddrs-own-dot${hue}`);
-      chart.write(chart.sx(best[0]), chart.sy(best[1]) - .6 * chart.rem, text ?? name, 'ddrs-sigma-name',
-        chart.sx(best[0]) < chart.x0 + 2 * chart.rem ? 'start' : 'middle');
+      const early = chart.sx(best[0]) < chart.x0 + 2 * chart.rem;  // away from the ticks of the axis
+      chart.write(chart.sx(best[0]) + (early ? .5 * chart.rem : 0), chart.sy(best[1]) - .6 * chart.rem, text ?? name,
+        'ddrs-sigma-name', early ? 'start' : 'middle');
     }
   }
-  if (sigma) sigmaLine(chart, sigma);
+  if (sigma) sigmaLine(chart, sigma, '');  // its slider shows it
 };
 
 export const sigmaLine = (chart, sigma, name = `σ = ${sigma.toFixed(3)}`) => {
-  const x = chart.sx(sigma), left = x > chart.x1 - 5 * chart.rem;
+  const x = chart.sx(sigma);
   chart.line(x, chart.y0, x, chart.y1, 'ddrs-sigma-line');
-  chart.write(x + (left ? -.4 : .4) * chart.rem, chart.y1 + .8 * chart.rem, name, 'ddrs-sigma-name', left ? 'end' : 'start');
+  chart.write(chart.x1, chart.y1 - .8 * chart.rem, name, 'ddrs-sigma-name', 'end');  // above all data
 };

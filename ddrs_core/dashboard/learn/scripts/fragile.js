@@ -21,7 +21,7 @@ class Fragile extends Picture {
 
   set(facts) {
     super.set(facts);
-    Object.assign(this, { kind: 'attack', image: 0 }, facts.scene);
+    Object.assign(this, { kind: 'attack', image: 0, crossed: new Set() }, facts.scene);
     for (const name of ['image', 'all']) this.part(name).hidden = name !== this.view;
     this.part('image-side').hidden = this.view !== 'image';
     for (const name of ['size', 'kind', 'image']) this.show(name, this[name]);
@@ -30,7 +30,12 @@ class Fragile extends Picture {
 
   get place() { return Math.round(this.size * (this.facts.sizes.length - 1)); }
 
+  // Random directions were judged at a few lengths only, so those are offered.
   draw() {
+    const few = this.view === 'all' || this.kind === 'random', step = few ? this.facts.coarse[1] : this.facts.sizes[1];
+    this.root.querySelector('[name=size]').step = step;
+    this.size = Math.round(this.size / step) * step;
+    this.show('size', this.size);
     this.text('size', this.size.toFixed(2));
     if (this.view === 'image') this.drawImage(); else this.drawAll();
   }
@@ -55,10 +60,14 @@ class Fragile extends Picture {
     const at = Math.round(this.size * (this.facts.coarse.length - 1));
     if (this.kind === 'attack') {
       this.text('count', right ? 'still right' : `${image.label} has become ${best}`);
-      this.text('said', `This attack flips the answer at a length of ${image.distance.toFixed(3)}.`);
+      if (!right) this.crossed.add(this.image);
+      this.text('said', this.crossed.has(this.image)
+        ? `This attack flips the answer at a length of ${image.distance.toFixed(3)}.` : 'at this length of the attack.');
     } else {
       this.text('count', `${grouped(image.flips[at])} of ${grouped(image.directions)}`);
-      this.text('said', `random directions of length ${this.facts.coarse[at].toFixed(1)} change the answer. The attack needs ${image.distance.toFixed(3)}.`);
+      const known = this.facts.scene.kind === 'random' || this.crossed.has(this.image);
+      this.text('said', `random directions of length ${this.size.toFixed(2)} change the answer.${
+        known ? ` The attack needs ${image.distance.toFixed(3)}.` : ''}`);
     }
   }
 
@@ -77,7 +86,7 @@ class Fragile extends Picture {
     chart.dot(x, chart.sy(right(size)), .45 * chart.rem, 'ddrs-false');
     chart.end();
     this.text('count', `${percent(right(size), 0)} survive`);
-    this.text('said', `a chosen change of length ${size.toFixed(2)}; ${percent(random[at], 1)} a random one of length ${coarse[at].toFixed(1)}.`);
+    this.text('said', `a chosen change of length ${size.toFixed(2)}; ${percent(random[at], 1)} a random one.`);
   }
 }
 

@@ -122,11 +122,18 @@ export class PlaneMap {
   }
 
   // A small cross.
-  mark(x, y) {
-    const { to } = this, [a, b, r] = [this.px(x), this.py(y), .12 * this.rem];
+  mark(x, y, size = .12 * this.rem, width = 1.4, colour = this.text) {
+    const { to } = this, [a, b, r] = [this.px(x), this.py(y), size];
     to.beginPath();
     to.moveTo(a - r, b - r); to.lineTo(a + r, b + r); to.moveTo(a - r, b + r); to.lineTo(a + r, b - r);
-    to.strokeStyle = this.text; to.lineWidth = 1.4; to.stroke();
+    to.strokeStyle = colour; to.lineWidth = width; to.stroke();
+  }
+
+  // A point that is proved right, or a lost one, with a cross.
+  judged(x, y, k, right) {
+    this.dot(x, y, k, .2 * this.rem);
+    if (right) return;
+    this.mark(x, y, .3 * this.rem, 4.5, this.back); this.mark(x, y, .3 * this.rem, 2.2);
   }
 
   // The handle of a point that can be moved; its text names it.

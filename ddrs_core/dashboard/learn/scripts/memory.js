@@ -30,9 +30,12 @@ class Memory extends Picture {
 
   draw() { ({ pair: () => this.drawPair(), walk: () => this.drawWalk(), orders: () => this.drawOrders() })[this.view](); }
 
-  // True to scale: the line of the centres from `from` to `to`, as high as the place allows.
-  begin(from, to) {
+  // True to scale, and as large as all balls [[centre, radius], ...] leave room for.
+  begin(balls) {
     const { clientWidth: width, clientHeight: height } = this.chart.svg;
+    const left = Math.min(...balls.map(([at, r]) => at - r)), right = Math.max(...balls.map(([at, r]) => at + r));
+    const high = 2 * Math.max(...balls.map(([, r]) => r)), wide = 1.03 * Math.max(right - left, high * width / height);
+    const from = (left + right - wide) / 2, to = from + wide;
     this.chart.begin({ left: 0, right: 0, top: 0, bottom: 0, x: { range: [from, to], ticks: [] },
       y: { range: [-1, 1], ticks: [] } });
     this.unit = width / (to - from); this.middle = height / 2;
@@ -41,13 +44,11 @@ class Memory extends Picture {
   ball(at, radius, kind) { this.chart.dot(this.chart.sx(at), this.middle, radius * this.unit, kind); }
 
   drawPair() {
-    const { classes, radii, sigmas, distance } = this.facts.pair, { chart } = this, rem = parseFloat(getComputedStyle(document.documentElement).fontSize);
+    const { classes, radii, sigmas, distance } = this.facts.pair, { chart } = this;
     const late = { none: null, 9: 1, 3: 0 }[this.first];
     const held = radii.map((radius, i) => (i === late ? distance - radii[1 - i] : radius));
-    const half = 1.02 * Math.max(...radii), aspect = chart.svg.clientWidth / chart.svg.clientHeight;
-    const wide = Math.max(2 * half * aspect, distance + radii[0] + radii[1] + .2);
-    const from = (distance - radii[0] + radii[1] - wide) / 2;
-    this.begin(from, from + wide);
+    this.begin(radii.map((radius, i) => [i * distance, radius]));
+    const { rem } = chart;
     [0, 1].forEach((i) => {
       const at = i * distance;
       if (held[i] < radii[i]) this.ball(at, radii[i], 'ddrs-claimed');
@@ -55,11 +56,14 @@ class Memory extends Picture {
     });
     if (late === null) this.lens(distance, ...radii);
     [0, 1].forEach((i) => {
-      const x = chart.sx(i * distance), y = this.middle;
+      const x = chart.sx(i * distance), y = this.middle, r = held[i] * this.unit;
+      const small = r < 3.6 * rem ? r : 0;  // then they stand outside of it
+      const edge = chart.sx(i ? held[0] : distance - held[1]), tight = Math.abs(x - edge) < 2.4 * rem;  // of the other ball
+      const side = tight ? edge + (i ? .4 : -.4) * rem : x, anchor = !tight ? 'middle' : i ? 'start' : 'end';
       chart.dot(x, y, .35 * rem, style(classes[i]));
-      chart.write(x, y - .8 * rem, String(classes[i]), 'ddrs-centre', 'middle');
-      chart.write(x, y + 1.6 * rem, `σ = ${sigmas[i].toFixed(2)}`, 'ddrs-tick', 'middle');
-      chart.write(x, y + 2.9 * rem, `R = ${down(held[i])}`, 'ddrs-tick', 'middle');
+      chart.write(x, y - small - (small ? .3 : .8) * rem, String(classes[i]), 'ddrs-centre', 'middle');
+      chart.write(side, y + small + 1.6 * rem, `σ = ${sigmas[i].toFixed(2)}`, 'ddrs-tick', anchor);
+      chart.write(side, y + small + 2.9 * rem, `R = ${down(held[i])}`, 'ddrs-tick', anchor);
     });
     chart.end();
     if (late === null) {
@@ -84,7 +88,8 @@ class Memory extends Picture {
   drawWalk() {
     const { points, orders, length } = this.facts, order = orders[this.order], { chart } = this;
     const came = order.slice(0, this.arrivals), last = came.at(-1);
-    this.begin(-.9, length + .9);
+    this.begin(points.flatMap(({ t, radius }, k) => [radius, ...orders.slice(0, 2).map((one) =>
+      one.find(({ row }) => row === k).radius)].map((r) => [t * length, r])));
     const { rem } = chart;
     for (const one of came)
       if (['untouched', 'trimmed'].includes(one.outcome))
@@ -127,12 +132,12 @@ class Memory extends Picture {
     })));
     const nines = points.map((_, k) => shown.filter((order) => order.find(({ row }) => row === k).answer === 9).length);
     [...this.part('strip').children].forEach((figure, k) => {
-      figure.className = ''; figure.lastElementChild.textContent = `votes ${points[k].claimed}`;
+      figure.className = style(points[k].claimed); figure.lastElementChild.textContent = String(points[k].claimed);
     });
     const torn = nines.filter((count) => count > 0 && count < shown.length).length;
     this.text('count', `${torn} of ${points.length} depend`);
     this.text('said', `on the order, in ${shown.length} orders so far.`);
-    this.text('more', 'First row: from the 9 to the 3. Second row: from the 3 to the 9. Then random orders.');
+    this.text('more', 'Under the images: what their own votes say. First row: from the 9 to the 3. Second row: from the 3 to the 9. Then random orders.');
   }
 }
 

@@ -82,7 +82,7 @@ class OneSigma extends PlanePicture {
       sum += radius; good += radius > 0;
       if (radius > 0) map.ball(x, y, radius, map.text, { width: .8, fill: .03 });
     }
-    for (const [x, y, k] of world.points) map.dot(x, y, k, .2 * map.rem, proved.radius(world, [x, y], k, sigma) > 0 ? map.back : map.text);
+    for (const [x, y, k] of world.points) map.judged(x, y, k, proved.radius(world, [x, y], k, sigma) > 0);
     const n = world.points.length, axis = { range: bounds, log: true, ticks: TICKS };
     const top = Math.max(...mean), best = levels[mean.indexOf(top)];
     this.text('now', `mean radius ${down(sum / n)}`);
@@ -96,7 +96,7 @@ class OneSigma extends PlanePicture {
     (counts ?? []).forEach((n, i) => n && this.mean.box(this.mean.sx(levels[i]) - 4, this.mean.y0,
       this.mean.sx(levels[i]) + 4, this.mean.y0 - .6 * n / most * (this.mean.y0 - this.mean.y1), 'ddrs-planned'));
     this.mean.path(levels.map((s, i) => [s, mean[i]]), 'ddrs-curve');
-    sigmaLine(this.mean, sigma); this.mean.end();
+    sigmaLine(this.mean, sigma, ''); this.mean.end();
     this.right.begin({ left: 3, right: 1, top: 1.8, bottom: 3, x: { ...axis, title: 'noise level σ, the same for every point' },
       y: { range: [.5, 1], ticks: [.5, 1], format: (v) => percent(v, 0), title: 'proved right' } });
     this.right.path(levels.map((s, i) => [s, right[i]]), 'ddrs-running');

@@ -7,12 +7,13 @@ import { PlanePicture } from './plane.js';
 import { Chart, clamp, down, grouped, mount, percent, still } from './stage.js';
 
 const GROUPS = 50;  // of copies, for the curve that the algorithm climbs on average
+const HIGH = .25;  // radius that the chart shows
 const VIEWS = ['ascent', 'surface', 'rows'];
 
 class OwnSigma extends PlanePicture {
   constructor(root) {
     super(root);
-    this.map = new PlaneMap(this.part('map'), (_, at) => { this.at = at; this.name = ''; this.restart(); });
+    this.map = new PlaneMap(this.part('map'), (_, at) => { this.at = at; this.name = ''; this.show('point', ''); this.restart(); });
     this.chart = new Chart(this.part('curve'));
     this.part('step').onclick = () => { this.step(); this.later(); };
     this.part('run').onclick = () => this.run();
@@ -31,7 +32,7 @@ class OwnSigma extends PlanePicture {
     const { view, point, row } = facts.scene;
     Object.assign(this, { view, row, bounds: facts.bounds, proved: new Proved(facts.proved) });
     for (const name of VIEWS) this.part(`${name}-side`).hidden = name !== view;
-    this.part('curve').toggleAttribute('hidden', view === 'rows');
+    this.part('curve').toggleAttribute('hidden', view === 'rows'); this.part('points-side').hidden = view === 'rows';
     this.table();
     this.choose(point ?? 'B');
   }
@@ -90,18 +91,25 @@ class OwnSigma extends PlanePicture {
     this.groups ??= Array.from({ length: GROUPS }, (_, i) => normals(samples, 5000 + i));
     const { points, best } = proved.curve(world, at, label, bounds);
     const soft = points.filter((_, i) => i % 4 === 0)
-      .map(([s]) => [s, this.groups.reduce((sum, noise) => sum + softRadius(world, at, s, noise, limit).radius, 0) / GROUPS]);
+      .map(([s]) => [s, this.groups.reduce((sum, noise) => sum + softRadius(world, at, s, noise, limit).radius, 0) / GROUPS])
+      .filter(([, r]) => r <= HIGH);  // it leaves the chart
     return (this.known = { label, points, best, soft });
+  }
+
+  // What the level of the start and the best one would prove.
+  otherwise() {
+    const { label, best } = this.curves(), { start } = this.facts;
+    return `${down(this.proved.radius(this.world, this.at, label, start))} at the start (σ = ${start}), ${down(best[1])} at the best level`;
   }
 
   frame(extra = {}) {
     const { points, best } = this.curves();
     drawCurves(this.chart, { C: { points, best: [best[0], 0] } }, { bounds: this.bounds,
-      cap: this.proved.cap, high: .25, ...extra });
+      cap: this.proved.cap, high: HIGH, ...extra });
   }
 
   draw_ascent() {
-    const { map, at, sigma, last, track, facts, chart } = this, { label, soft, best } = this.curves();
+    const { map, at, sigma, last, track, facts, chart } = this, { label, soft } = this.curves();
     map.points(this.world.points, .13 * map.rem, .4);
     const shown = last ?? { noise: normals(facts.ascent.samples, 1), sigma };
     for (let i = 0; i < shown.noise.length; i += 2) {
@@ -110,22 +118,22 @@ class OwnSigma extends PlanePicture {
     }
     const radius = this.proved.radius(this.world, at, label, sigma);
     map.ball(...at, radius, map.text, { fill: .12 });
-    map.handle('P', at, { text: 'P', label: 'Point P', hue: label }); map.place('P'); map.keep(['P']);
+    map.handle('P', at, { text: this.name || 'P', label: `Point ${this.name || 'P'}`, hue: label }); map.place('P'); map.keep(['P']);
     this.frame();
     chart.path(soft, 'ddrs-soft');
-    for (const [s, r] of track) chart.dot(chart.sx(s), chart.sy(clamp(r, 0, .25)), .16 * chart.rem, 'ddrs-tried');
+    for (const [s, r] of track) chart.dot(chart.sx(s), chart.sy(clamp(r, 0, HIGH)), .16 * chart.rem, 'ddrs-tried');
     sigmaLine(chart, sigma);
     if (last) {
       const way = [-.16, .16].map((d) => [last.sigma * Math.exp(d), last.radius + last.sigma * last.gradient * d]);
       chart.path(way, 'ddrs-tangent');
-      chart.dot(chart.sx(last.sigma), chart.sy(clamp(last.radius, 0, .25)), .32 * chart.rem, 'ddrs-here');
+      chart.dot(chart.sx(last.sigma), chart.sy(clamp(last.radius, 0, HIGH)), .32 * chart.rem, 'ddrs-here');
     }
     chart.end();
     const { lr, steps, samples } = facts.ascent;
     this.text('count', `step ${track.length} of ${steps}: ${grouped(track.length * samples)} noisy copies`);
     this.part('rule').innerHTML = last ? `<i>σ</i> ← ${last.sigma.toFixed(4)} + ${lr} · ${last.gradient.toFixed(2).replace('-', '−')} = <b>${sigma.toFixed(4)}</b>`
       : '<i>σ</i> ← <i>σ</i> + lr · d<i>R</i>/d<i>σ</i>';
-    this.text('worth', `R = ${down(radius)} at this σ, ${down(best[1])} at the best one.`);
+    this.text('worth', `R = ${down(radius)} at this σ; ${this.otherwise()}.`);
   }
 
   draw_surface() {
@@ -139,13 +147,13 @@ class OwnSigma extends PlanePicture {
     map.keep([this.name]); map.canvas.onpointerdown = null;
     this.frame();
     const inside = fit.levels.map((s, i) => [s, i]).filter(([s]) => s >= this.bounds[0] && s <= this.bounds[1] * 1.0001);
-    const edge = (name) => inside.map(([s, i]) => [s, clamp(fit[name][i], 0, .25)]);
+    const edge = (name) => inside.map(([s, i]) => [s, clamp(fit[name][i], 0, HIGH)]);
     chart.path([...edge('low'), ...edge('high').reverse()], 'ddrs-fit-band', 'Z');
     chart.path(edge('radius'), 'ddrs-running');
     for (const [s, i] of inside) {
       if (!fit.n[i]) continue;
       const share = fit.held[i] / fit.n[i], whole = fit.held[i] === fit.n[i];
-      const y = clamp(s * Math.min(quantile(share), this.proved.cap), 0, .25);
+      const y = clamp(s * Math.min(quantile(share), this.proved.cap), 0, HIGH);
       chart.dot(chart.sx(s), chart.sy(y), (.12 + .03 * Math.sqrt(fit.n[i])) * chart.rem, whole ? 'ddrs-votes ddrs-whole' : 'ddrs-votes');
       if (fit.planned[i]) chart.box(chart.sx(s) - 3, chart.y0, chart.sx(s) + 3, chart.y0 - .05 * fit.planned[i] * chart.rem, 'ddrs-planned');
     }
@@ -154,7 +162,7 @@ class OwnSigma extends PlanePicture {
     const votes = fit.n.reduce((a, b) => a + b, 0);
     this.text('votes', fit.chosen ? `chosen, after at most ${this.facts.votes} votes` : `round ${round + 1}: ${votes} votes`);
     this.part('next').disabled = round === rounds.length - 1;
-    this.text('expects', `R = ${down(radius)} there, ${down(this.curves().best[1])} at the best level.`);
+    this.text('expects', `R = ${down(radius)} there; ${this.otherwise()}.`);
   }
 
   draw_rows() {
@@ -163,7 +171,7 @@ class OwnSigma extends PlanePicture {
     world.fresh.forEach(([x, y], i) => {
       if (radii[i] > 0) map.ball(x, y, radii[i], map.text, { width: .8, fill: .03 });
     });
-    world.fresh.forEach(([x, y, k], i) => map.dot(x, y, k, .2 * map.rem, radii[i] > 0 ? map.back : map.text));
+    world.fresh.forEach(([x, y, k], i) => map.judged(x, y, k, radii[i] > 0));
     const levels = [...sigmas].sort((a, b) => a - b), at = (q) => levels[Math.floor(q * (levels.length - 1))].toFixed(3);
     this.text('range', at(0) === at(1) ? `Every point gets σ = ${at(0)}.`
       : `Half of the points get a σ between ${at(.25)} and ${at(.75)}, the others less or more.`);

@@ -65,7 +65,8 @@ export class Picture {
   }
 }
 
-const escaped = (text) => String(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+const escaped = (text) => String(text).replaceAll('&', '&amp;').replaceAll('<', '&lt;')
+  .replaceAll('p_A', '<tspan font-style="italic">p</tspan><tspan font-size=".75em" dy=".3em">A</tspan><tspan dy="-.25em">\u200b</tspan>');
 
 /** A chart with axes in an <svg>, in pixels; what it draws is collected and set at once. */
 export class Chart {

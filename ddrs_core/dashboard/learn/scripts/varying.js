@@ -66,18 +66,21 @@ class Varying extends Picture {
 
   drawRoom(d) {
     const chart = this.chart, { dimensions, names, room } = this.facts;
-    chart.begin({ left: 4.4, right: 2, top: 2, bottom: 3.2,
+    chart.begin({ left: 4.4, right: 6, top: 2, bottom: 3.2,
       x: { range: [2, 150528], log: true, ticks: [10, 100, 1e3, 1e4, 1e5], format: grouped, title: 'dimension d' },
       y: { range: [.001, 3], log: true, ticks: [.001, .01, .1, 1], format: percent,
         title: 'by how much the neighbour’s σ may be larger' } });
     for (const p of Object.keys(room))
       chart.path(dimensions.map((n, i) => [n, room[p][i]]), Number(p) === this.p ? 'ddrs-curve' : 'ddrs-faint');
-    const mine = room[String(this.p)];
+    const mine = room[String(this.p)], { rem } = chart, byRoom = Object.keys(room).sort((a, b) => room[b].at(-1) - room[a].at(-1));
+    byRoom.forEach((p, k) => chart.write(chart.x1 + .5 * rem, chart.sy(room[byRoom[1]].at(-1)) + 1.2 * (k - 1) * rem,
+      `p_A = ${p}`, Number(p) === this.p ? 'ddrs-sigma-name' : 'ddrs-tick', 'start', 'central'));
     dimensions.forEach((n, i) => {
       if (!names[n]) return;
       chart.dot(chart.sx(n), chart.sy(mine[i]), .28 * chart.rem, 'ddrs-share');
-      const late = n > 1e5, { rem } = chart;
-      chart.write(chart.sx(n) + (late ? 0 : .5 * rem), chart.sy(mine[i]) - (late ? 2.6 : .8) * rem, names[n], 'ddrs-tick', late ? 'end' : 'start');
+      const late = n > 1e5;  // the others stand above all lines, it below them
+      chart.write(chart.sx(n) + (late ? 0 : .4 * rem), late ? chart.sy(room[byRoom[2]][i]) + 1.5 * rem
+        : chart.sy(room[byRoom[0]][i]) - .5 * rem, names[n], 'ddrs-tick', late ? 'end' : 'start');
     });
     const at = mine[this.place], x = chart.sx(d), y = chart.sy(at);
     chart.line(x, chart.y0, x, y, 'ddrs-limit'); chart.line(chart.x0, y, x, y, 'ddrs-limit');
