@@ -277,8 +277,8 @@ LESSON = Lesson(
                 f"{_TUNED},reference.study.digits-gaussian-0.50-fixed-0.5",
                 "pair": "1-2",
             },
-            "A has a σ for every image, B one σ of 0.3, tuned on training images; the third is that "
-            "of training. The intervals of A minus B, and what each radius is worth.",
+            "A has a σ for every image, B one σ of 0.3, tuned on training images; the third is "
+            "that of training. The intervals of A minus B, and what each radius is worth.",
         ),
         RealImages(
             "What keeps images from being certified",
