@@ -16,6 +16,7 @@ from starlette.middleware import Middleware
 from ddrs_core.dashboard.components.board import ROUTES as SCRIPT_ROUTES
 from ddrs_core.dashboard.components.thumbnail_routes import ROUTES as THUMBNAIL_ROUTES
 from ddrs_core.dashboard.learn.picture import ROUTES as LESSON_ROUTES
+from ddrs_core.dashboard.learn.sheet import ROUTES as SHEET_ROUTES
 from ddrs_core.dashboard.learn.worlds import ROUTES as WORLD_ROUTES
 from ddrs_core.dashboard.shell.errors import show_unexpected_error
 from ddrs_core.dashboard.shell.http_security import KnownHosts, SecurityHeaders
@@ -33,7 +34,7 @@ MIDDLEWARE = [
 patch_streamlit()
 app = st.App(
     "ddrs_core/dashboard/main.py",
-    routes=[*SCRIPT_ROUTES, *THUMBNAIL_ROUTES, *LESSON_ROUTES, *WORLD_ROUTES],
+    routes=[*SCRIPT_ROUTES, *THUMBNAIL_ROUTES, *LESSON_ROUTES, *WORLD_ROUTES, *SHEET_ROUTES],
     middleware=MIDDLEWARE,
     on_script_error=show_unexpected_error,
 )

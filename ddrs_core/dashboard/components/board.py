@@ -79,19 +79,20 @@ class Board:
         data = {
             "figures": {part: encode_figure(figure) for part, figure in figures.items()},
             "texts": {part: str(escape(text)) for part, text in texts.items()},
-            "url": _address(PLOTLY_ROUTE),
+            "url": address_of(PLOTLY_ROUTE),
             "name": name,
             "hidden": _HIDDEN_BUTTONS,
             "chart": dict(chart),
         }
         if self._script:
-            data |= {"script": _address(self._script), "live": json.dumps(live, allow_nan=False)}
+            data |= {"script": address_of(self._script), "live": json.dumps(live, allow_nan=False)}
         return self._mount(
             key=key, data=data, **{f"on_{said}_change": do for said, do in on.items()}
         )
 
 
-def _address(route: str) -> str:
+def address_of(route: str) -> str:
+    """Where a browser finds a route of this server, which may stand below a base path."""
     base = (st.get_option("server.baseUrlPath") or "").strip("/")
     return f"/{base}{route}" if base else route
 

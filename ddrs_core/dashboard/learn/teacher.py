@@ -7,12 +7,14 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from ddrs_core.dashboard.components.board import address_of
 from ddrs_core.dashboard.components.render import show_html
 from ddrs_core.dashboard.learn.attendance import start_class
 from ddrs_core.dashboard.learn.classroom import CLASSROOMS
 from ddrs_core.dashboard.learn.course import LESSONS, number_of
 from ddrs_core.dashboard.learn.hidden import HIDEABLE
 from ddrs_core.dashboard.learn.server_address import class_address
+from ddrs_core.dashboard.learn.sheet import SHEET_ROUTE
 from ddrs_core.dashboard.learn.view import LearnView, go_to
 
 _HIDE = "learn_hide"
@@ -40,6 +42,7 @@ def show_teacher(view: LearnView) -> None:
             "and shown to you live, until you end the class.",
             on_click=start_class,
         )
+        st.link_button("Sheet to print", address_of(SHEET_ROUTE), icon=":material/print:")
 
 
 def show_join_form(view: LearnView) -> None:

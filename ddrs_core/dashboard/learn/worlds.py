@@ -12,12 +12,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import numpy as np
-import streamlit as st
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from ddrs_core.cache import LRU
+from ddrs_core.dashboard.components.board import address_of
 from ddrs_core.dashboard.components.data_uri import encode_array
 from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.smoothing import plane
@@ -97,8 +97,7 @@ def world_url(problem: PlaneProblem) -> str:
 
 def world_route() -> str:
     """Where a browser finds worlds; the problem stands after it."""
-    base = (st.get_option("server.baseUrlPath") or "").strip("/")
-    return f"/{base}{_ROUTE}" if base else _ROUTE
+    return address_of(_ROUTE)
 
 
 def to_query(problem: PlaneProblem) -> dict[str, str]:

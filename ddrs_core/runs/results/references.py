@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
+from ddrs_core.runs.certify.config import Method
 from ddrs_core.runs.logs.reading import read_log
 from ddrs_core.runs.results.results import ResultSet, Source
 
@@ -26,5 +27,7 @@ def reference_results(name: str) -> ResultSet:
     Raises:
         KeyError: if there is none of that name.
     """
-    results = read_log(reference_files()[name])
-    return replace(results, id=name, source=Source.REFERENCE)
+    path = reference_files()[name]
+    results = replace(read_log(path), id=name, source=Source.REFERENCE)
+    # its log says fixed: the level had been chosen on training images before
+    return replace(results, method=Method.TUNED) if path.parent.name == "tuned" else results

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
 
 from ddrs_core.dashboard.compare.view import parse_query as compare_query
@@ -14,6 +15,7 @@ from ddrs_core.dashboard.explorer.link import parse_query as explorer_query
 from ddrs_core.dashboard.failures.view import parse_query as failures_query
 from ddrs_core.dashboard.learn.course import LESSONS
 from ddrs_core.dashboard.learn.lesson import Lesson
+from ddrs_core.dashboard.learn.sheet import ROUTES
 from ddrs_core.dashboard.learn.view import PLAYGROUND, LearnView, parse_query
 from ddrs_core.dashboard.memory.view import parse_query as memory_query
 from tests.dashboard.widgets import open_page
@@ -136,6 +138,15 @@ def test_the_teachers_sheet_has_every_lesson_with_its_answer() -> None:
         right = lesson.question.answers[lesson.question.right].text
         assert f"| {number} | {right} |" in sheet
         assert f"{number} {lesson.title}" in sheet
+
+
+def test_the_sheet_to_print_is_whole() -> None:
+    page = ROUTES[0].endpoint(Request({"type": "http"})).body.decode()
+    text = (ROOT / "docs" / "teaching.md").read_text()
+    assert page.count("<h2>") == text.count("\n## ")
+    assert page.count("<tr>") == sum(line.startswith("| ") for line in text.splitlines())
+    assert page.count("<pre>") == text.count("```") / 2
+    assert "href" not in page
 
 
 def test_a_link_hides_what_it_names(app: AppTest) -> None:

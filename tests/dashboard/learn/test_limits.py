@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from scipy.stats import beta, norm
 
+from ddrs_core.dashboard.compare.view import parse_query as compare_query
 from ddrs_core.dashboard.learn.lessons import limits
 from ddrs_core.data import load_dataset
+from ddrs_core.runs.results.comparison import missing_baseline
+from ddrs_core.runs.results.references import reference_results
 
 RESULTS = Path(__file__).resolve().parents[3] / "assets" / "results"
 
@@ -47,6 +50,14 @@ def test_curves_and_radii_are_those_of_the_shipped_logs(facts: dict[str, Any]) -
     assert facts["runs"]["all"] == (logs["training"] >= 0.5).mean() == 0.53
     assert max(facts["runs"]["parts"]) == 0.7
     assert np.mean(facts["runs"]["parts"]) == pytest.approx(0.53, abs=0.04)
+
+
+def test_the_link_to_the_comparison_has_the_tuned_baseline() -> None:
+    view, _ = compare_query(dict(limits.LESSON.real[0].query))
+    sets = [reference_results(name) for name in view.shown]
+    assert missing_baseline(sets) == ()
+    assert [s.method for s in sets] == ["ds", "tuned", "fixed"]
+    assert (view.a, view.b) == tuple(view.shown[:2])
 
 
 def test_the_constant_classifier_has_the_mean_of_its_cap(facts: dict[str, Any]) -> None:
