@@ -59,7 +59,8 @@ class Board {
     const before = this.live?.id;
     Object.assign(this, { live, keep: setStateValue, tell: setTriggerValue });
     if (before !== live.id || live.hand !== this.given) this.hand = this.given = live.hand;
-    if (!before && live.held && live.hand === null) this.hand = clamp(live.held, ...live.range);
+    if (!before && live.held) this.hand = clamp(live.held, ...live.range);
+    else if (before !== live.id) this.hand ??= live.opens;
     const look = this.part('look'), { last, shown } = live.look;
     if (look.max !== String(last) || document.activeElement !== look || look.disabled) {
       look.max = last; look.value = shown;
@@ -135,7 +136,7 @@ class Board {
     const mark = this.marks().find((m) => same(m.sigma, sigma));
     for (const part of this.root.querySelectorAll('[data-live=sigma]'))
       part.textContent = `${mark?.name ?? 'σ'} = ${sigma.toFixed(3)}`;
-    this.part('badge').innerHTML = proved ? proved.badge : this.live.estimate;
+    this.part('badge').innerHTML = none ? '' : proved ? proved.badge : this.live.estimate;
     const digits = (p) => (p > 0.9995 ? Math.min(p, 0.99999).toFixed(5) : p.toFixed(4));
     const A = 'Φ⁻¹(<i>p</i><sub>A</sub>)', B = 'Φ⁻¹(<i>p</i><sub>B</sub>)', s = sigma.toFixed(3);
     const rule = two ? `<i>σ</i>/2 · (${A} − ${B})` : `<i>σ</i> · ${A}`;
@@ -143,15 +144,19 @@ class Board {
       : two ? ` = ${s}/2 · (Φ⁻¹(${digits(found.pa)}) − Φ⁻¹(${digits(found.pb)}))`
         : ` = ${s} · Φ⁻¹(${digits(found.pa)})`;
     this.part('formula').innerHTML = `${numbers ? '= ' : '<i>R</i> = '}${rule}${numbers}`;
-    this.part('said').textContent = !found ? 'Votes are being counted.'
+    const { sigma0 } = this.live, start = same(sigma, sigma0) ? null : this.at(sigma0);
+    const beside = !start ? '' : ` At σ₀: ${!(start.radius > 0) ? 'abstains'
+      : `R ${start.proved ? '=' : '≈'} ${down(start.radius)}`}.`;
+    this.part('said').textContent = (!found ? 'Votes are being counted.'
       : proved ? proved.said : none ? (two ? 'No class leads clearly: nothing can be proved here.'
-        : `p_A is not above ½ (${found.pa?.toFixed(3)}): nothing can be proved here.`)
-        : `Class ${found.name}: about what ${n.toLocaleString('en')} votes would prove.`;
+        : `No majority (${found.pa?.toFixed(3)}): nothing can be proved here.`)
+        : `Class ${found.name}: about what ${n.toLocaleString('en')} votes would prove.`) + beside;
     const certify = this.part('certify'), text = `Certify σ = ${s}`;
     if (certify.lastChild.textContent !== text) certify.lastChild.textContent = text;
     certify.disabled = Boolean(proved) || !this.live.idle;
     certify.style.visibility = proved ? 'hidden' : '';
     this.part('back').style.visibility = this.hand === null ? 'hidden' : '';
+    this.part('back').lastChild.textContent = this.live.step ? 'Follow the run' : 'Back to σ₀';
   }
 
   // The image, and its copies at this level with what the network says of them.

@@ -80,7 +80,7 @@ class OtherRun:
         said = {}
         for level, made in find_certificates(self.certify).items():
             found = "abstains" if made.abstained else f"R = {round_down(made.radius)}"
-            said[level.name] = f"{self.name}: {found} at σ = {level.sigma:.3f}"
+            said[level.name] = f"{self.name} ({self.what}): {found} at σ = {level.sigma:.3f}"
         return said
 
 

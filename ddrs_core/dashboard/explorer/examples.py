@@ -35,6 +35,7 @@ class Example:
     model: str = "digits-gaussian-0.50"
     sigma_0: float = 0.5
     preset: str = "surface"
+    at_start: bool = False  # opens at σ₀, not where the search ended
 
     @property
     def view(self) -> ExplorerView:
@@ -84,6 +85,7 @@ _EXAMPLES = (
         "At σ₀ two classes share the votes, so nothing can be proved there.",
         6,
         _ROBUST,
+        at_start=True,
     ),
     Example(
         "misled",

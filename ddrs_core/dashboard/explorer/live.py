@@ -11,6 +11,7 @@ from scipy.special import ndtri
 
 from ddrs_core.dashboard.components.badge import grade_badge
 from ddrs_core.dashboard.components.render import render
+from ddrs_core.dashboard.explorer.examples import example_of
 from ddrs_core.dashboard.explorer.jobs import CurveFrame, curve_range
 from ddrs_core.dashboard.explorer.texts import proof_text
 from ddrs_core.dashboard.explorer.view import ExplorerView
@@ -58,6 +59,7 @@ def live_data(
         "star": chosen,
         "hand": view.hand,
         "held": _held(),
+        "opens": view.sigma_0 if (shown := example_of(view)) and shown.at_start else None,
         "now": now,
         "label": None if label is None else names[label],
         "colours": {"right": GREEN, "wrong": ORANGE, "other": SIGMA_COLOUR},

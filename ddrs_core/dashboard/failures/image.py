@@ -91,7 +91,7 @@ def show_card(findings: Findings, image: ImageDiagnosis) -> None:
         answer=findings.class_name(image.prediction),
         radius=image.radius,
         sigma=image.sigma,
-        grade=findings.results.grade,
+        grade=findings.results.grade if image.radius > 0 else None,
         other=_other(findings, image),
     )
 

@@ -80,9 +80,8 @@ def _sigma(image: ImageDiagnosis, results: ResultSet) -> list[Suggestion]:
         return []
     reaches = "which reaches" if review.best_radius >= image.target else "still below"
     effect = (
-        f"the expected radius is about {round_down(review.best_radius)} instead of "
-        f"{round_down(review.radius)} at σ = {review.sigma:.3g}, {reaches} "
-        f"r = {image.target:g}"
+        f"fresh votes suggest a radius of about {round_down(review.best_radius)} there, {reaches} "
+        f"r = {image.target:g}, and {round_down(review.radius)} at σ = {review.sigma:.3g}"
     )
     found = [
         Suggestion(
