@@ -263,7 +263,8 @@ def _first_kind(
         return (
             FailureKind.TOO_CLOSE,
             f"{held / n:.2%} of {counted(n, 'vote')} at σ = {c.sigma:.3g} suggest a radius of "
-            f"about {round_down(suggested)}; more samples prove no more than the true share allows.",
+            f"about {round_down(suggested)}; more samples prove no more than the true share "
+            "allows.",
         )
     how = "no N up to a billion" if needed is None else f"about N = {needed:,}"
     if cap < target:
