@@ -78,9 +78,10 @@ class OtherRun:
     def radii(self) -> dict[str, str]:
         """By name of the level: what is certified there."""
         said = {}
+        name = self.name if is_pinned() else f"{self.name}, {self.what}"
         for level, made in find_certificates(self.certify).items():
             found = "abstains" if made.abstained else f"R = {round_down(made.radius)}"
-            said[level.name] = f"{self.name} ({self.what}): {found} at σ = {level.sigma:.3f}"
+            said[level.name] = f"{name}: {found} at σ = {level.sigma:.3f}"
         return said
 
 
