@@ -32,7 +32,8 @@ class OwnSigma extends PlanePicture {
     const { view, point, row } = facts.scene;
     Object.assign(this, { view, row, bounds: facts.bounds, proved: new Proved(facts.proved) });
     for (const name of VIEWS) this.part(`${name}-side`).hidden = name !== view;
-    this.part('curve').toggleAttribute('hidden', view === 'rows'); this.part('points-side').hidden = view === 'rows';
+    this.part('curve').toggleAttribute('hidden', view === 'rows'); this.part('choices').hidden = view === 'rows';
+    for (const name of ['ascent', 'surface']) this.part(`${name}-buttons`).hidden = name !== view;
     this.table();
     this.choose(point ?? 'B');
   }
