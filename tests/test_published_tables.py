@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from ddrs_core.bench.sigma_report import SigmaBench, mean_regrets, summarize_ben
 from ddrs_core.dashboard.learn.lessons import own_sigma
 from ddrs_core.runs.logs.reading import read_log
 from ddrs_core.runs.results.other_bound import under_bound
+from ddrs_core.runs.results.paired import compare, pair, radius_difference
+from ddrs_core.runs.results.results import ResultSet
 from ddrs_core.runs.results.summary import summarize_results
 from ddrs_core.smoothing import Bound
 
@@ -199,6 +202,55 @@ def test_the_lesson_says_by_how_much_a_sigma_for_every_digit_is_better(
     means = {m.name: m.mean_radius for m in sigma_benches["gaussian-0.50"].methods}
     gain = f"{means['surface'] / means['tuned'] - 1:.0%}".replace("%", " %")
     assert f"by {gain} on the digits" in own_sigma.LESSON.take_home
+
+
+def _unpacked(name: str, folder: Path, bound: str = ONE) -> ResultSet:
+    log = folder / name
+    log.write_bytes(gzip.decompress((RESULTS / "surface" / f"{name}.gz").read_bytes()))
+    results = read_log(log)
+    return results if bound == ONE else under_bound(results, Bound(bound))
+
+
+def surface_row(network: str, folder: Path) -> dict[str, str]:
+    """A network's row of the table that sets own sigmas against the best single one."""
+    sigma = f"{float(network[-4:]):g}"
+
+    def logs(prefix: str, method: str, bound: str = ONE) -> ResultSet:
+        return _unpacked(f"{prefix}digits-{network}-{method}-{sigma}.tsv", folder, bound)
+
+    def gain(bound: str) -> str:
+        found = compare(logs("n10000-", "ds", bound), logs("n10000-", "tuned", bound)).acr
+        return f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+
+    means = {m: summarize_results(logs("n10000-", m)) for m in ("fixed", "tuned", "ds")}
+    acr = {m: f"{mean.average_certified_radius:.3f}" for m, mean in means.items()}
+    tuned = logs("n10000-", "tuned").sigmas[0]
+    row = {
+        "network": network,
+        "fixed": acr["fixed"],
+        "tuned": f"{tuned:.3f}: {acr['tuned']}",
+        "surface fit": acr["ds"],
+        "gain, one-sided": gain(ONE),
+        "gain, tight": gain(TWO),
+    }
+    pairs = pair(logs("", "ds"), logs("", "tuned"))
+    for radius in (0.25, 0.5, 0.75):
+        found = radius_difference(pairs, radius)
+        points = f"{100 * found.difference:+.1f}"
+        clear = found.low * found.high > 0 and found.p_value < 0.05
+        interval = f"({100 * found.low:+.1f} to {100 * found.high:+.1f})"
+        row[f"r = {radius:g}"] = f"{f'**{points}**' if clear else points} {interval}"
+    return row
+
+
+def test_own_sigmas_against_the_best_single_one(tmp_path: Path) -> None:
+    found = rows(ROOT / "docs/results.md", "gain, tight")
+    logs = (RESULTS / "surface").glob("digits-*-tuned-*")
+    assert {row["network"] for row in found} == {
+        log.name.removeprefix("digits-").split("-tuned")[0] for log in logs
+    }
+    for row in found:
+        assert row == surface_row(row["network"], tmp_path)
 
 
 def _percent(share: float | None) -> str:
