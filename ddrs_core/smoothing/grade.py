@@ -31,10 +31,11 @@ _BADGES = {
 
 _MEANING = {
     Grade.UNCONDITIONAL: "One noise level serves every input, so the smoothed classifier gives "
-    "this class to every image within the radius (with probability 1 - alpha).",
+    "this class to every image within the radius (with probability at least 1 - alpha).",
     Grade.FOR_QUERIES_AFTER: "From the moment this image is stored, the memory-enhanced classifier "
     "gives this class to every image within the radius; what it answered before, and in another "
     "order of arrival, is not covered.",
     Grade.CONDITIONAL: "Holds for the classifier smoothed with this image's own noise level (with "
-    "probability 1 - alpha); a nearby image that chooses another noise level is not covered.",
+    "probability at least 1 - alpha); a nearby image that chooses another noise level is not "
+    "covered.",
 }
