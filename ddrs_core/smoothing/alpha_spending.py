@@ -3,8 +3,8 @@
 A bound that holds at one look must not be used by a rule that looks several times and stops when it
 likes the answer. Here the interim looks are scheduled in advance and split alpha between them, so
 the Clopper-Pearson bounds at all looks hold together with probability at least 1 - alpha (union
-bound), whatever the stopping rule. The largest number of samples is known, so half of alpha is reserved for
-the last look, whose bound is then nearly that of a fixed number of samples.
+bound), whatever the stopping rule. The largest number of samples is known, so half of alpha is
+reserved for the last look, whose bound is then nearly that of a fixed number of samples.
 
 Compare Howard, Ramdas, McAuliffe and Sekhon, "Time-uniform, nonparametric, nonasymptotic
 confidence sequences" (2021); Voracek, "Treatment of Statistical Estimation Problems in Randomized
