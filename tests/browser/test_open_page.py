@@ -54,8 +54,10 @@ def follows_theme(page: Page, texts: int) -> None:
 
 
 def test_the_explorer(page: Page, url: str) -> None:
-    page.goto(f"{url}/explorer?dataset=digits&model=digits-gaussian-0.50&image=30&preset=guarded")
-    done = page.get_by_text("done · 60 of 60 steps")
+    page.goto(
+        f"{url}/explorer?dataset=digits&model=digits-gaussian-0.50&image=30&preset=guarded&steps=15"
+    )
+    done = page.get_by_text("done · 15 of 15 steps")
     expect(done).to_be_visible()
     page.wait_for_timeout(_LONG)
     page.locator(".ddrs-gallery button[data-index='31']").click()
@@ -64,7 +66,7 @@ def test_the_explorer(page: Page, url: str) -> None:
     page.get_by_role("button", name="Run", exact=True).click()
     expect(done).to_be_visible()
     held, problems = parse_query(query_of(page))
-    assert (held.index, held.config.steps, held.budget.n, problems) == (31, 60, 10_000, [])
+    assert (held.index, held.config.steps, held.budget.n, problems) == (31, 15, 10_000, [])
     part = page.get_by_test_id("stPopoverBody")
     page.locator(".st-key-explorer_search button").first.click()
     shows(part, "Steps K", held.config.steps)

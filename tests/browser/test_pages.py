@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -55,10 +56,10 @@ def test_pages_are_accessible_and_load_nothing_from_elsewhere(browser: Browser, 
         if path == "library":
             expect(page.get_by_role("heading", name="Add a model")).to_be_visible()
         at_rest(page)
-        for scheme in ("light", "dark"):
+        for scheme, rules in (("light", []), ("dark", ["color-contrast"])):
             page.emulate_media(color_scheme=scheme)
             page.wait_for_timeout(500)
-            found[f"{path}, {scheme}"] = violations(page)
+            found[f"{path}, {scheme}"] = violations(page, rules)
     assert not any(found.values()), found
     page.wait_for_load_state("networkidle")
     assert foreign == []
@@ -66,9 +67,10 @@ def test_pages_are_accessible_and_load_nothing_from_elsewhere(browser: Browser, 
     page.close()
 
 
-def violations(page: Page) -> dict[str, str]:
-    """What our own part of the page lacks in accessibility."""
-    found = Axe().run(page).response["violations"]
+def violations(page: Page, rules: Sequence[str] = ()) -> dict[str, str]:
+    """What our own part of the page lacks in accessibility; by default by all rules."""
+    options = {"runOnly": {"type": "rule", "values": rules}} if rules else None
+    found = Axe().run(page, options=options).response["violations"]
     serious = [v for v in found if v["impact"] in ("serious", "critical")]
     return {v["id"]: v["nodes"][0]["html"][:200] for v in serious if v["id"] not in _STREAMLITS_OWN}
 

@@ -54,7 +54,7 @@ def start_run(page: Page, epochs: int) -> str:
 
 def test_a_run_from_its_start_to_the_explorer(page: Page, browser: Browser, server: Server) -> None:
     open_training(page, server)
-    start_run(page, 36)
+    start_run(page, 24)
     expect(progress(page)).to_contain_text("training · epoch")
     points = "() => document.querySelector('[data-figure]')?._fullData?.[0]?._length || 0"
     wait_until(page, f"({points})() >= 2")
@@ -70,7 +70,7 @@ def test_a_run_from_its_start_to_the_explorer(page: Page, browser: Browser, serv
     button(page, "Stop").click()
     expect(progress(page)).to_contain_text("stopped")
     stopped = epoch(page)
-    assert 2 <= stopped < 36
+    assert 2 <= stopped < 24
     other = browser.new_context().new_page()
     other.goto(page.url)  # somebody else may look at it, and no more
     expect(progress(other)).to_contain_text("stopped")
