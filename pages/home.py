@@ -24,9 +24,9 @@ from ddrs_core.dashboard.shell.errors import literal
 from ddrs_core.dashboard.shell.polling import draw_every
 from ddrs_core.data import list_datasets, list_downloads
 from ddrs_core.models import list_devices, list_models
+from ddrs_core.quantities import counted
 
 _COLUMNS = ["model", "data set", "training", "sigma", "clean", "own noise"]
-_TABLE = 360  # pixels
 _USES: tuple[tuple[str, Callable[[], StreamlitPage], str], ...] = (
     ("Learn", learn_page, "What a certificate is, in nine lessons; alone or with a class."),
     ("Watch one image", explorer_page, "How far can its certified ball grow if σ is its own?"),
@@ -61,15 +61,7 @@ def main() -> None:
     left, right = st.columns([3, 2])
     with left:
         st.subheader("Models", divider="gray", anchor=False)
-        models = model_table(list_models())[_COLUMNS]
-        with st.container(height=_TABLE):
-            show_html(
-                "table.html",
-                label="Models",
-                head=_COLUMNS,
-                rows=models.astype(str).to_numpy().tolist(),
-                bold=(),
-            )
+        _show_models()
     with right:
         st.subheader("This machine", divider="gray", anchor=False)
         for device in list_devices():
@@ -83,6 +75,24 @@ def main() -> None:
         for info in list_datasets():
             st.markdown(
                 f"**{literal(info.title)}**: {info.num_classes} classes", help=info.description
+            )
+
+
+def _show_models() -> None:
+    cards = list_models()
+    section = st.expander(
+        f"{counted(len(cards), 'model')}: training, sigma, accuracy",
+        key="home_models",
+        on_change="rerun",
+    )
+    if section.open:
+        with section:
+            show_html(
+                "table.html",
+                label="Models",
+                head=_COLUMNS,
+                rows=model_table(cards)[_COLUMNS].astype(str).to_numpy().tolist(),
+                bold=(),
             )
 
 

@@ -34,6 +34,9 @@ def finished_job(app: AppTest) -> Job:
 def test_home_shows_models_data_and_machine(app: AppTest) -> None:
     app.run()
     assert not app.exception
+    assert any("models: training" in part.label for part in app.expander)
+    app.session_state["home_models"] = True
+    app.run()
     shown = " ".join(part.proto.body for part in app.get("html"))
     for name in ("digits-gaussian-0.25", "cifar10-resnet20-gaussian-0.25"):
         assert f'<th scope="row">{name}</th>' in shown
