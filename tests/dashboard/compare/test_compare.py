@@ -45,6 +45,7 @@ from tests.dashboard.widgets import board, code_in, drawn, open_page, widget_of
 
 ROOT = Path(__file__).resolve().parents[3]
 STUDY = "reference.study.digits-gaussian-0.50"
+OPENS_WITH = ("data-dependent", "tuned .3", "fixed")
 FIXED, DS = f"{STUDY}-fixed-0.5", f"{STUDY}-ds-0.5"
 FORM = keys.CERTIFY_FORM
 COHEN = "idx\tlabel\tpredict\tradius\tcorrect\ttime\n"
@@ -127,18 +128,19 @@ def open_tab(app: AppTest, tab: str) -> None:
     assert not app.exception
 
 
-def test_it_opens_on_one_pair_of_the_study(app: AppTest) -> None:
+def test_it_opens_on_own_sigmas_against_the_strongest_baseline(app: AppTest) -> None:
     open_compare(app)
-    own, fixed = (reference_results(name) for name in default_shown())
-    assert own.training == fixed.training == "gaussian"
-    assert own.model == fixed.model
-    assert (own.method, fixed.method) == ("ds", "fixed")
-    assert widget_of(app.multiselect, VIEW.key("shown")).value == [own.id, fixed.id]
+    own, tuned, fixed = sets = [reference_results(name) for name in default_shown()]
+    assert {results.training for results in sets} == {"gaussian"}
+    assert len({results.model for results in sets}) == 1
+    assert [results.method for results in sets] == ["ds", "tuned", "fixed"]
+    assert widget_of(app.multiselect, VIEW.key("shown")).value == [r.id for r in sets]
     first = widget_of(app.selectbox, VIEW.key("a"))
-    assert first.options == ["Gaussian .5 · data-dependent", "Gaussian .5 · fixed"]
+    assert first.options == [f"Gaussian .5 · {what}" for what in OPENS_WITH]
     assert first.value == own.id
-    assert widget_of(app.selectbox, VIEW.key("b")).value == fixed.id
-    assert query(app, "show") == f"{own.id},{fixed.id}"
+    assert widget_of(app.selectbox, VIEW.key("b")).value == tuned.id
+    assert query(app, "show") == f"{own.id},{tuned.id},{fixed.id}"
+    assert warnings_html(sets, ()) == ""  # no baseline is missing
     assert query(app, "pair") == "1-2"
     assert not drawn(app, "compare_points", "compare_sigma_points")  # other tabs wait
     assert not button(app, "Certify").disabled  # type: ignore[attr-defined]
@@ -320,8 +322,8 @@ def test_a_memory_is_the_third_setting_of_a_run_and_its_effect_is_told(app: AppT
 
 def test_a_tuned_sigma_is_a_setting_of_a_run_and_its_cost_is_told(app: AppTest) -> None:
     open_compare(app)
-    sets, _ = find_sets(default_shown())
-    assert "certify --method tuned" in warnings_html(sets, ())  # the study has no such row
+    sets, _ = find_sets((FIXED, DS))
+    assert "certify --method tuned" in warnings_html(sets, ())  # the two alone do not tell
     widget_of(app.checkbox, FORM + "tuned").set_value(True).run()
     assert not app.exception
     said = next(c.value for c in app.caption if "forward passes" in c.value)
