@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -189,10 +190,25 @@ def test_a_later_process_of_the_same_number_is_another(
     assert store.claim(run.id, now).process == now
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a birth without the clock")
+def test_a_silent_process_is_the_same_one_after_the_clock_was_set(
+    store: Store, run: RunRecord, monkeypatch: pytest.MonkeyPatch, sleeper: subprocess.Popen[bytes]
+) -> None:
+    process = WorkerProcess.of(sleeper.pid)
+    store.claim(run.id, process)
+    born = psutil.Process.create_time
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: born(process) + 30)
+    age(store, run.id, 15)
+    assert store.run(run.id).state.is_moving
+    assert WorkerProcess.of(sleeper.pid) == process
+    sleeper.kill()
+    sleeper.wait()
+    assert store.run(run.id).state is RunState.INTERRUPTED
+
+
 def test_setting_the_clock_takes_no_run_away(
     store: Store, run: RunRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Times of birth are counted from the time of boot, which moves with the clock."""
     store.claim(run.id)
     born = psutil.Process.create_time
     monkeypatch.setattr(psutil.Process, "create_time", lambda process: born(process) + 30)

@@ -6,6 +6,7 @@ Earlier versions of the program kept all that they knew of a run in its folder, 
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import time
@@ -117,7 +118,7 @@ def _living_process(record: dict[str, Any]) -> WorkerProcess | None:
     with suppress(ProcessLookupError):
         process = WorkerProcess.of(int(record.get("pid", 0)))
         noted = replace(process, started=float(record.get("process_started", 0.0)))
-        return process if process.is_same_as(noted) else None
+        return process if noted.lives(silent=math.inf) else None
     return None
 
 
