@@ -6,6 +6,7 @@ sees the same; here are the processes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -117,8 +118,8 @@ def stop_at_once(run_id: str) -> RunRecord:
     What it has saved stays.
     """
     run = pause_run(run_id)
-    with suppress(psutil.Error, ProcessLookupError):
-        if run.process is not None and run.process.is_same_as(WorkerProcess.of(run.process.pid)):
+    if run.process is not None and run.process.lives(silent=math.inf):
+        with suppress(psutil.Error):
             psutil.Process(run.process.pid).terminate()
     return run
 

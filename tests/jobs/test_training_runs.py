@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from ddrs_core.jobs.runs import (
     stop_at_once,
 )
 from ddrs_core.models import load_checkpoint
+from ddrs_core.runs.certify.config import CertifyConfig, Method
 from ddrs_core.runs.training.adopt import adopt_folders
 from ddrs_core.runs.training.log import read_training_log
 from ddrs_core.runs.training.recorded import (
@@ -35,6 +38,7 @@ from ddrs_core.runs.training.recorded import (
     training_run,
     training_runs,
 )
+from ddrs_core.runs.worker import record_run
 from ddrs_core.store import RunRecord, RunState, WorkerProcess, open_store
 from ddrs_core.training import TrainConfig, recipe
 
@@ -171,6 +175,20 @@ def test_a_run_that_cannot_be_says_why(home: Path) -> None:
     run = wait(run, has_ended)
     assert run.state is RunState.FAILED
     assert "no model 'digits-gausian-0.50'" in run.error
+
+
+def test_the_process_of_an_earlier_version_is_stopped_too(home: Path) -> None:
+    """It was noted with its time of birth since 1970."""
+    store = open_store()
+    run = record_run(store, [CertifyConfig("digits", "digits-gaussian-0.50", Method.FIXED, 0.5)])
+    process = subprocess.Popen(["sleep", "600"])
+    try:
+        born = psutil.Process(process.pid).create_time()
+        store.claim(run.id, replace(WorkerProcess.of(process.pid), started=born))
+        stop_at_once(run.id)
+        assert process.wait(20) == -signal.SIGTERM
+    finally:
+        process.kill()
 
 
 def test_folders_without_a_row_are_adopted_as_they_stand(home: Path) -> None:
