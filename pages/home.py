@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
 from ddrs_core.dashboard.components.render import show_html, show_lead
+from ddrs_core.dashboard.components.section import show_when_open
 from ddrs_core.dashboard.home.jobs import show_jobs
 from ddrs_core.dashboard.home.miniature import show_miniature
 from ddrs_core.dashboard.library.models import model_table
@@ -80,20 +81,13 @@ def main() -> None:
 
 def _show_models() -> None:
     cards = list_models()
-    section = st.expander(
-        f"{counted(len(cards), 'model')}: training, sigma, accuracy",
-        key="home_models",
-        on_change="rerun",
-    )
-    if section.open:
-        with section:
-            show_html(
-                "table.html",
-                label="Models",
-                head=_COLUMNS,
-                rows=model_table(cards)[_COLUMNS].astype(str).to_numpy().tolist(),
-                bold=(),
-            )
+
+    def draw() -> None:
+        rows = model_table(cards)[_COLUMNS].astype(str).to_numpy().tolist()
+        show_html("table.html", label="Models", head=_COLUMNS, rows=rows, bold=())
+
+    title = f"{counted(len(cards), 'model')}: training, sigma, accuracy"
+    show_when_open(title, draw, key="home_models")
 
 
 def _show_beginning() -> None:

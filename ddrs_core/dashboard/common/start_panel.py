@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from ddrs_core.dashboard.common.speed_jobs import Measurement
+from ddrs_core.dashboard.components.section import show_when_open
 from ddrs_core.dashboard.shell.debounce import once_per_click
 from ddrs_core.dashboard.shell.errors import show_error
 from ddrs_core.dashboard.shell.polling import draw_each_second, redraw
@@ -51,9 +52,6 @@ def show_start_panel(label: str, icon: str, plan: Callable[[], PlannedRun]) -> N
         else:
             run.show(started)
             redraw()
-    section = st.expander(
-        "Command line", icon=":material/terminal:", key=f"commands_{label}", on_change="rerun"
+    show_when_open(
+        "Command line", run.show_commands, key=f"commands_{label}", icon=":material/terminal:"
     )
-    if section.open:
-        with section:
-            run.show_commands()

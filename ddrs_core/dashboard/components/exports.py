@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import streamlit as st
 
+from ddrs_core.dashboard.components.section import show_when_open
+
 _CODE_TITLES = {"bash": "The same from the command line:", "python": "The same in Python:"}
 
 
@@ -45,12 +47,8 @@ def show_exports(
         note: what to know about them.
         code: commands that give the same results, by language; empty ones are left out.
     """
-    section = st.expander(
-        "Export", icon=":material/download:", key="exports", on_change="rerun"
-    )  # what shows code is 1.5 MB that a browser need not load before
-    if not section.open:
-        return
-    with section:
+
+    def draw() -> None:
         for title, row in files.items():
             if title:
                 st.markdown(f"**{title}**")
@@ -61,3 +59,5 @@ def show_exports(
             if text:
                 st.markdown(_CODE_TITLES[language])
                 st.code(text, language=language, wrap_lines=language == "bash")
+
+    show_when_open("Export", draw, key="exports", icon=":material/download:")
