@@ -121,6 +121,8 @@ def test_a_finished_example_comes_first_and_can_be_touched(page: Page, url: str)
     link.click()
     expect(page.locator(".ddrs-chips a[aria-current]")).to_have_text("abstains")
     expect(page.locator(".ddrs-card").first).to_contain_text("Abstains")
+    expect(handle).to_have_attribute("aria-valuenow", "0.5000")  # where it does
+    expect(page.locator("[data-part=badge]")).to_be_empty()
     expect(page.locator(".ddrs-card").first).to_contain_text("A: R = 0.412 at σ = 0.500")
     assert query_of(page)["image"] == "6"
     assert "image=193" in query_of(page)["pin"]
@@ -155,6 +157,8 @@ def test_the_link_of_an_example_opens_it(page: Page, url: str) -> None:
     expect(page.locator("[data-part=other]")).to_contain_text("A: image 193")
     expect(page.locator(".ddrs-beside").last).to_contain_text("A: R = 0.642 at σ = 0.237")
     wait_until(page, "() => new URL(location.href).searchParams.get('drag') === '0.4000'")
+    open_explorer(page, url, "?example=easy&hand=0.3&drag=0.4")  # another one was certified
+    expect(handle).to_have_attribute("aria-valuenow", "0.4000")
 
 
 def test_from_the_home_page_to_a_certified_digit(page: Page, url: str) -> None:
