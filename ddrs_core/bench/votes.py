@@ -99,7 +99,7 @@ def bench_steps(
     Args:
         device_name: ``auto``, ``cpu``, ``cuda`` or ``cuda:<i>``.
         seconds: for each network and precision, about; at least three rounds are run.
-        all_precisions: measure bf16 even where it is emulated.
+        all_precisions: measure bf16 even where it is not native, and no faster than fp32.
 
     Yields:
         One result a network and precision.

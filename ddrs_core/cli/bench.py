@@ -74,7 +74,7 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
         "--seconds", type=float, default=15.0, metavar="S", help="for each network and precision"
     )
     parser.add_argument(
-        "--all-precisions", action="store_true", help="votes: bf16 also where it is emulated (slow)"
+        "--all-precisions", action="store_true", help="votes: bf16 also where it is not native"
     )
     _add_images(parser.add_argument_group("adaptive and sigma"))
     add_sigma(parser.add_argument_group("sigma"))

@@ -19,8 +19,14 @@ from torch import Tensor, nn
 from ddrs_core.errors import InvalidParameterError, MismatchError
 from ddrs_core.models.classifier import Classifier, weights_digest
 from ddrs_core.models.inference.allocator import keep_freed_memory
+from ddrs_core.models.inference.bfloat16 import emulate_bfloat16
 from ddrs_core.models.inference.cpu_pool import CpuPool, cpu_pool
-from ddrs_core.models.inference.device import Precision, choose_precision, without_tf32
+from ddrs_core.models.inference.device import (
+    Precision,
+    choose_precision,
+    device_info,
+    without_tf32,
+)
 from ddrs_core.models.inference.device_memory import MemoryLimit, batch_that_fits
 from ddrs_core.models.inference.execution import execution_text
 from ddrs_core.models.inference.fuse_batchnorm import PlainFunction, fuse_batchnorm
@@ -84,6 +90,8 @@ class NoisyForward:
         self.shape = card.shape if card else None
         lowest: Precision = card.precision if card else "fp32"
         self.precision = choose_precision(precision, self.device, lowest)
+        native = self.device.type != "cpu" or device_info("cpu").native_bf16
+        self._emulates = self.precision == "bf16" and not native
         self._batch_size = batch_size
         self._limit = MemoryLimit(self.device, self.name)
         self._gradient_limit = MemoryLimit(self.device, f"a gradient of {self.name}")
@@ -191,6 +199,8 @@ class NoisyForward:
             if self._unfused is not None:
                 with torch.inference_mode(False):  # weights must serve gradients, whoever calls
                     network = fuse_batchnorm(self._unfused, shape).requires_grad_(False)
+                    if self._emulates:
+                        emulate_bfloat16(network)
                     self._network = network.to(memory_format=torch.channels_last)
                 self._unfused = None
             return self._network
