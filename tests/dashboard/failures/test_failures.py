@@ -187,12 +187,13 @@ def test_a_run_that_goes_on_is_followed_and_keeps_its_image(app: AppTest) -> Non
     store = open_store()
     budget = CertificationBudget(n=200)
     config = CertifyConfig("digits", "digits-gaussian-0.50", Method.FIXED, 0.5, budget=budget)
-    run = record_run(store, [replace(config, limit=20, device="cpu")], owner=visitor())
+    rows = reference_results(FIXED).rows[:18]
+    ready = [(0, k, c) for k, row in enumerate(rows) if (c := row.certificate) is not None]
+    made_so = replace(config, limit=20, device="cpu", precision=ready[0][2].precision)
+    run = record_run(store, [made_so], owner=visitor())
     open_failures(app, results=f"run.{run.id}.0", sort="margin")
     assert "Waiting for the first certificate" in app.info[0].value
     assert not resume_links(app)
-    rows = reference_results(FIXED).rows[:18]
-    ready = [(0, k, c) for k, row in enumerate(rows) if (c := row.certificate) is not None]
     shown = []
     for some in (ready[:8], ready[8:]):
         store.add_certificates(run.id, some)
