@@ -51,7 +51,7 @@ DONE = re.compile(r"done · \d+ of \d+ (step|round)s")  # of a sigma strategy; r
 
 _NOWHERE = "http://127.0.0.1:9"  # the port "discard": nobody answers
 
-expect.set_options(timeout=60_000)
+expect.set_options(timeout=120_000)  # of what computes, beside three other workers on two cores
 
 
 def start_server(

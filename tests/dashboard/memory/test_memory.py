@@ -87,7 +87,7 @@ def button(app: AppTest, label: str) -> Any:
 
 def finish(kind: str) -> Any:
     """Wait for this visitor's job of a kind."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while True:
         job = next(j for j in memory_jobs.get_manager().jobs(visitor()) if j.request.kind == kind)
         if job.state.is_over:
@@ -563,7 +563,7 @@ def test_a_search_that_cannot_be_says_why(app: AppTest) -> None:
     query = {"hunted": "15", "strategy": "guarded"}  # it abstains, as in the shipped log
     open_memory(app, section="collisions", **query)
     button(app, "Search").click().run()
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 240
     while not any(j.state.is_over for j in memory_jobs.get_manager().jobs(visitor())):
         assert time.monotonic() < deadline
         for job in memory_jobs.get_manager().jobs(visitor()):
