@@ -11,7 +11,6 @@ from ddrs_core.dashboard.learn.attendance import (
     show_join,
 )
 from ddrs_core.dashboard.learn.bar import show_bar
-from ddrs_core.dashboard.learn.course import prepare_lessons
 from ddrs_core.dashboard.learn.hidden import hide_controls
 from ddrs_core.dashboard.learn.overview import show_contents, show_overview
 from ddrs_core.dashboard.learn.playground import show_playground
@@ -23,7 +22,6 @@ from ddrs_core.dashboard.shell.errors import show_problems
 
 def main() -> None:
     """Draw the list of lessons, or one screen of one of them, or the playground."""
-    prepare_lessons()
     enter_learn()
     view = enter_class(current_view())
     hide_controls(view)

@@ -54,13 +54,6 @@ def components() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True, scope="session")
-def no_lessons_in_advance() -> Iterator[None]:
-    """A server computes what lessons show before anybody asks for it."""
-    with patch("ddrs_core.dashboard.learn.course.prepare_lessons"):
-        yield
-
-
 @pytest.fixture
 def app() -> AppTest:
     assert patch_streamlit(), "this Streamlit's source differs: adapt streamlit_patches.py"

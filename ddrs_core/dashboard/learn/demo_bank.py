@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ddrs_core.dashboard.common.banks import shipped_bank
-from ddrs_core.dashboard.learn.picture import computed_once
 from ddrs_core.smoothing.memory.arrival_order import Distances
 from ddrs_core.store import StoredBall
 
@@ -21,7 +21,7 @@ class DemoBank(NamedTuple):
     between: Distances
 
 
-@computed_once
+@cache
 def demo_bank() -> DemoBank:
     """All balls of the bank that comes with the project."""
     bank = shipped_bank()

@@ -63,7 +63,6 @@ class Lesson:
     take_home_note: str
     real: tuple[RealImages, ...]
     draw: Callable[[Mapping[str, Any]], None]  # draws the picture of a scene
-    prepare: Callable[[], Any] | None = None  # computes what the picture needs, once a server
 
     @property
     def length(self) -> int:

@@ -6,37 +6,21 @@ A picture is a board whose template is ``components/templates/learn/NAME.html`` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import wraps
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from ddrs_core.cache import LRU
 from ddrs_core.dashboard.components.board import Board
 
 _SCRIPTS = {path.name: path for path in sorted(Path(__file__).with_name("scripts").glob("*.js"))}
 _VERSION = sha256(b"".join(path.read_bytes() for path in _SCRIPTS.values())).hexdigest()[:12]
 _ROOT = f"/ddrs/learn/{_VERSION}"
 _KEEP = {"Cache-Control": "public, max-age=31536000, immutable"}
-
-_COMPUTED: LRU[Any] = LRU(32)
-T = TypeVar("T")
-
-
-def computed_once(compute: Callable[[], T]) -> Callable[[], T]:
-    """Let a function without arguments be computed once for all visitors of a server."""
-
-    @wraps(compute)
-    def get() -> T:
-        found: T = _COMPUTED.get((compute.__module__, compute.__name__), compute)
-        return found
-
-    return get
 
 
 class Picture:

@@ -27,9 +27,6 @@ def _show_content(lesson: Lesson, view: LearnView) -> None:
         with st.container(key="learn_text"):
             st.markdown(step.text)
         with st.container(key="learn_picture"):
-            if lesson.prepare is not None:
-                with st.spinner("This is being computed, once for everybody."):
-                    lesson.prepare()
             lesson.draw(step.scene)
     elif lesson.is_question(view.step):
         show_question(lesson, view)

@@ -1,10 +1,12 @@
-"""Worlds of the plane for the browser: each is worked out once and shared by all visitors."""
+"""Worlds of the plane for the browser: those of the lessons come with the program, each of the
+playground's is worked out once and shared by all visitors."""
 
 from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
@@ -19,9 +21,9 @@ from starlette.routing import Route
 from ddrs_core.cache import LRU
 from ddrs_core.dashboard.components.board import address_of
 from ddrs_core.dashboard.components.data_uri import encode_array
+from ddrs_core.dashboard.learn.precomputed import COMPUTE, FOLDER, read_file
 from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.smoothing import plane
-from ddrs_core.smoothing.confidence import Floats
 from ddrs_core.smoothing.plane import (
     CELLS,
     GRID,
@@ -30,10 +32,7 @@ from ddrs_core.smoothing.plane import (
     PlanePoints,
     PlaneProblem,
     PlaneWorld,
-    SigmaRow,
     build_world,
-    compare_strategies,
-    radius_table,
 )
 
 ISLANDS = PlaneProblem("moons", seed=2, network=PlaneConfig(seed=2))  # of the lessons
@@ -41,44 +40,19 @@ BANDS = PlaneProblem("bands", seed=1, network=PlaneConfig(noise=0.02))
 MAX_OWN = 120  # points
 _SCALE = 1024  # steps of the probit for one unit, as it is sent
 _CODE = Path(plane.__file__).parent.glob("*.py")
-_VERSION = sha256(b"".join(path.read_bytes() for path in sorted(_CODE))).hexdigest()[:12]
+_MADE = {ISLANDS: "islands.json.gz", BANDS: "bands.json.gz"}
+_FILES = [*sorted(_CODE), *(FOLDER / name for name in _MADE.values())]
+_VERSION = sha256(b"".join(path.read_bytes() for path in _FILES)).hexdigest()[:12]
 _ROUTE = f"/ddrs/learn/{_VERSION}/world"
 _PATIENCE = 30.0  # seconds that a browser waits for others' worlds
 _WORLDS: LRU[PlaneWorld] = LRU(8)
 _SENT: LRU[bytes] = LRU(16)
-_RADII: LRU[Floats] = LRU(4)
-_ROWS: LRU[list[SigmaRow]] = LRU(4)
 _BUILDING = Lock()  # one at a time, or a class would share the processor with itself
-
-
-def prepare_worlds() -> Iterator[None]:
-    """Work out the lessons' worlds, one part at a time."""
-    parts: tuple[tuple[Callable[[PlaneProblem], object], PlaneProblem], ...] = (
-        (_body, ISLANDS),
-        (_body, BANDS),
-        (get_radii, BANDS),
-        (get_rows, BANDS),
-    )
-    for part, problem in parts:
-        part(problem)
-        yield
 
 
 def get_world(problem: PlaneProblem) -> PlaneWorld:
     """The world of a problem, from memory if somebody asked for it before."""
     return _WORLDS.get(problem, lambda: _build(problem))
-
-
-def get_radii(problem: PlaneProblem) -> Floats:
-    """:func:`~ddrs_core.smoothing.plane.radius_table` of the training points."""
-    world = get_world(problem)
-    return _RADII.get(problem, lambda: radius_table(world, world.points))
-
-
-def get_rows(problem: PlaneProblem) -> list[SigmaRow]:
-    """:func:`~ddrs_core.smoothing.plane.compare_strategies`."""
-    world = get_world(problem)
-    return _ROWS.get(problem, lambda: list(compare_strategies(world)))
 
 
 def _build(problem: PlaneProblem) -> PlaneWorld:
@@ -178,10 +152,12 @@ def encode_world(world: PlaneWorld) -> bytes:
             for weight, bias in world.weights()
         ],
     }
-    return gzip.compress(json.dumps(facts).encode(), 6)
+    return gzip.compress(json.dumps(facts).encode(), 6, mtime=0)
 
 
 def _body(problem: PlaneProblem) -> bytes:
+    if problem in _MADE:
+        return read_file(_MADE[problem])
     return _SENT.get(problem, lambda: encode_world(get_world(problem)))
 
 
@@ -207,3 +183,6 @@ def _send(request: Request) -> Response:
 
 
 ROUTES = [Route(_ROUTE, _send)]
+
+for _problem, _name in _MADE.items():
+    COMPUTE[_name] = partial(lambda problem: encode_world(get_world(problem)), _problem)

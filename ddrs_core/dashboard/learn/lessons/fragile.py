@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ddrs_core.dashboard.learn.lesson import Answer, Lesson, Question, RealImages, Step
-from ddrs_core.dashboard.learn.picture import Picture, computed_once
+from ddrs_core.dashboard.learn.picture import Picture
+from ddrs_core.dashboard.learn.precomputed import precomputed
 from ddrs_core.data import load_dataset
 from ddrs_core.models import load_model
 from ddrs_core.smoothing.deepfool import confidences_along, nearest_change
@@ -26,7 +27,7 @@ _SEED = 0
 _PICTURE = Picture("fragile")
 
 
-@computed_once
+@precomputed
 def facts() -> dict[str, Any]:
     """All numbers that the picture may show: attacks on a shipped network."""
     network, data = load_model(MODEL, "cpu"), load_dataset("digits", "test")
@@ -169,5 +170,4 @@ LESSON = Lesson(
         ),
     ),
     draw=_draw,
-    prepare=facts,
 )

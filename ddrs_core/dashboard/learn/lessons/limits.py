@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import rotate, shift
 
-from ddrs_core.dashboard.common.model_cache import get_forward
 from ddrs_core.dashboard.learn.lesson import Answer, Lesson, Question, RealImages, Step
-from ddrs_core.dashboard.learn.picture import Picture, computed_once
+from ddrs_core.dashboard.learn.picture import Picture
+from ddrs_core.dashboard.learn.precomputed import precomputed
 from ddrs_core.data import load_dataset
+from ddrs_core.models import load_model
 from ddrs_core.runs.results.comparison import certified_accuracy
 from ddrs_core.runs.results.references import reference_results
 from ddrs_core.runs.results.results import ResultSet
@@ -36,7 +37,7 @@ _LOGS = {
 _PICTURE = Picture("limits")
 
 
-@computed_once
+@precomputed
 def facts() -> dict[str, Any]:
     """All numbers that the picture may show: real certificates, and shipped logs."""
     logs = {name: reference_results(f"reference.study.{log}") for name, log in _LOGS.items()}
@@ -57,7 +58,6 @@ def facts() -> dict[str, Any]:
         "near": sorted(_held(logs["near"]).tolist()),
         "images": len(logs["near"].rows),
         "runs": _runs(logs["training"]),
-        "claims": CLAIMS,
     }
 
 
@@ -104,7 +104,7 @@ def nonsense() -> list[dict[str, Any]]:
 
 
 def _smoothed() -> SmoothedClassifier:
-    return SmoothedClassifier(get_forward(MODEL, "cpu"), 10)
+    return SmoothedClassifier(load_model(MODEL, "cpu"), 10, precision="fp32")  # as everywhere
 
 
 def _certified(network: SmoothedClassifier, image: NDArray[np.float64]) -> dict[str, Any]:
@@ -173,7 +173,7 @@ CLAIMS = {
 
 
 def _draw(scene: Mapping[str, Any]) -> None:
-    _PICTURE.show(scene, **facts())
+    _PICTURE.show(scene, claims=CLAIMS, **facts())
 
 
 def _flaw(view: str, text: str, note: str) -> Step:
@@ -288,5 +288,4 @@ LESSON = Lesson(
         ),
     ),
     draw=_draw,
-    prepare=facts,
 )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from ddrs_core.dashboard.common.model_cache import get_forward
 from ddrs_core.dashboard.learn.demo_bank import demo_bank
 from ddrs_core.dashboard.learn.lesson import Answer, Lesson, Question, RealImages, Step
-from ddrs_core.dashboard.learn.picture import Picture, computed_once
+from ddrs_core.dashboard.learn.picture import Picture
+from ddrs_core.dashboard.learn.precomputed import precomputed
 from ddrs_core.data import load_dataset
+from ddrs_core.models import NoisyForward, load_model
 from ddrs_core.smoothing import Bound, CertificationBudget, SmoothedClassifier, get_preset
 from ddrs_core.smoothing.memory.arrival_order import Distances, replay
 from ddrs_core.smoothing.memory.collisions import WalkConfig, WalkPoint, from_both_ends, walk
@@ -24,7 +26,7 @@ _SIGMA_0, _VOTES, _SEED = 0.5, 1_000, 0
 _PICTURE = Picture("memory")
 
 
-@computed_once
+@precomputed
 def facts() -> dict[str, Any]:
     """All numbers that the picture may show: real certificates, settled in several orders."""
     points = walked()
@@ -79,11 +81,12 @@ def stored_pair() -> dict[str, Any]:
     }
 
 
-@computed_once
+@cache
 def walked() -> list[WalkPoint]:
     """Certificates of images on the way from one to the other, each with its own sigma: those of
     the walk on the memory page, since the order of certification selects the noise."""
-    data, forward = load_dataset("digits", "test"), get_forward(MODEL, "cpu")
+    data = load_dataset("digits", "test")
+    forward = NoisyForward(load_model(MODEL, "cpu"), precision="fp32")  # as on every machine
     config = WalkConfig(
         _SIGMA_0,
         get_preset("surface").at(_SIGMA_0),
@@ -203,5 +206,4 @@ LESSON = Lesson(
         ),
     ),
     draw=_draw,
-    prepare=facts,
 )

@@ -9,8 +9,9 @@ import numpy as np
 
 from ddrs_core.dashboard.learn.lesson import Answer, Lesson, Question, RealImages, Step
 from ddrs_core.dashboard.learn.picture import Picture
-from ddrs_core.dashboard.learn.worlds import BANDS, get_radii, world_url
-from ddrs_core.smoothing.plane import BOUNDS, LEVELS, provable_probit
+from ddrs_core.dashboard.learn.precomputed import precomputed
+from ddrs_core.dashboard.learn.worlds import BANDS, get_world, world_url
+from ddrs_core.smoothing.plane import BOUNDS, LEVELS, provable_probit, radius_table
 
 POINTS = {"A": (0.17, 0.6), "B": (0.56, 0.42), "C": (0.77, 0.7), "D": (0.9, 0.3)}
 _Z = np.linspace(-1.0, 5.0, 301)
@@ -22,9 +23,11 @@ def proved_table() -> dict[str, list[float]]:
     return {"z": _Z.tolist(), "proved": provable_probit(_Z).round(5).tolist()}
 
 
+@precomputed
 def facts() -> dict[str, Any]:
     """What single levels are worth for the training points."""
-    radii = get_radii(BANDS)
+    world = get_world(BANDS)
+    radii = radius_table(world, world.points)
     return {
         "bounds": BOUNDS,
         "proved": proved_table(),
@@ -135,5 +138,4 @@ LESSON = Lesson(
         ),
     ),
     draw=_draw,
-    prepare=facts,
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,10 @@ from ddrs_core.dashboard.components.badge import grade_badge
 from ddrs_core.dashboard.learn.lesson import Answer, Lesson, Question, RealImages, Step
 from ddrs_core.dashboard.learn.lessons.one_sigma import POINTS, proved_table
 from ddrs_core.dashboard.learn.picture import Picture
-from ddrs_core.dashboard.learn.worlds import BANDS, get_rows, get_world, world_url
+from ddrs_core.dashboard.learn.precomputed import precomputed
+from ddrs_core.dashboard.learn.worlds import BANDS, get_world, world_url
 from ddrs_core.smoothing import Grade, SigmaStep, surface_sigma
-from ddrs_core.smoothing.plane import ASCENT, BOUNDS, BUDGET, SURFACE, as_images
+from ddrs_core.smoothing.plane import ASCENT, BOUNDS, BUDGET, SURFACE, as_images, compare_strategies
 
 START = 0.05  # where both searches begin at the points of the lesson
 _TITLES = {
@@ -26,7 +26,7 @@ _TITLES = {
 _PICTURE = Picture("own_sigma")
 
 
-@lru_cache(maxsize=1)
+@precomputed
 def surface_rounds() -> dict[str, list[dict[str, Any]]]:
     """The rounds of the response surface at each point of the lesson."""
     world = get_world(BANDS)
@@ -37,25 +37,26 @@ def surface_rounds() -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+@precomputed
 def table_rows() -> list[dict[str, Any]]:
     """What each way of choosing is worth at the fresh points."""
-    rows = []
-    for row in get_rows(BANDS):
-        title, grade = _TITLES[row.name]
-        rows.append(
-            {
-                "name": row.name,
-                "title": title,
-                "badge": str(grade_badge(grade)),
-                "passes": row.passes,
-                "mean": float(row.radii.mean()),
-                "right": float((row.radii > 0).mean()),
-                "at": float((row.radii >= 0.1).mean()),
-                "sigmas": row.sigmas.round(4).tolist(),
-                "radii": row.radii.round(4).tolist(),
-            }
-        )
-    return rows
+    return [
+        {
+            "name": row.name,
+            "passes": row.passes,
+            "mean": row.radii.mean(),
+            "right": (row.radii > 0).mean(),
+            "at": (row.radii >= 0.1).mean(),
+            "sigmas": row.sigmas.round(4),
+            "radii": row.radii.round(4),
+        }
+        for row in compare_strategies(get_world(BANDS))
+    ]
+
+
+def _titled(row: dict[str, Any]) -> dict[str, Any]:
+    title, grade = _TITLES[row["name"]]
+    return {**row, "title": title, "badge": str(grade_badge(grade))}
 
 
 def _round(step: SigmaStep) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def _draw(scene: Mapping[str, Any]) -> None:
     if scene["view"] == "surface":
         facts |= {"rounds": surface_rounds(), "votes": SURFACE.votes}
     if scene["view"] == "rows":
-        facts["rows"] = table_rows()
+        facts["rows"] = [_titled(row) for row in table_rows()]
     _PICTURE.show(
         scene,
         world=world_url(BANDS),
@@ -185,5 +186,4 @@ LESSON = Lesson(
         ),
     ),
     draw=_draw,
-    prepare=surface_rounds,
 )

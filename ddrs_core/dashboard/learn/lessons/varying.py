@@ -10,7 +10,8 @@ from scipy.special import chdtri, ndtri
 
 from ddrs_core.dashboard.learn.demo_bank import demo_bank
 from ddrs_core.dashboard.learn.lesson import Answer, Lesson, Question, RealImages, Step
-from ddrs_core.dashboard.learn.picture import Picture, computed_once
+from ddrs_core.dashboard.learn.picture import Picture
+from ddrs_core.dashboard.learn.precomputed import precomputed
 from ddrs_core.smoothing.varying_sigma import sigma_room, worst_case_probability
 
 P_A = 0.99
@@ -31,7 +32,7 @@ _POINTS = 48  # of a band
 _PICTURE = Picture("varying")
 
 
-@computed_once
+@precomputed
 def facts() -> dict[str, Any]:
     """All numbers that the picture may show."""
     reach = float(ndtri(P_A))
@@ -75,15 +76,7 @@ def neighbours() -> dict[str, Any]:
 
 
 def _draw(scene: Mapping[str, Any]) -> None:
-    _PICTURE.show(scene, **_plain(facts()))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+    _PICTURE.show(scene, **facts())
 
 
 LESSON = Lesson(
@@ -184,5 +177,4 @@ LESSON = Lesson(
         ),
     ),
     draw=_draw,
-    prepare=facts,
 )
