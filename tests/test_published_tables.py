@@ -253,6 +253,43 @@ def test_own_sigmas_against_the_best_single_one(tmp_path: Path) -> None:
         assert row == surface_row(row["network"], tmp_path)
 
 
+def training_row(network: str, folder: Path) -> dict[str, str]:
+    """What a network trained with own sigmas adds, against one that was trained with one sigma."""
+    method, sigma = network.rsplit("-", 1)
+
+    def log(name: str, how: str) -> ResultSet:
+        file = f"n10000-digits-{name}-{sigma}-{how}-{float(sigma):g}.tsv"
+        return _unpacked(file, folder, ONE)
+
+    def gain(how: str) -> str:
+        found = compare(log(f"{method}-ds2", "ds"), log(method, how)).acr
+        return f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+
+    def acr(name: str, how: str) -> str:
+        return f"{summarize_results(log(name, how)).average_certified_radius:.3f}"
+
+    return {
+        "network": network,
+        "tuned": acr(method, "tuned"),
+        "own": acr(method, "ds"),
+        "trained with own, tuned": acr(f"{method}-ds2", "tuned"),
+        "own in both": acr(f"{method}-ds2", "ds"),
+        "gain over tuned": gain("tuned"),
+        "gain over own": gain("ds"),
+    }
+
+
+def test_what_training_with_own_sigmas_adds(tmp_path: Path) -> None:
+    found = rows(ROOT / "docs/results.md", "gain over own")
+    logs = (RESULTS / "surface").glob("n10000-digits-*-ds2-*-tuned-*")
+    assert {row["network"] for row in found} == {
+        log.name.removeprefix("n10000-digits-").split("-tuned")[0].replace("-ds2", "")
+        for log in logs
+    }
+    for row in found:
+        assert row == training_row(row["network"], tmp_path)
+
+
 def _percent(share: float | None) -> str:
     assert share is not None
     return f"{100 * share:.1f} %"
