@@ -59,8 +59,8 @@ class View(NamedTuple):
 
 
 def finish_home(page: Page) -> None:
-    expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
-    expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
+    expect(page.get_by_role("heading", name="Your jobs and runs")).to_be_visible()
+    expect(page.locator(".ddrs-mini svg")).to_be_visible()
 
 
 def finish_explorer(page: Page) -> None:
