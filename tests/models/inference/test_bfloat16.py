@@ -109,3 +109,12 @@ def test_a_compiled_network_is_left_to_its_compiler() -> None:
     network[-1].compile()
     emulate_bfloat16(network)
     assert not any("forward" in vars(module) for module in network.modules())
+
+
+def test_a_layer_whose_weights_are_made_by_a_hook_is_left_alone() -> None:
+    layer = nn.utils.spectral_norm(nn.Conv2d(3, 4, 3)).eval()
+    x = torch.rand((8, 3, 8, 8), generator=torch.Generator().manual_seed(9))
+    with torch.no_grad():
+        expected = _under_autocast(layer, x)
+        emulate_bfloat16(layer)
+        assert torch.equal(_under_autocast(layer, x), expected)
