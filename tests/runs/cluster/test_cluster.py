@@ -54,6 +54,7 @@ def own_ray() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch, ray_folder() as folder:
         patch.setenv("RAY_TMPDIR", folder)
         patch.setenv("RAY_AUTH_MODE", "disabled")  # with a token it would write to the home folder
+        patch.setenv("RAY_worker_niceness", "0")  # else they starve beside the other tests
         patch.delenv("RAY_ADDRESS", raising=False)
         yield
 
