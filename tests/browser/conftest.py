@@ -49,6 +49,9 @@ _VOID_TICK = "Cannot set a node at a delta path"
 
 DONE = re.compile(r"done · \d+ of \d+ (step|round)s")  # of a sigma strategy; rounds may end early
 
+# A run that gives way to pages would wait for the other tests, too.
+_AS_NICE = "from ddrs_core.jobs import processes; processes._NICENESS = 0"
+
 _NOWHERE = "http://127.0.0.1:9"  # the port "discard": nobody answers
 
 expect.set_options(timeout=120_000)  # of what computes, beside three other workers on two cores
@@ -143,7 +146,7 @@ def own_server(folder: Path, environment: Mapping[str, str] | None = None) -> It
         "NO_PROXY": "127.0.0.1,localhost",
         **nowhere,
     }
-    process, url = start_server(folder, {**own, **(environment or {})})
+    process, url = start_server(folder, {**own, **(environment or {})}, before=_AS_NICE)
     server = Server(process, url, folder)
     try:
         yield server
