@@ -64,6 +64,11 @@ def list_models() -> list[ModelCard]:
     return cards + [_published_card(weights) for weights in _downloaded()]
 
 
+def is_shipped(name: str) -> bool:
+    """Whether the model of this name comes with the program."""
+    return (ASSETS / f"{name}.safetensors").is_file()
+
+
 def _downloaded() -> list[PublishedWeights]:
     """The downloaded weights of torchvision; torchvision is imported only if there are files."""
     if not any(weights_folder().glob("*.pth")):

@@ -9,6 +9,7 @@ from ddrs_core.dashboard.shell.my_uploads import my_uploads
 from ddrs_core.data import DatasetInfo, list_datasets
 from ddrs_core.errors import DDRSError, InvalidParameterError
 from ddrs_core.models import ModelCard, accepts, get_card, list_models
+from ddrs_core.models.registry import is_shipped
 from ddrs_core.smoothing import get_preset
 from ddrs_core.training import METHODS
 
@@ -35,7 +36,8 @@ def fitting_models(dataset: DatasetInfo) -> list[ModelCard]:
 def default_model(dataset: DatasetInfo) -> ModelCard:
     """The model that a data set is first shown with: of those that were trained on it with one
     noise level, by Gaussian augmentation if there are such, the last; for photographs of any
-    kind, one that sees most of them.
+    kind, one that sees most of them. What comes with the program goes before what somebody has
+    trained on this server.
 
     Raises:
         InvalidParameterError: if no model accepts its images.
@@ -48,6 +50,7 @@ def default_model(dataset: DatasetInfo) -> ModelCard:
             "the library: a checkpoint of your own, or one of torchvision's."
         )
     trained = [c for c in cards if c.dataset == dataset.name and "-ds" not in c.name]
+    trained = [c for c in trained if is_shipped(c.name)] or trained
     noisy = [c for c in trained or cards if c.trained_with_noise]
     noisy = [c for c in noisy if c.method == "gaussian"] or noisy
     if not trained and dataset.resizable:
