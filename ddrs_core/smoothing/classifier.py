@@ -143,6 +143,7 @@ class SmoothedClassifier:
         indices: Sequence[int | None] | None = None,
         labels: Sequence[int | None] | None = None,
         dataset: str | None = None,
+        skip_wrong: bool = False,
     ) -> Iterator[BatchProgress]:
         """Certify M images (Cohen et al., CERTIFY), each with its own sigma and its own noise.
 
@@ -157,6 +158,8 @@ class SmoothedClassifier:
             grade: what the radii are worth.
             indices, labels, dataset: recorded; an index also selects the noise (None counts as
                 0). Indices are 0 to M - 1 when omitted.
+            skip_wrong: draw no votes for images whose guessed class is not their label; they
+                abstain. Certified accuracy and the average certified radius stay the same.
 
         Yields:
             :class:`BatchProgress`, several a second; the last carries the certificates, [M].
@@ -189,9 +192,11 @@ class SmoothedClassifier:
                 f"{len(known)}."
             )
         batch = ImageBatch(self.forward, images, levels, numbers, known, dataset, Grade(grade))
-        return self._certify(batch, budget.check())
+        return self._certify(batch, budget.check(), skip_wrong)
 
-    def _certify(self, batch: ImageBatch, budget: CertificationBudget) -> Iterator[BatchProgress]:
+    def _certify(
+        self, batch: ImageBatch, budget: CertificationBudget, skip_wrong: bool
+    ) -> Iterator[BatchProgress]:
         # Guess the class from N0 samples.
         select = StageVotes(batch, self.num_classes, budget.seed, "select", budget.n0)
         everyone = list(range(len(batch.images)))
@@ -202,8 +207,12 @@ class SmoothedClassifier:
 
         # Bound its probability by up to N fresh ones.
         estimate = StageVotes(batch, self.num_classes, budget.seed, "estimate", budget.n)
-        active = everyone
+        active, votes = everyone, select.drawn
+        if skip_wrong:
+            active = [row for row in everyone if candidates[row] == batch.labels[row]]
         for done, look in pairwise((0, *budget.looks)):
+            if not active:
+                break
             for counts in estimate.draw(active, look - done):
                 votes = select.drawn + int(counts.sum())
                 yield BatchProgress("estimate", votes, counts, candidates)
@@ -215,9 +224,8 @@ class SmoothedClassifier:
                 )
             ]
             votes = select.drawn + estimate.drawn
-            if not active:
-                break
-            yield BatchProgress("estimate", votes, estimate.counts, candidates)
+            if active:
+                yield BatchProgress("estimate", votes, estimate.counts, candidates)
         seconds = select.seconds + estimate.seconds
         found = batch.certificates(budget, candidates, estimate.counts, seconds)
         yield BatchProgress("estimate", votes, estimate.counts, candidates, tuple(found))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ddrs_core.models import NoiseStream, NoisyForward, noise_generator
 from ddrs_core.smoothing.budget import CertificationBudget
-from ddrs_core.smoothing.certificate import ABSTAIN, Certificate, prove_radius
+from ddrs_core.smoothing.certificate import ABSTAIN, Certificate, Proof, prove_radius
 from ddrs_core.smoothing.confidence import Floats, interval
 from ddrs_core.smoothing.grade import Grade
 
@@ -85,7 +85,9 @@ class ImageBatch:
         clean = self._without_noise(budget.seed)
         for row, votes in enumerate(counts.tolist()):
             n, candidate, sigma = sum(votes), int(candidates[row]), self.sigmas[row]
-            proof = prove_radius(votes, candidate, sigma, budget.spent(n), budget.bound)
+            proof = Proof(0.0, 0.0)
+            if n:
+                proof = prove_radius(votes, candidate, sigma, budget.spent(n), budget.bound)
             yield Certificate(
                 dataset=self.dataset,
                 index=self.indices[row],

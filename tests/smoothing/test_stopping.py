@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 
 from ddrs_core.errors import InvalidParameterError
 from ddrs_core.smoothing import (
+    ABSTAIN,
     Bound,
     Certificate,
     CertificationBudget,
@@ -26,6 +29,8 @@ from ddrs_core.smoothing.alpha_spending import LookSchedule
 from ddrs_core.smoothing.certificate import prove_radius
 from ddrs_core.smoothing.confidence import lower_bound, radius_cap
 from ddrs_core.smoothing.stopping import predict_final_radius
+from ddrs_core.smoothing.voting import BatchProgress
+from tests.conftest import Line
 
 LOOKS = st.builds(
     LookSchedule,
@@ -208,3 +213,28 @@ def test_the_cap_is_that_of_the_look() -> None:
 def test_nonsense_is_refused_in_words(wrong: object) -> None:
     with pytest.raises(InvalidParameterError):
         wrong()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("stop", [None, StopAtRadii((0.0, 0.5))], ids=["all", "adaptive"])
+def test_images_whose_guess_is_not_their_label_cost_no_votes(
+    line: Line, at_margin: Callable[[float], Tensor], stop: StopAtRadii | None
+) -> None:
+    x = torch.stack([at_margin(margin) for margin in (0.2, 0.4, 0.6)])  # of class 1
+    budget = CertificationBudget(n=2_000, stop=stop)
+    g = SmoothedClassifier(line, 2)
+
+    def last(labels: list[int], *, skip_wrong: bool) -> BatchProgress:
+        *_, step = g.certify_batch(
+            x, sigmas=[0.25] * 3, budget=budget, labels=labels, skip_wrong=skip_wrong
+        )
+        found = tuple(replace(c, seconds=0.0) for c in step.certificates)
+        return replace(step, certificates=found)
+
+    plain, skipping = last([1, 0, 1], skip_wrong=False), last([1, 0, 1], skip_wrong=True)
+    assert skipping.certificates[::2] == plain.certificates[::2]
+    wrong = skipping.certificates[1]
+    assert (wrong.prediction, wrong.radius, wrong.n, wrong.candidate) == (ABSTAIN, 0.0, 0, 1)
+    assert skipping.votes == plain.votes - plain.certificates[1].n
+    nothing = last([0, 0, 0], skip_wrong=True)
+    assert [c.n for c in nothing.certificates] == [0, 0, 0]
+    assert nothing.votes == 3 * budget.n0

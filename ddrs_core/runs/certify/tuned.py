@@ -71,7 +71,8 @@ def tune_sigma(
     """Compare noise levels on 200 images of the training split.
 
     All levels are measured with 1,000 votes an image, and the best four again with as many as the
-    run's certificates will have. The noise is that of another seed: none of it is used for the
+    run's certificates will have; an image whose N0 votes name another class than its label costs no
+    more than these. The noise is that of another seed: none of it is used for the
     images of the run, whose numbers may be the same.
 
     Args:
@@ -113,6 +114,7 @@ def tuning_steps(
                 budget,
                 read.indices,
                 read.labels.tolist(),
+                skip_wrong=True,
             ):
                 found += certificates
                 yield None
@@ -139,9 +141,12 @@ def certificates_of(
     budget: CertificationBudget,
     indices: Sequence[int],
     labels: Sequence[int | None],
+    *,
+    skip_wrong: bool = False,
 ) -> Iterator[tuple[Certificate, ...]]:
     """The certificates of images [M, C, H, W] at noise levels [M]: those of some images together
-    when they are there, and none several times a second."""
+    when they are there, and none several times a second. See
+    :meth:`~ddrs_core.smoothing.SmoothedClassifier.certify_batch` for ``skip_wrong``."""
     for start in range(0, len(images), _TOGETHER):
         rows = slice(start, start + _TOGETHER)
         for step in smoothed.certify_batch(
@@ -150,6 +155,7 @@ def certificates_of(
             budget=budget,
             indices=indices[rows],
             labels=labels[rows],
+            skip_wrong=skip_wrong,
         ):
             yield step.certificates
 
