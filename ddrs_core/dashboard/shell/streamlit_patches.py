@@ -1,7 +1,7 @@
 """Patches of Streamlit: runs of a session never overlap, and callbacks are never interrupted.
 
 Streamlit draws a page in a thread whose messages the event loop passes on to the browser. As of
-version 1.67 seven things go wrong there on a busy server, which is corrected here:
+version 1.67 eight things go wrong there on a busy server, which is corrected here:
 
 - A timer's request (``st.fragment(run_every=...)``) that arrives when that thread has just ended,
   but before its last messages were passed on, makes Streamlit start the next thread at once, and
@@ -24,6 +24,9 @@ version 1.67 seven things go wrong there on a busy server, which is corrected he
   run cuts another one off after a long job, that is what the second refers to; the browser then
   handles no message any more, and the page stands still. Here a run refers only to what was used
   lately.
+- A file that a press of a download button has made is deleted at the end of the second run of
+  anybody's page, timers included, which may be before the browser has fetched it: the download is
+  cancelled. Here it is kept for a minute.
 - Every field and select box copies all that the session holds to look one key up. With thirty
   visitors that was a third of the time in which pages were drawn. Here the one key is looked up.
 """
@@ -31,15 +34,18 @@ version 1.67 seven things go wrong there on a busy server, which is corrected he
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from inspect import getsource
+from math import inf
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import streamlit
 from streamlit import config
 from streamlit.runtime.app_session import AppSession, AppSessionState
+from streamlit.runtime.media_file_manager import MediaFileManager, MediaFileMetadata
 from streamlit.runtime.scriptrunner import ScriptRunner
 from streamlit.runtime.state import SafeSessionState
 
@@ -48,6 +54,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _LOOK_SECONDS = 0.02
+_FILE_SECONDS = 60.0
 _VAIN_TICKS = 5  # of one timer; when a part has just gone, some are still on their way
 
 
@@ -66,6 +73,8 @@ _BUILT = {
         "frozenset(client_state.cached_message_hashes)",
     ),
     ScriptRunner: ("self._script_thread", "def request_rerun"),
+    MediaFileManager: ("if file.is_marked_for_delete:", "file.mark_for_delete()"),
+    MediaFileMetadata: ("def is_marked_for_delete", "def mark_for_delete"),
     SafeSessionState: (
         "def on_script_will_rerun",
         '"_yield_callback"',
@@ -107,6 +116,7 @@ def patch_streamlit() -> bool:
     _answer_timers_of_lost_parts()
     _ignore_timers_of_left_pages()
     _refer_to_recent_messages()
+    _keep_files_for_a_minute()
     SafeSessionState.filtered_state = property(_State)  # type: ignore[method-assign, assignment]
     return True
 
@@ -215,6 +225,19 @@ def _refer_to_recent_messages() -> None:
 
     AppSession.request_rerun = request_rerun  # type: ignore[method-assign, assignment]
     AppSession._enqueue_forward_msg = enqueue_and_note  # type: ignore[method-assign, assignment]
+
+
+def _keep_files_for_a_minute() -> None:
+    due: WeakKeyDictionary[MediaFileMetadata, float] = WeakKeyDictionary()
+
+    def mark_for_delete(file: MediaFileMetadata) -> None:
+        due.setdefault(file, time.monotonic() + _FILE_SECONDS)
+
+    def is_due(file: MediaFileMetadata) -> bool:
+        return time.monotonic() >= due.get(file, inf)
+
+    MediaFileMetadata.mark_for_delete = mark_for_delete  # type: ignore[method-assign, assignment]
+    MediaFileMetadata.is_marked_for_delete = property(is_due)  # type: ignore[method-assign, assignment]
 
 
 class _SentMessages:

@@ -16,8 +16,11 @@ from packaging.version import Version
 from streamlit import config
 from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
-from streamlit.runtime import app_session
+from streamlit.runtime import app_session, media_file_manager
 from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.media_file_manager import MediaFileManager
+from streamlit.runtime.media_file_storage import MediaFileStorageError
+from streamlit.runtime.memory_media_file_storage import MemoryMediaFileStorage
 from streamlit.runtime.script_data import ScriptData
 from streamlit.runtime.scriptrunner import RerunException, ScriptRunnerEvent
 from streamlit.runtime.scriptrunner_utils.script_requests import RerunData
@@ -303,6 +306,25 @@ def test_a_widget_looks_up_its_own_key_only(play: Any) -> None:
     assert ("absent" in found, found.get("absent")) == (False, None)
     assert copies == 0
     assert dict(found) == {"chosen": 3, "empty": None} == state.filtered_state
+
+
+def test_a_file_that_was_asked_for_outlives_the_runs_of_pages(
+    play: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(media_file_manager, "_get_session_id", lambda: "visitor")
+    monkeypatch.setattr(streamlit_patches, "time", MagicMock(monotonic=lambda: clock[0]))
+    play(_nothing)
+    manager = MediaFileManager(storage := MemoryMediaFileStorage("/media"))
+    asked = manager.add_deferred(lambda: b"all rows", "text/csv", "0.1", "rows.csv")
+    name = manager.execute_deferred(asked).rsplit("/", 1)[-1]
+    for clock[0] in (100.0, 101.0, 159.0):  # ticks of a page
+        manager.remove_orphaned_files()
+        assert storage.get_file(name).content == b"all rows"
+    clock[0] = 160.0
+    manager.remove_orphaned_files()
+    with pytest.raises(MediaFileStorageError):
+        storage.get_file(name)
 
 
 @pytest.mark.parametrize("part", list(streamlit_patches._BUILT), ids=lambda part: part.__name__)
