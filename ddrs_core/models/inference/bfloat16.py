@@ -17,14 +17,15 @@ def emulate_bfloat16(network: nn.Module) -> None:
     kernels for float32 what products in bfloat16 would: factors of 8 bits, sums in float32, and
     one rounding at the end. Changed in place.
 
-    Other operations are autocast's as before, and so are layers with hooks, which may make their
-    weights, and all of a compiled network: the compiler has kernels of its own.
+    Other operations are autocast's as before, and so are layers whose weights are not float32 or
+    may be made by hooks, and all of a compiled network: the compiler has kernels of its own.
     """
     if any(_is_compiled(module) for module in network.modules()):
         return
     for module in network.modules():
-        is_plain = type(module) in (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-        if is_plain and not module._forward_pre_hooks:
+        if type(module) not in (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear):
+            continue
+        if module.weight.dtype == torch.float32 and not module._forward_pre_hooks:
             with torch.inference_mode(False), torch.no_grad():
                 for parameter in module.parameters():
                     parameter.copy_(_rounded(parameter))

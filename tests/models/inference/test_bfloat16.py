@@ -118,3 +118,13 @@ def test_a_layer_whose_weights_are_made_by_a_hook_is_left_alone() -> None:
         expected = _under_autocast(layer, x)
         emulate_bfloat16(layer)
         assert torch.equal(_under_autocast(layer, x), expected)
+
+
+def test_a_layer_in_float64_is_left_alone() -> None:
+    """As autocast leaves it."""
+    layer = nn.Linear(8, 4).double()
+    x = torch.rand((3, 8), generator=torch.Generator().manual_seed(9), dtype=torch.float64)
+    with torch.no_grad():
+        expected = layer(x)
+        emulate_bfloat16(layer)
+        assert torch.equal(_under_autocast(layer, x), expected)
