@@ -211,6 +211,11 @@ def _unpacked(name: str, folder: Path, bound: str = ONE) -> ResultSet:
     return results if bound == ONE else under_bound(results, Bound(bound))
 
 
+def _gain(ours: ResultSet, theirs: ResultSet) -> str:
+    found = compare(ours, theirs).acr
+    return f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+
+
 def surface_row(network: str, folder: Path) -> dict[str, str]:
     """A network's row of the table that sets own sigmas against the best single one."""
     sigma = f"{float(network[-4:]):g}"
@@ -219,8 +224,7 @@ def surface_row(network: str, folder: Path) -> dict[str, str]:
         return _unpacked(f"{prefix}digits-{network}-{method}-{sigma}.tsv", folder, bound)
 
     def gain(bound: str) -> str:
-        found = compare(logs("n10000-", "ds", bound), logs("n10000-", "tuned", bound)).acr
-        return f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+        return _gain(logs("n10000-", "ds", bound), logs("n10000-", "tuned", bound))
 
     means = {m: summarize_results(logs("n10000-", m)) for m in ("fixed", "tuned", "ds")}
     acr = {m: f"{mean.average_certified_radius:.3f}" for m, mean in means.items()}
@@ -261,21 +265,18 @@ def training_row(network: str, folder: Path) -> dict[str, str]:
         file = f"n10000-digits-{name}-{sigma}-{how}-{float(sigma):g}.tsv"
         return _unpacked(file, folder, ONE)
 
-    def gain(how: str) -> str:
-        found = compare(log(f"{method}-ds2", "ds"), log(method, how)).acr
-        return f"{found.difference:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
-
     def acr(name: str, how: str) -> str:
         return f"{summarize_results(log(name, how)).average_certified_radius:.3f}"
 
+    both = log(f"{method}-ds2", "ds")
     return {
         "network": network,
         "tuned": acr(method, "tuned"),
         "own": acr(method, "ds"),
         "trained with own, tuned": acr(f"{method}-ds2", "tuned"),
         "own in both": acr(f"{method}-ds2", "ds"),
-        "gain over tuned": gain("tuned"),
-        "gain over own": gain("ds"),
+        "gain over tuned": _gain(both, log(method, "tuned")),
+        "gain over own": _gain(both, log(method, "ds")),
     }
 
 
