@@ -31,6 +31,7 @@ _MESSAGES = (
     "not enough memory",
     "can't allocate memory",
     "cannot allocate memory",
+    "bad_alloc",  # of C++
     "alloc_failed",  # cuDNN and cuBLAS
     "could not create a primitive",  # oneDNN, for want of a workspace
     "could not create a memory",

@@ -115,6 +115,7 @@ def test_errors_of_other_libraries_are_recognised() -> None:
     assert is_out_of_memory(RuntimeError("could not create a primitive"))  # oneDNN, seen
     assert is_out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"))
     assert is_out_of_memory(RuntimeError("[enforce fail a"))  # in a child at its limit, seen
+    assert is_out_of_memory(RuntimeError("std::bad_alloc"))  # there as well
     assert not is_out_of_memory(ValueError("out of memory"))
 
 
