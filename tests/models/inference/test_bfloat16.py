@@ -71,7 +71,8 @@ def test_where_sums_are_exact_every_bit_is_that_of_autocast() -> None:
 def test_a_network_gives_what_autocast_gives(image: Tensor) -> None:
     network = random_network()
     x = image + 0.5 * torch.randn((64, *image.shape), generator=torch.Generator().manual_seed(5))
-    forward, before = NoisyForward(network, 5, precision="bf16"), NoisyForward(network, 5)
+    forward = NoisyForward(network, 5, precision="bf16")
+    before = NoisyForward(network, 5, precision="fp32")
     found, expected = forward.logits(x), _under_autocast(before._fused(image.shape), x).float()
     exact = before.logits(x)
     assert (found - expected).abs().max() <= (
@@ -85,7 +86,8 @@ def test_gradients_are_those_of_the_rounded_network(model: Classifier) -> None:
     """Nearer to autocast's than fp32's are, or as near."""
     shape = model.card.shape
     x = torch.rand((16, *shape), generator=torch.Generator().manual_seed(6)).requires_grad_()
-    forward, before = NoisyForward(model, precision="bf16"), NoisyForward(model)
+    forward = NoisyForward(model, precision="bf16")
+    before = NoisyForward(model, precision="fp32")
 
     def gradient(logits: Tensor) -> Tensor:
         return torch.autograd.grad(logits.float().logsumexp(1).sum(), x)[0]
