@@ -41,6 +41,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 _BY_METHOD: dict[tuple[str, str], dict[str, Any]] = {
     ("digits", "smoothadv"): {"epochs": 80},
     ("digits", "macer"): {"epochs": 80, "clip": 1.0, "warmup": 2.0},
+    ("digits", "consistency"): {"epochs": 80},
     ("cifar10", "macer"): {"clip": 1.0, "warmup": 1.0},
 }
 _METHOD_OPTIONS: dict[tuple[str, str], dict[str, Any]] = {

@@ -184,6 +184,7 @@ METHOD_VALUES = {
     "gaussian": {},
     "smoothadv": {"copies": 3, "epsilon": 0.6, "attack_steps": 5, "attack_warmup": 2.5},
     "macer": {"copies": 5, "robustness_weight": 6.0, "gamma": 4.0, "beta": 8.0},
+    "consistency": {"copies": 4, "consistency_weight": 5.0, "entropy_weight": 0.25},
 }
 SIGMA_VALUES = {"steps": 3, "samples": 4, "lr": 0.01, "start": 2.0, "clamp": 0.01, "beta": 2.0}
 

@@ -41,6 +41,7 @@ from ddrs_core.training import (
     train_steps,
 )
 from ddrs_core.training.methods.base import TrainingMethod
+from ddrs_core.training.methods.consistency import Consistency
 from ddrs_core.training.methods.macer import Macer
 
 CPU = torch.device("cpu")
@@ -74,8 +75,9 @@ def trained() -> tuple[Classifier, list[BatchSummary | EpochSummary]]:
         (Gaussian(), {"epochs": 3}, 0.80),
         (SmoothAdv(attack_steps=2, attack_warmup=1.0), {"epochs": 3}, 0.80),
         (Macer(copies=4), {"epochs": 3, "clip": 1.0}, 0.50),
+        (Consistency(), {"epochs": 3}, 0.80),
     ],
-    ids=["gaussian", "smoothadv", "macer"],
+    ids=["gaussian", "smoothadv", "macer", "consistency"],
 )
 def test_a_few_epochs_learn(
     method: TrainingMethod, changes: dict[str, Any], reached: float, data_dependent: bool

@@ -9,7 +9,12 @@ from collections.abc import Callable, Sequence
 from ddrs_core.dashboard.shell.widget_state import numbered
 from ddrs_core.runs.results.results import UNKNOWN, ResultSet, Source
 
-_TRAININGS = {"gaussian": "Gaussian", "smoothadv": "SmoothAdv", "macer": "MACER"}
+_TRAININGS = {
+    "gaussian": "Gaussian",
+    "smoothadv": "SmoothAdv",
+    "macer": "MACER",
+    "consistency": "Consistency",
+}
 _METHODS = {"ds": "data-dependent", "ds-memory": "with memory", UNKNOWN: "method unknown"}
 _TRAINED_AT = re.compile(r"-(\d*\.\d+)$")
 _LONGEST = 32  # characters of a name that somebody gave

@@ -22,7 +22,7 @@ from ddrs_core.smoothing.alpha_spending import LookSchedule
 
 T = TypeVar("T")
 UNKNOWN = "unknown"
-_TRAINED = re.compile(r"(?:^|[-_])(gaussian|smoothadv|macer)(-ds2)?(?:[-_]|$)")
+_TRAINED = re.compile(r"(?:^|[-_])(gaussian|smoothadv|macer|consistency)(-ds2)?(?:[-_]|$)")
 _GRADE_OF = {
     "fixed": Grade.UNCONDITIONAL,
     "ds": Grade.CONDITIONAL,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ddrs_core.errors import unknown_name
 from ddrs_core.training.methods.base import TrainingMethod
+from ddrs_core.training.methods.consistency import Consistency
 from ddrs_core.training.methods.gaussian import Gaussian
 from ddrs_core.training.methods.macer import Macer
 from ddrs_core.training.methods.smoothadv import SmoothAdv
@@ -17,6 +18,7 @@ METHODS: dict[str, type[TrainingMethod]] = {
     "gaussian": Gaussian,
     "smoothadv": SmoothAdv,
     "macer": Macer,
+    "consistency": Consistency,
 }
 
 

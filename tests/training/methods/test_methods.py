@@ -20,6 +20,7 @@ from ddrs_core.models.classifier import build_classifier
 from ddrs_core.training import METHODS, Gaussian, SmoothAdv, get_method
 from ddrs_core.training.learner import TrainedNetwork
 from ddrs_core.training.methods.base import Batch, TrainingMethod
+from ddrs_core.training.methods.consistency import Consistency
 from ddrs_core.training.methods.macer import Macer
 from ddrs_core.training.methods.smoothadv import soft_smoothed_loss
 
@@ -147,6 +148,21 @@ def direct_macer(method: Any, network: nn.Module, batch: Batch, noise: Tensor) -
     return total / len(LABELS)
 
 
+def direct_consistency(method: Any, network: nn.Module, batch: Batch, noise: Tensor) -> Tensor:
+    """Jeong and Shin (2020), equations 3 and 6."""
+    total = torch.zeros((), dtype=torch.float64)
+    for i, label in enumerate(LABELS):
+        x, sigma = batch.images[i], batch.sigma[i]
+        copies = [softmax(network((x + sigma * copy)[None])[0]) for copy in noise[i]]
+        mean = torch.stack(copies).mean(0)
+        for p in copies:
+            divergence = (mean * torch.log(mean / p)).sum()
+            one = -torch.log(p[label]) + method.consistency_weight * divergence
+            total = total + one / len(copies)
+        total = total - method.entropy_weight * (mean * torch.log(mean)).sum()
+    return total / len(LABELS)
+
+
 CASES: dict[str, tuple[TrainingMethod, Callable[..., Tensor]]] = {
     "gaussian": (Gaussian(), direct_gaussian),
     "smoothadv, m = 1": (SmoothAdv(0.4, attack_steps=3, copies=1), direct_smoothadv),
@@ -156,6 +172,8 @@ CASES: dict[str, tuple[TrainingMethod, Callable[..., Tensor]]] = {
     "macer, k = 3": (Macer(copies=3, beta=3.0), direct_macer),
     "macer, small gamma": (Macer(copies=3, gamma=0.9, beta=8.0), direct_macer),
     "macer, lambda 0": (Macer(copies=3, robustness_weight=0.0), direct_macer),
+    "consistency, m = 2": (Consistency(), direct_consistency),
+    "consistency, m = 3": (Consistency(3, 4.0, 1.5), direct_consistency),
 }
 
 
@@ -186,7 +204,9 @@ def test_the_images_above_are_right_and_wrong_with_gaps_on_both_sides_of_gamma(
     assert float(gaps.min()) < 0.9 < float(gaps.max())
 
 
-@pytest.mark.parametrize("method", [Gaussian(), SmoothAdv(attack_steps=1), Macer(copies=3)])
+@pytest.mark.parametrize(
+    "method", [Gaussian(), SmoothAdv(attack_steps=1), Macer(copies=3), Consistency()]
+)
 def test_the_accuracy_is_that_of_the_noisy_images(method: TrainingMethod, tiny: nn.Module) -> None:
     batch = batch_of(SIGMAS["1.00"])
     learner = Plain(tiny)
@@ -330,7 +350,9 @@ def test_the_attack_moves_no_statistics_and_gives_weights_no_gradient(
         assert torch.equal(SmoothAdv(attack_steps=3).attack(learner, batch, draw(2)), shift)
 
 
-@pytest.mark.parametrize("method", [Gaussian(), SmoothAdv(attack_steps=2), Macer(copies=3)])
+@pytest.mark.parametrize(
+    "method", [Gaussian(), SmoothAdv(attack_steps=2), Macer(copies=3), Consistency()]
+)
 def test_a_step_moves_the_statistics_once_and_all_weights_learn(
     method: TrainingMethod, learner: TrainedNetwork, test_split: Dataset
 ) -> None:
@@ -429,6 +451,51 @@ def test_the_mean_is_taken_over_probabilities() -> None:
     assert loss == pytest.approx(-math.log(0.7), rel=1e-6)
 
 
+# --- Consistency ----------------------------------------------------------------------------
+
+
+def consistency_of(logits: Tensor, labels: list[int], **options: Any) -> float:
+    return float(Consistency(**options).objective(logits, torch.tensor(labels)))
+
+
+def test_copies_with_one_answer_diverge_by_nothing() -> None:
+    logits = torch.stack([*[from_p(0.7, 0.2, 0.1)] * 3, *[from_p(0.1, 0.6, 0.3)] * 3])
+    entropies = [-sum(p * math.log(p) for p in q) for q in ((0.7, 0.2, 0.1), (0.1, 0.6, 0.3))]
+    expected = -(math.log(0.7) + math.log(0.3)) / 2 + 0.5 * sum(entropies) / 2
+    for weight in (0.0, 10.0, 1e4):
+        found = consistency_of(logits, [0, 2], copies=3, consistency_weight=weight)
+        assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_two_copies_that_differ_in_closed_form() -> None:
+    p, q = 0.9, 0.5
+    logits = torch.stack([from_p(p, 1 - p), from_p(q, 1 - q)])
+    mean = ((p + q) / 2, 1 - (p + q) / 2)
+    entropy = -sum(m * math.log(m) for m in mean)
+    ours = [m * math.log(m / r) for r in (p, q) for m, r in zip(mean, (r, 1 - r), strict=True)]
+    expected = -(math.log(p) + math.log(q)) / 2 + 20 * sum(ours) / 2 + 0.3 * entropy
+    found = consistency_of(logits, [0], consistency_weight=20.0, entropy_weight=0.3)
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_gradient_of_consistency_is_that_of_finite_differences() -> None:
+    logits = torch.randn((6, 4), generator=torch.Generator().manual_seed(2)).double()
+    objective, labels = Consistency(copies=3).objective, torch.tensor([1, 3])
+    assert torch.autograd.gradcheck(
+        lambda z: objective(z, labels), logits.clone().requires_grad_(True)
+    )
+
+
+@pytest.mark.parametrize("scale", [0.0, 50.0, 1e4, 1e30])
+def test_consistency_is_finite_however_sure_the_network_is(scale: float) -> None:
+    logits = torch.randn((12, 5), generator=torch.Generator().manual_seed(3)) * scale
+    logits.requires_grad_(True)
+    loss = Consistency(copies=3).objective(logits, torch.tensor([0, 1, 2, 3]))
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert bool(loss.isfinite())
+    assert bool(gradient.isfinite().all())
+
+
 # --- All ------------------------------------------------------------------------------------
 
 
@@ -437,6 +504,8 @@ def test_the_defaults_are_the_published_ones() -> None:
     assert (macer.copies, macer.robustness_weight, macer.gamma, macer.beta) == (16, 12.0, 8.0, 16.0)
     attack = SmoothAdv()
     assert (attack.epsilon, attack.attack_steps, attack.attack_warmup) == (64 / 255, 10, 10.0)
+    one = Consistency()
+    assert (one.copies, one.consistency_weight, one.entropy_weight) == (2, 10.0, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -447,6 +516,8 @@ def test_the_defaults_are_the_published_ones() -> None:
         SmoothAdv(attack_steps=0),
         SmoothAdv(copies=0),
         SmoothAdv(attack_warmup=-1.0),
+        Consistency(copies=1),
+        Consistency(consistency_weight=-1.0),
         Macer(copies=0),
         Macer(gamma=0.0),
         Macer(beta=0.0),
