@@ -115,11 +115,11 @@ def _forget_problem() -> None:
 
 
 def _titles() -> dict[str, str]:
-    """Own runs first, newest on top; then the shipped logs, data-dependent ones of digits first."""
+    """Own runs first, newest on top; then the shipped logs, data-dependent ones of digits first,
+    and of these the simplest method."""
     titles = {run.id: _title(run) for run in training_runs(open_store(), visitor())}
-    logs = sorted(
-        shipped_logs(), key=lambda name: (not name.startswith("digits"), "-ds2" not in name, name)
-    )
+    apart = ("digits", "-ds2", "gaussian")
+    logs = sorted(shipped_logs(), key=lambda name: (*(part not in name for part in apart), name))
     return titles | {_EXAMPLE + name: f"Example: how {name} was trained" for name in logs}
 
 

@@ -15,7 +15,7 @@ from ddrs_core.training import measure_accuracy
 DIGITS = [
     f"digits-{method}{kind}-{sigma}"
     for method, kind, sigma in product(
-        ("gaussian", "smoothadv", "macer"), ("", "-ds2"), ("0.25", "0.50")
+        ("gaussian", "smoothadv", "macer", "consistency"), ("", "-ds2"), ("0.25", "0.50")
     )
 ]
 CIFAR10 = [
