@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ddrs_core.cli.options import (
     add_command,
+    add_device,
     add_json,
     add_json_below,
     add_quiet,
@@ -16,7 +20,8 @@ from ddrs_core.cli.options import (
 )
 from ddrs_core.cli.progress import show_download
 from ddrs_core.cli.resolve_inputs import add_foreign_options, import_model
-from ddrs_core.quantities import counted
+from ddrs_core.errors import InvalidParameterError
+from ddrs_core.quantities import counted, duration
 
 if TYPE_CHECKING:
     from ddrs_core.models import Classifier, ModelCard
@@ -32,6 +37,17 @@ def add_parser(commands: argparse._SubParsersAction[Any]) -> None:
     add_foreign_options(inspect)
     add_json_below(inspect)
     inspect.set_defaults(run=_inspect)
+    card = add_command(actions, "card", "show all that is known about a model")
+    card.add_argument("model", metavar="MODEL", help="its name, or a .safetensors file with a card")
+    card.add_argument(
+        "--certify",
+        action="store_true",
+        help="certify 100 test images with N = 1,000 first, and keep what comes out on the card",
+    )
+    add_device(card)
+    add_quiet(card)
+    add_json_below(card)
+    card.set_defaults(run=_card)
     add = add_command(actions, "add", "add a checkpoint file to the models of all pages")
     add.add_argument("path", type=Path, metavar="PATH")
     add.add_argument("--name", metavar="N", help="default: made from the file's name")
@@ -76,6 +92,90 @@ def _noise(card: ModelCard) -> str:
     if card.trained_with_noise is None:
         return "sigma unknown"
     return f"sigma {card.sigma:g}" if card.trained_with_noise else "sigma 0 (no noise)"
+
+
+def _card(options: argparse.Namespace) -> None:
+    from ddrs_core.models import get_card
+    from ddrs_core.models.checkpoint import read_card
+    from ddrs_core.models.registry import path_of
+
+    given = Path(options.model)
+    path = given if given.suffix == ".safetensors" else path_of(options.model)
+    card = get_card(options.model) if path is None else read_card(path)
+    if options.certify:
+        card = _certified(card, path, options)
+    if options.json:
+        print_json(card.to_dict())
+        return
+    seconds = _training_seconds(card, path)
+    lines = [
+        f"{card.name}: {card.architecture} ({card.parameters:,} parameters) for {card.dataset}",
+        f"trained by {card.method} at {_noise(card)}"
+        + (", each image its own" if card.training.get("data_dependent") else "")
+        + (f", {counted(card.training['epochs'], 'epoch')}" if card.training else "")
+        + (f" in {duration(seconds)}" if seconds else "")
+        + (f" on {card.machine}" if card.machine else ""),
+        "accuracy: " + ", ".join(f"{name} {share:.1%}" for name, share in card.accuracy.items()),
+        *_certified_lines(card),
+        f"command: {card.command}" if card.command else f"origin: {card.origin or 'unknown'}",
+    ]
+    print("\n".join(lines))
+
+
+def _certified(card: ModelCard, path: Path | None, options: argparse.Namespace) -> ModelCard:
+    """The card with what 100 certified images say, written to where it lies."""
+    from ddrs_core.models import load_checkpoint, resolve_device
+    from ddrs_core.models.checkpoint import write_card
+    from ddrs_core.training import measure_certified
+
+    if path is None or not card.sigma:
+        raise InvalidParameterError(
+            f"{card.name} was trained without noise, or has no card of its own: certify it at a "
+            "sigma that you choose, by `python -m ddrs_core certify`."
+        )
+    classifier = load_checkpoint(path).to(resolve_device(options.device))
+    if not (options.quiet or options.json):
+        print(f"Certifying with {card.name} ...", file=sys.stderr)
+    card = replace(card, certified=measure_certified(classifier, card.dataset, card.sigma))
+    write_card(card, path)
+    return card
+
+
+def _training_seconds(card: ModelCard, path: Path | None) -> float:
+    """Of the epochs in the log that lies beside a model; 0 without one."""
+    from ddrs_core.runs.training.log import read_training_log
+
+    log = path and path.with_suffix(".log.jsonl")
+    if not card.log_digest or log is None or not log.is_file():
+        return 0.0
+    return sum(epoch.seconds for epoch in read_training_log(log).epochs)
+
+
+def _certified_lines(card: ModelCard) -> list[str]:
+    """Certified accuracy by the card's protocol, and what was published for its like."""
+    from ddrs_core.runs.results.published import list_published
+
+    found = card.certified
+    measured = (
+        f"certified accuracy of {counted(found['images'], 'test image')}, N = {found['n']:,}, "
+        f"alpha = {found['alpha']:g}, {found['bound']}, sigma {found['sigma']:g}: "
+        + _at_radii(found["radii"], found["accuracy"])
+        if found
+        else "certified accuracy: not measured; `models card MODEL --certify` does"
+    )
+    alike = [
+        one
+        for one in list_published(card.dataset)
+        if (one.training, one.sigma) == (card.method, card.sigma)
+    ]
+    return [
+        measured,
+        *(f"{one.title}, {one.source}: {_at_radii(one.radii, one.accuracy)}" for one in alike),
+    ]
+
+
+def _at_radii(radii: Sequence[float], accuracy: Sequence[float]) -> str:
+    return ", ".join(f"{r:g}: {share:.3f}" for r, share in zip(radii, accuracy, strict=True))
 
 
 def _inspect(options: argparse.Namespace) -> None:

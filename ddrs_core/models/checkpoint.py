@@ -35,15 +35,24 @@ def save_checkpoint(classifier: Classifier, folder: Path) -> Path:
     state = {k: _stored(v) for k, v in classifier.network.state_dict().items()}
     with_card(classifier, digest=weights_digest(classifier.network))
     path = folder / f"{classifier.card.name}.safetensors"
-    card_text = json.dumps(classifier.card.to_dict(), indent=2) + "\n"
     with writing(path, CheckpointError):
         folder.mkdir(parents=True, exist_ok=True)
+    write_card(classifier.card, path)
     partial = path.with_suffix(".partial")
-    with replacing(path.with_suffix(".json"), CheckpointError, partial=partial):
-        partial.write_text(card_text, encoding="utf-8")
     with replacing(path, CheckpointError, partial=partial):
         partial.write_bytes(save(state))  # save_file makes it unreadable for other users
     return path
+
+
+def write_card(card: ModelCard, path: Path) -> None:
+    """Write the JSON card that lies beside a ``.safetensors`` file.
+
+    Raises:
+        CheckpointError: if it cannot be written.
+    """
+    partial = path.with_suffix(".partial")
+    with replacing(path.with_suffix(".json"), CheckpointError, partial=partial):
+        partial.write_text(json.dumps(card.to_dict(), indent=2) + "\n", encoding="utf-8")
 
 
 def round_weights(classifier: Classifier) -> None:

@@ -36,6 +36,7 @@ class ModelCard:
     method: str = "unknown"  # training method
     sigma: float | None = None  # training noise; None: unknown, 0: none
     accuracy: dict[str, float] = field(default_factory=dict)  # "clean", "noise 0.25", ...
+    certified: dict[str, Any] = field(default_factory=dict)  # by a small protocol that it names
     precision: Precision = "fp32"  # lowest precision in which it was checked
     seed: int | None = None
     training: dict[str, Any] = field(default_factory=dict)  # all settings of the training run
@@ -90,6 +91,7 @@ def _check_card(card: ModelCard) -> None:
         (card.dataset, str, "dataset"),
         (card.num_classes, int, "num_classes"),
         (card.accuracy, dict, "accuracy"),
+        (card.certified, dict, "certified"),
         (card.digest, str, "digest"),
         (card.method, str, "method"),
         (card.origin, str, "origin"),

@@ -1,8 +1,8 @@
-"""Training base classifiers for smoothing: three methods, each with one sigma for all images or a
+"""Training base classifiers for smoothing: four methods, each with one sigma for all images or a
 sigma for each."""
 
 from ddrs_core.training.config import BatchSummary, EpochSummary, SmoothedSummary, TrainConfig
-from ddrs_core.training.evaluate import measure_accuracy
+from ddrs_core.training.evaluate import measure_accuracy, measure_certified
 from ddrs_core.training.image_sigmas import SigmaSummary, SigmaTraining
 from ddrs_core.training.loop import Trainer, train_steps
 from ddrs_core.training.methods.gaussian import Gaussian

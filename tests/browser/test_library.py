@@ -46,6 +46,7 @@ def test_data_sets_and_models_are_listed(page: Page, server: Server) -> None:
     assert {"digits-gaussian-0.25", "digits-gaussian-0.50"} <= set(found)
     own_noise = get_card("digits-gaussian-0.50").own_noise_accuracy
     assert found["digits-gaussian-0.50"]["own noise"] == f"{own_noise:.1%}"
+    assert found["digits-gaussian-0.50"]["certified"] == "49.0% at r = 0.5"
     assert found["digits-gaussian-0.50"]["with noise"] == "yes"
     expect(page.get_by_role("link", name="Explore Handwritten digits")).to_be_visible()
 

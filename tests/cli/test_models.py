@@ -7,6 +7,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 from threading import Thread
 
@@ -14,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from ddrs_core.data import load_dataset
 from ddrs_core.models import (
     Classifier,
     Robustness,
@@ -21,9 +23,13 @@ from ddrs_core.models import (
     load_model,
     registry,
     robustness,
+    spread_images,
     with_card,
 )
+from ddrs_core.models.checkpoint import read_card, write_card
 from ddrs_core.models.importing import sandbox
+from ddrs_core.runs.logs.reading import read_log
+from ddrs_core.runs.results.comparison import certified_accuracy
 
 CERTIFY = (
     "certify",
@@ -285,3 +291,45 @@ def test_a_pipe_is_no_model_and_nobody_waits_for_it(command, tmp_path) -> None:
     thread.join(60)
     (outcome,) = done
     assert (outcome.code, "is a named pipe, not a file" in outcome.err) == (2, True)
+
+
+def test_a_card_says_what_is_known_and_certifies_on_demand(command, tmp_path: Path) -> None:
+    for path in registry.ASSETS.glob("digits-macer-0.25.*"):
+        shutil.copy(path, tmp_path)
+    weights = tmp_path / "digits-macer-0.25.safetensors"
+    write_card(dataclasses.replace(read_card(weights), certified={}), weights)
+    before = command("models", "card", weights).out
+    assert "trained by macer at sigma 0.25, 80 epochs in " in before
+    assert "certified accuracy: not measured" in before
+    after = command("models", "card", weights, "--certify", "--device", "cpu")
+    assert "Certifying with digits-macer-0.25" in after.err
+    found = read_card(weights).certified
+    assert found["radii"] == [0.0, 0.25, 0.5]  # 1,000 votes at 0.25 prove 0.62 at most
+    pairs = zip(found["radii"], found["accuracy"], strict=True)
+    said = ", ".join(f"{r:g}: {share:.3f}" for r, share in pairs)
+    assert f"N = 1,000, alpha = 0.001, one-sided, sigma 0.25: {said}" in after.out
+
+    chosen = spread_images(load_dataset("digits", "test"), 100)
+    log = tmp_path / "same.tsv"
+    command(
+        *("certify", "--dataset", "digits", "--model", weights, "--method", "fixed"),
+        *("--sigma", 0.25, "--n", 1000, "--bound", "one-sided", "--index", *chosen),
+        *("--device", "cpu", "--out", log),
+    )
+    results = read_log(log)
+    assert list(certified_accuracy(results, found["radii"])) == pytest.approx(found["accuracy"])
+
+
+def test_a_published_figure_stands_beside_its_like(command) -> None:
+    said = command("models", "card", "cifar10-resnet20-gaussian-0.50").out
+    assert "Cohen, ResNet-20, sigma 0.50 (published)" in said
+    assert "0: 0.670, 0.25: 0.554, 0.5: 0.428" in said
+
+
+def test_a_model_without_noise_has_no_sigma_to_certify_at(command, tmp_path: Path) -> None:
+    weights = tmp_path / "bare.safetensors"
+    shutil.copy(registry.ASSETS / "digits-macer-0.25.safetensors", weights)
+    write_card(dataclasses.replace(get_card("digits-macer-0.25"), name="bare", sigma=0.0), weights)
+    refused = command("models", "card", weights, "--certify")
+    assert refused.code == 2
+    assert "bare was trained without noise" in refused.err

@@ -18,6 +18,7 @@ from ddrs_core.models import (
     list_published,
 )
 
+_RADIUS = 0.25  # the least that tables begin with
 _NOISE = {None: "not told", True: "yes", False: "no"}
 
 
@@ -33,6 +34,10 @@ def show_models() -> None:
             "clean": st.column_config.TextColumn(help="accuracy without noise"),
             "own noise": st.column_config.TextColumn(
                 help="accuracy under the noise that it was trained with"
+            ),
+            "certified": st.column_config.TextColumn(
+                help="share of 100 test images that are right and certified at radius r, from "
+                "1,000 votes with the noise that the model was trained with, one-sided"
             ),
         },
     )
@@ -89,6 +94,7 @@ def model_table(cards: list[ModelCard]) -> pd.DataFrame:
             "with noise": [_NOISE[c.trained_with_noise] for c in cards],
             "clean": [_percent(_clean(c)) for c in cards],
             "own noise": [_percent(c.own_noise_accuracy) for c in cards],
+            "certified": [_certified(c) for c in cards],
             "parameters": [c.parameters for c in cards],
             "digest": [c.digest for c in cards],
             "origin": [c.origin or "trained with this program" for c in cards],
@@ -98,6 +104,18 @@ def model_table(cards: list[ModelCard]) -> pd.DataFrame:
 
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{share:.1%}"
+
+
+def _certified(card: ModelCard) -> str:
+    """At the largest radius of the card that is at most the training noise."""
+    found = [
+        (r, share)
+        for r, share in zip(
+            card.certified.get("radii", ()), card.certified.get("accuracy", ()), strict=True
+        )
+        if r <= max(_RADIUS, card.sigma or 0.0)
+    ]
+    return f"{_percent(found[-1][1])} at r = {found[-1][0]:g}" if found else ""
 
 
 def _clean(card: ModelCard) -> float | None:

@@ -10,7 +10,7 @@ import pytest
 from ddrs_core.models import get_card, list_models, load_model
 from ddrs_core.models.registry import ASSETS
 from ddrs_core.runs.training.log import log_digest, read_training_log
-from ddrs_core.training import measure_accuracy
+from ddrs_core.training import measure_accuracy, measure_certified
 
 DIGITS = [
     f"digits-{method}{kind}-{sigma}"
@@ -64,6 +64,21 @@ def test_accuracy_is_that_of_the_card(name: str) -> None:
     assert found[f"noise {sigma:.2f}"] > 0.7  # chance is 0.1
     for noise, share in found.items():
         assert share == pytest.approx(card.accuracy[noise], abs=0.005)  # bf16 here, fp32 there
+
+
+@pytest.mark.parametrize("name", ["digits-gaussian-0.50", "digits-consistency-ds2-0.25"])
+def test_certified_accuracy_is_that_of_the_card(name: str) -> None:
+    card = get_card(name)
+    classifier = load_model(name, "cpu")
+    found = measure_certified(classifier, "digits", card.sigma or 0.0, precision="fp32")
+    assert found["radii"] == card.certified["radii"]
+    assert found["accuracy"] == pytest.approx(card.certified["accuracy"], abs=0.03)  # bf16 there
+
+
+def test_every_card_has_certified_accuracy() -> None:
+    for name in SUITE:
+        found = get_card(name).certified
+        assert (found["images"], found["n"], found["sigma"]) == (100, 1000, get_card(name).sigma)
 
 
 def test_the_suite_is_small() -> None:
