@@ -497,7 +497,9 @@ def test_a_dry_run_tells_the_cost_of_the_run_and_starts_nothing(command, monkeyp
     assert not (tmp_path / "home").exists()
 
 
-def test_a_thousand_classes_from_folder_and_checkpoint_to_log_and_report(command, tmp_path):
+def test_a_thousand_classes_from_folder_and_checkpoint_to_log_report_and_memory(
+    command, tmp_path, monkeypatch
+):
     for c in range(1000):
         folder = tmp_path / "pictures" / f"class {c:04d}"
         folder.mkdir(parents=True)
@@ -518,3 +520,18 @@ def test_a_thousand_classes_from_folder_and_checkpoint_to_log_and_report(command
     assert len(log.read_text()) < 3_000  # classes without votes take no room
     (told,) = json.loads(command("report", log, "--json").out)
     assert told["certified_share"]["0.0"] == sum(c.prediction >= 0 for c in found) / 3
+
+    monkeypatch.setenv("DDRS_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("DDRS_DATABASE_URL", raising=False)
+    sure = network.eval()
+    with torch.no_grad():
+        list(sure.children())[-1][-1].bias[777] = 50.0
+    torch.save(sure.state_dict(), tmp_path / "net.pth")
+    kept = command("memory", "add", "--bank", "many", *words[1:])
+    assert kept.code == 0, kept.err
+    first = ("--index", 1, "--json")  # near the second picture, whose ball is in the bank
+    looked = json.loads(command("memory", "lookup", "--bank", "many", *words[1:-4], *first).out)
+    (settlement,) = looked["settlements"]
+    assert {ball["prediction"] for ball in settlement["inside"]} == {777}
+    assert settlement["prediction"] == 777
+    assert command("memory", "check", "--bank", "many").code == 0
