@@ -10,7 +10,7 @@ from ddrs_core.dashboard.compare.form import pick_settings, pick_source
 from ddrs_core.dashboard.compare.launch import show_start
 from ddrs_core.dashboard.compare.pair import show_differences, show_images
 from ddrs_core.dashboard.compare.picker import pick_extras, pick_pair, pick_sets
-from ddrs_core.dashboard.compare.runs import show_runs, show_unfinished_runs
+from ddrs_core.dashboard.compare.runs import ListedRuns, show_runs, show_unfinished_runs
 from ddrs_core.dashboard.compare.sigma_plots import show_sigmas
 from ddrs_core.dashboard.compare.uploads import pick_logs
 from ddrs_core.dashboard.compare.view import (
@@ -58,7 +58,8 @@ def show_comparison() -> None:
             pick_extras()
     with problems:
         show_problems(st.session_state.get(keys.COMPARE_PROBLEMS, []))
-    show_unfinished_runs()
+    runs = ListedRuns.now()
+    show_unfinished_runs(runs)
     shown = load_compared(names)
     if len(shown.sets) > 1:
         pick_pair(shown.sets)
@@ -66,11 +67,11 @@ def show_comparison() -> None:
         show_live_comparison(names, shown)
     else:
         st.info("Choose sets of results above, import a log, or certify a data set.")
-    show_tab(shown)
+    show_tab(shown, runs)
     write_url()
 
 
-def show_tab(shown: Compared) -> None:
+def show_tab(shown: Compared, runs: ListedRuns) -> None:
     """The tab that is open; the others are not computed."""
     titles = TABS if VIEW["shown"] else {tab: TABS[tab] for tab in (RUNS, FILES)}
     options = {"label_visibility": "collapsed", "required": True}
@@ -82,7 +83,7 @@ def show_tab(shown: Compared) -> None:
     elif tab == SIGMAS:
         show_sigmas(shown.sets)
     elif tab == RUNS:
-        show_runs()
+        show_runs(runs)
     else:
         pick_logs()
         if shown.whole:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
+from typing import Self
 
 import streamlit as st
 
@@ -30,34 +32,43 @@ from ddrs_core.store import CERTIFY, MemoryBank, RunRecord, RunState, Wanted, op
 _MOST_EARLIER = 20
 
 
-def show_unfinished_runs() -> None:
+@dataclass(frozen=True)
+class ListedRuns:
+    """What the database says once for the whole page: a run may end while it is drawn."""
+
+    unfinished: list[RunRecord]  # this visitor's, or compared
+    compared: list[RunRecord]  # finished
+    earlier: list[RunRecord]  # the visitor's others
+
+    @classmethod
+    def now(cls) -> Self:
+        mine = open_store().runs(visitor(), kind=CERTIFY)
+        compared = runs_of(VIEW["shown"])
+        shown = [run for run in mine if run.id in compared or _is_unfinished(run)]
+        shown += [run for name, run in compared.items() if name not in {r.id for r in mine}]
+        return cls(
+            [run for run in shown if run.state is not RunState.FINISHED],
+            [run for run in shown if run.state is RunState.FINISHED],
+            [run for run in mine if run not in shown],
+        )
+
+
+def show_unfinished_runs(runs: ListedRuns) -> None:
     """Runs that go on, or could, as far as they are this visitor's or compared; with buttons."""
-    for run in _all_runs()[0]:
-        if run.state is not RunState.FINISHED:
-            _show_run(run, is_mine=run.owner == visitor())
-
-
-def show_runs() -> None:
-    """Finished runs that are compared, and below them the others."""
-    shown, earlier = _all_runs()
-    finished = [run for run in shown if run.state is RunState.FINISHED]
-    for run in finished:
+    for run in runs.unfinished:
         _show_run(run, is_mine=run.owner == visitor())
-    if earlier and finished:
+
+
+def show_runs(runs: ListedRuns) -> None:
+    """Finished runs that are compared, and below them the others."""
+    for run in runs.compared:
+        _show_run(run, is_mine=run.owner == visitor())
+    if runs.earlier and runs.compared:
         st.markdown("**Earlier runs**")
-    for run in earlier[:_MOST_EARLIER]:
+    for run in runs.earlier[:_MOST_EARLIER]:
         _show_run(run, is_mine=True)
-    if not finished and not earlier:
+    if not runs.compared and not runs.earlier:
         st.caption("No run is finished.")
-
-
-def _all_runs() -> tuple[list[RunRecord], list[RunRecord]]:
-    """Runs that are not finished or are compared; and the visitor's others."""
-    mine = open_store().runs(visitor(), kind=CERTIFY)
-    compared = runs_of(VIEW["shown"])
-    shown = [run for run in mine if run.id in compared or _is_unfinished(run)]
-    shown += [run for name, run in compared.items() if name not in {r.id for r in mine}]
-    return shown, [run for run in mine if run not in shown]
 
 
 def _is_unfinished(run: RunRecord) -> bool:

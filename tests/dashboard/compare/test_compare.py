@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -40,7 +41,7 @@ from ddrs_core.runs.results.paired import compare
 from ddrs_core.runs.results.references import reference_files, reference_results
 from ddrs_core.runs.results.tables import Table
 from ddrs_core.runs.worker import record_run, recorded_configs, work_on
-from ddrs_core.store import MAX_LOG_BYTES, MemoryBank, RunRecord, open_store
+from ddrs_core.store import MAX_LOG_BYTES, MemoryBank, RunRecord, RunState, Store, open_store
 from tests.dashboard.widgets import board, code_in, drawn, open_page, widget_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -360,6 +361,26 @@ def test_a_run_of_somebody_else_can_be_watched_but_not_steered(app: AppTest) -> 
     open_tab(app, "runs")
     assert any("Somebody else" in c.value for c in app.caption)
     assert not [b for b in app.button if b.label in ("Resume", "Cancel", "Delete it for good")]
+
+
+@pytest.mark.parametrize("last", range(1, 9))  # look at the database before it ends
+def test_a_run_that_ends_while_the_page_is_drawn_is_shown_once(
+    last: int, app: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = record_run(open_store(), config(*SMALL), owner=visitor())
+    looks = 0
+
+    def ends_then(store: Store, *args: Any, **options: Any) -> list[RunRecord]:
+        nonlocal looks
+        looks += 1
+        found = look(store, *args, **options)
+        return [replace(one, state=RunState.FINISHED) if looks > last else one for one in found]
+
+    look = Store.runs
+    monkeypatch.setattr(Store, "runs", ends_then)
+    open_compare(app, show=f"run.{run.id}.0", tab="runs")
+    assert looks
+    assert not app.exception
 
 
 def test_certificates_are_followed_as_they_come_in() -> None:
