@@ -239,6 +239,14 @@ def query_of(page: Page) -> dict[str, str]:
     return dict(parse_qsl(urlparse(page.url).query))
 
 
+def address_says(page: Page, **wanted: str) -> None:
+    """Wait until the page's address has these values; the server writes it after what it draws."""
+    deadline = time.monotonic() + 30
+    while {name: query_of(page).get(name) for name in wanted} != wanted:
+        assert time.monotonic() < deadline, f"{page.url} does not say {wanted}"
+        page.wait_for_timeout(100)
+
+
 def note_refusals(tab: Page, refused: list[str]) -> None:
     """Collect what the browser refuses to load or run in a tab."""
     tab.on(
@@ -254,8 +262,9 @@ def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1440, "height": 1800})
     tab = context.new_page()
     errors: list[str] = []
-    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.on("pageerror", lambda error: errors.append(error.stack or error.message))
     note_refusals(tab, errors)
     yield tab
     context.close()
-    assert errors in ([], [_VOID_TICK])
+    left = [error for error in errors if _VOID_TICK not in error]
+    assert not left, "\n".join(left)

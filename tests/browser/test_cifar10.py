@@ -18,7 +18,7 @@ from playwright.sync_api import Page, expect
 
 from ddrs_core.data import load_dataset
 from ddrs_core.models import ModelCard, add_model, build_classifier
-from tests.browser.conftest import own_server, wait_until
+from tests.browser.conftest import address_says, own_server, wait_until
 from tests.conftest import SHARED_DATA
 
 pytestmark = [
@@ -124,7 +124,7 @@ def scroll_to(page: Page, share: float) -> None:
 
 def test_it_opens_at_the_first_image(page: Page, url: str) -> None:
     open_gallery(page, url)
-    assert parse_qs(urlparse(page.url).query)["image"] == ["0"]
+    address_says(page, image="0")
     expect(page.locator(".ddrs-gallery-note")).to_have_text("10,000 images")
     assert images_in_view(page)[0] == 0
     pressed = page.locator(".ddrs-gallery button[aria-pressed=true]")

@@ -16,7 +16,7 @@ from ddrs_core.smoothing import ABSTAIN
 from ddrs_core.smoothing.memory.arrival_order import Distances, KnownPointsMemory
 from ddrs_core.smoothing.plane import ASCENT, as_images, build_world, worst_case_mass
 from ddrs_core.smoothing.sigma.soft_radius import soft_radius_of
-from tests.browser.conftest import Server, at_rest, button, query_of, wait_until
+from tests.browser.conftest import Server, at_rest, button, wait_until
 
 _DRAWN = """() => [...document.querySelectorAll('.ddrs-lesson svg')].some((svg) =>
   svg.checkVisibility() && svg.childElementCount > 3)
@@ -113,7 +113,7 @@ def test_a_class_answers_together(browser: Browser, server: Server) -> None:
     teacher.keyboard.press("Escape")
     button(teacher, "End the class").click()
     expect(student.get_by_text("This class has ended.")).to_be_visible()
-    assert "code" not in query_of(student)
+    expect(student).not_to_have_url(re.compile("code="))
     wide.close()
     other.close()
 

@@ -85,6 +85,7 @@ def test_the_explorer(page: Page, url: str) -> None:
     page.get_by_role("button", name="Certify σ₀ and σ*").click()  # which sends them
     expect(page.locator(".ddrs-card")).to_have_count(2)
     expect(done).to_be_visible()
+    at_rest(page)
     assert parse_query(query_of(page)) == (held, [])
     follows_theme(page, 20)
 
