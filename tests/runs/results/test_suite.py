@@ -27,6 +27,7 @@ CIFAR10 = [
     "cifar10-resnet20-gaussian-ds2-0.25",
     "cifar10-resnet20-smoothadv-ds2-0.25",
     "cifar10-resnet20-macer-ds2-0.25",
+    "cifar10-resnet20-consistency-0.50",
 ]
 SUITE = [*DIGITS, *CIFAR10]
 MEGABYTES = 15
