@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 from pathlib import Path
 
 import pytest
@@ -149,20 +150,37 @@ def test_the_table_of_strategies_is_what_the_logs_say(
         name for name in sorted(sigma_benches) if sigma_benches[name].dataset == "digits"
     ]
     for row in found:
-        bench = sigma_benches[row["network"]]
-        methods = {method.name: method for method in bench.methods}
-        for title, name in COLUMNS.items():
-            method = methods[name]
-            tuned = f"{bench.tuned:.3f}: " if name == "tuned" else ""
-            assert row[title] == f"{tuned}{method.mean_radius:.3f} ({_percent(method.regret)})"
-        assert row["oracle"] == f"{methods['oracle'].mean_radius:.3f}"
-        (gain,) = (d for d in methods["surface"].against if d.baseline == "tuned")
-        words = f"{gain.difference:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
-        assert row["surface fit minus tuned (95 %)"] == words
+        _check_strategies(row, sigma_benches[row["network"]], "oracle")
     regrets = mean_regrets([sigma_benches[row["network"]] for row in found])
     assert {title: means[title] for title in COLUMNS} == {
         title: _percent(regrets[name]) for title, name in COLUMNS.items()
     }
+
+
+def test_the_row_of_strategies_on_cifar10_is_what_the_log_says(
+    sigma_benches: dict[str, SigmaBench],
+) -> None:
+    oracle = "oracle (40 images)"
+    (row,) = rows(ROOT / "docs/results.md", oracle)
+    bench = sigma_benches[row["network"].removeprefix("cifar10-")]
+    _check_strategies(row, bench, oracle)
+    acr = {method.name: method.acr for method in bench.methods}
+    text = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    said = re.search(r"alone, is (\S+) with one.*?([\d.]+) with\s+the surface", text, re.DOTALL)
+    assert said is not None
+    assert said.groups() == (f"{acr['fixed']:.3f}", f"{acr['surface']:.3f}")
+
+
+def _check_strategies(row: dict[str, str], bench: SigmaBench, oracle: str) -> None:
+    methods = {method.name: method for method in bench.methods}
+    for title, name in COLUMNS.items():
+        method = methods[name]
+        tuned = f"{bench.tuned:.3f}: " if name == "tuned" else ""
+        assert row[title] == f"{tuned}{method.mean_radius:.3f} ({_percent(method.regret)})"
+    assert row[oracle] == f"{methods['oracle'].mean_radius:.3f}"
+    (gain,) = (d for d in methods["surface"].against if d.baseline == "tuned")
+    words = f"{gain.difference:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
+    assert row["surface fit minus tuned (95 %)"] == words
 
 
 def test_the_default_strategy_loses_to_no_other_beyond_chance(
