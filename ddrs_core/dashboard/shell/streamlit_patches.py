@@ -26,7 +26,8 @@ version 1.67 eight things go wrong there on a busy server, which is corrected he
   lately.
 - A file that a press of a download button has made is deleted at the end of the second run of
   anybody's page, timers included, which may be before the browser has fetched it: the download is
-  cancelled. Here it is kept for a minute.
+  cancelled. What makes it goes with the run that redraws the button, and a press on the former one
+  fails. Here both are kept for a minute.
 - Every field and select box copies all that the session holds to look one key up. With thirty
   visitors that was a third of the time in which pages were drawn. Here the one key is looked up.
 """
@@ -73,7 +74,14 @@ _BUILT = {
         "frozenset(client_state.cached_message_hashes)",
     ),
     ScriptRunner: ("self._script_thread", "def request_rerun"),
-    MediaFileManager: ("if file.is_marked_for_delete:", "file.mark_for_delete()"),
+    MediaFileManager: (
+        "if file.is_marked_for_delete:",
+        "file.mark_for_delete()",
+        "def _remove_orphaned_deferred_callables",
+        "self._files_by_session_and_coord.values()",
+        "self._deferred_callables[file_id]",
+        "self._drop_deferred_id(file_id)",
+    ),
     MediaFileMetadata: ("def is_marked_for_delete", "def mark_for_delete"),
     SafeSessionState: (
         "def on_script_will_rerun",
@@ -238,6 +246,20 @@ def _keep_files_for_a_minute() -> None:
 
     MediaFileMetadata.mark_for_delete = mark_for_delete  # type: ignore[method-assign, assignment]
     MediaFileMetadata.is_marked_for_delete = property(is_due)  # type: ignore[method-assign, assignment]
+
+    ends: WeakKeyDictionary[MediaFileManager, dict[str, float]] = WeakKeyDictionary()
+
+    def remove_orphaned(manager: MediaFileManager) -> None:
+        """What makes a file when its button is pressed: the page may have just been redrawn."""
+        used = {i for files in manager._files_by_session_and_coord.values() for i in files.values()}
+        unused = set(manager._deferred_callables) - used
+        now, before = time.monotonic(), ends.get(manager, {})
+        ends[manager] = after = {i: before.get(i, now + _FILE_SECONDS) for i in unused}
+        for file_id in [i for i, end in after.items() if now >= end]:
+            manager._drop_deferred_id(file_id)
+            del after[file_id]
+
+    MediaFileManager._remove_orphaned_deferred_callables = remove_orphaned  # type: ignore[method-assign, assignment]
 
 
 class _SentMessages:

@@ -327,6 +327,33 @@ def test_a_file_that_was_asked_for_outlives_the_runs_of_pages(
         storage.get_file(name)
 
 
+def test_a_download_button_works_while_its_page_is_redrawn(
+    play: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr(media_file_manager, "_get_session_id", lambda: "visitor")
+    monkeypatch.setattr(streamlit_patches, "time", MagicMock(monotonic=lambda: clock[0]))
+    play(_nothing)
+    manager = MediaFileManager(MemoryMediaFileStorage("/media"))
+    shown = manager.add_deferred(lambda: b"all rows", "text/csv", "0.1", "rows.csv")
+    redrawn = manager.add_deferred(lambda: b"all rows", "text/csv", "0.1", "rows.csv")
+    for clock[0] in (100.0, 101.0, 159.0):  # ticks of a page
+        manager.remove_orphaned_files()
+        assert manager.execute_deferred(shown)
+    clock[0] = 160.0
+    manager.remove_orphaned_files()
+    with pytest.raises(MediaFileStorageError):
+        manager.execute_deferred(shown)
+    assert manager.execute_deferred(redrawn)
+    manager.clear_session_refs("visitor")
+    clock[0] = 250.0
+    manager.remove_orphaned_files()
+    assert manager.execute_deferred(redrawn)  # its visitor has just left
+    clock[0] = 310.0
+    manager.remove_orphaned_files()
+    assert not manager._deferred_callables
+
+
 @pytest.mark.parametrize("part", list(streamlit_patches._BUILT), ids=lambda part: part.__name__)
 def test_a_streamlit_whose_source_differs_is_left_alone_and_the_log_says_so(
     part: type, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
