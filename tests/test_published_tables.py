@@ -117,6 +117,18 @@ def test_the_methods_in_the_docs_have_the_figures_of_their_logs() -> None:
             assert float(row[name]) == pytest.approx(certified(log, radius))
 
 
+def test_the_networks_at_half_have_the_figures_of_their_logs() -> None:
+    *found, published = rows(ROOT / "docs" / "results.md", "ResNet-20 trained at 0.5")
+    assert "published" in published["ResNet-20 trained at 0.5"]
+    for row in found:
+        training = row["ResNet-20 trained at 0.5"].partition(":")[0]
+        log = RESULTS / f"study/cifar10-resnet20-{training}-0.50-fixed-0.5.tsv"
+        assert promised(log) == {(UNCONDITIONAL, ONE)}
+        for radius in (0.0, 0.25, 0.5, 0.75, 1.0):
+            name = f"{radius:g}" if radius else "certified at 0"
+            assert float(row[name]) == pytest.approx(certified(log, radius), abs=6e-4)
+
+
 def test_the_tuned_sigma_has_the_figures_of_its_log() -> None:
     (row,) = [r for r in rows(ROOT / "docs" / "results.md", "sigma") if "tuned" in r["sigma"]]
     log = RESULTS / "tuned/digits-gaussian-0.50-tuned-0.3.tsv"
