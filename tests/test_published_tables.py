@@ -122,7 +122,8 @@ def test_the_networks_at_half_have_the_figures_of_their_logs() -> None:
     assert "published" in published["ResNet-20 trained at 0.5"]
     for row in found:
         training = row["ResNet-20 trained at 0.5"].partition(":")[0]
-        log = RESULTS / f"study/cifar10-resnet20-{training}-0.50-fixed-0.5.tsv"
+        folder = "study" if training == "gaussian" else "first"
+        log = RESULTS / f"{folder}/cifar10-resnet20-{training}-0.50-fixed-0.5.tsv"
         assert promised(log) == {(UNCONDITIONAL, ONE)}
         for radius in (0.0, 0.25, 0.5, 0.75, 1.0):
             name = f"{radius:g}" if radius else "certified at 0"
