@@ -308,13 +308,17 @@ def test_a_widget_looks_up_its_own_key_only(play: Any) -> None:
     assert dict(found) == {"chosen": 3, "empty": None} == state.filtered_state
 
 
-def test_a_file_that_was_asked_for_outlives_the_runs_of_pages(
-    play: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = [100.0]
+@pytest.fixture
+def clock(play: Any, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time by which files are kept, for one visitor."""
+    now = [100.0]
     monkeypatch.setattr(media_file_manager, "_get_session_id", lambda: "visitor")
-    monkeypatch.setattr(streamlit_patches, "time", MagicMock(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(streamlit_patches, "time", MagicMock(monotonic=lambda: now[0]))
     play(_nothing)
+    return now
+
+
+def test_a_file_that_was_asked_for_outlives_the_runs_of_pages(clock: list[float]) -> None:
     manager = MediaFileManager(storage := MemoryMediaFileStorage("/media"))
     asked = manager.add_deferred(lambda: b"all rows", "text/csv", "0.1", "rows.csv")
     name = manager.execute_deferred(asked).rsplit("/", 1)[-1]
@@ -327,13 +331,7 @@ def test_a_file_that_was_asked_for_outlives_the_runs_of_pages(
         storage.get_file(name)
 
 
-def test_a_download_button_works_while_its_page_is_redrawn(
-    play: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = [100.0]
-    monkeypatch.setattr(media_file_manager, "_get_session_id", lambda: "visitor")
-    monkeypatch.setattr(streamlit_patches, "time", MagicMock(monotonic=lambda: clock[0]))
-    play(_nothing)
+def test_a_download_button_works_while_its_page_is_redrawn(clock: list[float]) -> None:
     manager = MediaFileManager(MemoryMediaFileStorage("/media"))
     shown = manager.add_deferred(lambda: b"all rows", "text/csv", "0.1", "rows.csv")
     redrawn = manager.add_deferred(lambda: b"all rows", "text/csv", "0.1", "rows.csv")
