@@ -79,11 +79,10 @@ def _list(options: argparse.Namespace) -> None:
     if not cards:
         print("No models yet. Make one with: python -m ddrs_core train --help")
     for card in cards:
-        accuracy = ", ".join(f"{name} {100 * share:.1f} %" for name, share in card.accuracy.items())
         print(
             f"{card.name:<28} {card.dataset}, {card.architecture} "
             f"({card.parameters:,} parameters, digest {card.digest or 'unknown'}), {card.method} "
-            f"at {_noise(card)}; accuracy {accuracy or 'not measured'}"
+            f"at {_noise(card)}; accuracy {_accuracy(card)}"
             + (f"; {card.origin}" if card.origin else "")
         )
 
@@ -92,6 +91,11 @@ def _noise(card: ModelCard) -> str:
     if card.trained_with_noise is None:
         return "sigma unknown"
     return f"sigma {card.sigma:g}" if card.trained_with_noise else "sigma 0 (no noise)"
+
+
+def _accuracy(card: ModelCard) -> str:
+    shares = (f"{name} {100 * share:.1f} %" for name, share in card.accuracy.items())
+    return ", ".join(shares) or "not measured"
 
 
 def _card(options: argparse.Namespace) -> None:
@@ -115,7 +119,7 @@ def _card(options: argparse.Namespace) -> None:
         + (f", {counted(card.training['epochs'], 'epoch')}" if card.training else "")
         + (f" in {duration(seconds)}" if seconds else "")
         + (f" on {card.machine}" if card.machine else ""),
-        "accuracy: " + ", ".join(f"{name} {share:.1%}" for name, share in card.accuracy.items()),
+        f"accuracy: {_accuracy(card)}",
         *_certified_lines(card),
         f"command: {card.command}" if card.command else f"origin: {card.origin or 'unknown'}",
     ]

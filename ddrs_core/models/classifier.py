@@ -104,6 +104,13 @@ def _check_card(card: ModelCard) -> None:
             raise ValueError(f"{name} should not be {str(value)[:40]!r}")
     if not all(isinstance(share, (int, float)) for share in card.accuracy.values()):
         raise ValueError("accuracy should hold numbers")
+    if found := card.certified:
+        shares = [*found["radii"], *found["accuracy"]]
+        shares += [found[name] for name in ("images", "n", "alpha", "sigma")]
+        if not all(isinstance(share, (int, float)) for share in shares) or not found["bound"]:
+            raise ValueError("certified should hold numbers, and the name of a bound")
+        if len(found["radii"]) != len(found["accuracy"]):
+            raise ValueError("certified should hold an accuracy for each radius")
     if not 2 <= card.num_classes <= 10**6 or not all(1 <= v <= 10**5 for v in card.shape):
         raise ValueError(f"{card.num_classes} classes and shape {list(card.shape)} cannot be")
     norm = card.normalization

@@ -173,6 +173,18 @@ def test_cards_that_are_no_cards(path: Path, text: str) -> None:
         {"normalization": 3},
         {"architecture": 7},
         {"accuracy": "good"},
+        {"certified": {"radii": [0.0, 0.25], "accuracy": [0.9]}},
+        {
+            "certified": {
+                "radii": ["0"],
+                "accuracy": [0.9],
+                "images": 1,
+                "n": 1,
+                "alpha": 0.1,
+                "sigma": 1,
+                "bound": "one-sided",
+            }
+        },
         {"sigma": "large"},
         {"unknown_field": 1},
     ],
